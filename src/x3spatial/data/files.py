@@ -1,0 +1,222 @@
+"""Writing files so that a reader never sees half of one.
+
+Every writer here writes beside the target (``.{name}.part``) and renames. The temporary name is
+derived from the target's name alone: a run that is killed leaves at most one stray part file per
+target, and the run that finishes the work replaces it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from x3spatial.errors import UserError
+
+
+def part_path(path: Path) -> Path:
+    """The temporary name under which ``path`` is written."""
+    return path.with_name(f".{path.name}.part")
+
+
+def write_bytes(path: Path, data: bytes, *, fsync: bool = False) -> None:
+    """Replace ``path`` by ``data`` in one step; ``fsync`` for files whose loss nothing would notice."""
+    part = part_path(path)
+    with open(part, "wb") as file:
+        file.write(data)
+        if fsync:
+            file.flush()
+            os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def write_text(path: Path, text: str, *, fsync: bool = False) -> None:
+    """Replace ``path`` by ``text`` (UTF-8) in one step."""
+    write_bytes(path, text.encode(), fsync=fsync)
+
+
+def write_json(path: Path, value: Any, *, fsync: bool = False) -> None:
+    """Replace ``path`` by ``value`` as indented JSON in one step. NaN and infinities are refused."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n", fsync=fsync)
+
+
+def read_json(path: Path, *, what: str = "JSON file") -> Any:
+    """Parse ``path``.
+
+    Raises:
+        UserError: the file is missing, unreadable or not JSON.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such {what}") from None
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise UserError(f"{path}: cannot read this {what}: {error}") from None
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """Hex SHA-256 of a value's canonical JSON, for settings and identities."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make_dir(path: Path, option: str) -> None:
+    """Create ``path`` and its parents, and make sure that files can be written there.
+
+    Raises:
+        UserError: it cannot be created or written; the message names ``option``.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".x3-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"{option} {path}: cannot write there: {reason}") from None
+
+
+@contextmanager
+def lock_dir(path: Path, option: str) -> Iterator[None]:
+    """Hold ``path`` for one process: two runs writing into one folder would mix their files.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock; a second run is then the user's own care.
+        yield
+        return
+    with open(path / ".x3-lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"{option} {path}: another x3 run is writing there; wait for it or stop it"
+            ) from None
+        yield
+
+
+class JsonArrayWriter:
+    """Writes a JSON array one record per line, in constant memory; the file appears when complete.
+
+    Use as a context manager. If the block raises, the target is left as it was.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._file = open(part_path(self.path), "w", encoding="utf-8")
+        self._file.write("[")
+        return self
+
+    def write(self, record: Any) -> None:
+        """Append one record."""
+        assert self._file is not None, "used outside its with block"
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        self._file.write(("\n" if self.count == 0 else ",\n") + text)
+        self.count += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._file is not None
+        if kind is None:
+            self._file.write("]\n" if self.count == 0 else "\n]\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        self._file.close()
+        if kind is None:
+            os.replace(part_path(self.path), self.path)
+        else:
+            part_path(self.path).unlink(missing_ok=True)
+
+
+class Journal:
+    """An append-only file of JSON lines: what a run has finished, for the run that continues it.
+
+    A process killed while it appends leaves a torn last line. Opening the journal drops it, so
+    what is read back is exactly what was completely written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[bytes] | None = None
+
+    def entries(self) -> Iterator[tuple[int, Any]]:
+        """(byte offset, value) of every complete line, oldest first."""
+        if not self.path.exists():
+            return
+        with open(self.path, "rb") as file:
+            offset = 0
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    value = json.loads(line)
+                except ValueError:
+                    return  # a damaged line: nothing after it can be trusted either
+                yield offset, value
+                offset += len(line)
+
+    def value_at(self, offset: int) -> Any:
+        """The value of the line that starts at ``offset`` (as given by ``entries`` or ``append``)."""
+        with open(self.path, "rb") as file:
+            file.seek(offset)
+            return json.loads(file.readline())
+
+    def open(self, *, fresh: bool = False) -> Self:
+        """Start appending; ``fresh`` discards what is there."""
+        end = 0
+        if not fresh and self.path.exists():
+            for offset, _ in self.entries():
+                end = offset
+            with open(self.path, "rb") as file:
+                file.seek(end)
+                line = file.readline()
+                end += len(line) if line.endswith(b"\n") else 0
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self.path, "ab")
+        self._file.truncate(end)
+        return self
+
+    def append(self, value: Any) -> int:
+        """Write one line through to the operating system; returns its byte offset."""
+        assert self._file is not None, "call open() first"
+        offset = self._file.seek(0, os.SEEK_END)
+        line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
+        return offset
+
+    def close(self) -> None:
+        """Stop appending."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

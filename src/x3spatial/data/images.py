@@ -1,0 +1,186 @@
+"""Images in and out: one decoder and one encoder for the whole package.
+
+Arrays are ``uint8 [H, W, 3]`` RGB or ``bool [H, W]`` masks. OpenCV does the codec work because it
+was the fastest of the maintained ones when measured (``docs/dependencies.md``); the quirks of its
+interface (BGR, ``None`` for an error, messages on stderr) stay in this module.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report bad files ourselves, by path
+
+import cv2  # noqa: E402
+
+UInt8Array = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_IEND = b"IEND"
+
+# Huffman-only with the average filter: a sixth of Pillow's default time and smaller files on
+# photographs (docs/dependencies.md has the figures). Lossless either way.
+_PNG_PHOTO = [
+    cv2.IMWRITE_PNG_COMPRESSION, 1,
+    cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG,
+]  # fmt: skip
+# Masks are long runs of two values: plain deflate makes them small.
+_PNG_FLAT = [cv2.IMWRITE_PNG_COMPRESSION, 3]
+
+
+class ImageError(ValueError):
+    """A file that is not a readable image. ``reason`` says why; the caller knows the path."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        ImageError: it cannot be opened or is empty.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError("file is missing") from None
+    except OSError as error:
+        raise ImageError(error.strerror or str(error)) from None
+    if not data:
+        raise ImageError("file is empty")
+    return data
+
+
+def probe_png(data: bytes) -> tuple[int, int]:
+    """(width, height) of a PNG whose every chunk is complete and passes its checksum.
+
+    Finds truncated and damaged files at a fiftieth of the cost of decoding them.
+
+    Raises:
+        ImageError: not a PNG, cut short, or damaged.
+    """
+    if not data.startswith(_PNG_SIGNATURE):
+        raise ImageError("not a PNG file")
+    view = memoryview(data)
+    offset = len(_PNG_SIGNATURE)
+    size: tuple[int, int] | None = None
+    while True:
+        if offset + 12 > len(view):
+            raise ImageError("PNG is cut short")
+        (length,) = struct.unpack_from(">I", view, offset)
+        end = offset + 12 + length
+        if end > len(view):
+            raise ImageError("PNG is cut short")
+        kind = bytes(view[offset + 4 : offset + 8])
+        (checksum,) = struct.unpack_from(">I", view, end - 4)
+        if zlib.crc32(view[offset + 4 : end - 4]) != checksum:
+            raise ImageError("PNG is damaged (checksum)")
+        if kind == b"IHDR":
+            width, height = struct.unpack_from(">II", view, offset + 8)
+            size = (width, height)
+        if kind == _IEND:
+            break
+        offset = end
+    if size is None or 0 in size:
+        raise ImageError("PNG has no size")
+    return size
+
+
+def _decode(data: bytes) -> npt.NDArray[Any]:
+    """Channels as stored (BGR order), native depth, palettes expanded: ``[H, W]`` or ``[H, W, C]``."""
+    if data.startswith(_PNG_SIGNATURE):
+        probe_png(data)  # so that libpng has nothing to print about cut or damaged files
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ImageError("cannot be decoded as an image")
+    return image
+
+
+def decode_rgb(data: bytes) -> UInt8Array:
+    """Decode to ``uint8 [H, W, 3]`` RGB: 16-bit keeps the high byte, grey is repeated, alpha dropped.
+
+    Raises:
+        ImageError: not a readable image of 8 or 16 bits.
+    """
+    image = _decode(data)
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise ImageError(f"pixels of type {image.dtype} are not supported (8 or 16 bits are)")
+    if image.ndim == 2:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+    code = cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return np.asarray(cv2.cvtColor(image, code), dtype=np.uint8)
+
+
+def decode_mask(data: bytes) -> BoolArray:
+    """Decode to ``bool [H, W]``: True where any colour channel is > 0 at its native depth.
+
+    Alpha is ignored and palettes are expanded. Going through 8-bit grey instead would lose small
+    16-bit values.
+
+    Raises:
+        ImageError: not a readable image.
+    """
+    image = _decode(data)
+    if image.ndim == 3:
+        image = image[..., :3].max(axis=2)
+    return np.asarray(image > 0)
+
+
+def read_rgb(path: Path) -> UInt8Array:
+    """``decode_rgb`` of a file. Raises: ImageError."""
+    return decode_rgb(read_bytes(path))
+
+
+def read_mask(path: Path) -> BoolArray:
+    """``decode_mask`` of a file. Raises: ImageError."""
+    return decode_mask(read_bytes(path))
+
+
+def _encode(extension: str, image: npt.NDArray[Any], options: list[int]) -> bytes:
+    done, data = cv2.imencode(extension, image, options)
+    if not done:
+        raise ValueError(f"cannot encode a {image.dtype} {image.shape} array as {extension}")
+    return data.tobytes()
+
+
+def encode_png(image: UInt8Array) -> bytes:
+    """Lossless PNG of ``uint8 [H, W, 3]`` RGB."""
+    return _encode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _PNG_PHOTO)
+
+
+def encode_mask_png(mask: BoolArray) -> bytes:
+    """8-bit grey PNG of a mask: 255 where True, 0 elsewhere."""
+    return _encode(".png", mask.astype(np.uint8) * np.uint8(255), _PNG_FLAT)
+
+
+def encode_depth_png(depth_mm: npt.NDArray[np.uint16]) -> bytes:
+    """16-bit grey PNG of a depth map in millimetres (0: no surface)."""
+    return _encode(".png", depth_mm, _PNG_FLAT)
+
+
+def encode_jpeg(image: UInt8Array, quality: int) -> bytes:
+    """Baseline JPEG (4:2:0) of ``uint8 [H, W, 3]`` RGB at ``quality`` 1..100."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return _encode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+
+
+def resize_rgb(image: UInt8Array, width: int, height: int) -> UInt8Array:
+    """Resize to (width, height); area averaging when shrinking, bicubic when growing."""
+    if image.shape[:2] == (height, width):
+        return image
+    shrinking = width <= image.shape[1] and height <= image.shape[0]
+    method = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)

@@ -1,0 +1,69 @@
+"""One way to spread independent work over processes, used by every verb."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import TypeVar
+
+from x3spatial.errors import UserError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def default_workers() -> int:
+    """The CPUs this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _start_worker() -> None:
+    # The parent handles Ctrl-C and shuts the pool down; workers would only print tracebacks.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # One process per core is the parallelism here: OpenCV's own threads would only fight over it.
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(1)
+
+
+def map_unordered(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """Yield ``work(item)`` for every item, in the order of completion.
+
+    ``workers`` = 1 runs in this process, else in that many processes; ``work`` and the items must
+    then be picklable. Only a few items per worker are in flight, so memory does not grow with
+    their number. An exception raised by ``work`` stops the run and is raised here.
+
+    Raises:
+        UserError: ``workers`` is below 1, or a worker process died (killed, or out of memory).
+    """
+    if workers < 1:
+        raise UserError(f"--workers {workers}: must be at least 1")
+    if workers == 1:
+        yield from map(work, items)
+        return
+    # fork starts in milliseconds and is safe here: the parent has no threads of its own yet.
+    method = "fork" if sys.platform == "linux" else "spawn"
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(method), _start_worker)
+    source = iter(items)
+    pending: set[Future[R]] = set()
+    try:
+        pending.update(pool.submit(work, item) for item in islice(source, 4 * workers))
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            pending.update(pool.submit(work, item) for item in islice(source, len(done)))
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool:
+        raise UserError(
+            "a worker process was killed (out of memory?); run the same command again to continue,"
+            " with fewer --workers"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""Whatever answers a batch of questions with text."""

@@ -1,0 +1,71 @@
+"""The protocol between the evaluation and anything that answers.
+
+A new model is one subclass of ``Answerer`` in one file, one line in ``models/registry.py`` and, if it
+writes points in a way of its own, one entry in ``models/conventions.py``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question with its images, exactly as a record shows it to a model."""
+
+    id: str
+    task: str
+    """``t1_multi``, ``t1_concat``, ``t2a_multi`` or ``t2b_multi``."""
+    images: tuple[Path, ...]
+    """In the order the prompt speaks of them; the answer is a point of the last one."""
+    prompt: str
+    """The human turn of the record: question and format as RoboRefer is asked, no ``<image>``."""
+    question: str
+    """The task alone, without any paragraph on the output format."""
+    reference_point: tuple[float, float] | None = None
+    """t1_concat: the reference point in the frame of the whole image, normalised."""
+    image_sizes: tuple[tuple[int, int], ...] = ()
+    """(W, H) of each image where the record says so."""
+    record: Mapping[str, Any] | None = None
+    """The whole record, ground truth included: set only for answerers that declare ``privileged``."""
+
+
+class Answerer(ABC):
+    """Answers batches of questions.
+
+    The runner calls ``prepare`` for a batch in a background thread while the model works on the one
+    before, then ``answer`` in its own thread. If ``answer`` raises, the runner asks again sample by
+    sample, so an implementation need not isolate a bad sample itself. Answers must not depend on
+    what else is in the batch.
+    """
+
+    name: str
+    """How results call it; for a checkpoint its folder name."""
+    convention: ClassVar[str] = "unit"
+    """Key in ``models.conventions``: how its answers write points."""
+    privileged: ClassVar[bool] = False
+    """Whether it reads the record (masks, ground truth): such results are marked as no model's."""
+    concurrent: ClassVar[bool] = False
+    """Whether ``answer`` may be called from several threads at once."""
+    tasks: ClassVar[frozenset[str] | None] = None
+    """The tasks it can answer; None for all."""
+
+    def prepare(self, questions: Sequence[Question]) -> Any:
+        """Decode and preprocess what ``answer`` will need. Called ahead, in another thread."""
+        return None
+
+    @abstractmethod
+    def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
+        """One answer text per question, in order. ``prepared`` is what ``prepare`` returned."""
+
+    def describe(self) -> dict[str, Any]:
+        """What decided the answers (paths, hashes, dtype, decoding settings), for the output file."""
+        return {}
+
+    def close(self) -> None:
+        """Release what it holds."""
+        return None

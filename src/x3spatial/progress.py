@@ -1,0 +1,45 @@
+"""Progress bars: on stderr, and only where somebody is watching."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Advance(Protocol):
+    """Reports that ``n`` more units of work are done."""
+
+    def __call__(self, n: int = 1) -> None: ...
+
+
+@contextmanager
+def progress(label: str, total: int, *, done: int = 0) -> Iterator[Advance]:
+    """Show a bar for ``total`` units of work, of which ``done`` were finished by an earlier run.
+
+    Nothing is printed when stderr is not a terminal, so logs and pipes stay clean.
+    """
+    if not sys.stderr.isatty():
+        yield lambda n=1: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total, completed=done)
+        yield lambda n=1: bar.advance(task, n)

@@ -1,0 +1,1 @@
+"""What is asked and what is right. Pure: arrays, numbers and text in, values out."""

@@ -1,0 +1,112 @@
+"""Answer texts: how the right answer is written, and what a given answer says."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from x3spatial.tasks.frames import Frame
+from x3spatial.tasks.points import BoolArray, Point, Target, centre_of, hits
+
+NOT_VISIBLE = "NOT_VISIBLE"
+
+_TOKEN = re.compile(r"(?<![A-Za-z0-9_])not_visible(?![A-Za-z0-9_])", re.IGNORECASE)
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+# The form asked for, "[(x, y)]", wins wherever it stands, so that "(0.1, 0.2) moved: [(0.5, 0.5)]"
+# means what its author means. Without it a bare "(x, y)" or "[x, y]" is taken.
+_ASKED = re.compile(rf"\[\s*\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)")
+_PAIR = re.compile(rf"[(\[]\s*({_NUMBER})\s*,\s*({_NUMBER})\s*[)\]]")
+
+
+class Said(Enum):
+    """What an answer says."""
+
+    NOT_VISIBLE = "not_visible"
+    POINT = "point"
+    UNPARSED = "unparsed"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A parsed answer. ``point`` is set if ``said`` is POINT, in the frame the answer is written in."""
+
+    said: Said
+    point: Point | None = None
+    contradictory: bool = False
+
+
+UNPARSED = Answer(Said.UNPARSED)
+
+
+def says_not_visible(text: str) -> bool:
+    """Whether NOT_VISIBLE stands in ``text``, in any case, as a token of its own."""
+    return _TOKEN.search(text) is not None
+
+
+def first_pair(text: str) -> tuple[float, float] | None:
+    """The first ``[(x, y)]`` in ``text``, else its first bracketed pair of numbers; None if neither.
+
+    A number too large for a float is no coordinate: the pair then counts as not found.
+    """
+    found = _ASKED.search(text) or _PAIR.search(text)
+    if found is None:
+        return None
+    x, y = float(found[1]), float(found[2])
+    return (x, y) if math.isfinite(x) and math.isfinite(y) else None
+
+
+def parse_with(text: str, find: Callable[[str], Point | None]) -> Answer:
+    """Apply the rules shared by all conventions around ``find``, which finds a point in a text.
+
+    NOT_VISIBLE wins, also beside a point; such an answer is marked contradictory.
+    """
+    point = find(text)
+    if says_not_visible(text):
+        return Answer(Said.NOT_VISIBLE, contradictory=point is not None)
+    return UNPARSED if point is None else Answer(Said.POINT, point)
+
+
+def parse_unit(text: str) -> Answer:
+    """Parse an answer in the project's own form, ``[(x, y)]`` in [0, 1] or ``NOT_VISIBLE``."""
+
+    def find(text: str) -> Point | None:
+        pair = first_pair(text)
+        return None if pair is None else Point(*pair)
+
+    return parse_with(text, find)
+
+
+def _write(point: Point, decimals: int) -> tuple[str, Point]:
+    x, y = f"{point.x:.{decimals}f}", f"{point.y:.{decimals}f}"
+    return f"({x}, {y})", Point(float(x), float(y))
+
+
+def point_text(target: Target, mask: BoolArray, frame: Frame) -> str:
+    """``(x, y)`` for a ground-truth point in the coordinates of ``frame``, so that it hits its mask.
+
+    Three decimals. Where those, read back, miss ``mask`` [H, W] or leave the half (thin masks, very
+    wide images, points on a pixel's edge), the centre of the target's pixel is written instead, with
+    the fewest decimals from three up that hit.
+    """
+    height, width = mask.shape
+
+    def good(written: Point) -> bool:
+        return frame.contains(written) and hits(mask, frame.to_local(written))
+
+    text, written = _write(frame.to_full(target.point), 3)
+    if good(written):
+        return text
+    centre = frame.to_full(centre_of(target.pixel, width, height))
+    for decimals in range(3, 18):
+        text, written = _write(centre, decimals)
+        if good(written):
+            return text
+    raise AssertionError(f"no decimal text of {centre} hits its mask of {width}x{height}")
+
+
+def answer_text(target: Target | None, mask: BoolArray, frame: Frame) -> str:
+    """The right answer as text: ``[(x, y)]`` in ``frame``, or NOT_VISIBLE without a target."""
+    return NOT_VISIBLE if target is None else f"[{point_text(target, mask, frame)}]"
