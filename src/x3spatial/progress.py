@@ -9,9 +9,10 @@ from typing import Protocol
 
 
 class Advance(Protocol):
-    """Reports that ``n`` more units of work are done."""
+    """Reports finished work."""
 
-    def __call__(self, n: int = 1) -> None: ...
+    def __call__(self, n: int = 1) -> None:
+        """Say that ``n`` more units are done."""
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report bad files ourselves, by path
 
-import cv2  # noqa: E402
+import cv2
 
 UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
