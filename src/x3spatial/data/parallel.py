@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -25,12 +28,35 @@ def default_workers() -> int:
     return os.cpu_count() or 1
 
 
-def _start_worker() -> None:
+def _start_worker(parent: int) -> None:
     # The parent handles Ctrl-C and shuts the pool down; workers would only print tracebacks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with(parent)
     # One process per core is the parallelism here: OpenCV's own threads would only fight over it.
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)
+
+
+def _die_with(parent: int) -> None:
+    """End this process when ``parent`` is gone.
+
+    Without this the workers of a killed run live on, and could still be writing the files that the
+    run started in its place is writing.
+    """
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG, from <linux/prctl.h>
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    if sys.platform == "linux":
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def map_unordered(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
@@ -50,7 +76,8 @@ def map_unordered(work: Callable[[T], R], items: Iterable[T], workers: int) -> I
         return
     # fork starts in milliseconds and is safe here: the parent has no threads of its own yet.
     method = "fork" if sys.platform == "linux" else "spawn"
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(method), _start_worker)
+    context = multiprocessing.get_context(method)
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(),))
     source = iter(items)
     pending: set[Future[R]] = set()
     try:
