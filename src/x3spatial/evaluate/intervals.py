@@ -36,6 +36,8 @@ class Clusters:
     index: IntArray
     """``[N]``: cluster of each sample, 0 .. count - 1."""
     count: int
+    objects: IntArray
+    """``[N]``: object, (scene, uid), of each sample, numbered from 0."""
 
 
 def clusters_of(scores: Sequence[Score]) -> Clusters:
@@ -45,23 +47,27 @@ def clusters_of(scores: Sequence[Score]) -> Clusters:
     """
     places = [(score.scene, score.uid) for score in scores]
     scored = {place for place, score in zip(places, scores, strict=True) if score.status != "error"}
-    none = Clusters(None, np.zeros(len(places), np.int64), 0)
+    objects = _numbered(places, scored)
+    none = Clusters(None, np.zeros(len(places), np.int64), 0, objects)
     if any(scene is None for scene, _ in places):
         return none
     scenes = {scene for scene, _ in scored}
     if len(scenes) >= FEWEST:
-        return _indexed("scene", [scene for scene, _ in places], scenes)
+        index = _numbered([scene for scene, _ in places], scenes)
+        return Clusters("scene", index, len(scenes), objects)
     if len(scored) >= FEWEST:
-        return _indexed("object", places, scored)
+        return Clusters("object", objects, len(scored), objects)
     return none
 
 
-def _indexed(unit: str, keys: Sequence[object], scored: Collection[object]) -> Clusters:
-    # Numbered in sorted order, so that the draw does not depend on the order of the samples.
+def _numbered(keys: Sequence[object], scored: Collection[object]) -> IntArray:
+    """``[N]``: the number of each key in the sorted order of ``scored``.
+
+    Sorted, so that the draw does not depend on the order of the samples. A cluster of nothing but
+    errors is not drawn; its samples add nothing to any sum wherever they are put.
+    """
     numbers = {key: number for number, key in enumerate(sorted(scored, key=repr))}
-    # A cluster of nothing but errors is not drawn; its samples add nothing wherever they are put.
-    index = np.array([numbers.get(key, 0) for key in keys], np.int64)
-    return Clusters(unit, index, len(numbers))
+    return np.array([numbers.get(key, 0) for key in keys], np.int64)
 
 
 def draw_counts(clusters: int, resamples: int, seed: int) -> Iterator[FloatArray]:
@@ -84,9 +90,10 @@ class Resampler:
         columns = [column for rate in RATES.values() for column in rate(table)]
         self._sums = self._by_cluster(columns)
         self.support = {
-            name: int(np.count_nonzero(self._sums[:, 2 * i + 1])) for i, name in enumerate(RATES)
+            name: len(np.unique(clusters.objects[columns[2 * i + 1] > 0]))
+            for i, name in enumerate(RATES)
         }
-        """Rate → number of clusters that have anything in its denominator."""
+        """Metric → number of objects that have anything in its denominator."""
         self.support |= {
             name: min(self.support[rate] for rate in rates) for name, rates in MEANS_OF.items()
         }
@@ -171,7 +178,7 @@ def intervals(
 ) -> dict[str, Interval | None]:
     """Metric → its 95 % interval; None where there are too few clusters to say.
 
-    A metric whose own denominator comes from fewer than ten of the clusters gets None as well.
+    A metric whose own denominator comes from fewer than ten objects gets None as well.
     """
     if clusters.unit is None:
         return dict.fromkeys(ESTIMATED)
