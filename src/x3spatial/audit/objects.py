@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from x3spatial.data.images import (
     BoolArray,
@@ -148,5 +150,5 @@ def _compare(
     return None
 
 
-def _size(array: UInt8Array | BoolArray) -> str:
+def _size(array: npt.NDArray[Any]) -> str:
     return f"{array.shape[1]}x{array.shape[0]}"

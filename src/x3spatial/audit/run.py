@@ -45,7 +45,7 @@ def audit(*, data_root: Path, workers: int | None = None) -> AuditReport:
     objects: list[AuditedObject] = []
     duplicates = _Duplicates()
     with progress("auditing", len(listing.objects)) as advance:
-        for audited in map_unordered(audit_object, jobs, workers):
+        for audited in map_unordered(audit_object, jobs, workers, threads=True):
             duplicates.add(audited)
             audited.digests = []
             objects.append(audited)

@@ -108,7 +108,7 @@ def build_tasks(
             )
             total = len(listing.objects)
             with progress("building", total, done=total - len(state.todo)) as advance:
-                for result in map_unordered(build_object, jobs, workers):
+                for result in map_unordered(build_object, jobs, workers, threads=True):
                     state.add(result)
                     advance()
         files, counts, problems = _write_task_files(out_dir, listing, state, options)

@@ -36,7 +36,7 @@ class LoadedView:
     def pixels(self) -> UInt8Array:
         """The original as ``uint8 [H, W, 3]`` RGB. Raises: ImageError."""
         if self._pixels is None:
-            self._pixels = decode_rgb(self.original)
+            self._pixels = decode_rgb(self.original, probed=True)
         return self._pixels
 
 

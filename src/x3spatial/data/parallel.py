@@ -1,4 +1,4 @@
-"""One way to spread independent work over processes, used by every verb."""
+"""One way to spread independent work over cores, used by every verb."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
@@ -32,9 +39,6 @@ def _start_worker(parent: int) -> None:
     # The parent handles Ctrl-C and shuts the pool down; workers would only print tracebacks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with(parent)
-    # One process per core is the parallelism here: OpenCV's own threads would only fight over it.
-    if "cv2" in sys.modules:
-        sys.modules["cv2"].setNumThreads(1)
 
 
 def _die_with(parent: int) -> None:
@@ -59,12 +63,16 @@ def _die_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def map_unordered(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+def map_unordered(
+    work: Callable[[T], R], items: Iterable[T], workers: int, *, threads: bool = False
+) -> Iterator[R]:
     """Yield ``work(item)`` for every item, in the order of completion.
 
-    ``workers`` = 1 runs in this process, else in that many processes; ``work`` and the items must
-    then be picklable. Only a few items per worker are in flight, so memory does not grow with
-    their number. An exception raised by ``work`` stops the run and is raised here.
+    ``workers`` = 1 runs in this thread. Otherwise there are that many processes, and ``work`` and the
+    items must be picklable; or, with ``threads``, that many threads, which start at once and suit
+    work that spends its time in codecs (they release Python's lock). Only a few items per worker are
+    in flight, so memory does not grow with their number. An exception raised by ``work`` stops the
+    run and is raised here.
 
     Raises:
         UserError: ``workers`` is below 1, or a worker process died (killed, or out of memory).
@@ -74,10 +82,14 @@ def map_unordered(work: Callable[[T], R], items: Iterable[T], workers: int) -> I
     if workers == 1:
         yield from map(work, items)
         return
-    # fork starts in milliseconds and is safe here: the parent has no threads of its own yet.
-    method = "fork" if sys.platform == "linux" else "spawn"
-    context = multiprocessing.get_context(method)
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(),))
+    pool: Executor
+    if threads:
+        pool = ThreadPoolExecutor(workers)
+    else:
+        # spawn, not fork: a fork of a process whose libraries have threads (OpenCV, torch, numba)
+        # can hang forever on a lock that no thread is left to release.
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(),))
     source = iter(items)
     pending: set[Future[R]] = set()
     try:
