@@ -26,6 +26,8 @@ _SHADOW_WEIGHT = 0.15
 """What a change that is exactly a shadow's still counts."""
 _CHROMA_TOLERANCE = 0.06
 """Spread of the colours' log ratios at which a change is half a shadow's."""
+_SHADOW_STEP = 2.0
+"""How much stronger an object's change must be than that of what hangs on it, to be told apart."""
 _NOISE_FLOOR = 6.0
 """Smallest change, of 255, that counts (lossy files differ by less everywhere)."""
 
@@ -88,13 +90,24 @@ def largest_region(change: Float32Array) -> BoolArray | None:
         return None
     threshold = max(floor, 0.25 * float(np.percentile(above, 90)))
     size = max(3, round(change.shape[1] / 160)) | 1
+    region = _heaviest_part(change, change > threshold, size)
+    # A shadow hangs on its object: where the region falls into a strong and a clearly weaker part, the
+    # strong one is the object.
+    levels = np.clip(change * (255.0 / float(change[region].max())), 0, 255).astype(np.uint8)
+    cut, _ = cv2.threshold(levels[region], 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    strong, weak = region & (levels > cut), region & (levels <= cut)
+    if weak.any() and change[strong].mean() > _SHADOW_STEP * change[weak].mean():
+        return _heaviest_part(change, strong, size)
+    return region
+
+
+def _heaviest_part(change: Float32Array, clear: BoolArray, size: int) -> BoolArray:
+    """The connected part of ``clear`` (not empty) with the largest sum of ``change``, small gaps closed."""
     # Closing joins the parts of an object that happen to have the background's colour.
-    clear = cv2.morphologyEx(
-        (change > threshold).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((size, size), np.uint8)
+    closed = cv2.morphologyEx(
+        clear.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((size, size), np.uint8)
     )
-    count, labels = cv2.connectedComponents(clear, connectivity=8)
-    if count < 2:
-        return None
+    count, labels = cv2.connectedComponents(closed, connectivity=8)
     sums = np.bincount(labels.ravel(), change.ravel(), minlength=count)
     sums[0] = 0.0
     return np.asarray(labels == int(np.argmax(sums)))
