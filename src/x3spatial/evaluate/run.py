@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import socket
 import time
@@ -128,8 +129,11 @@ def evaluate(
             raise UserError(f"--{name} {number}: must be at least 1")
     everything = read_records(data_json)
     records = everything[:limit]
-    for record in records:
-        truth_of(record)  # so that a file that cannot be scored is refused before a model is asked
+    for record in records:  # a file that cannot be scored is refused before a model is asked
+        try:
+            truth_of(record)
+        except UserError as error:
+            raise UserError(f"{data_json}: {error}") from None
     options = {"max_new_tokens": max_new_tokens, "seed": seed, **(model_options or {})}
     given = isinstance(model, Answerer)
     answerer = model if isinstance(model, Answerer) else registry.create(model, options)
@@ -139,7 +143,7 @@ def evaluate(
         data_sha256 = sha256_file(data_json)
         settings = {
             "model": answerer.name if isinstance(model, Answerer) else model,
-            "describe": answerer.describe(),
+            "describe": json.loads(json.dumps(answerer.describe())),  # as it will be read back
             "convention": answerer.convention,
             "data_sha256": data_sha256,
             "max_new_tokens": max_new_tokens,
