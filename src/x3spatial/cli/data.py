@@ -37,9 +37,61 @@ Prompts = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
+    app.command("scenes")(scenes)
     app.command("audit")(audit)
     app.command("build")(build)
     app.command("preview")(preview)
+
+
+def scenes(
+    out_dir: Annotated[Path, typer.Argument(help="The data root to write.")],
+    train: Annotated[int, typer.Option(min=0, help="Scenes of the train split.")] = 2,
+    validation: Annotated[int, typer.Option(min=0, help="Scenes of the validation split.")] = 2,
+    test: Annotated[int, typer.Option(min=0, help="Scenes of the test split.")] = 0,
+    objects: Annotated[int, typer.Option(help="Target objects per scene.")] = 4,
+    views: Annotated[int, typer.Option(help="Views per object.")] = 5,
+    width: Annotated[
+        int | None, typer.Option(help="Of the images; default 640, with --fast 112.")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(help="Of the images; default 480, with --fast 112.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Rays per pixel, a square number; fewer are faster.")
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Small images and fewer rays: thousands of views.")
+    ] = False,
+    depth: Annotated[
+        bool, typer.Option("--depth", help="Also write 16-bit depth in millimetres.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    workers: Workers = None,
+    fresh: Fresh = False,
+) -> None:
+    """Make synthetic rooms: views, masks, and the same views with each object really removed."""
+    from x3spatial.scenes.generate import generate_scenes
+
+    wanted = {"train": train, "validation": validation, "test": test}
+    summary = generate_scenes(
+        out_dir=out_dir,
+        scenes={split: count for split, count in wanted.items() if count},
+        objects=objects,
+        views=views,
+        width=width,
+        height=height,
+        samples=samples,
+        seed=seed,
+        depth=depth,
+        workers=workers,
+        fast=fast,
+        fresh=fresh,
+    )
+    total = sum(summary.scenes.values())
+    typer.echo(
+        f"{total} scenes ({summary.made} made now), {summary.objects} objects, {summary.views} views,"
+        f" {summary.visible} of them show their object; in {output.shown(summary.out_dir)}"
+    )
 
 
 def audit(
