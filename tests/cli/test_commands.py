@@ -1,0 +1,201 @@
+"""The commands as a user runs them: real processes, exit codes, one line per mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from roots import make_root
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def x3(*arguments: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "x3spatial", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **env}, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_root(tmp_path_factory.mktemp("cli") / "root")
+
+
+def test_help_is_instant_and_imports_nothing_heavy() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert x3("--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Ten times the target of 0.3 s: this catches an import of torch, not a busy machine.
+    assert after.ru_utime - before.ru_utime < 3
+    probe = (
+        "import sys; from x3spatial.cli import run\n"
+        "run(['--help']); run(['eval', '--help'])\n"
+        "heavy = {'torch', 'cv2', 'numpy', 'transformers', 'embreex', 'numba', 'PIL'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["scenes", "audit", "build", "preview", "eval", "score", "compare", "zeroshot", "models"],
+)
+def test_every_command_has_help(command: str) -> None:
+    done = x3(command, "--help")
+    assert done.returncode == 0 and f"x3 {command}" in done.stdout
+
+
+@pytest.mark.parametrize("dash", ["-", "_"])
+def test_both_spellings_of_options(dash: str, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = x3(
+        "build", f"--data{dash}root", root, f"--out{dash}dir", out, "--mode", "anchor",
+        f"--anchor{dash}k", "1", "--alpha", "0.45", f"--use{dash}dilated{dash}mask",
+        f"--emit{dash}concat", "1", f"--jpeg{dash}quality", "90",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    manifest = json.loads((out / "build.json").read_text())
+    assert manifest["parameters"]["use_dilated_mask"] is True
+    assert manifest["parameters"]["jpeg_quality"] == 90
+
+
+def mistakes(root: Path, tmp: Path) -> list[tuple[list[object], str]]:
+    (tmp / "empty").mkdir()
+    (tmp / "nosplit" / "scenes").mkdir(parents=True)
+    (tmp / "file").write_text("x")
+    both = tmp / "both"
+    for name in ("val", "validation"):
+        (both / name).mkdir(parents=True)
+    build: list[object] = ["build", "--data_root", root, "--out_dir", tmp / "o"]
+    return [
+        (["build"], "--data-root"),
+        (["build", "--data_root", tmp / "nope"], "no such folder"),
+        (["build", "--data_root", tmp / "empty"], "no split folder"),
+        (["build", "--data_root", tmp / "nosplit"], "no split folder"),
+        (["build", "--data_root", both], "both val/ and validation/"),
+        (["audit", tmp / "empty"], "no split folder"),
+        (["audit", tmp / "nope"], "no such folder"),
+        ([*build, "--mode", "some"], "--mode some"),
+        ([*build, "--alpha", "0"], "--alpha 0"),
+        ([*build, "--alpha", "2"], "--alpha 2"),
+        ([*build, "--alpha", "x"], "--alpha"),
+        ([*build, "--anchor_k", "0"], "--anchor_k 0"),
+        ([*build, "--jpeg_quality", "101"], "--jpeg_quality 101"),
+        ([*build, "--limit", "0"], "--limit 0"),
+        ([*build, "--workers", "0"], "--workers"),
+        ([*build, "--splits", "tset"], "--splits tset"),
+        ([*build, "--emit_concat", "2"], "--emit-concat"),
+        ([*build, "--prompts", tmp / "nope"], "--prompts"),
+        ([*build, "--nonsense"], "--nonsense"),
+        (["build", "--data_root", root, "--out_dir", tmp / "file" / "o"], "cannot write there"),
+        (["preview", tmp / "nope.json"], "no such task file"),
+        (["eval", "--data_json", tmp / "nope.json", "--output_json", tmp / "r.json", "--model",
+          "centre"], "no such task file"),
+        (["eval", "--data_json", tmp / "nope.json", "--output_json", tmp / "r.json"], "--model"),
+        (["zeroshot", "--data_root", root, "--out_dir", tmp / "o", "--model", "gpt-99"], "gpt-99"),
+        (["zeroshot", "--model", "centre", "--out_dir", tmp / "none"], "t1_val_multi.json is missing"),
+        (["score", tmp / "r.json", tmp / "d.json"], "r.json"),
+        (["frobnicate"], "frobnicate"),
+    ]  # fmt: skip
+
+
+def test_a_mistake_is_one_clear_line_and_exit_code_2(root: Path, tmp_path: Path) -> None:
+    for arguments, expected in mistakes(root, tmp_path):
+        done = x3(*arguments, cwd=tmp_path)
+        assert done.returncode == 2, (arguments, done.stderr)
+        lines = done.stderr.splitlines()
+        assert len(lines) == 1 and expected in lines[0], (arguments, done.stderr)
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="needs permissions that bind")
+def test_unwritable_out_dir(root: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    done = x3("build", "--data_root", root, "--out_dir", locked / "o")
+    assert done.returncode == 2 and "cannot write there" in done.stderr
+
+
+def test_audit_exit_codes_and_json(root: Path, tmp_path: Path) -> None:
+    clean = x3("audit", root)
+    assert clean.returncode == 0 and "no problems" in clean.stdout
+    spoilt = make_root(tmp_path / "root")
+    next(spoilt.rglob("*_mask.png")).write_bytes(b"")
+    done = x3("audit", spoilt)
+    assert done.returncode == 1 and "mask: file is empty" in done.stderr
+    done = x3("audit", spoilt, "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 1 and report["problems_total"] == 1
+
+
+def test_a_build_with_nothing_to_ask_exits_1(tmp_path: Path) -> None:
+    (tmp_path / "root" / "train").mkdir(parents=True)
+    done = x3("build", "--data_root", tmp_path / "root", "--out_dir", tmp_path / "out")
+    assert done.returncode == 1 and "no sample" in done.stderr
+
+
+def test_a_build_that_left_out_bad_data_exits_0_and_names_it(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    path = next(root.rglob("02_*_original.png"))
+    path.write_bytes(path.read_bytes()[:100])
+    done = x3("build", "--data_root", root, "--out_dir", tmp_path / "out")
+    assert done.returncode == 0
+    assert f"{path}: view left out: original: PNG is cut short" in done.stderr
+
+
+def test_a_closed_pipe_is_no_error(root: Path) -> None:
+    command = f"{sys.executable} -m x3spatial audit {root} --json | head -c 1 > /dev/null"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def test_the_documents_own_commands(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tasks"
+    build = [
+        sys.executable, "tools/build_spatial_tasks_x3.py", "--data_root", str(root), "--out_dir",
+        str(out), "--mode", "anchor", "--anchor_k", "1", "--alpha", "0.45", "--use_dilated_mask",
+        "--emit_concat", "1",
+    ]  # fmt: skip
+    subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
+    results = tmp_path / "t1.json"
+    evaluate = [
+        sys.executable, "tools/eval_spatial_tasks.py", "--model", "oracle", "--data_json",
+        str(out / "t1_val_multi.json"), "--image_folder", "/", "--max_new_tokens", "64",
+        "--output_json", str(results),
+    ]  # fmt: skip
+    subprocess.run(evaluate, cwd=REPOSITORY, check=True, capture_output=True)
+    assert json.loads(results.read_text())["metrics"]["hit_at_mask"] == 1.0
+
+
+def test_the_documents_zeroshot_script(root: Path, tmp_path: Path) -> None:
+    env = {
+        **os.environ,
+        "DATA_ROOT_X3": str(root),
+        "OUT_DIR": str(tmp_path / "tasks"),
+        "EVAL_DIR": str(tmp_path / "eval"),
+        "MODEL": "oracle",
+        "PYTHON": sys.executable,
+    }
+    done = subprocess.run(
+        ["bash", "scripts/run_zeroshot_x3.sh"],
+        cwd=REPOSITORY, env=env, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    names = sorted(path.name for path in (tmp_path / "eval").iterdir() if path.name[0] != ".")
+    assert names == [
+        "summary.json",
+        "t1_val_concat.json",
+        "t1_val_multi.json",
+        "t2a_val_multi.json",
+        "t2b_val_multi.json",
+    ]
+    assert "Task2B" in done.stdout and "1.000" in done.stdout
