@@ -1,0 +1,81 @@
+"""One scene before it is rendered: the room, its cameras, and what each object's views are."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from x3spatial.errors import UserError
+from x3spatial.scenes.camera import Camera
+from x3spatial.scenes.geometry import assemble
+from x3spatial.scenes.layout import Layout, make_layout
+from x3spatial.scenes.options import SceneOptions
+from x3spatial.scenes.render import World, make_world, render
+from x3spatial.scenes.resolve import radiance
+from x3spatial.scenes.viewpoints import Choice, Chooser, candidates
+
+_ATTEMPTS = 40  # rooms tried until one has views for every object asked for
+_MIDDLE_GREY = 0.42  # exposed brightness of a scene on average
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that rendering needs. ``cameras`` are those in use, by their candidate's number."""
+
+    layout: Layout
+    world: World
+    cameras: dict[int, Camera]
+    choices: tuple[Choice, ...]
+    exposure: float
+    attempt: int
+
+
+def _exposure(world: World, cameras: list[Camera]) -> float:
+    """One exposure for all pictures of a scene, with and without its objects."""
+    logs = []
+    for camera in cameras:
+        width = 48
+        height = max(8, round(width * camera.height / camera.width))
+        small = Camera(camera.eye, camera.turn, camera.focal * width / camera.width, width, height)
+        logs.append(np.log(radiance(render(world, small, 1), height, width, 1).mean(axis=2) + 0.01))
+    return float(np.round(_MIDDLE_GREY / np.exp(np.mean(np.concatenate(logs))), 6))
+
+
+def make_plan(split: str, index: int, options: SceneOptions) -> Plan:
+    """Scene ``index`` of a split: the same for the same options, wherever it is computed.
+
+    Raises:
+        UserError: no room with that many objects was found.
+    """
+    stream = zlib.crc32(("validation" if split == "val" else split).encode())
+    for attempt in range(_ATTEMPTS):
+        rng = np.random.default_rng([options.seed, stream, index, attempt])
+        layout = make_layout(rng, options.objects)
+        if len(layout.targets) < options.objects:
+            continue
+        geometry = assemble(layout, options.tracer)
+        cameras = candidates(layout, geometry, options.width, options.height, rng)
+        chooser = Chooser(geometry, layout, cameras, options.views, options.side, rng)
+        choices: list[Choice] = []
+        for k, uid in enumerate(layout.targets):
+            if len(choices) + len(layout.targets) - k < options.objects:
+                break  # too few are left
+            choice = chooser.choose(uid)
+            if choice is not None:
+                choices.append(choice)
+            if len(choices) == options.objects:
+                break
+        if len(choices) < options.objects:
+            continue
+        used = sorted({view.camera for choice in choices for view in choice.views})
+        world = make_world(layout, geometry)
+        chosen = {number: cameras[number] for number in used}
+        exposure = _exposure(world, list(chosen.values()))
+        choices.sort(key=lambda choice: choice.uid)
+        return Plan(layout, world, chosen, tuple(choices), exposure, attempt)
+    raise UserError(
+        f"--objects {options.objects} --views {options.views}: no room was found in which so many"
+        " objects have such views; ask for fewer"
+    )
