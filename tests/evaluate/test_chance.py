@@ -19,7 +19,9 @@ def test_expectations_over_uniform_points_match_draws() -> None:
     distances = np.sqrt(((drawn - targets) ** 2).sum(axis=2))
     assert mean_distance(targets) == pytest.approx(distances.mean(axis=0), abs=2e-3)
     for radius in (0.02, 0.1):
-        assert disc_area(targets, radius) == pytest.approx((distances <= radius).mean(axis=0), abs=2e-3)
+        assert disc_area(targets, radius) == pytest.approx(
+            (distances <= radius).mean(axis=0), abs=2e-3
+        )
     assert mean_distance(targets[:1])[0] == pytest.approx(0.3826, abs=1e-4)
     assert disc_area(targets[:2], 0.1) == pytest.approx([0.031416, 0.031416 / 4], rel=2e-3)
 

@@ -71,7 +71,9 @@ def test_seed_decides_the_draw(tmp_path: Path) -> None:
     make_set(tmp_path)
     run(tmp_path, "uniform", "a.json", seed=0)
     run(tmp_path, "uniform", "b.json", seed=1)
-    texts = [[r["pred_text"] for r in output(tmp_path, name)["results"]] for name in ("a.json", "b.json")]
+    texts = [
+        [r["pred_text"] for r in output(tmp_path, name)["results"]] for name in ("a.json", "b.json")
+    ]
     assert texts[0] != texts[1]
 
 

@@ -105,7 +105,9 @@ def test_units() -> None:
 def test_errors_are_no_clusters() -> None:
     scores = random_scores(100, 9)
     extra = replace(scores[0], scene="s99", status="error", said_not_visible=False, pred_point=None)
-    assert clusters_of([*scores, replace(extra, l2=None, hit=None, hit_tight=None)]).unit == "object"
+    assert (
+        clusters_of([*scores, replace(extra, l2=None, hit=None, hit_tight=None)]).unit == "object"
+    )
 
 
 def test_a_metric_seen_in_few_objects_has_no_interval() -> None:

@@ -105,7 +105,9 @@ def test_always_not_visible_is_perfect_on_hidden_objects_only() -> None:
 
 def test_precision_and_recall_differ() -> None:
     found = compute(
-        table_of([score("nv", visible=False), score("nv"), score("nv"), score("point", visible=False)])
+        table_of(
+            [score("nv", visible=False), score("nv"), score("nv"), score("point", visible=False)]
+        )
     )
     assert found["not_visible_precision"] == pytest.approx(1 / 3)
     assert found["not_visible_recall"] == pytest.approx(1 / 2)

@@ -34,7 +34,9 @@ def test_rescoring_gives_the_same(folder: Path) -> None:
     assert outcome.output_json == results
 
 
-def test_rescoring_with_a_moved_root(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_rescoring_with_a_moved_root(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     moved = tmp_path_factory.mktemp("moved") / "root"
     shutil.copytree(folder, moved)
     data = moved / "t1_val_multi.json"

@@ -47,7 +47,12 @@ def test_cut_towards_zero() -> None:
 
 @pytest.mark.parametrize(
     ("text", "fraction"),
-    [("[(0.775, 0.55)]", 1.0), ("[(0.275, 0.55)]", 0.0), ("[(15, 5)]", 1.0), ("(0.5, 0.0, 1.0, 1.0)", 0.09)],
+    [
+        ("[(0.775, 0.55)]", 1.0),
+        ("[(0.275, 0.55)]", 0.0),
+        ("[(15, 5)]", 1.0),
+        ("(0.5, 0.0, 1.0, 1.0)", 0.09),
+    ],
 )
 def test_concat(text: str, fraction: float) -> None:
     assert text_fraction(text, MASK, is_concat=True) == pytest.approx(fraction)

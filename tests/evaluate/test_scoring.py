@@ -73,7 +73,9 @@ def test_not_visible_on_a_visible_object_is_a_miss(text: str) -> None:
     assert score.contradictory is ("(" in text)
 
 
-@pytest.mark.parametrize("text", ["", "it is not visible", "XNOT_VISIBLE", "0.55, 0.55", "(nan, 1)"])
+@pytest.mark.parametrize(
+    "text", ["", "it is not visible", "XNOT_VISIBLE", "0.55, 0.55", "(nan, 1)"]
+)
 def test_unparsed_answers_are_misses(text: str) -> None:
     score = scored(text)
     assert (score.status, score.hit, score.l2) == ("unparsed", 0.0, None)
@@ -224,5 +226,3 @@ def test_the_right_answer_scores_perfectly(
     assert score.hit == 1.0
     assert score.l2 == 0.0
     assert not score.out_of_range
-
-
