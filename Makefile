@@ -22,12 +22,12 @@ $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.core: $(VENV)/.created pyproject.toml requirements/core.txt
-	$(PIP) install --constraint requirements/core.txt --editable .
+$(VENV)/.core: $(VENV)/.created pyproject.toml requirements/constraints.txt
+	$(PIP) install --constraint requirements/constraints.txt --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.core requirements/dev.txt
-	$(PIP) install --constraint requirements/dev.txt --editable '.[dev,matching]'
+$(VENV)/.dev: $(VENV)/.core requirements/constraints.txt
+	$(PIP) install --constraint requirements/constraints.txt --editable '.[dev,matching]'
 	@touch $@
 
 demo: $(VENV)/.core
