@@ -151,7 +151,7 @@ def test_killed_and_started_again(root, tmp_path, workers):
 def test_other_settings_are_refused_unless_fresh(root, tmp_path):
     copy = tmp_path / "root"
     subprocess.run(["cp", "-a", str(root), str(copy)], check=True)
-    with pytest.raises(UserError, match="other settings .depth True, not False.*--fresh"):
+    with pytest.raises(UserError, match=r"other settings .depth True, not False.*--fresh"):
         generate_scenes(out_dir=copy, **SMALL)
     with pytest.raises(UserError, match="beyond the 1 scenes"):
         generate_scenes(out_dir=copy, depth=True, **{**SMALL, "scenes": {"train": 1}})

@@ -125,14 +125,21 @@ def reference_pixel(mask):
     return at if mask[at] else (y[len(y) // 2], x[len(x) // 2])
 
 
+def first_met(geometry, eye, point):
+    """(uid, distance) of what the ray from ``eye`` through ``point`` meets first."""
+    way = point - eye
+    way = (way / np.linalg.norm(way)).astype(np.float32)[None]
+    hits = geometry.tracer.first_hit(eye.astype(np.float32)[None], way, np.full(1, 1e4, np.float32))
+    return geometry.owner[hits.triangle[0]], hits.distance[0]
+
+
 def test_points_carry_over_between_views(plans):
     """The 3-D point under A's pixel is in B's mask, or hidden by something nearer, or outside B."""
-    inside = hidden = outside = 0
+    inside = hidden = outside = between = 0
     for plan in plans:
         geometry = plan.world.geometry
         for choice in plan.choices:
-            seen = [v for v in choice.views if v.mask.any()]
-            for a in seen:
+            for a in (v for v in choice.views if v.mask.any()):
                 row, column = reference_pixel(a.mask)
                 camera = plan.cameras[a.camera]
                 _, depth = owners(geometry, camera)
@@ -150,14 +157,19 @@ def test_points_carry_over_between_views(plans):
                         outside += 1
                         continue
                     x, y = (int(value) for value in flat[0])
-                    ids, nearest = owners(geometry, other)
-                    around = b.mask[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
-                    if around.any():  # within a pixel: the point is not at that pixel's centre
+                    _, nearest = owners(geometry, other)
+                    # The point is not at the centre of B's pixel: a border may run between them.
+                    if b.mask[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].any():
                         inside += 1
-                        continue
-                    assert nearest[y, x] < far[0] - 0.002, "neither seen nor hidden"
-                    hidden += 1
+                    elif nearest[y, x] < far[0] - 0.002:
+                        hidden += 1
+                    else:  # in small pictures a thin part can pass between all pixel centres
+                        uid, distance = first_met(geometry, other.eye, point)
+                        length = np.linalg.norm(point - other.eye)
+                        assert uid == choice.uid or distance < length - 0.002
+                        between += 1
     assert inside > 30 and hidden > 5 and outside > 5
+    assert between <= 0.03 * (inside + hidden)
 
 
 def test_dilation_is_a_square(plans):
@@ -187,7 +199,7 @@ def test_pictures_look_like_rooms(plans):
 
 def test_both_backends_give_the_same_picture():
     plans = [make_plan("train", 0, options(tracer=name, samples=1)) for name in ("embree", "numba")]
-    cameras = [list(plan.cameras.values())[0] for plan in plans]
+    cameras = [next(iter(plan.cameras.values())) for plan in plans]
     if not np.array_equal(cameras[0].pose(), cameras[1].pose()):
         pytest.fail("the backends chose different cameras")
     one, two = (

@@ -37,9 +37,7 @@ def remove(
     top, left = max(0, low[0] - pad), max(0, low[1] - pad)
     bottom, right = min(camera.height, high[0] + pad), min(camera.width, high[1] + pad)
     height, width = (bottom - top) * side, (right - left) * side
-    grid = np.arange(top * side, bottom * side)[:, None] * columns
-    grid = grid + np.arange(left * side, right * side)[None, :]
-    crop = layers.take(grid.reshape(-1))
+    crop = layers.crop(columns, slice(top * side, bottom * side), slice(left * side, right * side))
     local = (rows - top * side) * width + (cols - left * side)
     for start in range(0, len(touched), CHUNK):
         part = slice(start, start + CHUNK)

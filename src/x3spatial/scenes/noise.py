@@ -15,7 +15,7 @@ import numpy as np
 from x3spatial.scenes.arrays import Float32, Int64
 
 TILE = 128
-LIGHTS = 3  # most lights that a scene may have
+LIGHTS = 2  # most lights that a scene may have
 
 
 @dataclass(frozen=True)

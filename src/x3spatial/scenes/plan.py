@@ -69,6 +69,7 @@ def make_plan(split: str, index: int, options: SceneOptions) -> Plan:
                 break
         if len(choices) < options.objects:
             continue
+        choices = chooser.save_cameras(choices)
         used = sorted({view.camera for choice in choices for view in choice.views})
         world = make_world(layout, geometry)
         chosen = {number: cameras[number] for number in used}

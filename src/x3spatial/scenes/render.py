@@ -90,9 +90,13 @@ class Layers:
         for name, values in vars(other).items():
             getattr(self, name)[..., where] = values
 
-    def take(self, where: Int64) -> Layers:
-        """A copy of the samples ``where``."""
-        return Layers(**{name: values[..., where] for name, values in vars(self).items()})
+    def crop(self, columns: int, rows: slice, cols: slice) -> Layers:
+        """A copy of a rectangle of a sample grid that is ``columns`` wide."""
+        cut = {}
+        for name, values in vars(self).items():
+            grid = values.reshape(*values.shape[:-1], -1, columns)[..., rows, cols]
+            cut[name] = grid.reshape(*values.shape[:-1], -1).copy()
+        return Layers(**cut)
 
     def depends_on(self, uid: int) -> Bool:
         """Which samples would differ without the object: ``[n]``."""

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from x3spatial.scenes.arrays import Bool, Float32, Int32, UInt8
+from x3spatial.scenes.arrays import Float32, Int32, UInt8
 from x3spatial.scenes.render import Layers
 
 _PASSES = ((1, -1, 2), (4, -4))  # the neighbours of a sample in the passes of the filter
@@ -31,15 +31,16 @@ def _film() -> UInt8:
     return np.round(srgb * 255).astype(np.uint8)
 
 
-def _alike(surface: Int32, distance: Float32, shift: int, axis: int) -> Bool:
-    """Where a sample and the one ``shift`` further along ``axis`` may share their light."""
+def _alike(surface: Int32, distance: Float32, shift: int, axis: int) -> Float32:
+    """1 where a sample and the one ``shift`` further along ``axis`` may share their light, else 0."""
     size = surface.shape[axis] - shift
     near = [slice(None), slice(None)]
     far = [slice(None), slice(None)]
     near[axis], far[axis] = slice(0, size), slice(shift, None)
     a, b = distance[tuple(near)], distance[tuple(far)]
     same = surface[tuple(near)] == surface[tuple(far)]
-    return np.asarray(same & (np.abs(a - b) < np.float32(0.03) * np.minimum(a, b)))
+    near_enough = np.abs(a - b) < np.float32(0.03) * np.minimum(a, b)
+    return np.asarray(same & near_enough, np.float32)
 
 
 def smooth(light: Float32, surface: Int32, distance: Float32, side: int) -> Float32:
@@ -53,6 +54,7 @@ def smooth(light: Float32, surface: Int32, distance: Float32, side: int) -> Floa
         for axis in (1, 0):
             total = light.copy()
             count = np.ones(surface.shape, np.float32)
+            alike: dict[int, Float32] = {}
             for shift in shifts:
                 step = abs(shift)
                 size = surface.shape[axis] - step
@@ -60,11 +62,12 @@ def smooth(light: Float32, surface: Int32, distance: Float32, side: int) -> Floa
                     continue
                 here, there = [slice(None), slice(None)], [slice(None), slice(None)]
                 here[axis], there[axis] = slice(0, size), slice(step, None)
-                same = _alike(surface, distance, step, axis).astype(np.float32)
+                if step not in alike:
+                    alike[step] = _alike(surface, distance, step, axis)
                 if shift < 0:
                     here, there = there, here
-                total[:, *here] += same * light[:, *there]
-                count[*here] += same
+                total[:, *here] += alike[step] * light[:, *there]
+                count[*here] += alike[step]
             light = total / count
     return light
 

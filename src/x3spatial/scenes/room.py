@@ -164,7 +164,7 @@ def _ceiling_lamp(parts: Parts, rng: Rng, room: Room) -> AreaLight:
 
 
 def make_room(rng: Rng) -> Room:
-    """An empty room with one or two sources of light."""
+    """An empty room, lit by a window or by a ceiling light."""
     w, d, h = rng.uniform(4.2, 5.6), rng.uniform(3.8, 5.0), rng.uniform(2.45, 2.7)
     parts = Parts()
     parts.panel(w, d, (w / 2, d / 2, 0.0), _floor(rng), (np.pi / 2, 0, 0))
@@ -179,16 +179,14 @@ def make_room(rng: Rng) -> Room:
     keep_outs: list[Float64] = []
     lights: list[AreaLight] = []
     window, door = (int(k) for k in rng.permutation(4)[:2])
-    style = rng.random()
-    if style < 0.75:
+    if rng.random() < 0.7:
         light, box = _window(parts, rng, blank, window)
         lights.append(light)
         keep_outs.append(box)
-    if style > 0.5:
+    else:
         lights.append(_ceiling_lamp(parts, rng, blank))
     if rng.random() < 0.7:
         keep_outs.append(_door(parts, rng, blank, door))
     warm = rng.uniform(-0.03, 0.03)
-    level = 0.24 if len(lights) == 1 else 0.3
-    ambient = (level * (1 + warm), level, level * (1 - warm))
+    ambient = (0.26 * (1 + warm), 0.26, 0.26 * (1 - warm))
     return Room(w, d, h, parts.mesh(), tuple(lights), ambient, tuple(keep_outs))

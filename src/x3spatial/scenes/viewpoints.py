@@ -93,15 +93,16 @@ def candidates(
         if np.linalg.norm(target - eye) > 0.8:
             cameras.append(aimed(eye, target, spot, focal, width, height))
 
+    centres = np.stack([layout.things[uid - 1].box.mean(axis=0) for uid in layout.targets])
     eyes = _eyes(layout, 3 * CANDIDATES, rng)
     for k, eye in enumerate(eyes[:CANDIDATES]):
-        if k % 5 == 0:
+        if k % 6 == 0:
             target = rng.uniform([0.4, 0.4, 0.1], [room.width - 0.4, room.depth - 0.4, 1.3])
-        else:
-            target = layout.things[layout.targets[k % len(layout.targets)] - 1].box.mean(axis=0)
+        else:  # one target, or the middle of two: such a camera can serve both
+            some = rng.choice(len(centres), size=1 if k % 2 else 2)
+            target = centres[some].mean(axis=0)
         add(eye, target)
-    for uid in layout.targets:
-        centre = layout.things[uid - 1].box.mean(axis=0)
+    for uid, centre in zip(layout.targets, centres, strict=True):
         for eye in eyes[visibility.hidden_from(geometry, uid, eyes, rng)][:HIDING]:
             add(eye, centre)
     worth = visibility.worth_seeing(geometry, cameras)
@@ -157,6 +158,7 @@ class Chooser:
         self.views, self.side, self.rng = views, side, rng
         self.used: set[int] = set()
         self.bound = limits(cameras[0].width, cameras[0].height)
+        self._known: dict[int, tuple[_Facts, dict[int, View]]] = {}
 
     def _order(self, numbers: list[int]) -> list[int]:
         """Shuffled, cameras in use first."""
@@ -223,24 +225,52 @@ class Chooser:
 
     def choose(self, uid: int) -> Choice | None:
         """The object's views, or None if the candidates have none that fit."""
-        thing = self.layout.things[uid - 1]
-        facts = _facts(
-            self.geometry, thing.box.mean(axis=0), uid, self.cameras, self.bound, self.rng
-        )
-        known: dict[int, View] = {}
+        if uid not in self._known:
+            centre = self.layout.things[uid - 1].box.mean(axis=0)
+            facts = _facts(self.geometry, centre, uid, self.cameras, self.bound, self.rng)
+            self._known[uid] = (facts, {})
+        facts, views = self._known[uid]
         for _ in range(_ATTEMPTS):
             sketch = self._best_sketch(facts)
             if sketch is None:
                 return None
             chosen, shown = sketch
             for k, number in enumerate(chosen):
-                if number not in known:
-                    known[number] = self._view(uid, number)
-                if not self._holds(uid, known[number], k == 0, k < shown):
+                if number not in views:
+                    views[number] = self._view(uid, number)
+                if not self._holds(uid, views[number], k == 0, k < shown):
                     facts.forget(number, as_first=k == 0)
                     break
             else:
                 rest = [int(i) for i in self.rng.permutation(chosen[1:])]
                 self.used.update(chosen)
-                return Choice(uid, tuple(known[i] for i in [chosen[0], *rest]))
+                return Choice(uid, tuple(views[i] for i in [chosen[0], *rest]))
         return None
+
+    def save_cameras(self, choices: list[Choice]) -> list[Choice]:
+        """Choose again, object by object, knowing what the others use, where that saves cameras."""
+        best = list(choices)
+        for k in [*range(len(best))] * 2:
+            others = [choice for i, choice in enumerate(best) if i != k]
+            rest = {view.camera for choice in others for view in choice.views}
+            self.used = set(rest)
+            again = self.choose(best[k].uid)
+            old, new = (
+                {view.camera for view in choice.views} if choice is not None else set()
+                for choice in (best[k], again)
+            )  # fmt: skip
+            if (
+                again is not None
+                and len(new - rest) < len(old - rest)
+                and self._as_hidden(again, best[k])
+            ):
+                best[k] = again
+        return best
+
+    @staticmethod
+    def _as_hidden(new: Choice, old: Choice) -> bool:
+        """Whether ``new`` still hides the object behind something if ``old`` did."""
+        hides = [
+            any(view.why_absent == "occlusion" for view in choice.views) for choice in (new, old)
+        ]
+        return hides[0] or not hides[1]
