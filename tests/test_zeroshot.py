@@ -10,6 +10,7 @@ import pytest
 from roots import make_root
 from x3spatial.build.options import BuildOptions
 from x3spatial.errors import UserError
+from x3spatial.evaluate.run import evaluate
 from x3spatial.pipeline import SETS, ZeroshotSummary, zeroshot
 
 
@@ -70,6 +71,14 @@ def test_a_second_run_asks_nothing_and_new_views_are_built(tmp_path: Path) -> No
     for cells in (part.cells for part in again.sets):
         assert cells[0].result is not None and cells[0].result.asked == 0
     assert first.built is not None and first.built.objects_built == 4
+    # What zeroshot answered, `x3 eval` of the same model continues.
+    single = evaluate(
+        data_json=tmp_path / "tasks" / "t1_val_multi.json",
+        output_json=tmp_path / "eval" / "t1_val_multi.json",
+        model="centre",
+        workers=1,
+    )
+    assert (single.asked, single.kept) == (0, 4)
     # Without a root the task files are taken as they are.
     assert run(tmp_path, "centre").built is None
 

@@ -101,8 +101,8 @@ def map_unordered(
                 yield future.result()
     except BrokenProcessPool:
         raise UserError(
-            "a worker process was killed (out of memory?); run the same command again to continue,"
-            " with fewer --workers"
+            "a worker process died: out of memory (use fewer --workers; the same command continues),"
+            " or a script that starts work without an `if __name__ == '__main__':` around it"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -142,7 +142,7 @@ def evaluate(
         check_supported(answerer, records, data_json)
         data_sha256 = sha256_file(data_json)
         settings = {
-            "model": answerer.name if isinstance(model, Answerer) else model,
+            "model": answerer.spec or answerer.name,
             "describe": json.loads(json.dumps(answerer.describe())),  # as it will be read back
             "convention": answerer.convention,
             "data_sha256": data_sha256,
@@ -176,7 +176,7 @@ def evaluate(
                 "versions": versions(),
                 "model": {
                     "name": answerer.name,
-                    "kind": None if isinstance(model, Answerer) else model.partition(":")[0],
+                    "kind": answerer.spec and answerer.spec.partition(":")[0],
                     "convention": answerer.convention,
                     "privileged": answerer.privileged,
                     "describe": settings["describe"],

@@ -55,6 +55,8 @@ class Answerer(ABC):
 
     name: str
     """How results call it; for a checkpoint its folder name."""
+    spec: str | None = None
+    """``KIND[:ARG]`` it was made from; set by the registry."""
     convention: ClassVar[str] = "unit"
     """Key in ``models.conventions``: how its answers write points."""
     privileged: ClassVar[bool] = False

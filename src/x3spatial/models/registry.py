@@ -85,7 +85,7 @@ def create(spec: str, options: Mapping[str, Any] | None = None) -> Answerer:
         if unknown:
             known = ", ".join(sorted(answerer.options)) or "none"
             raise UserError(f"--model {name}: unknown option {unknown[0]!r}; its own are: {known}")
-        return answerer.create(argument, options)
+        made = answerer.create(argument, options)
     except ModuleNotFoundError as error:
         if kind.extra is None or (error.name or "").startswith("x3spatial"):
             raise
@@ -93,3 +93,5 @@ def create(spec: str, options: Mapping[str, Any] | None = None) -> Answerer:
             f"--model {name}: the package {error.name!r} is not installed;"
             f' run: pip install "x3spatial[{kind.extra}]"'
         ) from None
+    made.spec = spec
+    return made
