@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from x3spatial.data.parallel import map_unordered
 from x3spatial.errors import UserError
-from x3spatial.evaluate.threads import as_done, in_order
+from x3spatial.evaluate.threads import in_order
 from x3spatial.models.base import Answerer, Question
 
 _TRIES_ALONE = 2
@@ -56,7 +57,7 @@ def ask(
     prepare = partial(_prepare, answerer)
     if answerer.concurrent:
         work = lambda batch: _answer(answerer, prepare(batch))  # noqa: E731
-        yield from as_done(work, batches, workers=workers)
+        yield from map_unordered(work, batches, workers, threads=True)
         return
     for batch in in_order(prepare, batches, workers=1, ahead=_BATCHES_AHEAD):
         yield _answer(answerer, batch)

@@ -1,10 +1,10 @@
-"""Work in threads with only a little of it in flight."""
+"""Work ahead in threads, with results in order (``data.parallel`` gives them as they come)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
@@ -25,21 +25,5 @@ def in_order(
             result = pending.popleft().result()
             pending.extend(pool.submit(work, item) for item in islice(source, 1))
             yield result
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def as_done(work: Callable[[T], R], items: Iterable[T], *, workers: int) -> Iterator[R]:
-    """Likewise in the order of completion, so that one slow item holds nothing up."""
-    source = iter(items)
-    pool = ThreadPoolExecutor(workers)
-    pending: set[Future[R]] = set()
-    try:
-        pending.update(pool.submit(work, item) for item in islice(source, 2 * workers))
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            pending.update(pool.submit(work, item) for item in islice(source, len(done)))
-            for future in done:
-                yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
