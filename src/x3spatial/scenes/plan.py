@@ -8,15 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from x3spatial.errors import UserError
+from x3spatial.scenes import visibility
 from x3spatial.scenes.camera import Camera
+from x3spatial.scenes.counterfactual import remove
 from x3spatial.scenes.geometry import assemble
 from x3spatial.scenes.layout import Layout, make_layout
 from x3spatial.scenes.options import SceneOptions
 from x3spatial.scenes.render import World, make_world, render
-from x3spatial.scenes.resolve import radiance
+from x3spatial.scenes.resolve import picture, radiance
 from x3spatial.scenes.viewpoints import Choice, Chooser, candidates
 
+_METERED = 10  # candidate cameras from which the exposure is taken
 _ATTEMPTS = 40  # rooms tried until one has views for every object asked for
+_VISIBLE, _SHARE = 24, 0.6  # of 255; of an object's pixels
 _MIDDLE_GREY = 0.42  # exposed brightness of a scene on average
 
 
@@ -28,19 +32,38 @@ class Plan:
     world: World
     cameras: dict[int, Camera]
     choices: tuple[Choice, ...]
+    rests: dict[int, World]  # the world without each target
     exposure: float
     attempt: int
+
+
+def _small(camera: Camera, width: int) -> Camera:
+    """The same view in fewer pixels."""
+    height = max(8, round(width * camera.height / camera.width))
+    return Camera(camera.eye, camera.turn, camera.focal * width / camera.width, width, height)
 
 
 def _exposure(world: World, cameras: list[Camera]) -> float:
     """One exposure for all pictures of a scene, with and without its objects."""
     logs = []
     for camera in cameras:
-        width = 48
-        height = max(8, round(width * camera.height / camera.width))
-        small = Camera(camera.eye, camera.turn, camera.focal * width / camera.width, width, height)
-        logs.append(np.log(radiance(render(world, small, 1), height, width, 1).mean(axis=2) + 0.01))
+        small = _small(camera, 48)
+        light = radiance(render(world, small, 1), small.height, small.width, 1)
+        logs.append(np.log(light.mean(axis=2) + 0.01))
     return float(np.round(_MIDDLE_GREY / np.exp(np.mean(np.concatenate(logs))), 6))
+
+
+def _stands_out(world: World, rest: World, uid: int, camera: Camera, exposure: float) -> bool:
+    """Whether taking the object away can be seen: not a white clock on a white wall."""
+    small = _small(camera, min(camera.width, 160))
+    where = visibility.mask(world.geometry, uid, small)
+    if not where.any():
+        return True
+    layers = render(world, small, 1)
+    before = picture(layers, small.height, small.width, 1, exposure)
+    after = remove(layers, before, uid, rest, small, 1, exposure)
+    change = np.abs(before[where].astype(int) - after[where]).max(axis=1)
+    return float(np.mean(change > _VISIBLE)) >= _SHARE
 
 
 def make_plan(split: str, index: int, options: SceneOptions) -> Plan:
@@ -57,6 +80,11 @@ def make_plan(split: str, index: int, options: SceneOptions) -> Plan:
             continue
         geometry = assemble(layout, options.tracer)
         cameras = candidates(layout, geometry, options.width, options.height, rng)
+        if len(cameras) < _METERED:
+            continue
+        world = make_world(layout, geometry)
+        exposure = _exposure(world, cameras[:_METERED])
+        rests: dict[int, World] = {}
         chooser = Chooser(geometry, layout, cameras, options.views, options.side, rng)
         choices: list[Choice] = []
         for k, uid in enumerate(layout.targets):
@@ -64,18 +92,19 @@ def make_plan(split: str, index: int, options: SceneOptions) -> Plan:
                 break  # too few are left
             choice = chooser.choose(uid)
             if choice is not None:
-                choices.append(choice)
+                rests[uid] = world.without(uid)
+                first = cameras[choice.views[0].camera]
+                if _stands_out(world, rests[uid], uid, first, exposure):
+                    choices.append(choice)
             if len(choices) == options.objects:
                 break
         if len(choices) < options.objects:
             continue
         choices = chooser.save_cameras(choices)
         used = sorted({view.camera for choice in choices for view in choice.views})
-        world = make_world(layout, geometry)
         chosen = {number: cameras[number] for number in used}
-        exposure = _exposure(world, list(chosen.values()))
         choices.sort(key=lambda choice: choice.uid)
-        return Plan(layout, world, chosen, tuple(choices), exposure, attempt)
+        return Plan(layout, world, chosen, tuple(choices), rests, exposure, attempt)
     raise UserError(
         f"--objects {options.objects} --views {options.views}: no room was found in which so many"
         " objects have such views; ask for fewer"

@@ -17,7 +17,7 @@ from x3spatial.scenes.counterfactual import remove
 from x3spatial.scenes.geometry import Geometry
 from x3spatial.scenes.options import SceneOptions, scene_name
 from x3spatial.scenes.plan import Plan, make_plan
-from x3spatial.scenes.render import World, render
+from x3spatial.scenes.render import render
 from x3spatial.scenes.resolve import picture
 
 SCENE_FILE = "scene.json"
@@ -141,7 +141,7 @@ def describe(task: SceneTask, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _write_camera(task: SceneTask, plan: Plan, number: int, rests: dict[int, World]) -> None:
+def _write_camera(task: SceneTask, plan: Plan, number: int) -> None:
     """Everything that camera ``number`` shows: its original once, then each object's views."""
     options, camera = task.options, plan.cameras[number]
     layers = render(plan.world, camera, options.side)
@@ -160,11 +160,9 @@ def _write_camera(task: SceneTask, plan: Plan, number: int, rests: dict[int, Wor
             # Without the object in sight there is nothing to take away, also if its shadow shows.
             inpainted_png = original_png
             if view.mask.any():
-                if choice.uid not in rests:
-                    rests[choice.uid] = plan.world.without(choice.uid)
                 inpainted_png = encode_png(
                     remove(
-                        layers, original, choice.uid, rests[choice.uid], camera, options.side,
+                        layers, original, choice.uid, plan.rests[choice.uid], camera, options.side,
                         plan.exposure,
                     )
                 )  # fmt: skip
@@ -186,9 +184,8 @@ def write_scene(task: SceneTask) -> SceneCounts:
     plan = make_plan(task.split, task.index, task.options)
     for choice in plan.choices:
         (scene / f"uid_{choice.uid}").mkdir(parents=True)
-    rests: dict[int, World] = {}
     for number in plan.cameras:
-        _write_camera(task, plan, number, rests)
+        _write_camera(task, plan, number)
     contents = describe(task, plan)
     for entry in contents["objects"]:
         if entry["views"] is not None:
