@@ -101,8 +101,8 @@ def zeroshot(
         raise UserError("--model: name at least one")
     with ExitStack() as stack:
         answerers: list[tuple[str, str, Answerer]] = []
-        for spec in dict.fromkeys(models):
-            given = {"max_new_tokens": max_new_tokens, "seed": seed, **(model_options or {})}
+        for spec, own in _options_by_spec(models, model_options or {}).items():
+            given = {"max_new_tokens": max_new_tokens, "seed": seed, **own}
             answerer = stack.enter_context(closing(registry.create(spec, given)))
             answerers.append((_folder_name(answerer.name, answerers), spec, answerer))
         built = _build(data_root, out_dir, options, workers, fresh)
@@ -136,6 +136,20 @@ def zeroshot(
     summary = ZeroshotSummary(path, built, tuple(parts))
     write_json(path, _to_json(summary, out_dir))
     return summary
+
+
+def _options_by_spec(
+    models: Sequence[str], options: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Each model's own share of ``options``. Raises: UserError for one that no model has."""
+    shares = {
+        spec: {name: options[name] for name in sorted(registry.own_options(spec) & set(options))}
+        for spec in dict.fromkeys(models)
+    }
+    for name in options:
+        if not any(name in share for share in shares.values()):
+            raise UserError(f"--{name}: none of the models {', '.join(shares)} has this option")
+    return shares
 
 
 def _build(

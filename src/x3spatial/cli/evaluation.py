@@ -19,7 +19,32 @@ if TYPE_CHECKING:
 
 Model = Annotated[
     list[str] | None,
-    typer.Option("--model", envvar="MODEL", help="KIND[:ARG], see `x3 models`; may be repeated."),
+    typer.Option(
+        "--model",
+        envvar="MODEL",
+        help="KIND[:ARG], see `x3 models`, or a checkpoint folder; zeroshot takes several.",
+    ),
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option("--model-name-or-path", help="A RoboRefer checkpoint: --model roborefer:PATH."),
+]
+AspectRatio = Annotated[
+    str | None,
+    typer.Option(help="How a checkpoint sees images: resize (default), pad or dynamic."),
+]
+ChatTemplate = Annotated[str | None, typer.Option(help="Of a checkpoint: qwen2 (default).")]
+Dtype = Annotated[
+    str | None,
+    typer.Option(help="Of a checkpoint: auto (as stored), float32, bfloat16 or float16."),
+]
+Device = Annotated[
+    str | None, typer.Option(help="auto (the first GPU, else the CPU), cuda:1, cpu.")
+]
+Attention = Annotated[str | None, typer.Option(help="sdpa (default), eager or flash_attention_2.")]
+Depth = Annotated[
+    Path | None,
+    typer.Option(help="Folder that mirrors the data root with {NN}_{frame}_depth.png."),
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", help="Samples per call of the model.")]
 Limit = Annotated[
@@ -59,10 +84,36 @@ def models() -> None:
         typer.echo(f"{name:20} {kind.summary}{needs}")
 
 
+DEFAULT_CHECKPOINT = Path("runs/train/RoboRefer-2B-Depth-Align")
+
+
+def _specs(models: list[str] | None, checkpoint: Path | None) -> list[str]:
+    """``KIND[:ARG]`` for everything that --model and --model_name_or_path name."""
+    from x3spatial.models.registry import KINDS
+
+    named = [*(models or []), *([] if checkpoint is None else [f"roborefer:{checkpoint}"])]
+    return [
+        f"roborefer:{name}" if name.partition(":")[0] not in KINDS and "/" in name else name
+        for name in named
+    ]
+
+
+def _given(**options: object) -> dict[str, object]:
+    """The model options that were given at all."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def evaluate(
     data_json: Annotated[Path, typer.Option(help="A task file of x3 build.")],
     output_json: Annotated[Path, typer.Option(help="The results file to write.")],
     model: Model = None,
+    model_name_or_path: Checkpoint = None,
+    chat_template: ChatTemplate = None,
+    image_aspect_ratio: AspectRatio = None,
+    dtype: Dtype = None,
+    device: Device = None,
+    attention: Attention = None,
+    depth: Depth = None,
     image_folder: ImageFolder = None,
     max_new_tokens: MaxNewTokens = 64,
     batch_size: BatchSize = 8,
@@ -79,7 +130,7 @@ def evaluate(
     """
     from x3spatial.evaluate.run import evaluate as run
 
-    chosen = model or []
+    chosen = _specs(model, model_name_or_path)
     if len(chosen) != 1:
         raise UserError("--model: name exactly one (x3 zeroshot takes several)")
     result = run(
@@ -95,6 +146,14 @@ def evaluate(
         scoring=scoring,
         mask=mask,
         fresh=fresh,
+        model_options=_given(
+            chat_template=chat_template,
+            image_aspect_ratio=image_aspect_ratio,
+            dtype=dtype,
+            device=device,
+            attention=attention,
+            depth=depth,
+        ),
     )
     return _report(result, f"{result.model} on {data_json.name}")
 
@@ -147,6 +206,13 @@ def zeroshot(
         ),
     ] = None,
     model: Model = None,
+    model_name_or_path: Checkpoint = None,
+    chat_template: ChatTemplate = None,
+    image_aspect_ratio: AspectRatio = None,
+    dtype: Dtype = None,
+    device: Device = None,
+    attention: Attention = None,
+    depth: Depth = None,
     out_dir: OutDir = Path("tmp/spatial_tasks_x3"),
     eval_dir: Annotated[
         Path, typer.Option(envvar="EVAL_DIR", help="Where results and summary.json go.")
@@ -177,7 +243,7 @@ def zeroshot(
     from x3spatial.pipeline import zeroshot as run
 
     summary = run(
-        models=model or [],
+        models=_specs(model, model_name_or_path) or [f"roborefer:{DEFAULT_CHECKPOINT}"],
         data_root=data_root,
         out_dir=out_dir,
         eval_dir=eval_dir,
@@ -198,6 +264,14 @@ def zeroshot(
         scoring=scoring,
         mask=mask,
         fresh=fresh,
+        model_options=_given(
+            chat_template=chat_template,
+            image_aspect_ratio=image_aspect_ratio,
+            dtype=dtype,
+            device=device,
+            attention=attention,
+            depth=depth,
+        ),
     )
     if summary.built is not None:
         built = summary.built

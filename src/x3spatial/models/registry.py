@@ -5,7 +5,8 @@ A new model is one line here; see ``models/base.py`` for what stands behind it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -66,6 +67,15 @@ def split_spec(spec: str) -> tuple[str, str | None]:
     return kind, argument if colon else None
 
 
+def own_options(spec: str) -> frozenset[str]:
+    """The options that the kind of ``spec`` has beside those that every kind understands.
+
+    Raises:
+        UserError: no such kind, or its packages are not installed.
+    """
+    return _answerer_class(split_spec(spec)[0]).options
+
+
 def create(spec: str, options: Mapping[str, Any] | None = None) -> Answerer:
     """The answerer that ``spec``, ``KIND[:ARGUMENT]``, names.
 
@@ -76,22 +86,35 @@ def create(spec: str, options: Mapping[str, Any] | None = None) -> Answerer:
             not installed.
     """
     name, argument = split_spec(spec)
+    answerer = _answerer_class(name)
+    given = dict(options or {})
+    unknown = sorted(set(given) - _COMMON_OPTIONS - answerer.options)
+    if unknown:
+        known = ", ".join(sorted(answerer.options)) or "none"
+        raise UserError(f"--model {name}: unknown option {unknown[0]!r}; its own are: {known}")
+    with _missing_packages_named(name):
+        made = answerer.create(argument, given)
+    made.spec = spec
+    return made
+
+
+def _answerer_class(name: str) -> type[Answerer]:
     kind = KINDS[name]
-    options = dict(options or {})
-    try:
+    with _missing_packages_named(name):
         module = import_module(f"x3spatial.models.{kind.module}")
-        answerer: type[Answerer] = getattr(module, kind.attribute)
-        unknown = sorted(set(options) - _COMMON_OPTIONS - answerer.options)
-        if unknown:
-            known = ", ".join(sorted(answerer.options)) or "none"
-            raise UserError(f"--model {name}: unknown option {unknown[0]!r}; its own are: {known}")
-        made = answerer.create(argument, options)
+    found: type[Answerer] = getattr(module, kind.attribute)
+    return found
+
+
+@contextmanager
+def _missing_packages_named(name: str) -> Iterator[None]:
+    extra = KINDS[name].extra
+    try:
+        yield
     except ModuleNotFoundError as error:
-        if kind.extra is None or (error.name or "").startswith("x3spatial"):
+        if extra is None or (error.name or "").startswith("x3spatial"):
             raise
         raise UserError(
             f"--model {name}: the package {error.name!r} is not installed;"
-            f' run: pip install "x3spatial[{kind.extra}]"'
+            f' run: pip install "x3spatial[{extra}]"'
         ) from None
-    made.spec = spec
-    return made
