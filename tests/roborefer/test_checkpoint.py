@@ -393,7 +393,9 @@ def test_the_published_size_has_the_published_tensors() -> None:
         "llm": llm, "vision_tower": tower, "depth_tower": tower,
         "mm_projector": projector, "depth_projector": projector,
     }  # fmt: skip
-    count = {part: sum(torch.Size(s).numel() for s in named.values()) for part, named in found.items()}
+    count = {
+        part: sum(torch.Size(s).numel() for s in named.values()) for part, named in found.items()
+    }
     assert count["vision_tower"] == count["depth_tower"] == 413_327_088
     assert count["mm_projector"] == count["depth_projector"] == 43_533_696
     assert count["llm"] == 1_543_278_080

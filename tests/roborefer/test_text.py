@@ -32,7 +32,9 @@ def test_records_become_upstreams_text_and_ids(processor: Any, wanted: dict[str,
     assert text == wanted["rendered_text"]
     assert processor.tokenize(text) == wanted["input_ids"]
     prompt = chat.render_chat(chat.to_messages(turns[:1]), add_generation_prompt=True)
-    assert processor.tokenize(prompt) == wanted.get("generation_prompt_ids", processor.tokenize(prompt))
+    assert processor.tokenize(prompt) == wanted.get(
+        "generation_prompt_ids", processor.tokenize(prompt)
+    )
 
 
 @pytest.mark.parametrize("wanted", RGBD, ids=lambda entry: entry["id"])
@@ -191,7 +193,5 @@ def test_the_chat_template_renders_the_same_text(processor: Any) -> None:
     ]
     plain = [{**m, "content": "<image>\nWhere?"} if n == 0 else m for n, m in enumerate(messages)]
     for opened in (False, True):
-        text = processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=opened
-        )
+        text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=opened)
         assert text == chat.render_chat(plain, add_generation_prompt=opened)

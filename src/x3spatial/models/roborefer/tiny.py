@@ -175,7 +175,7 @@ def random_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator)
         gain = name.endswith("weight")  # the only one-dimensional weights are gains of norms
         return values * 0.1 + 1 if gain else values * 0.05
     if "embed" in name and "patch" not in name:
-        return values * (0.05 if "position" in name else 0.5)
+        return values * (0.05 if "position" in name else 0.1)
     return values / math.sqrt(math.prod(shape[1:]))
 
 
