@@ -15,9 +15,9 @@ from x3spatial.errors import UserError
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
     DEPTH_TAG,
-    TURN_END,
     IMAGE_TAG,
     PAD,
+    TURN_END,
     TURN_START,
     expand_tiles,
 )

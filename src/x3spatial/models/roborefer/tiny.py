@@ -20,10 +20,10 @@ from x3spatial.errors import UserError
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
     DEPTH_TAG,
-    TURN_END,
     IMAGE_TAG,
     PAD,
     SENTINEL,
+    TURN_END,
     TURN_START,
 )
 from x3spatial.models.roborefer.checkpoint import DTYPES, expected_shapes, stored_name
