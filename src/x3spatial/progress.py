@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -41,6 +42,19 @@ def progress(label: str, total: int, *, done: int = 0) -> Iterator[Advance]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # Refreshed by hand: rich's refresh thread would be alive while worker processes are forked.
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, auto_refresh=False
+    ) as bar:
         task = bar.add_task(label, total=total, completed=done)
-        yield lambda n=1: bar.advance(task, n)
+        bar.refresh()
+        shown = time.monotonic()
+
+        def advance(n: int = 1) -> None:
+            nonlocal shown
+            bar.advance(task, n)
+            if time.monotonic() - shown > 0.1:
+                bar.refresh()
+                shown = time.monotonic()
+
+        yield advance

@@ -98,12 +98,13 @@ def lock_dir(path: Path, option: str) -> Iterator[None]:
     """
     try:
         import fcntl
-    except ImportError:  # Windows has no flock; a second run is then the user's own care.
+    except ImportError:  # Windows has no fcntl; a second run is then the user's own care.
         yield
         return
     with open(path / ".x3-lock", "w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A POSIX lock, not flock: worker processes must not inherit it and outlive us with it.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(
                 f"{option} {path}: another x3 run is writing there; wait for it or stop it"
@@ -196,7 +197,7 @@ class Journal:
                 line = file.readline()
                 end += len(line) if line.endswith(b"\n") else 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "ab")
+        self._file = open(self.path, "ab")  # noqa: SIM115 - closed by close()
         self._file.truncate(end)
         return self
 

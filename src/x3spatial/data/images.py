@@ -97,9 +97,9 @@ def probe_png(data: bytes) -> tuple[int, int]:
     return size
 
 
-def _decode(data: bytes) -> npt.NDArray[Any]:
+def _decode(data: bytes, *, probed: bool = False) -> npt.NDArray[Any]:
     """Channels as stored (BGR order), native depth, palettes expanded: ``[H, W]`` or ``[H, W, C]``."""
-    if data.startswith(_PNG_SIGNATURE):
+    if not probed and data.startswith(_PNG_SIGNATURE):
         probe_png(data)  # so that libpng has nothing to print about cut or damaged files
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
@@ -107,13 +107,15 @@ def _decode(data: bytes) -> npt.NDArray[Any]:
     return image
 
 
-def decode_rgb(data: bytes) -> UInt8Array:
+def decode_rgb(data: bytes, *, probed: bool = False) -> UInt8Array:
     """Decode to ``uint8 [H, W, 3]`` RGB: 16-bit keeps the high byte, grey is repeated, alpha dropped.
+
+    ``probed`` says that ``probe_png`` has already passed these bytes.
 
     Raises:
         ImageError: not a readable image of 8 or 16 bits.
     """
-    image = _decode(data)
+    image = _decode(data, probed=probed)
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
     if image.dtype != np.uint8:

@@ -1,13 +1,23 @@
-"""One way to spread independent work over processes, used by every verb."""
+"""One way to spread independent work over cores, used by every verb."""
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
@@ -25,20 +35,44 @@ def default_workers() -> int:
     return os.cpu_count() or 1
 
 
-def _start_worker() -> None:
+def _start_worker(parent: int) -> None:
     # The parent handles Ctrl-C and shuts the pool down; workers would only print tracebacks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # One process per core is the parallelism here: OpenCV's own threads would only fight over it.
-    if "cv2" in sys.modules:
-        sys.modules["cv2"].setNumThreads(1)
+    _die_with(parent)
 
 
-def map_unordered(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+def _die_with(parent: int) -> None:
+    """End this process when ``parent`` is gone.
+
+    Without this the workers of a killed run live on, and could still be writing the files that the
+    run started in its place is writing.
+    """
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG, from <linux/prctl.h>
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    if sys.platform == "linux":
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def map_unordered(
+    work: Callable[[T], R], items: Iterable[T], workers: int, *, threads: bool = False
+) -> Iterator[R]:
     """Yield ``work(item)`` for every item, in the order of completion.
 
-    ``workers`` = 1 runs in this process, else in that many processes; ``work`` and the items must
-    then be picklable. Only a few items per worker are in flight, so memory does not grow with
-    their number. An exception raised by ``work`` stops the run and is raised here.
+    ``workers`` = 1 runs in this thread. Otherwise there are that many processes, and ``work`` and the
+    items must be picklable; or, with ``threads``, that many threads, which start at once and suit
+    work that spends its time in codecs (they release Python's lock). Only a few items per worker are
+    in flight, so memory does not grow with their number. An exception raised by ``work`` stops the
+    run and is raised here.
 
     Raises:
         UserError: ``workers`` is below 1, or a worker process died (killed, or out of memory).
@@ -48,9 +82,14 @@ def map_unordered(work: Callable[[T], R], items: Iterable[T], workers: int) -> I
     if workers == 1:
         yield from map(work, items)
         return
-    # fork starts in milliseconds and is safe here: the parent has no threads of its own yet.
-    method = "fork" if sys.platform == "linux" else "spawn"
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(method), _start_worker)
+    pool: Executor
+    if threads:
+        pool = ThreadPoolExecutor(workers)
+    else:
+        # spawn, not fork: a fork of a process whose libraries have threads (OpenCV, torch, numba)
+        # can hang forever on a lock that no thread is left to release.
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(),))
     source = iter(items)
     pending: set[Future[R]] = set()
     try:

@@ -10,7 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+from x3spatial.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,24 @@ class Question:
     image_sizes: tuple[tuple[int, int], ...] = ()
     """(W, H) of each image where the record says so."""
     record: Mapping[str, Any] | None = None
-    """The whole record, ground truth included: set only for answerers that declare ``privileged``."""
+    """The whole record, ground truth included, its paths joined to the image folder: set only for
+    answerers that declare ``privileged``."""
+
+    @property
+    def is_concat(self) -> bool:
+        """Whether the question shows one side-by-side image, and the answer is a point of the whole."""
+        return self.task == "t1_concat"
 
 
 class Answerer(ABC):
     """Answers batches of questions.
 
     The runner calls ``prepare`` for a batch in a background thread while the model works on the one
-    before, then ``answer`` in its own thread. If ``answer`` raises, the runner asks again sample by
-    sample, so an implementation need not isolate a bad sample itself. Answers must not depend on
-    what else is in the batch.
+    before, then ``answer`` in the runner's own thread. If either raises, the runner asks again sample
+    by sample, so an implementation need not isolate a bad sample itself; a ``UserError`` stops the
+    run, for what no second try can mend (a server that is not there). Answers must not depend on
+    what else is in the batch. Weights are best loaded by the first ``prepare``: a run whose answers
+    are all stored already creates the answerer but never asks it.
     """
 
     name: str
@@ -53,6 +63,19 @@ class Answerer(ABC):
     """Whether ``answer`` may be called from several threads at once."""
     tasks: ClassVar[frozenset[str] | None] = None
     """The tasks it can answer; None for all."""
+    options: ClassVar[frozenset[str]] = frozenset()
+    """Names of options that ``create`` understands beside ``max_new_tokens`` and ``seed``."""
+
+    @classmethod
+    def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
+        """Make one from ``--model KIND:ARGUMENT``; ``options`` holds only names it understands.
+
+        Raises:
+            UserError: the argument or an option cannot be used.
+        """
+        if argument is not None:
+            raise UserError(f"--model {cls.name}:{argument}: {cls.name} takes no argument")
+        return cls()
 
     def prepare(self, questions: Sequence[Question]) -> Any:
         """Decode and preprocess what ``answer`` will need. Called ahead, in another thread."""

@@ -1,0 +1,56 @@
+# `make demo` and `make test` need nothing but Python 3.11+ and make. Everything lands in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# pip must find the CPU build of torch where one is offered; the lock file pins every version.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+DEMO ?= demo
+
+.PHONY: help demo test test-slow lint format bench clean
+
+help:
+	@echo "make demo       install, make scenes, build, evaluate the baselines, print the summary"
+	@echo "make test       install everything, lint, type-check, run the tests"
+	@echo "make test-slow  the tests that take long"
+	@echo "make bench      the benchmarks, one JSON line each"
+	@echo "make lint       ruff, mypy and the import directions"
+	@echo "make clean      remove .venv and the demo"
+
+$(VENV)/.created:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "x3spatial needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.created pyproject.toml requirements/core.txt
+	$(PIP) install --constraint requirements/core.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core requirements/dev.txt
+	$(PIP) install --constraint requirements/dev.txt --editable '.[dev,matching]'
+	@touch $@
+
+demo: $(VENV)/.core
+	X3=$(BIN)/x3 OUT=$(DEMO) sh scripts/demo.sh
+
+test: lint
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,1 @@
+"""Reading a data root without building: what is in it, and everything that is wrong with it."""

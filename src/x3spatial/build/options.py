@@ -1,0 +1,63 @@
+"""What a build can be told, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from x3spatial.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """Everything that decides what a build writes.
+
+    Raises:
+        UserError: a value is out of its range; the message names the option.
+    """
+
+    mode: str = "anchor"
+    """``anchor``: one reference view per object; ``allpairs``: every ordered pair of views."""
+    anchor_k: int = 1
+    """Rank of the reference view in anchor mode."""
+    alpha: float = 0.45
+    """Opacity of the red overlay, above 0 and up to 1."""
+    use_dilated_mask: bool = False
+    """Prefer the dilated mask to the tight one."""
+    emit_concat: bool = True
+    """Whether to write the side-by-side form of Task1."""
+    seed: int = 0
+    splits: tuple[str, ...] | None = None
+    """Splits to build; None for all that exist."""
+    limit: int | None = None
+    """At most this many objects of each split, the first in order."""
+    prompts: Path | None = None
+    """Folder with prompt templates that replace the built-in ones."""
+    jpeg_quality: int = 95
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("anchor", "allpairs"):
+            raise UserError(f"--mode {self.mode}: must be anchor or allpairs")
+        if self.anchor_k < 1:
+            raise UserError(f"--anchor_k {self.anchor_k}: view ranks start at 1")
+        if not 0.0 < self.alpha <= 1.0:
+            raise UserError(f"--alpha {self.alpha}: must be above 0 and at most 1")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise UserError(f"--jpeg_quality {self.jpeg_quality}: must be 1 to 100")
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"--limit {self.limit}: must be at least 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as the build manifest records them."""
+        return {
+            "mode": self.mode,
+            "anchor_k": self.anchor_k if self.mode == "anchor" else None,
+            "alpha": self.alpha,
+            "use_dilated_mask": self.use_dilated_mask,
+            "emit_concat": self.emit_concat,
+            "seed": self.seed,
+            "splits": None if self.splits is None else list(self.splits),
+            "limit": self.limit,
+            "jpeg_quality": self.jpeg_quality,
+        }

@@ -1,0 +1,245 @@
+"""Commands that make, check and show data: scenes, audit, build, preview."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from x3spatial.cli import output
+
+DataRoot = Annotated[
+    Path,
+    typer.Option(
+        "--data-root",
+        envvar="DATA_ROOT_X3",
+        help="Folder with {split}/{scene}/uid_{uid}/{NN}_{frame}_{kind}.png.",
+    ),
+]
+OutDir = Annotated[
+    Path, typer.Option("--out-dir", envvar="OUT_DIR", help="Where task files and images go.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Processes; default one per usable CPU."),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh/--resume", help="Discard what an earlier run left, or continue it."),
+]
+Prompts = Annotated[
+    Path | None,
+    typer.Option("--prompts", help="Folder with prompt templates that replace the built-in ones."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("scenes")(scenes)
+    app.command("audit")(audit)
+    app.command("build")(build)
+    app.command("preview")(preview)
+
+
+def scenes(
+    out_dir: Annotated[Path, typer.Argument(help="The data root to write.")],
+    train: Annotated[int, typer.Option(min=0, help="Scenes of the train split.")] = 2,
+    validation: Annotated[int, typer.Option(min=0, help="Scenes of the validation split.")] = 2,
+    test: Annotated[int, typer.Option(min=0, help="Scenes of the test split.")] = 0,
+    objects: Annotated[int, typer.Option(help="Target objects per scene.")] = 4,
+    views: Annotated[int, typer.Option(help="Views per object.")] = 5,
+    width: Annotated[
+        int | None, typer.Option(help="Of the images; default 640, with --fast 112.")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(help="Of the images; default 480, with --fast 112.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Rays per pixel, a square number; fewer are faster.")
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Small images and fewer rays: thousands of views.")
+    ] = False,
+    depth: Annotated[
+        bool, typer.Option("--depth", help="Also write 16-bit depth in millimetres.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    workers: Workers = None,
+    fresh: Fresh = False,
+) -> None:
+    """Make synthetic rooms: views, masks, and the same views with each object really removed."""
+    from x3spatial.scenes.generate import generate_scenes
+
+    wanted = {"train": train, "validation": validation, "test": test}
+    summary = generate_scenes(
+        out_dir=out_dir,
+        scenes={split: count for split, count in wanted.items() if count},
+        objects=objects,
+        views=views,
+        width=width,
+        height=height,
+        samples=samples,
+        seed=seed,
+        depth=depth,
+        workers=workers,
+        fast=fast,
+        fresh=fresh,
+    )
+    total = sum(summary.scenes.values())
+    typer.echo(
+        f"{total} scenes ({summary.made} made now), {summary.objects} objects, {summary.views} views,"
+        f" {summary.visible} of them show their object; in {output.shown(summary.out_dir)}"
+    )
+
+
+def audit(
+    data_root: Annotated[Path, typer.Argument(help="The data root to check.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the whole report as JSON.")
+    ] = False,
+    workers: Workers = None,
+) -> int:
+    """Check every file of a data root without building; exit 1 if something is wrong."""
+    from x3spatial.audit.run import audit as run
+
+    report = run(data_root=data_root, workers=workers)
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
+        return 1 if report.problems else 0
+    rows = []
+    for split, facts in report.splits.items():
+        areas = facts["mask_area_fraction"]
+        rows.append(
+            (
+                split,
+                str(facts["scenes"]),
+                str(facts["objects"]),
+                str(facts["views"]),
+                str(facts["views_visible"]),
+                str(facts["views_not_visible"]),
+                str(facts["objects_with_empty_first_view"]),
+                ", ".join(facts["sizes"]),
+                "-" if areas is None else f"{areas['median']:.1%}",
+                str(len(facts["labels"])),
+            )
+        )
+    output.table(
+        f"{data_root}",
+        ("split", "scenes", "objects", "views", "visible", "not visible", "first view empty",
+         "sizes", "median mask", "labels"),
+        rows,
+    )  # fmt: skip
+    output.problems(report.problems, f"x3 audit {data_root} --json")
+    count = len(report.problems)
+    typer.echo("no problems" if count == 0 else f"{count} problem{'s' * (count > 1)}")
+    return 1 if count else 0
+
+
+def build(
+    data_root: DataRoot,
+    out_dir: OutDir = Path("tmp/spatial_tasks_x3"),
+    mode: Annotated[
+        str, typer.Option(help="anchor: one reference view per object; allpairs: every pair.")
+    ] = "anchor",
+    anchor_k: Annotated[int, typer.Option(help="Rank of the reference view (anchor mode).")] = 1,
+    alpha: Annotated[float, typer.Option(help="Opacity of the red overlay, 0 to 1.")] = 0.45,
+    use_dilated_mask: Annotated[
+        bool, typer.Option(help="Prefer the dilated mask to the tight one.")
+    ] = False,
+    emit_concat: Annotated[
+        int, typer.Option(min=0, max=1, help="1: also write the side-by-side form of Task1.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the ground-truth draws.")] = 42,
+    splits: Annotated[
+        str | None, typer.Option(help="Comma-separated splits; default all that exist.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="At most this many objects of each split.")
+    ] = None,
+    prompts: Prompts = None,
+    jpeg_quality: Annotated[int, typer.Option(help="Of the side-by-side images, 1 to 100.")] = 95,
+    workers: Workers = None,
+    fresh: Fresh = False,
+) -> int:
+    """Build the task files and their images from a data root."""
+    from x3spatial.build.options import BuildOptions
+    from x3spatial.build.run import build_tasks
+
+    summary = build_tasks(
+        data_root=data_root,
+        out_dir=out_dir,
+        options=BuildOptions(
+            mode=mode,
+            anchor_k=anchor_k,
+            alpha=alpha,
+            use_dilated_mask=use_dilated_mask,
+            emit_concat=bool(emit_concat),
+            seed=seed,
+            splits=None if splits is None else tuple(splits.split(",")),
+            limit=limit,
+            prompts=prompts,
+            jpeg_quality=jpeg_quality,
+        ),
+        workers=workers,
+        fresh=fresh,
+    )
+    manifest = summary.manifest
+    names = ("objects", "views", "views_not_visible", "views_left_out", "pairs",
+             "pairs_with_empty_reference")  # fmt: skip
+    tasks = list(next(iter(manifest["counts"].values()))["samples"])
+    output.table(
+        output.shown(summary.out_dir),
+        ("split", *(name.replace("_", " ") for name in names), *tasks),
+        [
+            (
+                split,
+                *(str(counts.get(name, 0)) for name in names),
+                *(str(counts["samples"][task]) for task in tasks),
+            )
+            for split, counts in manifest["counts"].items()
+        ],
+    )
+    skipped = [(entry["path"], entry["reason"]) for entry in manifest["skipped"]]
+    output.problems(skipped, str(summary.out_dir / "build.json"))
+    total = manifest["counts"]
+    objects = sum(counts.get("objects", 0) for counts in total.values())
+    typer.echo(
+        f"{summary.records} samples of {objects} objects ({summary.objects_built} built now),"
+        f" {len(skipped)} problems; details in {output.shown(summary.out_dir / 'build.json')}"
+    )
+    if summary.records == 0:
+        typer.echo(f"x3 build: no sample could be built from {data_root}", err=True)
+        return 1
+    return 0
+
+
+def preview(
+    data_json: Annotated[Path, typer.Argument(help="A task file of x3 build.")],
+    output_png: Annotated[Path, typer.Option("--output", help="The PNG to write.")] = Path(
+        "preview.png"
+    ),
+    results: Annotated[
+        Path | None, typer.Option(help="A results file of x3 eval: draws the answers too.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="How many samples, spread over the file.")] = 12,
+    sample_id: Annotated[
+        list[str] | None, typer.Option("--id", help="Show this sample; may be repeated.")
+    ] = None,
+    image_folder: Annotated[
+        Path | None, typer.Option(help="What relative image paths are relative to.")
+    ] = None,
+) -> None:
+    """Draw a contact sheet of samples as a model sees them, with the right point and the answer."""
+    from x3spatial.report.preview import preview as draw
+
+    path = draw(
+        data_json=data_json,
+        output=output_png,
+        results=results,
+        limit=limit,
+        ids=sample_id or (),
+        image_folder=image_folder,
+    )
+    typer.echo(f"green: right point, yellow: mask, cyan: reference, magenta: answer; see {path}")

@@ -1,0 +1,45 @@
+"""How commands print: plain tables that stay readable in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import typer
+
+SHOWN_PROBLEMS = 10
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; the first column is left-aligned, the others right."""
+    import shutil
+    import sys
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    # In a pipe there is no width to respect: never cut a figure.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    drawn = Table(title=title, box=box.SIMPLE, title_justify="left", title_style="bold")
+    for number, column in enumerate(columns):
+        drawn.add_column(column, justify="left" if number == 0 else "right")
+    for row in rows:
+        drawn.add_row(*row)
+    Console(width=max(width, 60), markup=False, highlight=False).print(drawn)
+
+
+def problems(found: Sequence[tuple[str, str]], where: str) -> None:
+    """Print the first problems on stderr, one line each, and where the rest can be read."""
+    for path, reason in found[:SHOWN_PROBLEMS]:
+        typer.echo(f"{path}: {reason}", err=True)
+    if len(found) > SHOWN_PROBLEMS:
+        typer.echo(f"... and {len(found) - SHOWN_PROBLEMS} more: {where}", err=True)
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be written from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

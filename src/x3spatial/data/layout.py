@@ -1,0 +1,223 @@
+"""The data root: ``{split}/{scene}/uid_{uid}/{NN}_{frame}_{kind}.png``, and what is wrong with it.
+
+Nothing here opens an image. Listing reports every name that does not fit, so that nothing in a root
+is skipped silently.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from x3spatial.errors import UserError
+
+SPLITS = ("train", "validation", "val", "test")
+"""Folder names of splits, in the order in which they are processed."""
+
+ORIGINAL, INPAINTED, MASK, DILATED = "original", "inpainted", "mask", "mask_dilated"
+_KIND_OF_SUFFIX = {
+    "original": ORIGINAL,
+    "inpainted": INPAINTED,
+    "mask": MASK,
+    "mask_dialated": DILATED,  # the data's own spelling
+    "mask_dilated": DILATED,
+    "depth": "depth",
+}
+_FILE_NAME = re.compile(rf"(\d{{2,}})_(.+?)_({'|'.join(_KIND_OF_SUFFIX)})\.png")
+_OBJECT_DIR = re.compile(r"uid_(.+)")
+
+
+class Problem(NamedTuple):
+    """Bad data: where, and why."""
+
+    path: str
+    reason: str
+
+
+class ObjectKey(NamedTuple):
+    """Identity of an object: it exists once per split and scene."""
+
+    split: str
+    scene: str
+    uid: str
+
+    def __str__(self) -> str:
+        return f"{self.split}/{self.scene}/uid_{self.uid}"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFiles:
+    """The files of one view, by kind; the paths exist, their content is unread."""
+
+    rank: str
+    frame: str
+    files: dict[str, Path]
+
+    @property
+    def sort_key(self) -> tuple[int, str]:
+        """Views come in the order of their rank."""
+        return (int(self.rank), self.rank)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFiles:
+    """One ``uid_*`` folder: its views in rank order, its label and what was wrong with its names."""
+
+    key: ObjectKey
+    folder: Path
+    views: tuple[ViewFiles, ...]
+    label: str | None
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RootListing:
+    """All objects of the chosen splits, sorted, and every entry of the tree that does not fit."""
+
+    root: Path
+    splits: tuple[str, ...]
+    objects: tuple[ObjectKey, ...]
+    problems: tuple[Problem, ...]
+
+    def folder(self, key: ObjectKey) -> Path:
+        """Where an object's files are."""
+        return self.root / key.split / key.scene / f"uid_{key.uid}"
+
+
+def short_split(split: str) -> str:
+    """The split's name in JSON file names: ``validation`` is written ``val``."""
+    return "val" if split == "validation" else split
+
+
+def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
+    """List a data root.
+
+    Args:
+        root: the folder that holds the splits.
+        splits: folder names to use (``val`` and ``validation`` name the same split); None for all.
+
+    Raises:
+        UserError: no such folder, no split in it, a requested split is absent, or both ``val`` and
+            ``validation`` exist.
+    """
+    if not root.is_dir():
+        raise UserError(f"--data_root {root}: no such folder")
+    present = [split for split in SPLITS if (root / split).is_dir()]
+    if not present:
+        raise UserError(
+            f"--data_root {root}: no split folder in it; expected train/, validation/ or test/"
+            " with {scene}/uid_{uid}/ below"
+        )
+    if "val" in present and "validation" in present:
+        raise UserError(
+            f"--data_root {root}: has both val/ and validation/, which are one split; merge them"
+        )
+    chosen = present if splits is None else [_find_split(root, name, present) for name in splits]
+    problems: list[Problem] = []
+    for entry in _entries(root):
+        if entry.is_dir() and entry.name not in present:
+            problems.append(Problem(entry.path, f"not a split folder ({', '.join(SPLITS)})"))
+    objects: list[ObjectKey] = []
+    for split in sorted(set(chosen), key=SPLITS.index):
+        for scene in _entries(root / split):
+            if not scene.is_dir():
+                problems.append(Problem(scene.path, "unexpected file where scene folders are"))
+                continue
+            objects.extend(_list_scene(split, scene, problems))
+    return RootListing(root, tuple(sorted(set(chosen), key=SPLITS.index)), tuple(objects),
+                       tuple(problems))  # fmt: skip
+
+
+def _find_split(root: Path, name: str, present: list[str]) -> str:
+    for split in present:
+        if short_split(split) == short_split(name):
+            return split
+    raise UserError(f"--splits {name}: no such split in {root}; it has {', '.join(present)}")
+
+
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    """Entries sorted by name, hidden ones left out: the order on disk never matters."""
+    with os.scandir(folder) as entries:
+        return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+
+
+def _list_scene(split: str, scene: os.DirEntry[str], problems: list[Problem]) -> list[ObjectKey]:
+    keys: list[ObjectKey] = []
+    for entry in _entries(scene.path):
+        found = _OBJECT_DIR.fullmatch(entry.name)
+        if entry.is_dir() and found:
+            keys.append(ObjectKey(split, scene.name, found[1]))
+        elif entry.name != "scene.json" and not entry.name.endswith("_five_frames.json"):
+            problems.append(Problem(entry.path, "not an object folder (uid_{uid}) or scene.json"))
+    return keys
+
+
+def list_object(key: ObjectKey, folder: Path) -> ObjectFiles:
+    """List one object's files and group them into views.
+
+    A view is left out, with a problem, where its files contradict each other: two files of one kind
+    (but for ``inpainted`` and depth, which then alone are left out), or different frames.
+    """
+    problems: list[Problem] = []
+    by_rank: dict[int, list[tuple[str, str, str, Path]]] = {}
+    label_file = folder.parent / f"{key.scene}_uid_{key.uid}_five_frames.json"
+    for entry in _entries(folder):
+        path = Path(entry.path)
+        if entry.name.endswith("_five_frames.json"):
+            label_file = path
+            continue
+        found = _FILE_NAME.fullmatch(entry.name)
+        if not found or not entry.is_file():
+            problems.append(Problem(entry.path, "name is not {NN}_{frame}_{kind}.png"))
+            continue
+        rank, frame, suffix = found.groups()
+        by_rank.setdefault(int(rank), []).append((rank, frame, _KIND_OF_SUFFIX[suffix], path))
+    views = [
+        view
+        for _, files in sorted(by_rank.items())
+        if (view := _group_view(files, problems)) is not None
+    ]
+    label = _read_label(label_file, problems) if label_file.is_file() else None
+    return ObjectFiles(key, folder, tuple(views), label, tuple(problems))
+
+
+def _group_view(
+    files: list[tuple[str, str, str, Path]], problems: list[Problem]
+) -> ViewFiles | None:
+    by_kind: dict[str, list[Path]] = {}
+    for _, _, kind, path in files:
+        by_kind.setdefault(kind, []).append(path)
+    usable = True
+    for kind, paths in by_kind.items():
+        if len(paths) > 1:
+            names = " and ".join(path.name for path in paths)
+            problems.append(Problem(str(paths[0]), f"two files of one rank and kind: {names}"))
+            usable = usable and kind in (INPAINTED, "depth")
+    single = {kind: paths[0] for kind, paths in by_kind.items() if len(paths) == 1}
+    if not usable:
+        return None
+    frames = sorted({(rank, frame) for rank, frame, kind, _ in files if kind in single})
+    if len(frames) > 1:
+        names = ", ".join(f"{rank}_{frame}" for rank, frame in frames)
+        problems.append(
+            Problem(str(files[0][3]), f"files of one view name different frames: {names}")
+        )
+        return None
+    if not frames:
+        return None
+    return ViewFiles(*frames[0], single)
+
+
+def _read_label(path: Path, problems: list[Problem]) -> str | None:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        problems.append(Problem(str(path), f"label file cannot be read: {error}"))
+        return None
+    label = value.get("label") if isinstance(value, dict) else None
+    return label if isinstance(label, str) else None

@@ -1,0 +1,1 @@
+"""From answers to scores, and from scores to metrics with intervals."""

@@ -1,0 +1,112 @@
+"""Asking an answerer in batches, so that one bad sample costs one sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from x3spatial.errors import UserError
+from x3spatial.evaluate.threads import as_done, in_order
+from x3spatial.models.base import Answerer, Question
+
+_TRIES_ALONE = 2
+"""A failing sample is asked alone, and once more."""
+_BATCHES_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for one sample: a text, or why there is none."""
+
+    text: str | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    questions: tuple[Question, ...]
+    prepared: Any = None
+    failure: Exception | None = None
+    """What ``prepare`` raised."""
+
+
+def ask(
+    answerer: Answerer, questions: Sequence[Question], *, batch_size: int, workers: int
+) -> Iterator[dict[str, Reply]]:
+    """Yield replies by id, batch by batch, each batch once.
+
+    A question whose image file is missing is not asked. ``prepare`` runs in another thread, up to two batches
+    ahead; a concurrent answerer does whole batches in ``workers`` threads.
+
+    Raises:
+        UserError: what the answerer raised as such, for something no second try can mend.
+    """
+    askable = []
+    for question in questions:
+        missing = next((path for path in question.images if not path.exists()), None)
+        if missing is None:
+            askable.append(question)
+        else:
+            yield {question.id: Reply(None, f"{missing}: file is missing")}
+    batches = [
+        tuple(askable[start : start + batch_size]) for start in range(0, len(askable), batch_size)
+    ]
+    prepare = partial(_prepare, answerer)
+    if answerer.concurrent:
+        work = lambda batch: _answer(answerer, prepare(batch))  # noqa: E731
+        yield from as_done(work, batches, workers=workers)
+        return
+    for batch in in_order(prepare, batches, workers=1, ahead=_BATCHES_AHEAD):
+        yield _answer(answerer, batch)
+
+
+def _prepare(answerer: Answerer, questions: tuple[Question, ...]) -> _Batch:
+    try:
+        return _Batch(questions, answerer.prepare(questions))
+    except UserError:
+        raise
+    except Exception as error:
+        return _Batch(questions, failure=error)
+
+
+def _answer(answerer: Answerer, batch: _Batch) -> dict[str, Reply]:
+    """All replies of a batch, sample by sample if it fails as a whole."""
+    if batch.failure is None:
+        try:
+            return _texts(answerer, batch.questions, batch.prepared)
+        except UserError:
+            raise
+        except Exception:  # noqa: S110  (asked again below, where a second failure is kept)
+            pass
+    replies: dict[str, Reply] = {}
+    for question in batch.questions:
+        replies |= _answer_alone(answerer, question)
+    return replies
+
+
+def _answer_alone(answerer: Answerer, question: Question) -> dict[str, Reply]:
+    message = ""
+    for _ in range(_TRIES_ALONE):
+        try:
+            return _texts(answerer, (question,), answerer.prepare((question,)))
+        except UserError:
+            raise
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+    return {question.id: Reply(None, _storable(message))}
+
+
+def _texts(answerer: Answerer, questions: tuple[Question, ...], prepared: Any) -> dict[str, Reply]:
+    texts = answerer.answer(questions, prepared)
+    if len(texts) != len(questions) or not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"{answerer.name} gave {len(texts)} answers to {len(questions)} questions")
+    return {
+        question.id: Reply(_storable(text)) for question, text in zip(questions, texts, strict=True)
+    }
+
+
+def _storable(text: str) -> str:
+    """``text`` without what UTF-8 cannot hold (a lone surrogate from a broken decoder)."""
+    return text.encode("utf-8", "replace").decode("utf-8")

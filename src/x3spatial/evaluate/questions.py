@@ -1,0 +1,52 @@
+"""From records to what an answerer is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from x3spatial.data.records import TaskRecord
+from x3spatial.errors import UserError
+from x3spatial.evaluate.masks import join
+from x3spatial.models.base import Answerer, Question
+
+_PATH_FIELDS = ("query_original", "ref_original", "ref_mask", "query_mask")
+
+
+def supports(answerer: Answerer, task: str) -> bool:
+    """Whether ``answerer`` can be asked about ``task``."""
+    return answerer.tasks is None or task in answerer.tasks
+
+
+def check_supported(answerer: Answerer, records: Sequence[TaskRecord], data_json: Path) -> None:
+    """Refuse a set that holds a task the answerer cannot do. Raises: UserError."""
+    for record in records:
+        if not supports(answerer, record.task):
+            known = ", ".join(sorted(answerer.tasks or ()))
+            raise UserError(
+                f"{data_json}: --model {answerer.name} cannot answer {record.task}"
+                f" (it answers {known}); choose another model or set"
+            )
+
+
+def question_of(
+    record: TaskRecord, image_folder: Path | None, *, privileged: bool = False
+) -> Question:
+    """The question of ``record``; with the record itself only for a privileged answerer."""
+    whole = None
+    if privileged:
+        whole = record.to_json()
+        whole["image"] = [str(join(path, image_folder)) for path in record.images]
+        for name in _PATH_FIELDS:
+            if whole[name] is not None:
+                whole[name] = str(join(whole[name], image_folder))
+    return Question(
+        id=record.id,
+        task=record.task,
+        images=tuple(join(path, image_folder) for path in record.images),
+        prompt=record.prompt,
+        question=record.question or record.prompt,
+        reference_point=record.reference_point,
+        image_sizes=record.image_sizes,
+        record=whole,
+    )

@@ -1,0 +1,172 @@
+"""What a run has answered so far: its journal, the finished output, and the settings both must share.
+
+The journal lies beside the output, ``.{name}.journal``. Its first line says with which settings its
+answers were made and whether the output's answers count as well; each further line holds one batch. It is
+removed when the output is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from x3spatial.data.files import Journal, read_json
+from x3spatial.errors import UserError
+from x3spatial.evaluate.asking import Reply
+
+_OPTIONS = {
+    "model": "--model",
+    "describe": "--model (its files or options)",
+    "convention": "the model's convention",
+    "data_sha256": "the content of --data_json",
+    "max_new_tokens": "--max_new_tokens",
+    "seed": "--seed",
+    "image_folder": "--image_folder",
+}
+"""Setting → how a message names it. These decide answers; all else may change between runs."""
+
+
+def journal_path(output_json: Path) -> Path:
+    """Where the journal of a run that writes ``output_json`` lies."""
+    return output_json.with_name(f".{output_json.name}.journal")
+
+
+class Store:
+    """The replies known for one output file; use within ``open_store``."""
+
+    def __init__(self, output_json: Path, settings: Mapping[str, Any], *, fresh: bool) -> None:
+        self._journal = Journal(journal_path(output_json))
+        self._settings = dict(settings)
+        self.replies: dict[str, Reply] = {}
+        """Sample id → what is known; a reply that is an error is asked again."""
+        header, entries = (None, []) if fresh else self._read_journal(output_json)
+        continues = header["continues"] if header else not fresh and output_json.exists()
+        if continues and output_json.exists():
+            self.replies |= stored_replies(_finished(output_json, self._settings))
+        for entry in entries:
+            self.replies |= {
+                id: Reply(reply.get("text"), reply.get("error")) for id, reply in entry.items()
+            }
+        self._journal.open(fresh=header is None)
+        if header is None:
+            self._journal.append({"settings": self._settings, "continues": continues})
+
+    def _read_journal(self, output_json: Path) -> tuple[Any, list[Any]]:
+        values = [value for _, value in self._journal.entries()]
+        if not values:
+            return None, []
+        header = values[0]
+        if not isinstance(header, dict) or not {"settings", "continues"} <= header.keys():
+            raise UserError(
+                f"{self._journal.path}: not a journal of x3 eval; remove it or use --fresh"
+            )
+        check_settings(output_json, header["settings"], self._settings, "an unfinished run")
+        return header, values[1:]
+
+    def add(self, replies: Mapping[str, Reply]) -> None:
+        """Keep a batch of replies; they survive a kill from here on."""
+        self.replies |= replies
+        self._journal.append(
+            {
+                id: {"text": reply.text} if reply.error is None else {"error": reply.error}
+                for id, reply in replies.items()
+            }
+        )
+
+    def close(self) -> None:
+        """Stop writing; the journal stays for the run that continues."""
+        self._journal.close()
+
+    def remove_journal(self) -> None:
+        """The output is complete: the journal has done its work."""
+        self._journal.close()
+        self._journal.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_store(output_json: Path, settings: Mapping[str, Any], *, fresh: bool) -> Iterator[Store]:
+    """Hold the output for this process and give what is known about it.
+
+    Raises:
+        UserError: another process writes it, or it was made with other settings or not by x3 eval.
+    """
+    with _exclusive(journal_path(output_json), output_json):
+        store = Store(output_json, settings, fresh=fresh)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+@contextmanager
+def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock; a second run is then the user's own care.
+        yield
+        return
+    existed = path.exists()
+    with open(path, "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"--output_json {output_json}: another run is writing it; wait for it or stop it"
+            ) from None
+        try:
+            yield
+        except UserError:
+            # A refused run leaves nothing behind.
+            if not existed and path.exists() and path.stat().st_size == 0:
+                path.unlink()
+            raise
+
+
+def check_settings(
+    output_json: Path, stored: Mapping[str, Any], settings: Mapping[str, Any], what: str
+) -> None:
+    """Refuse to mix answers of different runs. Raises: UserError that names what differs."""
+    names = [name for name in _OPTIONS if stored.get(name) != settings.get(name)]
+    if names:
+        differ = "; ".join(
+            f"{_OPTIONS[name]} was {_short(stored.get(name))}, is {_short(settings.get(name))}"
+            for name in names
+        )
+        raise UserError(
+            f"--output_json {output_json}: holds {what} with other settings: {differ};"
+            " write elsewhere, or use --fresh to discard it"
+        )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """A results file. Raises: UserError if it is missing or was not written by x3 eval."""
+    value = read_json(path, what="results file")
+    keys = {"metrics", "results", "settings", "model", "data", "scoring"}
+    if not isinstance(value, dict) or not keys <= value.keys():
+        raise UserError(f"{path}: not a results file of x3 eval")
+    return value
+
+
+def stored_replies(output: Mapping[str, Any]) -> dict[str, Reply]:
+    """Sample id → reply, of a results file."""
+    return {
+        entry["id"]: Reply(entry["pred_text"], entry.get("error")) for entry in output["results"]
+    }
+
+
+def _finished(output_json: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        output = read_results(output_json)
+    except UserError as error:
+        raise UserError(
+            f"{error}; write --output_json elsewhere, or use --fresh to replace it"
+        ) from None
+    check_settings(output_json, output["settings"], settings, "a run")
+    return output

@@ -1,0 +1,93 @@
+"""What the baselines share: frames, answer texts, the privileged record, a small cache."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Generic, TypeVar, cast
+
+from x3spatial.data.images import BoolArray, ImageError, UInt8Array, read_mask, read_rgb
+from x3spatial.models.base import Question
+from x3spatial.tasks.frames import Frame
+from x3spatial.tasks.points import Point
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+TASK1 = frozenset({"t1_multi", "t1_concat", "t2a_multi"})
+"""The tasks with a marked reference view."""
+
+
+def query_frame(question: Question) -> Frame:
+    """The frame that an answer to ``question`` is written in."""
+    return Frame.CONCAT_RIGHT if question.is_concat else Frame.IMAGE
+
+
+def say(point: Point, question: Question) -> str:
+    """``[(x, y)]`` for a point of the query image, in the frame that the question asks for.
+
+    A point off the image is moved to its nearest edge: these answerers point at something they see.
+    """
+    inside = Point(min(max(point.x, 0.0), 1.0), min(max(point.y, 0.0), 1.0))
+    full = query_frame(question).to_full(inside)
+    return f"[({full.x:.6f}, {full.y:.6f})]"
+
+
+def record_field(question: Question, name: str) -> str | None:
+    """A text field of the privileged record; None where the record does not have it."""
+    if question.record is None:
+        raise ValueError(f"{question.id}: this answerer needs the record and was given none")
+    return cast("str | None", question.record.get(name))
+
+
+def record_path(question: Question, name: str) -> Path:
+    """A path of the privileged record. Raises: ValueError where the record does not have it."""
+    path = record_field(question, name)
+    if path is None:
+        raise ValueError(f"{question.id}: the record has no {name!r}, which this answerer needs")
+    return Path(path)
+
+
+def load_rgb(path: Path) -> UInt8Array:
+    """``read_rgb``, with the path in the error. Raises: ImageError."""
+    try:
+        return read_rgb(path)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error.reason}") from None
+
+
+def load_mask(path: Path) -> BoolArray:
+    """``read_mask``, with the path in the error. Raises: ImageError."""
+    try:
+        return read_mask(path)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error.reason}") from None
+
+
+class LruCache(Generic[K, V]):
+    """Keeps the ``capacity`` values used last. Safe in threads.
+
+    Two threads that miss the same key at once both make the value: making it under the lock would
+    let one slow file stop all threads.
+    """
+
+    def __init__(self, make: Callable[[K], V], capacity: int) -> None:
+        self._make = make
+        self._capacity = capacity
+        self._values: OrderedDict[K, V] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, key: K) -> V:
+        """The value of ``key``, made now if it is not kept. What making it raises is raised."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = self._make(key)
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._capacity:
+                self._values.popitem(last=False)
+        return value

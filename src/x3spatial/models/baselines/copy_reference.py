@@ -1,0 +1,53 @@
+"""Copies the reference's coordinates into the query image: what a model that ignores B would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from x3spatial.errors import UserError
+from x3spatial.models.base import Answerer, Question
+from x3spatial.models.baselines.common import TASK1, LruCache, load_mask, record_path, say
+from x3spatial.tasks.points import Point, mask_target, sample_seed
+
+
+class CopyReference(Answerer):
+    """The point of A's mask (the ground-truth rule), given as a point of B.
+
+    It never says NOT_VISIBLE. Where the centre of the mask's box is not in the mask, the pixel is
+    drawn from (seed, mask path's last three parts), so every pair with this reference copies the
+    same point, wherever the data root lies.
+    """
+
+    name = "copy-reference"
+    privileged = True
+    concurrent = True
+    tasks = TASK1
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+        self._point = LruCache(self._read_point, capacity=4096)
+
+    @classmethod
+    def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
+        """Takes its seed from ``--seed``."""
+        if argument is not None:
+            raise UserError(f"--model copy-reference:{argument}: copy-reference takes no argument")
+        return cls(seed=int(options.get("seed", 0)))
+
+    def _read_point(self, path: Path) -> Point:
+        target = mask_target(load_mask(path), sample_seed(self._seed, *path.parts[-3:]))
+        if target is None:
+            raise ValueError(f"{path}: the reference mask is empty")
+        return target.point
+
+    def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
+        """A's point for each."""
+        return [
+            say(self._point(record_path(question, "ref_mask")), question) for question in questions
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        """Its seed."""
+        return {"seed": self._seed}

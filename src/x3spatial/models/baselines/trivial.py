@@ -1,0 +1,83 @@
+"""Answerers that look at no image: the oracle, and what chance gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from x3spatial.errors import UserError
+from x3spatial.models.base import Answerer, Question
+from x3spatial.models.baselines.common import say
+from x3spatial.tasks.answers import NOT_VISIBLE
+from x3spatial.tasks.points import Point, sample_seed
+
+
+class Oracle(Answerer):
+    """Gives the record's own answer: every metric must be perfect, or the data or scoring is wrong."""
+
+    name = "oracle"
+    privileged = True
+    concurrent = True
+
+    def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
+        """The text of the gpt turn of each record."""
+        return [_right_answer(question) for question in questions]
+
+
+def _right_answer(question: Question) -> str:
+    if question.record is None:
+        raise ValueError(f"{question.id}: this answerer needs the record and was given none")
+    return str(question.record["conversations"][1]["value"])
+
+
+class Centre(Answerer):
+    """Points at the centre of the query image (for t1_concat: of its right half)."""
+
+    name = "centre"
+    concurrent = True
+
+    def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
+        """The same point for each."""
+        return [say(Point(0.5, 0.5), question) for question in questions]
+
+
+class Uniform(Answerer):
+    """Points at a uniformly drawn place of the query image, drawn from (seed, sample id) alone."""
+
+    name = "uniform"
+    concurrent = True
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+
+    @classmethod
+    def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
+        """Takes its seed from ``--seed``."""
+        if argument is not None:
+            raise UserError(f"--model uniform:{argument}: uniform takes no argument")
+        return cls(seed=int(options.get("seed", 0)))
+
+    def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
+        """One draw for each."""
+        return [say(self._draw(question), question) for question in questions]
+
+    def _draw(self, question: Question) -> Point:
+        x, y = np.random.default_rng(sample_seed(self._seed, "uniform", question.id)).random(2)
+        return Point(float(x), float(y))
+
+    def describe(self) -> dict[str, Any]:
+        """Its seed."""
+        return {"seed": self._seed}
+
+
+class AlwaysNotVisible(Answerer):
+    """Says NOT_VISIBLE to everything: perfect on Task2A, and why that set needs Task1 beside it."""
+
+    name = "always-not-visible"
+    concurrent = True
+
+    def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
+        """The same for each."""
+        return [NOT_VISIBLE for _ in questions]

@@ -1,0 +1,95 @@
+"""The answerers by name. Nothing is imported until one is asked for.
+
+A new model is one line here; see ``models/base.py`` for what stands behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from x3spatial.errors import UserError
+from x3spatial.models.base import Answerer
+
+_COMMON_OPTIONS = frozenset({"max_new_tokens", "seed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Where an answerer lives and what it needs."""
+
+    module: str
+    """Module below ``x3spatial.models``."""
+    attribute: str
+    """The ``Answerer`` subclass in it."""
+    summary: str
+    extra: str | None = None
+    """The optional dependency group that it needs: ``pip install "x3spatial[extra]"``."""
+
+
+KINDS: dict[str, Kind] = {
+    "oracle": Kind("baselines.trivial", "Oracle", "the right answer (privileged)"),
+    "centre": Kind("baselines.trivial", "Centre", "the centre of the query image"),
+    "uniform": Kind("baselines.trivial", "Uniform", "a uniform point of the query image, seeded"),
+    "always-not-visible": Kind("baselines.trivial", "AlwaysNotVisible", "always NOT_VISIBLE"),
+    "copy-reference": Kind(
+        "baselines.copy_reference",
+        "CopyReference",
+        "the reference point's coordinates, in the query image (privileged; Task1, Task2A)",
+    ),
+    "pixel-diff": Kind(
+        "baselines.pixel_diff", "PixelDiff", "the largest change between two images (Task2B)"
+    ),
+    "sift": Kind(
+        "baselines.sift", "Sift", "SIFT matching of the marked object (privileged; Task1, Task2A)"
+    ),
+    "xfeat": Kind(
+        "baselines.xfeat",
+        "XFeat",
+        "XFeat + LighterGlue matching of the marked object (privileged; Task1, Task2A)",
+        extra="matching",
+    ),
+}
+
+
+def split_spec(spec: str) -> tuple[str, str | None]:
+    """``KIND[:ARGUMENT]`` in its parts; the argument may hold colons itself.
+
+    Raises:
+        UserError: no such kind.
+    """
+    kind, colon, argument = spec.partition(":")
+    if kind not in KINDS:
+        raise UserError(f"--model {spec}: unknown kind {kind!r}; known are {', '.join(KINDS)}")
+    return kind, argument if colon else None
+
+
+def create(spec: str, options: Mapping[str, Any] | None = None) -> Answerer:
+    """The answerer that ``spec``, ``KIND[:ARGUMENT]``, names.
+
+    ``max_new_tokens`` and ``seed`` are understood by every kind; others must be the kind's own.
+
+    Raises:
+        UserError: unknown kind or option, an argument that cannot be used, or packages that are
+            not installed.
+    """
+    name, argument = split_spec(spec)
+    kind = KINDS[name]
+    options = dict(options or {})
+    try:
+        module = import_module(f"x3spatial.models.{kind.module}")
+        answerer: type[Answerer] = getattr(module, kind.attribute)
+        unknown = sorted(set(options) - _COMMON_OPTIONS - answerer.options)
+        if unknown:
+            known = ", ".join(sorted(answerer.options)) or "none"
+            raise UserError(f"--model {name}: unknown option {unknown[0]!r}; its own are: {known}")
+        return answerer.create(argument, options)
+    except ModuleNotFoundError as error:
+        if kind.extra is None or (error.name or "").startswith("x3spatial"):
+            raise
+        raise UserError(
+            f"--model {name}: the package {error.name!r} is not installed;"
+            f' run: pip install "x3spatial[{kind.extra}]"'
+        ) from None

@@ -1,0 +1,209 @@
+"""Zero-shot, from a data root to a summary: build, evaluate the four validation sets, sum up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from x3spatial.build.options import BuildOptions
+from x3spatial.build.run import BuildSummary, build_tasks
+from x3spatial.data.files import make_dir, read_json, write_json
+from x3spatial.data.records import read_records
+from x3spatial.errors import UserError
+from x3spatial.evaluate.questions import supports
+from x3spatial.evaluate.run import EvalResult, evaluate
+from x3spatial.models import registry
+from x3spatial.models.base import Answerer
+
+SETS: tuple[tuple[str, str], ...] = (
+    ("Task1 multi", "t1_val_multi.json"),
+    ("Task1 concat", "t1_val_concat.json"),
+    ("Task2A", "t2a_val_multi.json"),
+    ("Task2B", "t2b_val_multi.json"),
+)
+"""The sets of the zero-shot evaluation and their files, which results are named after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One model on one set: a result, or why there is none."""
+
+    model: str
+    spec: str
+    result: EvalResult | None
+    skipped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetSummary:
+    """One set: its samples, what chance gives on them, and a cell per model."""
+
+    name: str
+    data_json: Path
+    chance: Mapping[str, Mapping[str, Any] | None]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroshotSummary:
+    """The outcome of ``zeroshot``."""
+
+    summary_json: Path
+    built: BuildSummary | None
+    """None where task files were taken as they are, without a data root."""
+    sets: tuple[SetSummary, ...]
+
+    @property
+    def errors(self) -> int:
+        """Samples that stayed without an answer, over all models and sets."""
+        return sum(cell.result.errors for part in self.sets for cell in part.cells if cell.result)
+
+
+def zeroshot(
+    *,
+    models: Sequence[str],
+    out_dir: Path,
+    eval_dir: Path,
+    data_root: Path | None = None,
+    options: BuildOptions | None = None,
+    max_new_tokens: int = 64,
+    batch_size: int = 8,
+    limit: int | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    scoring: str = "x3",
+    mask: str = "auto",
+    fresh: bool = False,
+    model_options: Mapping[str, Any] | None = None,
+) -> ZeroshotSummary:
+    """Build what is missing, evaluate ``models`` on the four sets and write ``summary.json``.
+
+    One model's results are ``eval_dir/{set}.json``; several models get a folder each. Everything is
+    resumable: the same call asks only what is not answered yet.
+
+    Args:
+        models: ``KIND[:ARG]`` of ``models.registry``.
+        out_dir: the task files; built there, or brought up to date, if ``data_root`` is given.
+        eval_dir: the results.
+        data_root: the views; None to take the task files of ``out_dir`` as they are.
+        options: how to build.
+        max_new_tokens, batch_size, limit, workers, seed, scoring, mask, fresh, model_options: as for
+            ``evaluate``; ``fresh`` discards the earlier build as well.
+
+    Raises:
+        UserError: what ``build_tasks`` and ``evaluate`` raise, no model, or no task files.
+    """
+    if not models:
+        raise UserError("--model: name at least one")
+    with ExitStack() as stack:
+        answerers: list[tuple[str, str, Answerer]] = []
+        for spec in dict.fromkeys(models):
+            given = {"max_new_tokens": max_new_tokens, "seed": seed, **(model_options or {})}
+            answerer = stack.enter_context(closing(registry.create(spec, given)))
+            answerers.append((_folder_name(answerer.name, answerers), spec, answerer))
+        built = _build(data_root, out_dir, options, workers, fresh)
+        make_dir(eval_dir, "--eval_dir")
+        parts = []
+        for title, file_name in SETS:
+            data_json = out_dir / file_name
+            cells = []
+            for name, spec, answerer in answerers:
+                skipped = _why_skipped(answerer, data_json)
+                folder = eval_dir if len(answerers) == 1 else eval_dir / name
+                result = None
+                if skipped is None:
+                    result = evaluate(
+                        data_json=data_json,
+                        output_json=folder / file_name,
+                        model=answerer,
+                        max_new_tokens=max_new_tokens,
+                        batch_size=batch_size,
+                        limit=limit,
+                        workers=workers,
+                        seed=seed,
+                        scoring=scoring,
+                        mask=mask,
+                        fresh=fresh,
+                    )
+                cells.append(Cell(name, spec, result, skipped))
+            chance = next((cell.result.chance for cell in cells if cell.result), {})
+            parts.append(SetSummary(title, data_json, chance, tuple(cells)))
+    path = eval_dir / "summary.json"
+    summary = ZeroshotSummary(path, built, tuple(parts))
+    write_json(path, _to_json(summary, out_dir))
+    return summary
+
+
+def _build(
+    data_root: Path | None,
+    out_dir: Path,
+    options: BuildOptions | None,
+    workers: int | None,
+    fresh: bool,
+) -> BuildSummary | None:
+    if data_root is not None:
+        return build_tasks(
+            data_root=data_root, out_dir=out_dir, options=options, workers=workers, fresh=fresh
+        )
+    missing = [name for _, name in SETS if not (out_dir / name).is_file()]
+    if missing:
+        raise UserError(
+            f"--out_dir {out_dir}: {missing[0]} is missing; give --data_root (or DATA_ROOT_X3)"
+            " to build it"
+        )
+    return None
+
+
+def _folder_name(name: str, others: Sequence[tuple[str, str, Answerer]]) -> str:
+    """A folder name for a model's results, unlike those of the others."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "model"
+    taken = {other for other, _, _ in others}
+    number = 2
+    candidate = name
+    while candidate in taken:
+        candidate, number = f"{name}-{number}", number + 1
+    return candidate
+
+
+def _why_skipped(answerer: Answerer, data_json: Path) -> str | None:
+    if not data_json.is_file():
+        return f"{data_json.name} was not built"
+    tasks = {record.task for record in read_records(data_json)}
+    refused = sorted(task for task in tasks if not supports(answerer, task))
+    return f"does not answer {', '.join(refused)}" if refused else None
+
+
+def _to_json(summary: ZeroshotSummary, out_dir: Path) -> dict[str, Any]:
+    manifest = out_dir / "build.json"
+    return {
+        "data": {
+            "out_dir": str(out_dir),
+            "build": read_json(manifest)["counts"] if manifest.is_file() else None,
+        },
+        "sets": [
+            {
+                "set": part.name,
+                "data_json": str(part.data_json),
+                "chance": part.chance,
+                "models": [_cell_to_json(cell) for cell in part.cells],
+            }
+            for part in summary.sets
+        ],
+    }
+
+
+def _cell_to_json(cell: Cell) -> dict[str, Any]:
+    if cell.result is None:
+        return {"model": cell.model, "spec": cell.spec, "skipped": cell.skipped}
+    return {
+        "model": cell.model,
+        "spec": cell.spec,
+        "results": str(cell.result.output_json),
+        "metrics": cell.result.metrics,
+        "ci95": cell.result.ci95,
+        "ci_unit": cell.result.ci_unit,
+    }

@@ -1,0 +1,108 @@
+"""Prompt templates: text files that a user can replace, named and hashed in the build manifest.
+
+A template has sections headed ``[question]``, ``[reference]`` (only where the question needs a point)
+and ``[format]``. The sections are kept apart because other model families are asked the same
+question, but with the point and the format of the answer written their own way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from x3spatial.errors import UserError
+
+TEMPLATES = ("t1_multi", "t1_concat", "t2b_multi")
+_POINT_FIELD = "{reference_point}"
+_FIELD = re.compile(r"\{[a-z_]+\}")  # what looks like a field; other braces are just text
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One task's prompt. ``reference`` is empty or contains ``{reference_point}``."""
+
+    name: str
+    source: str
+    sha256: str
+    question: str
+    reference: str
+    format: str
+
+    def render(self, reference_point: str | None = None) -> str:
+        """The whole human turn, with ``reference_point`` such as ``(0.212, 0.430)`` filled in."""
+        reference = self.reference.replace(_POINT_FIELD, reference_point or "")
+        return "\n".join(part for part in (self.question, reference, self.format) if part)
+
+
+def load_templates(folder: Path | None = None) -> dict[str, Template]:
+    """The templates of all tasks, each from ``folder`` where it has ``{name}.txt``, else built in.
+
+    Raises:
+        UserError: ``folder`` does not exist, holds no template or an unknown one, or a template is
+            malformed.
+    """
+    replaced: dict[str, Path] = {}
+    if folder is not None:
+        if not folder.is_dir():
+            raise UserError(f"--prompts {folder}: no such folder")
+        replaced = {path.stem: path for path in sorted(folder.glob("*.txt"))}
+        unknown = sorted(set(replaced) - set(TEMPLATES))
+        if unknown or not replaced:
+            found = f"{unknown[0]}.txt is no template" if unknown else "holds no template"
+            known = ", ".join(f"{name}.txt" for name in TEMPLATES)
+            raise UserError(f"--prompts {folder}: {found}; known are {known}")
+    built_in = resources.files("x3spatial.tasks") / "prompts"
+    templates: dict[str, Template] = {}
+    for name in TEMPLATES:
+        path = replaced.get(name)
+        try:
+            text = (path or built_in / f"{name}.txt").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"--prompts {path}: cannot be read: {error}") from None
+        source = "built-in" if path is None else str(path.resolve())
+        templates[name] = parse_template(name, text, source)
+    return templates
+
+
+def parse_template(name: str, text: str, source: str) -> Template:
+    """Split a template into its sections.
+
+    Raises:
+        UserError: a section is missing or unknown, a field other than ``{reference_point}`` or one
+            in the wrong place, or an ``<image>`` (it is put in front of the prompt by the reader).
+    """
+    where = f"--prompts {source}" if source != "built-in" else f"template {name}"
+    sections: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for line in text.splitlines():
+        if line.startswith("[") and line.rstrip().endswith("]"):
+            current = sections.setdefault(line.strip()[1:-1], [])
+        elif current is not None:
+            current.append(line)
+        elif line.strip():
+            raise UserError(f"{where}: text before the first section; start with [question]")
+    body = {key: "\n".join(lines).strip() for key, lines in sections.items()}
+    needed = {"question", "format"} | ({"reference"} if name == "t1_concat" else set())
+    if set(body) != needed or not all(body.values()):
+        names = ", ".join(f"[{key}]" for key in sorted(needed))
+        raise UserError(f"{where}: needs exactly the sections {names}, none empty")
+    for key, part in body.items():
+        if "<image>" in part:
+            raise UserError(f"{where}: must not contain <image>; it is added by number of images")
+        fields = set(_FIELD.findall(part))
+        if fields != ({_POINT_FIELD} if key == "reference" else set()):
+            raise UserError(
+                f"{where}: section [{key}] must"
+                + (
+                    f" contain {_POINT_FIELD}"
+                    if key == "reference"
+                    else f" not contain {', '.join(sorted(fields))}"
+                )
+            )
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Template(
+        name, source, digest, body["question"], body.get("reference", ""), body["format"]
+    )

@@ -1,0 +1,43 @@
+"""Task1: find the object of view A in view B, from two images or from one side-by-side image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from x3spatial.tasks.answers import answer_text, first_pair, point_text
+from x3spatial.tasks.frames import Frame
+from x3spatial.tasks.prompts import Template
+from x3spatial.tasks.samples import Draft, Marked, Original, Pairs, SideBySide, SpatialObject
+
+
+def draft_multi(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
+    """[A marked, B original]; the answer is in the frame of B."""
+    for a, b in pairs.pairs:
+        yield Draft(
+            id=f"T1_MULTI_{item.scene}_uid{item.uid}_A{a.name}_B{b.name}",
+            task="t1_multi",
+            images=(Marked(a), Original(b)),
+            reference=a,
+            query=b,
+            question=template.question,
+            prompt=template.render(),
+            answer=answer_text(b.target, b.mask, Frame.IMAGE),
+        )
+
+
+def draft_concat(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
+    """A and B side by side, A's object given by a point; everything in the frame of the whole image."""
+    for a, b in pairs.pairs:
+        assert a.target is not None, "a reference that shows nothing is no pair"
+        point = point_text(a.target, a.mask, Frame.CONCAT_LEFT)
+        yield Draft(
+            id=f"T1_CONCAT_{item.scene}_uid{item.uid}_A{a.name}_B{b.name}",
+            task="t1_concat",
+            images=(SideBySide(a, b),),
+            reference=a,
+            query=b,
+            question=template.question,
+            prompt=template.render(point),
+            answer=answer_text(b.target, b.mask, Frame.CONCAT_RIGHT),
+            reference_point=first_pair(point),
+        )

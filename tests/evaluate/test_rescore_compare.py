@@ -1,0 +1,105 @@
+"""Scoring again, and comparing two runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from task_sets import Scripted, make_set
+from x3spatial.errors import UserError
+from x3spatial.evaluate.compare import compare
+from x3spatial.evaluate.rescore import rescore
+from x3spatial.evaluate.run import evaluate
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    data = make_set(tmp_path, count=60, scenes=11)
+    for model in ("oracle", "centre"):
+        evaluate(data_json=data, output_json=tmp_path / f"{model}.json", model=model, workers=1)
+    return tmp_path
+
+
+def test_rescoring_gives_the_same(folder: Path) -> None:
+    data, results = folder / "t1_val_multi.json", folder / "centre.json"
+    before = results.read_text()
+    outcome = rescore(results=results, data_json=data, output_json=folder / "again.json")
+    assert (folder / "again.json").read_text() == before
+    assert (outcome.kept, outcome.model) == (60, "centre")
+    outcome = rescore(results=results, data_json=data, scoring="roborefer", mask="tight")
+    assert json.loads(results.read_text())["scoring"] == {"rule": "roborefer", "mask": "tight"}
+    assert outcome.output_json == results
+
+
+def test_rescoring_with_a_moved_root(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    moved = tmp_path_factory.mktemp("moved") / "root"
+    shutil.copytree(folder, moved)
+    data = moved / "t1_val_multi.json"
+    data.write_text(data.read_text().replace(str(folder), str(moved)))
+    shutil.rmtree(folder / "train")
+    outcome = rescore(results=moved / "oracle.json", data_json=data)
+    assert outcome.metrics["hit_at_mask"] == 1.0
+    assert outcome.problems == ()
+
+
+def test_rescoring_refuses_other_data(folder: Path) -> None:
+    data, results = folder / "t1_val_multi.json", folder / "oracle.json"
+    records = json.loads(data.read_text())
+    data.write_text(json.dumps(records[1:]))
+    with pytest.raises(UserError, match="has no sample"):
+        rescore(results=results, data_json=data)
+    records[0]["conversations"][1]["value"] = "[(0.999, 0.999)]"
+    data.write_text(json.dumps(records))
+    with pytest.raises(UserError, match="right answer of"):
+        rescore(results=results, data_json=data)
+    with pytest.raises(UserError, match="not a results file"):
+        rescore(results=data, data_json=data)
+
+
+def test_comparison_is_paired(folder: Path) -> None:
+    found = compare(folder / "centre.json", folder / "oracle.json")
+    rows = {row.metric: row for row in found.differences}
+    assert (found.samples, found.left_out, found.ci_unit) == (60, 0, "scene")
+    hit = rows["hit_at_mask"]
+    assert hit.b == 1.0
+    assert hit.a is not None and hit.difference == pytest.approx(1.0 - hit.a)
+    assert hit.ci95 is not None and hit.ci95[0] <= 1.0 - hit.a <= hit.ci95[1]
+    assert hit.is_clear
+    assert rows["mean_l2_error_full"].difference is None
+    text = found.render()
+    assert "hit_at_mask " in text and "60 samples in both" in text
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_a_run_compared_with_itself_differs_nowhere(folder: Path) -> None:
+    for row in compare(folder / "centre.json", folder / "centre.json").differences:
+        assert row.difference in (None, 0.0)
+        assert row.ci95 in (None, (0.0, 0.0))
+        assert not row.is_clear
+
+
+def test_only_samples_that_both_answered_count(folder: Path) -> None:
+    data = folder / "t1_val_multi.json"
+    bad = json.loads(data.read_text())[0]["id"]
+    evaluate(
+        data_json=data,
+        output_json=folder / "scripted.json",
+        model=Scripted({bad: RuntimeError("x")}),
+        limit=50,
+    )
+    found = compare(folder / "oracle.json", folder / "scripted.json")
+    assert (found.samples, found.left_out) == (49, 11)
+
+
+def test_comparing_refuses_what_does_not_compare(folder: Path) -> None:
+    data = folder / "t1_val_multi.json"
+    rescore(results=folder / "oracle.json", data_json=data, mask="tight")
+    with pytest.raises(UserError, match="scored differently"):
+        compare(folder / "oracle.json", folder / "centre.json")
+    other = make_set(folder / "other", count=8)
+    evaluate(data_json=other, output_json=folder / "other.json", model="centre")
+    with pytest.raises(UserError, match="different data"):
+        compare(folder / "centre.json", folder / "other.json")

