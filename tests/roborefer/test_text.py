@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
+from roborefer.fixture import CHECKPOINT, expected_json, image_path, samples, torch
 from x3spatial.models.roborefer import chat
-
-from .conftest import CHECKPOINT, expected_json, image_path, samples, torch
 
 RGB = expected_json("tokenization_rgb.json")
 RGBD = [entry for entry in expected_json("tokenization_rgbd.json") if "text" in entry]
