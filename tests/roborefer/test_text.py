@@ -98,7 +98,7 @@ def test_tokenizer_pairs(tmp_path: Path, files: str) -> None:
 
 
 def test_stop_ids(processor: Any) -> None:
-    from x3spatial.models.roborefer.checkpoint import stop_ids
+    from x3spatial.models.roborefer.tokens import stop_ids
 
     assert stop_ids(processor.tokenizer) == RGB["special"]["stop_token_ids"]
 

@@ -18,7 +18,6 @@ from x3spatial.models.base import Answerer, Question
 from x3spatial.models.roborefer.chat import question_text
 from x3spatial.models.roborefer.checkpoint import (
     DTYPES,
-    greedy,
     load_model,
     read_checkpoint,
 )
@@ -27,6 +26,7 @@ from x3spatial.models.roborefer.images import check_aspect_mode, load_depth, loa
 from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.processing import Media, load_processor
+from x3spatial.models.roborefer.tokens import greedy
 
 CHAT_TEMPLATES = ("qwen2",)
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
