@@ -149,7 +149,7 @@ def test_auto_classes_read_our_own_layout(tmp_path: Path, model: Any, processor:
 def test_pillow_is_used_whatever_backend_is_asked_for(
     tmp_path: Path, model: Any, processor: Any
 ) -> None:
-    from transformers import AutoImageProcessor
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
     from x3spatial.models.roborefer import RoboReferImageProcessor
 
