@@ -1,0 +1,347 @@
+"""The answerer ``roborefer:PATH``: a checkpoint that answers batches of questions."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+import transformers
+
+from x3spatial.errors import UserError
+from x3spatial.models.base import Answerer, Question
+from x3spatial.models.roborefer.chat import question_text
+from x3spatial.models.roborefer.checkpoint import (
+    DTYPES,
+    load_model,
+    read_checkpoint,
+)
+from x3spatial.models.roborefer.depth import check_depth, depth_path
+from x3spatial.models.roborefer.images import check_aspect_mode, load_depth, load_rgb
+from x3spatial.models.roborefer.layout import fingerprint
+from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
+from x3spatial.models.roborefer.processing import Media, load_processor
+from x3spatial.models.roborefer.tokens import greedy
+
+CHAT_TEMPLATES = ("qwen2",)
+ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+DEPTH_TASKS = frozenset({"t1_multi", "t2a_multi", "t2b_multi"})
+# What a generation config says besides decoding rules.
+_NOT_RULES = frozenset(
+    {"transformers_version", "_from_model_config", "bos_token_id", "pad_token_id"}
+)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What ``prepare`` hands to ``answer``: each picture once, and each question's ids."""
+
+    pixels: dict[Path, torch.Tensor] = field(default_factory=dict)
+    ids: dict[str, list[int]] = field(default_factory=dict)
+    images: dict[str, list[Path]] = field(default_factory=dict)
+    depths: dict[str, list[Path]] = field(default_factory=dict)
+    failures: dict[str, Exception] = field(default_factory=dict)
+
+
+class RoboReferAnswerer(Answerer):
+    """RoboRefer from a folder in the published layout or in our own.
+
+    The folder is checked at once, its weights are loaded by the first ``prepare``. Decoding is greedy
+    whatever the checkpoint's ``generation_config.json`` carries; ``describe`` says what was left unused. A
+    batch that does not fit in memory is halved, and so are those after it.
+
+    Args:
+        path: the checkpoint.
+        dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
+        device: ``auto`` (the first GPU, else the CPU) or as in torch.
+        attention: ``sdpa``, ``eager`` or ``flash_attention_2``.
+        depth: folder that mirrors the data root with depth maps, see ``depth.depth_path``.
+        image_aspect_ratio: ``resize``, ``pad`` or ``dynamic``.
+        chat_template: ``qwen2``.
+        max_new_tokens: longest answer.
+
+    Raises:
+        UserError: the folder is no complete checkpoint, or an option cannot be met.
+    """
+
+    name = "roborefer"
+    convention = "unit"
+    options = frozenset(
+        {"dtype", "device", "attention", "depth", "image_aspect_ratio", "chat_template"}
+    )
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        dtype: str = "auto",
+        device: str = "auto",
+        attention: str = "sdpa",
+        depth: Path | None = None,
+        image_aspect_ratio: str = "resize",
+        chat_template: str = "qwen2",
+        max_new_tokens: int = 64,
+    ) -> None:
+        if chat_template not in CHAT_TEMPLATES:
+            raise UserError(
+                f"--chat_template {chat_template}: not supported; RoboRefer was trained with qwen2"
+            )
+        for option, value, known in (
+            ("--attention", attention, ATTENTIONS),
+            ("--dtype", dtype, ("auto", *DTYPES)),
+        ):
+            if value not in known:
+                raise UserError(f"{option} {value}: expected one of {', '.join(known)}")
+        if max_new_tokens < 1:
+            raise UserError(f"--max_new_tokens {max_new_tokens}: must be at least 1")
+        check_aspect_mode(image_aspect_ratio)
+        if depth is not None and not depth.is_dir():
+            raise UserError(f"--depth {depth}: no such folder")
+        self.checkpoint = read_checkpoint(path)
+        if depth is not None and not self.checkpoint.config.enable_depth:
+            raise UserError(f"--depth: {path} has no depth projector (enable_depth is false)")
+        if depth is not None:
+            # Said before the run: a side-by-side image has no depth map.
+            self.tasks = DEPTH_TASKS  # type: ignore[misc]
+        self.name = path.resolve().name
+        self.depth = depth
+        self.device = choose_device(device)
+        self.processor = load_processor(self.checkpoint, image_aspect_ratio=image_aspect_ratio)
+        self.decoding = greedy(self.processor.tokenizer, max_new_tokens)
+        self._dtype = dtype
+        self._attention = attention
+        self._chat_template = chat_template
+        self._limit: int | None = None
+        self._loading = threading.Lock()
+
+    @classmethod
+    def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
+        """``roborefer:PATH`` with the options of ``__init__``.
+
+        Raises:
+            UserError: no path, or as ``__init__``.
+        """
+        if not argument:
+            raise UserError("--model roborefer: name the checkpoint folder, roborefer:PATH")
+        given = {
+            name: value
+            for name, value in options.items()
+            if value is not None and name in cls.options | {"max_new_tokens"}
+        }
+        if "depth" in given:
+            given["depth"] = Path(given["depth"])
+        return cls(Path(argument), **given)
+
+    @cached_property
+    def _model(self) -> RoboReferForConditionalGeneration:
+        model = load_model(
+            self.checkpoint,
+            dtype=self._dtype,
+            device=str(self.device),
+            attention=self._attention,
+        )
+        # generate() fills gaps of what it is given from the model's own; there must be no others.
+        model.generation_config = self.decoding
+        return model
+
+    @property
+    def model(self) -> RoboReferForConditionalGeneration:
+        """The model, loaded on first use; ``prepare`` and ``answer`` run in different threads.
+
+        Raises:
+            UserError: the weights cannot be read, or the attention kernel is not available.
+        """
+        with self._loading:
+            return self._model
+
+    def prepare(self, questions: Sequence[Question]) -> Prepared:
+        """Decode each picture of the batch once and build the questions' ids.
+
+        A sample that cannot be prepared is remembered; ``answer`` raises for it.
+
+        Raises:
+            UserError: the weights cannot be read, or depth is asked for a concat sample.
+        """
+        prepared = Prepared()
+        _ = self.model
+        for question in questions:
+            if self.depth is not None:
+                check_depth(question)
+            try:
+                self._prepare(question, prepared)
+            except (OSError, ValueError) as error:
+                prepared.failures[question.id] = error
+        return prepared
+
+    def _prepare(self, question: Question, prepared: Prepared) -> None:
+        def pixels(path: Path, load: Callable[[Path], Any]) -> torch.Tensor:
+            if path not in prepared.pixels:
+                prepared.pixels[path] = self.processor.image_processor.pixels(load(path))
+            return prepared.pixels[path]
+
+        images = list(question.images)
+        depths = [] if self.depth is None else [depth_path(image, self.depth) for image in images]
+        image_tiles = [len(pixels(path, load_rgb)) for path in images]
+        depth_tiles = [len(pixels(path, load_depth)) for path in depths]
+        text = question_text(question.prompt, len(images), depth=bool(depths))
+        ids = self.processor.encode(
+            text,
+            images=self.processor.tiles(image_tiles),
+            depths=self.processor.tiles(depth_tiles) if depths else None,
+            name=question.id,
+        )
+        room = self.checkpoint.config.text_config.max_position_embeddings
+        longest = len(ids) + int(self.decoding.max_new_tokens or 0)
+        if longest > room:
+            raise ValueError(
+                f"{question.id}: {longest} tokens with the answer, the model has {room}"
+            )
+        prepared.ids[question.id] = ids
+        prepared.images[question.id] = images
+        prepared.depths[question.id] = depths
+
+    def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
+        """One answer per question, in order.
+
+        Raises:
+            ValueError, OSError: a sample's images cannot be read, or its tags and images do not match;
+                the message names it.
+        """
+        ready: Prepared = self.prepare(questions) if prepared is None else prepared
+        for question in questions:
+            if question.id in ready.failures:
+                error = ready.failures[question.id]
+                raise ValueError(f"{question.id}: {error}") from error
+        return halving(
+            lambda part: self._generate(part, ready), questions, self._limit, self._lower_limit
+        )
+
+    def _lower_limit(self, size: int, limit: int) -> None:
+        self._limit = limit
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        print(
+            f"x3: out of memory with {size} questions at once on {self.device}; going on with {limit}",
+            file=sys.stderr,
+        )
+
+    @torch.inference_mode()
+    def _generate(self, questions: Sequence[Question], ready: Prepared) -> list[str]:
+        images, depths = Media(), Media()
+        for number, question in enumerate(questions):
+            for path in ready.images[question.id]:
+                images.add(ready.pixels[path], number, key=path)
+            for path in ready.depths[question.id]:
+                depths.add(ready.pixels[path], number, key=path)
+        inputs = self.processor.pad([ready.ids[question.id] for question in questions])
+        inputs |= images.inputs("pixel_values", "image_indices", len(questions))
+        inputs |= depths.inputs("depth_values", "depth_indices", len(questions))
+        on_device = {
+            name: value.to(self.device, self.model.dtype if value.is_floating_point() else None)
+            for name, value in inputs.items()
+        }
+        model: Any = self.model
+        output = model.generate(**on_device, generation_config=self.decoding)
+        new = output[:, inputs["input_ids"].shape[1] :]
+        texts = self.processor.tokenizer.batch_decode(new, skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.checkpoint.layout)
+
+    def describe(self) -> dict[str, Any]:
+        """Checkpoint, numerics and decoding of this run, and the stored rules that were not used."""
+        stored = self.checkpoint.generation
+        dtype = self.checkpoint.dtype if self._dtype == "auto" else DTYPES[self._dtype]
+        used = {
+            "do_sample": False,
+            "num_beams": 1,
+            "repetition_penalty": 1.0,
+            "max_new_tokens": self.decoding.max_new_tokens,
+            "eos_token_id": self.decoding.eos_token_id,
+        }
+        unused = {
+            name: value
+            for name, value in stored.items()
+            if name not in _NOT_RULES and value not in (used.get(name), [used.get(name)])
+            and not (name == "eos_token_id" and [value] == used[name])
+        }  # fmt: skip
+        return {
+            "model": str(self.checkpoint.layout.path),
+            "layout": self.checkpoint.layout.kind,
+            "fingerprint": self._fingerprint,
+            "dtype": str(dtype).removeprefix("torch."),
+            "device": self.device.type,
+            "attention": self._attention,
+            "chat_template": self._chat_template,
+            "image_aspect_ratio": self.processor.image_processor.image_aspect_ratio,
+            "depth": None if self.depth is None else str(self.depth),
+            "decoding": used,
+            "generation_config_not_used": unused,
+            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        }
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self.__dict__.pop("_model", None)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto``: the first GPU, else the CPU.
+
+    Raises:
+        UserError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"--device {name}: not a device of torch") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {name}: {torch.cuda.device_count()} CUDA devices are here")
+    return device
+
+
+def halving(
+    work: Callable[[Sequence[Question]], list[str]],
+    questions: Sequence[Question],
+    limit: int | None,
+    lowered: Callable[[int, int], None],
+) -> list[str]:
+    """``work`` over pieces of at most ``limit`` questions; a piece that runs out of memory is halved.
+
+    ``lowered(size, limit)`` is told of each halving. A single question that does not fit raises.
+    """
+    answers: list[str] = []
+    limit = limit or max(len(questions), 1)
+    while len(answers) < len(questions):
+        piece = questions[len(answers) : len(answers) + limit]
+        try:
+            answers += work(piece)
+            continue
+        except (RuntimeError, MemoryError) as error:
+            if len(piece) == 1 or not is_out_of_memory(error):
+                raise
+        # Outside the handler: the exception's traceback would hold the failed step's tensors.
+        limit = len(piece) // 2
+        lowered(len(piece), limit)
+    return answers
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on a GPU or on the CPU."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        text in str(error)
+        for text in ("out of memory", "can't allocate memory", "not enough memory")
+    )

@@ -1,0 +1,372 @@
+"""Reading checkpoints: the published layout and our own, with or without depth.
+
+Meaning of the fields after the public code of Zhoues/RoboRefer. Everything is checked before any
+weight is read, and each complaint is one line that names the file, the field and what was expected.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
+from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
+from transformers.utils import logging as hf_logging
+
+from x3spatial.errors import UserError
+from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG
+from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE, RoboReferConfig
+from x3spatial.models.roborefer.images import ASPECT_MODES
+from x3spatial.models.roborefer.layout import (
+    Layout,
+    Part,
+    find_layout,
+    flag,
+    list_tensors,
+    load_bin,
+    read_object,
+)
+from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
+from x3spatial.models.roborefer.tokens import greedy, load_tokenizer
+
+TOWER_TYPE = "siglip_vision_model"
+TEXT_TYPE = "qwen2"
+ENCODER = "BasicImageEncoder"
+DTYPES = {
+    "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16,
+}  # fmt: skip
+
+_TEXT_FIELDS = (
+    "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "vocab_size",
+)  # fmt: skip
+_TOWER_FIELDS = (
+    "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "image_size", "patch_size",
+)  # fmt: skip
+_UNSUPPORTED_FLAGS = ("s2", "dynamic_s2", "mm_use_im_start_end", "mm_use_im_patch_token")
+# Buffers that some versions of the stock classes stored beside the parameters.
+_IGNORED_ENDINGS = ("position_ids", "rotary_emb.inv_freq")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checked checkpoint: what it is, without its weights."""
+
+    layout: Layout
+    config: RoboReferConfig
+    start_tokens: str | None
+    """Text whose embeddings come before an image's rows; none in published checkpoints."""
+    end_tokens: str | None
+    """Text whose embeddings come after an image's rows; a newline in published checkpoints."""
+    generation: Mapping[str, Any]
+    """``generation_config.json`` as it lies there. Kept to be written back, never silently used."""
+    dtype: torch.dtype
+    """Type of the language model's stored weights."""
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """Where the tokenizer's files lie."""
+        root = self.layout.root
+        return root / "llm" if self.layout.kind == "upstream" else root
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read and check the json files and the tensor headers of a checkpoint.
+
+    Raises:
+        UserError: see the module.
+    """
+    layout = find_layout(path)
+    if layout.kind == "hf":
+        return _read_hf(layout)
+    root_file = layout.root / "config.json"
+    for name in _UNSUPPORTED_FLAGS:
+        if flag(layout.config, root_file, name, default=False):
+            raise UserError(f"{root_file}: {name} is on; expected false (not supported)")
+    parts = layout.parts
+    _check_type(parts["llm"], "model_type", TEXT_TYPE)
+    for name in ("vision_tower", "depth_tower"):
+        if name in parts:
+            _check_type(parts[name], "model_type", TOWER_TYPE)
+    for name in ("mm_projector", "depth_projector"):
+        if name in parts:
+            _check_type(parts[name], "mm_projector_type", PROJECTOR_TYPE)
+    start, end = _end_tokens(layout)
+    generation_file = parts["llm"].folder / "generation_config.json"
+    generation = read_object(generation_file) if generation_file.is_file() else {}
+    config = RoboReferConfig(
+        text_config=_part_config(parts["llm"], Qwen2Config, _TEXT_FIELDS),
+        vision_config=_part_config(parts["vision_tower"], SiglipVisionConfig, _TOWER_FIELDS),
+        depth_config=(
+            _part_config(parts["depth_tower"], SiglipVisionConfig, _TOWER_FIELDS)
+            if "depth_tower" in parts
+            else None
+        ),
+        enable_depth="depth_projector" in parts,
+        select_layer=_select_layer(layout),
+        image_aspect_ratio=_aspect_mode(layout),
+        min_tiles=_integer(layout, "min_tiles", 1),
+        max_tiles=_integer(layout, "max_tiles", 12),
+        upstream={
+            "root": dict(layout.config),
+            "generation": generation,
+            **{name: dict(part.config) for name, part in parts.items()},
+        },
+    )
+    embedding = parts["llm"].tensors.get("model.embed_tokens.weight")
+    dtype = torch.float32 if embedding is None else embedding.dtype
+    checkpoint = Checkpoint(layout, config, start, end, generation, dtype)
+    _check_tensors(checkpoint)
+    return checkpoint
+
+
+def load_model(
+    path: Path | Checkpoint,
+    *,
+    dtype: str = "auto",
+    device: str | None = None,
+    device_map: Any = None,
+    attention: str = "sdpa",
+) -> RoboReferForConditionalGeneration:
+    """Load the model of either layout, in eval mode, with greedy generation defaults.
+
+    Args:
+        path: the checkpoint.
+        dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
+        device: such as ``cpu`` or ``cuda:0``.
+        device_map: instead of ``device``, as in ``from_pretrained``.
+        attention: ``sdpa``, ``eager`` or ``flash_attention_2``.
+
+    Raises:
+        UserError: the folder is no complete checkpoint, or the type or kernel is not available.
+    """
+    checkpoint = path if isinstance(path, Checkpoint) else read_checkpoint(path)
+    if dtype not in ("auto", *DTYPES):
+        raise UserError(f"--dtype {dtype}: expected auto, {', '.join(DTYPES)}")
+    kind = checkpoint.dtype if dtype == "auto" else DTYPES[dtype]
+    options: dict[str, Any] = {
+        "dtype": kind,
+        "attn_implementation": attention,
+        "device_map": device_map if device is None else {"": device},
+    }
+    quiet = hf_logging.is_progress_bar_enabled() and not sys.stderr.isatty()
+    if quiet:
+        hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        if checkpoint.layout.kind == "hf":
+            model = RoboReferForConditionalGeneration.from_pretrained(
+                checkpoint.layout.root, local_files_only=True, **options
+            )
+        else:
+            tokenizer = load_tokenizer(checkpoint.tokenizer_folder, checkpoint.config)
+            config = checkpoint.config
+            config.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_TAG)
+            if config.enable_depth:
+                config.depth_token_id = tokenizer.convert_tokens_to_ids(DEPTH_TAG)
+            model = RoboReferForConditionalGeneration.from_pretrained(
+                None, config=config, state_dict=read_tensors(checkpoint), **options
+            )
+            model.generation_config = greedy(tokenizer)
+    except ImportError as error:
+        raise UserError(f"--attention {attention}: {str(error).splitlines()[0]}") from None
+    except ValueError as error:
+        if attention in str(error) and "attention" in str(error).lower():
+            raise UserError(f"--attention {attention}: {str(error).splitlines()[0]}") from None
+        raise
+    finally:
+        if quiet:
+            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+    return model
+
+
+def read_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """The tensors of the published layout under the model's parameter names, memory-mapped."""
+    state: dict[str, torch.Tensor] = {}
+    tied = checkpoint.config.text_config.tie_word_embeddings
+    for part in checkpoint.layout.parts.values():
+        by_file: dict[Path, list[str]] = {}
+        for name, tensor in part.tensors.items():
+            if not name.endswith(_IGNORED_ENDINGS):
+                by_file.setdefault(tensor.file, []).append(name)
+        for file, wanted in by_file.items():
+            if file.suffix == ".bin":
+                values = load_bin(file)
+                state.update({parameter_name(part.name, name): values[name] for name in wanted})
+                continue
+            with safe_open(file, "pt") as stored:
+                state.update(
+                    {parameter_name(part.name, name): stored.get_tensor(name) for name in wanted}
+                )
+    head = state.get("llm.lm_head.weight")
+    if tied and head is not None:
+        if not torch.equal(head, state["llm.model.embed_tokens.weight"]):
+            raise UserError(
+                f"{checkpoint.layout.parts['llm'].folder}: lm_head.weight differs from the embeddings;"
+                " expected them equal, since config.json has tie_word_embeddings true"
+            )
+        del state["llm.lm_head.weight"]
+    return state
+
+
+def parameter_name(part: str, stored: str) -> str:
+    """The model's name for a tensor of a part's file.
+
+    The towers' files have a level ``vision_model.`` that the stock class of transformers no longer has.
+    """
+    return f"{part}.{stored.removeprefix(_level(part))}"
+
+
+def stored_name(part: str, parameter: str) -> str:
+    """The name in the part's file for one of the model's parameters; undoes ``parameter_name``."""
+    return _level(part) + parameter.removeprefix(f"{part}.")
+
+
+def _level(part: str) -> str:
+    return "vision_model." if part.endswith("_tower") else ""
+
+
+def expected_shapes(config: RoboReferConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every parameter a model of this configuration has; nothing is allocated."""
+    with torch.device("meta"):
+        model = RoboReferForConditionalGeneration(config)
+    return {name: tuple(value.shape) for name, value in model.state_dict().items()}
+
+
+def _check_tensors(checkpoint: Checkpoint) -> None:
+    expected = expected_shapes(checkpoint.config)
+    head = "llm.lm_head.weight"
+    for part in checkpoint.layout.parts.values():
+        weights = min((tensor.file for tensor in part.tensors.values()), default=part.folder)
+        mine = {name: shape for name, shape in expected.items() if name.startswith(part.name + ".")}
+        for name, tensor in part.tensors.items():
+            if name.endswith(_IGNORED_ENDINGS):
+                continue
+            shape = mine.pop(parameter_name(part.name, name), None)
+            if shape is None:
+                raise UserError(f"{tensor.file}: tensor {name!r} has no place in a {part.name}")
+            if shape != tensor.shape:
+                raise UserError(
+                    f"{tensor.file}: tensor {name!r} has shape {list(tensor.shape)};"
+                    f" expected {list(shape)} by the config.json"
+                )
+        if checkpoint.config.text_config.tie_word_embeddings:
+            mine.pop(head, None)
+        for name, shape in mine.items():
+            raise UserError(
+                f"{weights}: tensor {stored_name(part.name, name)!r} is missing;"
+                f" expected shape {list(shape)}"
+            )
+
+
+def _read_hf(layout: Layout) -> Checkpoint:
+    file = layout.root / "config.json"
+    try:
+        config = RoboReferConfig.from_dict(dict(layout.config))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{file}: {str(error).splitlines()[0]}") from None
+    generation_file = layout.root / "generation_config.json"
+    processor_file = layout.root / "processor_config.json"
+    processor = read_object(processor_file) if processor_file.is_file() else {}
+    tensors = list_tensors(layout.root)
+    embedding = tensors.get("llm.model.embed_tokens.weight")
+    if embedding is None:
+        raise UserError(f"{layout.root}: tensor 'llm.model.embed_tokens.weight' is missing")
+    return Checkpoint(
+        layout,
+        config,
+        start_tokens=processor.get("start_tokens"),
+        end_tokens=processor.get("end_tokens", "\n"),
+        generation=read_object(generation_file) if generation_file.is_file() else {},
+        dtype=embedding.dtype,
+    )
+
+
+def _check_type(part: Part, name: str, expected: str) -> None:
+    found = part.config.get(name)
+    file = part.folder / "config.json"
+    if found is None:
+        raise UserError(f"{file}: field {name!r} is missing; expected {expected!r}")
+    if found != expected:
+        raise UserError(f"{file}: {name} {found!r} is not supported; expected {expected!r}")
+
+
+def _part_config(part: Part, kind: type[Any], fields: tuple[str, ...]) -> Any:
+    file = part.folder / "config.json"
+    for name in fields:
+        value = part.config.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            state = "is missing" if value is None else f"is {value!r}"
+            raise UserError(f"{file}: field {name!r} {state}; expected a positive integer")
+    try:
+        return kind.from_dict({k: v for k, v in part.config.items() if k != "torch_dtype"})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{file}: {str(error).splitlines()[0]}") from None
+
+
+def _integer(layout: Layout, name: str, default: int | None) -> int:
+    value = layout.config.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        state = "is missing" if value is None else f"is {value!r}"
+        raise UserError(
+            f"{layout.root / 'config.json'}: field {name!r} {state}; expected an integer"
+        )
+    return value
+
+
+def _select_layer(layout: Layout) -> int:
+    file = layout.root / "config.json"
+    feature = layout.config.get("mm_vision_select_feature")
+    if feature != "cls_patch":
+        state = "is missing" if feature is None else f"is {feature!r}"
+        # SigLIP has no class token: "patch" would drop the first real patch.
+        raise UserError(f"{file}: field 'mm_vision_select_feature' {state}; expected 'cls_patch'")
+    layer = _integer(layout, "mm_vision_select_layer", None)
+    for name in ("vision_tower", "depth_tower"):
+        if name in layout.parts:
+            layers = layout.parts[name].config.get("num_hidden_layers", 0)
+            if isinstance(layers, int) and not -layers - 1 <= layer <= layers:
+                raise UserError(
+                    f"{file}: field 'mm_vision_select_layer' is {layer};"
+                    f" expected a hidden state of the {name}'s {layers} layers"
+                )
+    return layer
+
+
+def _aspect_mode(layout: Layout) -> str:
+    mode = layout.config.get("image_aspect_ratio", "resize")
+    if mode not in ASPECT_MODES:
+        raise UserError(
+            f"{layout.root / 'config.json'}: image_aspect_ratio {mode!r} is not supported;"
+            f" expected one of {', '.join(ASPECT_MODES)}"
+        )
+    return str(mode)
+
+
+def _end_tokens(layout: Layout) -> tuple[str | None, str | None]:
+    """Start and end text of images, from the encoders' settings (a dictionary or its json text)."""
+    file = layout.root / "config.json"
+    settings: list[tuple[str | None, str | None]] = []
+    names = ["image_encoder"] + (["depth_encoder"] if "depth_projector" in layout.parts else [])
+    for name in names:
+        value = layout.config.get(name) or {}
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                value = None
+        if not isinstance(value, dict):
+            raise UserError(f"{file}: field {name!r} is not an encoder's settings")
+        target = str(value.get("_target_", ENCODER)).rpartition(".")[2]
+        if target != ENCODER:
+            raise UserError(f"{file}: {name} {target!r} is not supported; expected {ENCODER!r}")
+        settings.append((value.get("start_tokens"), value.get("end_tokens", "\n")))
+    if len(set(settings)) > 1:
+        raise UserError(f"{file}: image_encoder and depth_encoder differ; expected the same tokens")
+    return settings[0]

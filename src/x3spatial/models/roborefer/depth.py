@@ -1,0 +1,45 @@
+"""Which depth map belongs to an image: ``--depth DIR`` mirrors the data root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from x3spatial.errors import UserError
+from x3spatial.models.base import Question
+
+_KINDS = ("_original", "_marked", "_inpainted")
+
+
+def depth_path(image: Path, folder: Path) -> Path:
+    """The depth map of an image, ``DIR/{split}/{scene}/uid_{uid}/{NN}_{frame}_depth.png``.
+
+    The last three folders of the image's path are those of the data root, also for marked images,
+    which the build lays out alike. An inpainted image has its own ``…_inpainted_depth.png`` where
+    that exists, else the map of its view.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the image's name is not one of the data root's.
+    """
+    kind = next((kind for kind in _KINDS if image.stem.endswith(kind)), None)
+    if kind is None:
+        raise ValueError(f"{image}: --depth needs images named *_original, *_marked or *_inpainted")
+    view = image.stem.removesuffix(kind)
+    mirrored = folder.joinpath(*image.parent.parts[-3:])
+    names = [f"{view}_depth.png"]
+    if kind == "_inpainted":
+        names.insert(0, f"{view}_inpainted_depth.png")
+    for name in names:
+        if (mirrored / name).is_file():
+            return mirrored / name
+    raise FileNotFoundError(f"{mirrored / names[-1]}: no such depth map (for {image})")
+
+
+def check_depth(question: Question) -> None:
+    """Refuse depth for side-by-side images: there is no map of the pair.
+
+    Raises:
+        UserError: the question is one of t1_concat.
+    """
+    if question.task == "t1_concat":
+        raise UserError(f"--depth: {question.id} is a concat sample, which has no depth map")

@@ -1,0 +1,214 @@
+"""Images and depth maps as RoboRefer's towers read them, through Pillow always.
+
+Nothing here depends on torchvision: its resampling differs from Pillow's, which the model was
+trained with. Rules after Zhoues/RoboRefer (resize, pad, dynamic); the dynamic tiling there follows
+InternVL's closest-aspect-ratio choice.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from transformers.feature_extraction_utils import BatchFeature
+from transformers.image_processing_utils import BaseImageProcessor
+
+from x3spatial.errors import UserError
+
+ASPECT_MODES = ("resize", "pad", "dynamic")
+
+
+def check_aspect_mode(mode: str) -> str:
+    """``mode`` if it is one of ours.
+
+    Raises:
+        UserError: any other, ``dynamic_s2`` included.
+    """
+    if mode not in ASPECT_MODES:
+        raise UserError(
+            f"--image_aspect_ratio {mode}: not supported; choose one of {', '.join(ASPECT_MODES)}"
+        )
+    return mode
+
+
+def load_rgb(source: Path | str | Image.Image) -> Image.Image:
+    """Open as 8-bit RGB: alpha is dropped, not blended; grey is repeated."""
+    if isinstance(source, Image.Image):
+        return source.convert("RGB")
+    with Image.open(source) as image:
+        return image.convert("RGB")
+
+
+def load_depth(source: Path | str | Image.Image) -> Image.Image:
+    """Open a depth map as the 8-bit, three-channel picture the depth tower reads.
+
+    A 16-bit file holds millimetres (0: nothing measured) and becomes inverse depth, scaled so that
+    the nearest surface is 255 and the farthest 0; a map of one value becomes 0. An 8-bit file is taken
+    as already scaled, a single channel is repeated.
+    """
+    if isinstance(source, Image.Image):
+        return _depth_picture(source)
+    with Image.open(source) as image:
+        return _depth_picture(image)
+
+
+def _depth_picture(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # I;16 and what Pillow widens it to
+        grey = inverse_depth(np.asarray(image).astype(np.float64))
+        return Image.fromarray(np.repeat(grey[..., None], 3, axis=2))
+    return image.convert("RGB")
+
+
+def inverse_depth(millimetres: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """``[H, W]`` millimetres to ``uint8`` inverse depth, min-max scaled over the measured pixels.
+
+    Unmeasured pixels become 0 and do not take part in the scaling. The truncation to 8 bits is that of
+    RoboRefer's demo server.
+    """
+    measured = millimetres > 0
+    scaled = np.zeros(millimetres.shape, np.uint8)
+    if not measured.any():
+        return scaled
+    inverse = 1.0 / millimetres[measured]
+    low, high = inverse.min(), inverse.max()
+    if high > low:
+        scaled[measured] = ((inverse - low) / (high - low) * 255.0).astype(np.uint8)
+    return scaled
+
+
+def resize(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Pillow's bicubic resize, columns before rows.
+
+    Pillow rounds to 8 bits between its two passes, so their order shows. Up to version 12 it was always
+    this one, and the model was trained with it; 13 picks the cheaper order. One pass at a time
+    gives the same pixels with every version.
+    """
+    for size in ((width, image.height), (width, height)):
+        if image.size != size:
+            image = image.resize(size, Image.Resampling.BICUBIC)
+    return image
+
+
+def tile_grid(
+    width: int, height: int, *, tile: int, min_tiles: int, max_tiles: int
+) -> tuple[int, int]:
+    """(columns, rows) of the grid nearest in aspect ratio to the image.
+
+    Of grids equally near, a finer one is taken only where the image has more than half its pixels.
+    """
+    aspect = width / height
+    grids = sorted(
+        (
+            (columns, rows)
+            for columns in range(1, max_tiles + 1)
+            for rows in range(1, max_tiles + 1)
+            if min_tiles <= columns * rows <= max_tiles
+        ),
+        key=lambda grid: grid[0] * grid[1],
+    )
+    best, best_distance = (1, 1), float("inf")
+    for columns, rows in grids:
+        distance = abs(aspect - columns / rows)
+        large_enough = width * height > 0.5 * tile * tile * columns * rows
+        if distance < best_distance or (distance == best_distance and large_enough):
+            best, best_distance = (columns, rows), distance
+    return best
+
+
+def cut_tiles(
+    image: Image.Image, *, tile: int, min_tiles: int, max_tiles: int
+) -> list[Image.Image]:
+    """The image as ``tile`` x ``tile`` pictures, row by row, then a thumbnail if there are several."""
+    columns, rows = tile_grid(*image.size, tile=tile, min_tiles=min_tiles, max_tiles=max_tiles)
+    whole = resize(image, columns * tile, rows * tile)
+    tiles = [
+        whole.crop((column * tile, row * tile, (column + 1) * tile, (row + 1) * tile))
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    if len(tiles) > 1:
+        tiles.append(resize(image, tile, tile))
+    return tiles
+
+
+def pad_square(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    """Centre the image on a square of ``colour``."""
+    side = max(image.size)
+    if image.size == (side, side):
+        return image
+    square = Image.new("RGB", (side, side), colour)
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square
+
+
+class RoboReferImageProcessor(BaseImageProcessor):
+    """Turns pictures into ``float32 [tiles, 3, H, W]`` in [-1, 1].
+
+    Attributes:
+        size: ``{"height", "width"}`` of the tower's input, in pixels.
+        image_aspect_ratio: ``resize`` (squeeze), ``pad`` (centre on a square of the mean colour) or
+            ``dynamic`` (tiles and a thumbnail).
+        min_tiles, max_tiles: bounds of the dynamic grid.
+        image_mean, image_std: per channel, of values in [0, 1].
+    """
+
+    model_input_names = ["pixel_values"]  # noqa: RUF012 (the base class declares it so)
+
+    def __init__(
+        self,
+        *,
+        size: dict[str, int] | None = None,
+        image_aspect_ratio: str = "resize",
+        min_tiles: int = 1,
+        max_tiles: int = 12,
+        image_mean: list[float] | None = None,
+        image_std: list[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.size = dict(size) if size else {"height": 448, "width": 448}
+        self.image_aspect_ratio = check_aspect_mode(image_aspect_ratio)
+        self.min_tiles = min_tiles
+        self.max_tiles = max_tiles
+        self.image_mean = list(image_mean or (0.5, 0.5, 0.5))
+        self.image_std = list(image_std or (0.5, 0.5, 0.5))
+
+    def pictures(self, image: Image.Image, *, tiled: bool = True) -> list[Image.Image]:
+        """The 8-bit pictures the tower sees for one image: one, or its tiles in dynamic mode."""
+        height, width = self.size["height"], self.size["width"]
+        if self.image_aspect_ratio == "dynamic" and tiled:
+            return cut_tiles(image, tile=height, min_tiles=self.min_tiles, max_tiles=self.max_tiles)
+        if self.image_aspect_ratio == "pad":
+            red, green, blue = (int(mean * 255) for mean in self.image_mean)
+            image = pad_square(image, (red, green, blue))
+        return [resize(image, width, height)]
+
+    def pixels(self, image: Image.Image) -> torch.Tensor:
+        """One RGB image as ``float32 [tiles, 3, H, W]``."""
+        pictures = np.stack([np.asarray(picture) for picture in self.pictures(image)])
+        # Stepwise in float32, as the stock processor does it: 1/255, mean, deviation.
+        values = pictures.astype(np.float32) * np.float32(1 / 255)
+        mean, deviation = (np.asarray(v, np.float32) for v in (self.image_mean, self.image_std))
+        values = ((values - mean) / deviation).astype(np.float32)
+        return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
+
+    def preprocess(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:
+        """``pixel_values [sum of tiles, 3, H, W]`` and ``tiles`` (how many rows each image took).
+
+        Args:
+            images: a picture, path or nested list of them; read as RGB.
+            args, kwargs: accepted for the interface's sake; settings are attributes here.
+        """
+        rows = [self.pixels(load_rgb(image)) for image in flatten(images)]
+        return BatchFeature({"pixel_values": torch.cat(rows), "tiles": [len(row) for row in rows]})
+
+
+def flatten(images: Any) -> list[Any]:
+    """A picture or nested lists of pictures as one flat list, in order."""
+    if isinstance(images, (list, tuple)):
+        return [image for entry in images for image in flatten(entry)]
+    return [images]

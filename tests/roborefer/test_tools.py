@@ -1,0 +1,91 @@
+"""``x3 model tiny`` and ``x3 model inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from roborefer.fixture import CHECKPOINT
+from x3spatial.errors import UserError
+from x3spatial.models.roborefer import load_model, load_processor
+from x3spatial.models.roborefer.inspect import inspect, report_text
+from x3spatial.models.roborefer.saving import save_hf
+from x3spatial.models.roborefer.tiny import SPECIAL_TOKENS, make_tiny, small_tokenizer
+
+
+def test_the_report_of_the_fixture() -> None:
+    report = inspect(path=CHECKPOINT)
+    assert report["layout"] == "upstream"
+    assert report["dtype"] == "float32"
+    assert report["select_layer"] == -2
+    assert report["tokens"] == {
+        "vocabulary": 516, "embedding_rows": 516, "per_image": 10, "image": 513, "depth": 515,
+        "pad": 511, "stop": [509],
+    }  # fmt: skip
+    # Counted from the sizes in the fixture's README.
+    layer = 4 * (32 * 32 + 32) + 4 * 32 + 2 * 32 * 50 + 50 + 32
+    tower = 3 * 14 * 14 * 32 + 32 + 64 * 32 + 3 * layer + 2 * 32
+    projector = 2 * 288 + 288 * 96 + 96 + 2 * 96 + 96 * 32 + 32 + 32 * 32 + 32
+    block = 32 * 32 * 2 + 32 + 2 * (32 * 16 + 16) + 3 * 32 * 80 + 2 * 32
+    parts = report["parts"]
+    assert parts["vision_tower"]["parameters"] == parts["depth_tower"]["parameters"] == tower
+    assert parts["vision_tower"]["never_trained"] == layer + 2 * 32
+    assert parts["vision_tower"]["layers_used"] == 2
+    assert parts["mm_projector"]["parameters"] == projector
+    assert parts["llm"]["parameters"] == 516 * 32 + 2 * block + 32
+    assert parts["llm"]["trained_with"] == "--tune_language_model"
+    text = report_text(report)
+    assert "10 per image" in text
+    assert "2 of 3 layers used" in text
+
+
+def test_both_layouts_report_the_same(tmp_path: Path) -> None:
+    own = save_hf(load_model(CHECKPOINT), load_processor(CHECKPOINT), tmp_path / "own")
+    first, second = inspect(path=CHECKPOINT), inspect(path=own)
+    assert second["layout"] == "hf"
+    for key in (
+        "parameters",
+        "bytes",
+        "dtype",
+        "tokens",
+        "depth",
+        "select_layer",
+        "tied_embeddings",
+    ):
+        assert first[key] == second[key], key
+    for name, part in first["parts"].items():
+        assert second["parts"][name] == part
+
+
+def test_tiny_is_deterministic_by_seed(tmp_path: Path) -> None:
+    folders = [make_tiny(out=tmp_path / n, seed=s) for n, s in (("a", 0), ("b", 0), ("c", 1))]
+    names = sorted(f.relative_to(folders[0]) for f in folders[0].rglob("*") if f.is_file())
+    assert names == sorted(f.relative_to(folders[1]) for f in folders[1].rglob("*") if f.is_file())
+    for name in names:
+        if name != Path("config.json"):  # holds the folder's own name
+            assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+    weights = Path("llm/model.safetensors")
+    assert (folders[0] / weights).read_bytes() != (folders[2] / weights).read_bytes()
+
+
+def test_the_small_tokenizer_reads_everything() -> None:
+    tokenizer = small_tokenizer()
+    for text in ("[(0.412, 0.733)]", "NOT_VISIBLE", "café 你好 🙂\n\n\ttab", "a  b   c"):
+        ids = tokenizer(text)["input_ids"]
+        assert tokenizer.decode(ids) == text
+    assert len(tokenizer("Point to the same object in the second image.")["input_ids"]) < 20
+    assert tokenizer("\n")["input_ids"] != tokenizer("\n\n")["input_ids"]
+    ids = [tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS]
+    assert len(set(ids)) == len(SPECIAL_TOKENS)
+    assert "<depth>" not in small_tokenizer(depth=False).get_vocab()
+
+
+def test_tiny_refuses(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--size huge: expected one of tiny, small, 2b"):
+        make_tiny(out=tmp_path / "x", size="huge")
+    with pytest.raises(UserError, match="--dtype int8"):
+        make_tiny(out=tmp_path / "x", dtype="int8")
+    make_tiny(out=tmp_path / "x")
+    with pytest.raises(UserError, match="not empty; name a new folder"):
+        make_tiny(out=tmp_path / "x")
