@@ -20,7 +20,7 @@ from x3spatial.scenes.viewpoints import Choice, Chooser, candidates
 
 _METERED = 10  # candidate cameras from which the exposure is taken
 _ATTEMPTS = 40  # rooms tried until one has views for every object asked for
-_VISIBLE, _SHARE = 24, 0.6  # of 255; of an object's pixels
+_VISIBLE, _SHARE = 24, 0.5  # of 255; of an object's pixels
 _MIDDLE_GREY = 0.42  # exposed brightness of a scene on average
 
 
@@ -53,17 +53,26 @@ def _exposure(world: World, cameras: list[Camera]) -> float:
     return float(np.round(_MIDDLE_GREY / np.exp(np.mean(np.concatenate(logs))), 6))
 
 
-def _stands_out(world: World, rest: World, uid: int, camera: Camera, exposure: float) -> bool:
-    """Whether taking the object away can be seen: not a white clock on a white wall."""
-    small = _small(camera, min(camera.width, 160))
-    where = visibility.mask(world.geometry, uid, small)
-    if not where.any():
-        return True
-    layers = render(world, small, 1)
-    before = picture(layers, small.height, small.width, 1, exposure)
-    after = remove(layers, before, uid, rest, small, 1, exposure)
-    change = np.abs(before[where].astype(int) - after[where]).max(axis=1)
-    return float(np.mean(change > _VISIBLE)) >= _SHARE
+class _StandsOut:
+    """Whether taking an object away can be seen: not a white clock on a white wall."""
+
+    def __init__(self, world: World, cameras: list[Camera], exposure: float) -> None:
+        self.world, self.cameras, self.exposure = world, cameras, exposure
+        self.rests: dict[int, World] = {}
+
+    def __call__(self, uid: int, number: int) -> bool:
+        """The answer for object ``uid`` and candidate camera ``number``, from a small picture."""
+        small = _small(self.cameras[number], 96)
+        where = visibility.mask(self.world.geometry, uid, small)
+        if not where.any():
+            return True
+        if uid not in self.rests:
+            self.rests[uid] = self.world.without(uid)
+        layers = render(self.world, small, 1)
+        before = picture(layers, small.height, small.width, 1, self.exposure)
+        after = remove(layers, before, uid, self.rests[uid], small, 1, self.exposure)
+        change = np.abs(before[where].astype(int) - after[where]).max(axis=1)
+        return float(np.mean(change > _VISIBLE)) >= _SHARE
 
 
 def make_plan(split: str, index: int, options: SceneOptions) -> Plan:
@@ -84,18 +93,17 @@ def make_plan(split: str, index: int, options: SceneOptions) -> Plan:
             continue
         world = make_world(layout, geometry)
         exposure = _exposure(world, cameras[:_METERED])
-        rests: dict[int, World] = {}
-        chooser = Chooser(geometry, layout, cameras, options.views, options.side, rng)
+        stands_out = _StandsOut(world, cameras, exposure)
+        chooser = Chooser(
+            geometry, layout, cameras, options.views, options.side, rng, accept=stands_out
+        )
         choices: list[Choice] = []
         for k, uid in enumerate(layout.targets):
             if len(choices) + len(layout.targets) - k < options.objects:
                 break  # too few are left
             choice = chooser.choose(uid)
             if choice is not None:
-                rests[uid] = world.without(uid)
-                first = cameras[choice.views[0].camera]
-                if _stands_out(world, rests[uid], uid, first, exposure):
-                    choices.append(choice)
+                choices.append(choice)
             if len(choices) == options.objects:
                 break
         if len(choices) < options.objects:
@@ -104,6 +112,10 @@ def make_plan(split: str, index: int, options: SceneOptions) -> Plan:
         used = sorted({view.camera for choice in choices for view in choice.views})
         chosen = {number: cameras[number] for number in used}
         choices.sort(key=lambda choice: choice.uid)
+        rests = {
+            choice.uid: stands_out.rests.get(choice.uid) or world.without(choice.uid)
+            for choice in choices
+        }
         return Plan(layout, world, chosen, tuple(choices), rests, exposure, attempt)
     raise UserError(
         f"--objects {options.objects} --views {options.views}: no room was found in which so many"

@@ -6,6 +6,7 @@ use already first, so that few originals have to be rendered.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,16 +149,21 @@ def _facts(
 
 
 class Chooser:
-    """Chooses views object by object and remembers which cameras are in use."""
+    """Chooses views object by object and remembers which cameras are in use.
+
+    ``accept(uid, camera)`` has the last word on a view that shows its object.
+    """
 
     def __init__(
         self, geometry: Geometry, layout: Layout, cameras: list[Camera], views: int, side: int,
-        rng: Rng,
+        rng: Rng, accept: Callable[[int, int], bool] = lambda uid, camera: True,
     ) -> None:  # fmt: skip
         self.geometry, self.layout, self.cameras = geometry, layout, cameras
         self.views, self.side, self.rng = views, side, rng
         self.used: set[int] = set()
         self.bound = limits(cameras[0].width, cameras[0].height)
+        self.accept = accept
+        self._accepted: dict[tuple[int, int], bool] = {}
         self._known: dict[int, tuple[_Facts, dict[int, View]]] = {}
 
     def _order(self, numbers: list[int]) -> list[int]:
@@ -205,7 +211,12 @@ class Chooser:
             )
         if first and (view.seen < 0.7 or view.framed < 1 or pixels < self.bound.clear):
             return False
-        return self.bound.least <= pixels <= self.bound.most
+        if not self.bound.least <= pixels <= self.bound.most:
+            return False
+        key = (uid, view.camera)
+        if key not in self._accepted:
+            self._accepted[key] = self.accept(*key)
+        return self._accepted[key]
 
     def _best_sketch(self, facts: _Facts) -> tuple[list[int], int] | None:
         """Of a few sketches the one that needs the fewest cameras not in use.
