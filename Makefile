@@ -7,13 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 DEMO ?= demo
 
-.PHONY: help demo test test-slow lint format bench clean
+.PHONY: help demo test test-slow lint format bench check-fullsize clean
 
 help:
 	@echo "make demo       install, make scenes, build, evaluate the baselines, print the summary"
 	@echo "make test       install everything, lint, type-check, run the tests"
 	@echo "make test-slow  the tests that take long"
 	@echo "make bench      the benchmarks, one JSON line each"
+	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
 	@echo "make lint       ruff, mypy and the import directions"
 	@echo "make clean      remove .venv and the demo"
 
@@ -27,7 +28,7 @@ $(VENV)/.core: $(VENV)/.created pyproject.toml requirements/constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core requirements/constraints.txt
-	$(PIP) install --constraint requirements/constraints.txt --editable '.[dev,matching]'
+	$(PIP) install --constraint requirements/constraints.txt --editable '.[dev,matching,roborefer]'
 	@touch $@
 
 demo: $(VENV)/.core
@@ -50,7 +51,11 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out benchmarks/fullsize.py,$(wildcard benchmarks/*.py)); do \
+	  $(BIN)/python $$script || exit 1; done
+
+check-fullsize: $(VENV)/.dev
+	$(BIN)/python benchmarks/fullsize.py
 
 clean:
 	rm -rf $(VENV) $(DEMO)

@@ -1,4 +1,9 @@
-"""The one exception that stands for "the user can fix this"."""
+"""The one exception that stands for "the user can fix this", and a common case of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -7,3 +12,25 @@ class UserError(Exception):
     The command line prints it as one line without a traceback and exits with code 2, so the
     message must name the file or the option and say what to do about it.
     """
+
+
+@contextmanager
+def packages_of(extra: str, wanted_by: str) -> Iterator[None]:
+    """Turn an import that fails inside into a line that says what to install.
+
+    Args:
+        extra: the optional dependency group that holds the packages.
+        wanted_by: the command or option that needs them.
+
+    Raises:
+        UserError: a package that is not ours cannot be found.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("x3spatial"):
+            raise
+        raise UserError(
+            f"{wanted_by}: the package {error.name!r} is not installed;"
+            f' run: pip install "x3spatial[{extra}]"'
+        ) from None

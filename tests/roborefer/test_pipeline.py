@@ -9,16 +9,9 @@ from typing import Any
 import pytest
 
 from roborefer.fixture import torch
-from x3spatial.models import registry
 from x3spatial.models.roborefer.answerer import RoboReferAnswerer
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.pipeline import SETS, zeroshot
-
-
-@pytest.fixture
-def named(monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = registry.Kind("roborefer.answerer", "RoboReferAnswerer", "RoboRefer", extra="roborefer")
-    monkeypatch.setitem(registry.KINDS, "roborefer", kind)
 
 
 def outputs(folder: Path) -> dict[str, Any]:
@@ -27,7 +20,7 @@ def outputs(folder: Path) -> dict[str, Any]:
 
 
 def test_the_whole_pipeline_interrupted_and_resumed(
-    named: None, small_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny = make_tiny(out=tmp_path / "tiny")
 

@@ -5,13 +5,13 @@ A new model is one line here; see ``models/base.py`` for what stands behind it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, packages_of
 from x3spatial.models.base import Answerer
 
 _COMMON_OPTIONS = frozenset({"max_new_tokens", "seed"})
@@ -51,6 +51,12 @@ KINDS: dict[str, Kind] = {
         "XFeat",
         "XFeat + LighterGlue matching of the marked object (privileged; Task1, Task2A)",
         extra="matching",
+    ),
+    "roborefer": Kind(
+        "roborefer.answerer",
+        "RoboReferAnswerer",
+        "a RoboRefer checkpoint, roborefer:FOLDER (docs/models.md)",
+        extra="roborefer",
     ),
 }
 
@@ -92,7 +98,7 @@ def create(spec: str, options: Mapping[str, Any] | None = None) -> Answerer:
     if unknown:
         known = ", ".join(sorted(answerer.options)) or "none"
         raise UserError(f"--model {name}: unknown option {unknown[0]!r}; its own are: {known}")
-    with _missing_packages_named(name):
+    with _packages_of(name):
         made = answerer.create(argument, given)
     made.spec = spec
     return made
@@ -100,21 +106,12 @@ def create(spec: str, options: Mapping[str, Any] | None = None) -> Answerer:
 
 def _answerer_class(name: str) -> type[Answerer]:
     kind = KINDS[name]
-    with _missing_packages_named(name):
+    with _packages_of(name):
         module = import_module(f"x3spatial.models.{kind.module}")
     found: type[Answerer] = getattr(module, kind.attribute)
     return found
 
 
-@contextmanager
-def _missing_packages_named(name: str) -> Iterator[None]:
+def _packages_of(name: str) -> AbstractContextManager[None]:
     extra = KINDS[name].extra
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if extra is None or (error.name or "").startswith("x3spatial"):
-            raise
-        raise UserError(
-            f"--model {name}: the package {error.name!r} is not installed;"
-            f' run: pip install "x3spatial[{extra}]"'
-        ) from None
+    return nullcontext() if extra is None else packages_of(extra, f"--model {name}")
