@@ -65,7 +65,9 @@ class HfDatasets(Format):
                 for batch in batches(self._rows(samples), schema):
                     stream.write_batch(batch)
             with _quiet(datasets):
-                datasets.Dataset.from_file(str(table)).save_to_disk(str(part))
+                rows = datasets.Dataset.from_file(str(table))
+                # Left to itself it writes an empty set as no file at all, which cannot be opened.
+                rows.save_to_disk(str(part), num_shards=None if len(rows) else 1)
             shutil.rmtree(path, ignore_errors=True)
             os.replace(part, path)
         finally:

@@ -47,7 +47,7 @@ def image_value(image: PlacedImage) -> dict[str, Any]:
 
 
 def batches(rows: Iterable[Mapping[str, Any]], schema: Any) -> Iterator[Any]:
-    """Arrow record batches of ``ROWS`` rows, never two in memory at once."""
+    """Arrow record batches of ``ROWS`` rows, one in memory at a time."""
     import pyarrow
 
     rows = iter(rows)
