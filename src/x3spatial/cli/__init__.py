@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 
 from x3spatial import __version__
-from x3spatial.cli import checkpoints, data, evaluation
+from x3spatial.cli import checkpoints, data, evaluation, exporting
 from x3spatial.errors import UserError
 
 # Typer carries its own copy of click in some versions and imports it in others. Its public
@@ -55,6 +55,7 @@ def root(
 data.register(app)
 evaluation.register(app)
 checkpoints.register(app)
+exporting.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.points import BoolArray, Point, Target, centre_of, hits
@@ -79,32 +80,50 @@ def parse_unit(text: str) -> Answer:
     return parse_with(text, find)
 
 
+class Written(NamedTuple):
+    """A point as text: the text, the point that it says when read back, and its decimals."""
+
+    text: str
+    point: Point
+    decimals: int
+
+
+def fitting_text(
+    target: Target,
+    mask: BoolArray,
+    frame: Frame,
+    write: Callable[[Point, int], tuple[str, Point]],
+    *,
+    fewest: int,
+) -> Written:
+    """A ground-truth point written in some convention, so that its text hits the mask.
+
+    ``write`` gives, for a point of ``frame`` and a number of decimals, the text and the point that
+    it says when read back. With ``fewest`` decimals the target itself is tried. Where that misses
+    ``mask`` [H, W] or leaves the half (thin masks, very wide images, points on a pixel's edge), the
+    centre of the target's pixel is written instead, with the fewest decimals that hit.
+    """
+    height, width = mask.shape
+    centre = frame.to_full(centre_of(target.pixel, width, height))
+    tries = [(frame.to_full(target.point), fewest)]
+    tries += [(centre, decimals) for decimals in range(fewest, 18)]
+    for point, decimals in tries:
+        text, read = write(point, decimals)
+        if frame.contains(read) and hits(mask, frame.to_local(read)):
+            return Written(text, read, decimals)
+    raise AssertionError(f"no decimal text of {centre} hits its mask of {width}x{height}")
+
+
 def _write(point: Point, decimals: int) -> tuple[str, Point]:
     x, y = f"{point.x:.{decimals}f}", f"{point.y:.{decimals}f}"
     return f"({x}, {y})", Point(float(x), float(y))
 
 
 def point_text(target: Target, mask: BoolArray, frame: Frame) -> str:
-    """``(x, y)`` for a ground-truth point in the coordinates of ``frame``, so that it hits its mask.
-
-    Three decimals. Where those, read back, miss ``mask`` [H, W] or leave the half (thin masks, very
-    wide images, points on a pixel's edge), the centre of the target's pixel is written instead, with
-    the fewest decimals from three up that hit.
+    """``(x, y)`` for a ground-truth point in ``frame``, so that it hits its mask: three decimals,
+    more where those miss (``fitting_text``).
     """
-    height, width = mask.shape
-
-    def good(written: Point) -> bool:
-        return frame.contains(written) and hits(mask, frame.to_local(written))
-
-    text, written = _write(frame.to_full(target.point), 3)
-    if good(written):
-        return text
-    centre = frame.to_full(centre_of(target.pixel, width, height))
-    for decimals in range(3, 18):
-        text, written = _write(centre, decimals)
-        if good(written):
-            return text
-    raise AssertionError(f"no decimal text of {centre} hits its mask of {width}x{height}")
+    return fitting_text(target, mask, frame, _write, fewest=3).text
 
 
 def answer_text(target: Target | None, mask: BoolArray, frame: Frame) -> str:

@@ -1,0 +1,119 @@
+"""Reading a task file one record at a time, in memory that does not grow with the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from x3spatial.data.records import TaskRecord
+from x3spatial.errors import UserError
+
+_CHUNK = 1 << 16
+_SPACE = " \t\r\n"
+
+
+def iter_records(path: Path) -> Iterator[TaskRecord]:
+    """The records of a task file in file order; the same errors as ``read_records``.
+
+    Only the ids seen so far are kept, to refuse one that occurs twice.
+
+    Raises:
+        UserError: the file is missing, no JSON array, a record is malformed, or an id occurs twice.
+    """
+    seen: set[str] = set()
+    for number, value in enumerate(_values(path), start=1):
+        try:
+            record = TaskRecord.from_json(value)
+        except ValueError as error:
+            raise UserError(f"{path}: record {number}: {error}") from None
+        if record.id in seen:
+            raise UserError(f"{path}: record {number}: id {record.id!r} occurs twice")
+        seen.add(record.id)
+        yield record
+
+
+def _values(path: Path) -> Iterator[Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            yield from _array_values(file, path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such task file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot read this task file: {error}") from None
+
+
+def _array_values(file: IO[str], path: Path) -> Iterator[Any]:
+    """The elements of the JSON array in ``file``, decoded as soon as each is complete."""
+    text = _Window(file)
+    if text.next_character() != "[":
+        raise UserError(
+            f"{path}: expected a JSON array of records (is this a task file of x3 build?)"
+        )
+    text.skip()
+    if text.next_character() == "]":
+        text.skip()
+    else:
+        while True:
+            try:
+                yield text.value()
+            except ValueError as error:
+                raise UserError(f"{path}: cannot read this task file: {error}") from None
+            mark = text.next_character()
+            text.skip()
+            if mark == "]":
+                break
+            if mark != ",":
+                raise UserError(
+                    f"{path}: cannot read this task file: expected ',' or ']' between records,"
+                    f" found {mark or 'the end of the file'!r}"
+                )
+    if text.next_character():
+        raise UserError(f"{path}: cannot read this task file: text after the end of the array")
+
+
+class _Window:
+    """The part of a file that is being decoded."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._text = ""
+        self._at = 0
+        self._decoder = json.JSONDecoder()
+
+    def _more(self) -> bool:
+        chunk = self._file.read(max(_CHUNK, len(self._text) - self._at))
+        self._text = self._text[self._at :] + chunk
+        self._at = 0
+        return bool(chunk)
+
+    def next_character(self) -> str:
+        """The next character that is no white space, not consumed; empty at the end."""
+        while True:
+            while self._at < len(self._text):
+                if self._text[self._at] not in _SPACE:
+                    return self._text[self._at]
+                self._at += 1
+            if not self._more():
+                return ""
+
+    def skip(self) -> None:
+        """Consume one character."""
+        self._at += 1
+
+    def value(self) -> Any:
+        """Decode and consume the next JSON value. Raises: ValueError."""
+        self.next_character()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except ValueError:
+                if not self._more():
+                    raise
+                continue
+            # A number could go on in the next chunk; an object or array ends where it ends.
+            if end == len(self._text) and self._more():
+                continue
+            self._at = end
+            return value

@@ -1,0 +1,1 @@
+"""Task files in the shapes that other trainers read."""

@@ -1,0 +1,170 @@
+"""From a record to the prompt and answer of an export, with the points written as it asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from x3spatial.data.images import ImageError, read_mask, read_rgb
+from x3spatial.data.records import TaskRecord
+from x3spatial.errors import UserError
+from x3spatial.export.places import PlacedImage, joined
+from x3spatial.export.points import (
+    AS_RECORDED,
+    PLACEHOLDER,
+    POINT_FORMATS,
+    PointFormat,
+    ResizeLimits,
+    Shown,
+    box_of,
+)
+from x3spatial.export.samples import BOX_TAG, Box, Sample
+from x3spatial.export.wording import prompt_for
+from x3spatial.tasks.answers import NOT_VISIBLE, Said, parse_unit
+from x3spatial.tasks.frames import Frame
+from x3spatial.tasks.points import BoolArray, Point, Target, hits, pixel_of
+
+_mask = lru_cache(maxsize=16)(read_mask)  # neighbouring records share the reference's mask
+
+
+@dataclass(slots=True)
+class Rewriter:
+    """Writes the points of records in one way; counts what had to give way to exactness."""
+
+    points: str
+    limits: ResizeLimits
+    image_folder: Path | None
+    longer: int = 0
+    """Points written with more decimals than their format has, so that they hit."""
+    unsafe: int = 0
+    """Placeholders that a trainer's own rounding can move off a thin mask."""
+    _format: PointFormat | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._format = POINT_FORMATS.get(self.points)
+
+    def sample(self, record: TaskRecord, images: tuple[PlacedImage, ...], where: str) -> Sample:
+        """The sample of a record; ``where`` names it in errors.
+
+        Raises:
+            UserError: the record has not what rewriting needs, or its point misses its mask.
+        """
+        if self.points == AS_RECORDED:
+            return Sample(record, images, record.prompt, record.answer)
+        if record.question is None:
+            raise UserError(
+                f"{where}: has no field 'question' (not made by x3 build), so its points cannot be"
+                f" rewritten; use --points {AS_RECORDED}"
+            )
+        said = parse_unit(record.answer)
+        if said.said is Said.UNPARSED:
+            raise UserError(f"{where}: the answer {record.answer!r} holds no point to rewrite")
+        shown = self._shown(record, images, where)
+        answer = None
+        if said.said is Said.POINT:
+            assert said.point is not None
+            frame = Frame.CONCAT_RIGHT if record.is_concat else Frame.IMAGE
+            answer = self._located(said.point, record.query_mask, frame, "query_mask", where)
+        reference = None
+        if record.reference_point is not None:
+            point = Point(*record.reference_point)
+            reference = self._located(point, record.ref_mask, Frame.CONCAT_LEFT, "ref_mask", where)
+        if self.points == PLACEHOLDER:
+            return self._with_placeholders(record, images, shown, reference, answer)
+        return self._rewritten(record, images, shown, reference, answer)
+
+    def _shown(self, record: TaskRecord, images: tuple[PlacedImage, ...], where: str) -> Shown:
+        """The last image, whose frame all points are written in."""
+        if len(record.image_sizes) == len(images):
+            return Shown(*record.image_sizes[-1], self.limits)
+        try:
+            height, width = read_rgb(images[-1].file).shape[:2]
+        except ImageError as error:
+            raise UserError(f"{where}: image {images[-1].file}: {error.reason}") from None
+        return Shown(width, height, self.limits)
+
+    def _located(
+        self, point: Point, path: str | None, frame: Frame, field: str, where: str
+    ) -> _Located:
+        """A recorded point with the mask that any rewriting of it must hit."""
+        if path is None:
+            raise UserError(f"{where}: has no {field!r}, which rewriting points needs")
+        file = joined(path, self.image_folder)
+        try:
+            mask = _mask(file)
+        except ImageError as error:
+            raise UserError(f"{where}: {field} {file}: {error.reason}") from None
+        height, width = mask.shape
+        local = frame.to_local(point)
+        pixel = pixel_of(local, width, height)
+        if pixel is None or not frame.contains(point) or not hits(mask, local):
+            raise UserError(
+                f"{where}: its point {tuple(point)} misses {field} {file}; build the data again"
+            )
+        return _Located(Target(local, pixel), mask, frame)
+
+    def _rewritten(
+        self,
+        record: TaskRecord,
+        images: tuple[PlacedImage, ...],
+        shown: Shown,
+        reference: _Located | None,
+        answer: _Located | None,
+    ) -> Sample:
+        form = self._format
+        assert form is not None and record.question is not None
+        prompt = prompt_for(
+            record.task,
+            record.question,
+            ask=form.ask,
+            size=(shown.width, shown.height),
+            reference=self._text(reference, shown, form, form.bare),
+            measure=form.measure,
+        )
+        text = self._text(answer, shown, form, form.answer)
+        return Sample(record, images, prompt, NOT_VISIBLE if text is None else text)
+
+    def _text(
+        self, located: _Located | None, shown: Shown, form: PointFormat, shape: str
+    ) -> str | None:
+        if located is None:
+            return None
+        written = form.fit(located.target, located.mask, located.frame, shown, shape)
+        self.longer += written.decimals > form.decimals
+        return written.text
+
+    def _with_placeholders(
+        self,
+        record: TaskRecord,
+        images: tuple[PlacedImage, ...],
+        shown: Shown,
+        reference: _Located | None,
+        answer: _Located | None,
+    ) -> Sample:
+        assert record.question is not None
+        boxes = []
+        for located in (reference, answer):
+            if located is not None:
+                (x, y), safe = box_of(located.target, located.mask, located.frame, shown)
+                boxes.append(Box(x, y, len(images) - 1))
+                self.unsafe += not safe
+        prompt = prompt_for(
+            record.task,
+            record.question,
+            ask="in your own way to write a position in {image}, and with nothing else",
+            size=(shown.width, shown.height),
+            reference=None if reference is None else BOX_TAG,
+            measure="a position in {image}",
+        )
+        text = NOT_VISIBLE if answer is None else BOX_TAG
+        return Sample(record, images, prompt, text, tuple(boxes))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Located:
+    """A recorded point in the half it belongs to, and the mask that it must hit there."""
+
+    target: Target
+    mask: BoolArray
+    frame: Frame
