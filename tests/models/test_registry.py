@@ -11,7 +11,6 @@ from x3spatial.errors import UserError
 from x3spatial.models import registry
 from x3spatial.models.conventions import CONVENTIONS
 
-
 NEED_EXTRAS = {"xfeat", "roborefer"}
 
 
