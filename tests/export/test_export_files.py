@@ -13,8 +13,7 @@ from export_sets import four_records, four_set
 from task_sets import box_mask, make_record, make_set, write_set
 from x3spatial.cli import run
 from x3spatial.data.files import read_json
-from x3spatial.data.records import read_records
-from x3spatial.data.streaming import iter_records
+from x3spatial.data.records import iter_records, read_records
 from x3spatial.errors import UserError
 from x3spatial.export import run as run_module
 from x3spatial.export.places import PATHS

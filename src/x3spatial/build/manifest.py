@@ -13,8 +13,6 @@ import numpy as np
 
 import x3spatial
 from x3spatial.build.options import BuildOptions
-from x3spatial.data.files import read_json
-from x3spatial.errors import UserError
 from x3spatial.tasks.prompts import Template
 
 MANIFEST = "build.json"
@@ -46,18 +44,6 @@ def identity(
         },
         "versions": versions(),
     }
-
-
-def previous_manifest(out_dir: Path) -> dict[str, Any] | None:
-    """The manifest of the last finished build in ``out_dir``; None if there is none to trust."""
-    path = out_dir / MANIFEST
-    if not path.is_file():
-        return None
-    try:
-        value = read_json(path)
-    except UserError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def run_facts(seconds: float, workers: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from x3spatial.build.manifest import MANIFEST, identity, previous_manifest, run_facts, summed
+from x3spatial.build.manifest import MANIFEST, identity, run_facts, summed
 from x3spatial.build.objects import ObjectJob, ObjectResult, build_object
 from x3spatial.build.options import BuildOptions
 from x3spatial.data.files import (
@@ -26,6 +26,7 @@ from x3spatial.data.files import (
     JsonArrayWriter,
     lock_dir,
     make_dir,
+    read_manifest,
     sha256_file,
     sha256_json,
     write_json,
@@ -95,7 +96,7 @@ def build_tasks(
     with lock_dir(out_dir, "--out_dir"):
         what = identity(root, out_dir, options, templates)
         state = _State(out_dir, listing, _object_identity(what), fresh)
-        manifest = previous_manifest(out_dir)
+        manifest = read_manifest(out_dir / MANIFEST)
         if not state.todo and _still_holds(manifest, what, out_dir, listing, state):
             assert manifest is not None
             return BuildSummary(out_dir, manifest, 0)

@@ -61,6 +61,17 @@ def read_json(path: Path, *, what: str = "JSON file") -> Any:
         raise UserError(f"{path}: cannot read this {what}: {error}") from None
 
 
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """The JSON object that a finished run left at ``path``; None if there is none to trust."""
+    if not path.is_file():
+        return None
+    try:
+        value = read_json(path)
+    except UserError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with open(path, "rb") as file:

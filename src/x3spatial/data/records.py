@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from x3spatial.data.files import read_json
+from x3spatial.data.streaming import iter_array
 from x3spatial.errors import UserError
 
 TASKS = ("t1_multi", "t1_concat", "t2a_multi", "t2b_multi")
@@ -164,20 +164,16 @@ def _turn(value: Mapping[str, Any], index: int, speaker: str) -> str:
     return _text(turn, "value")
 
 
-def read_records(path: Path) -> list[TaskRecord]:
-    """All records of a task file, in file order.
+def iter_records(path: Path) -> Iterator[TaskRecord]:
+    """The records of a task file in file order, in memory that does not grow with the file.
+
+    Only the ids seen so far are kept, to refuse one that occurs twice.
 
     Raises:
         UserError: the file is missing, no JSON array, a record is malformed, or an id occurs twice.
     """
-    values = read_json(path, what="task file")
-    if not isinstance(values, list):
-        raise UserError(
-            f"{path}: expected a JSON array of records (is this a task file of x3 build?)"
-        )
-    records: list[TaskRecord] = []
     seen: set[str] = set()
-    for number, value in enumerate(values, start=1):
+    for number, value in enumerate(iter_array(path), start=1):
         try:
             record = TaskRecord.from_json(value)
         except ValueError as error:
@@ -185,5 +181,9 @@ def read_records(path: Path) -> list[TaskRecord]:
         if record.id in seen:
             raise UserError(f"{path}: record {number}: id {record.id!r} occurs twice")
         seen.add(record.id)
-        records.append(record)
-    return records
+        yield record
+
+
+def read_records(path: Path) -> list[TaskRecord]:
+    """All records of a task file; errors as ``iter_records``."""
+    return list(iter_records(path))

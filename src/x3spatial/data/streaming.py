@@ -1,4 +1,4 @@
-"""Reading a task file one record at a time, in memory that does not grow with the file."""
+"""Reading a JSON array one element at a time, in memory that does not grow with the file."""
 
 from __future__ import annotations
 
@@ -7,34 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from x3spatial.data.records import TaskRecord
 from x3spatial.errors import UserError
 
 _CHUNK = 1 << 16
 _SPACE = " \t\r\n"
 
 
-def iter_records(path: Path) -> Iterator[TaskRecord]:
-    """The records of a task file in file order; the same errors as ``read_records``.
-
-    Only the ids seen so far are kept, to refuse one that occurs twice.
+def iter_array(path: Path) -> Iterator[Any]:
+    """The elements of the JSON array in ``path``, decoded one at a time.
 
     Raises:
-        UserError: the file is missing, no JSON array, a record is malformed, or an id occurs twice.
+        UserError: the file is missing, unreadable or no JSON array.
     """
-    seen: set[str] = set()
-    for number, value in enumerate(_values(path), start=1):
-        try:
-            record = TaskRecord.from_json(value)
-        except ValueError as error:
-            raise UserError(f"{path}: record {number}: {error}") from None
-        if record.id in seen:
-            raise UserError(f"{path}: record {number}: id {record.id!r} occurs twice")
-        seen.add(record.id)
-        yield record
-
-
-def _values(path: Path) -> Iterator[Any]:
     try:
         with open(path, encoding="utf-8") as file:
             yield from _array_values(file, path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import x3spatial
-from x3spatial.data.files import read_json, sha256_file
+from x3spatial.data.files import read_manifest, sha256_file
 from x3spatial.errors import UserError
 
 MANIFEST = "export.json"
@@ -39,14 +39,8 @@ def identity(
 
 def previous_manifest(out_dir: Path) -> dict[str, Any] | None:
     """The manifest of a finished export in ``out_dir``; None if there is none to trust."""
-    path = out_dir / MANIFEST
-    if not path.is_file():
-        return None
-    try:
-        value = read_json(path)
-    except UserError:
-        return None
-    ours = isinstance(value, dict) and {"options", "sources", "files"} <= set(value)
+    value = read_manifest(out_dir / MANIFEST)
+    ours = value is not None and {"options", "sources", "files"} <= set(value)
     return value if ours else None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.data.files import lock_dir, make_dir, write_json
-from x3spatial.data.streaming import iter_records
+from x3spatial.data.records import iter_records
 from x3spatial.errors import UserError
 from x3spatial.export.base import Format
 from x3spatial.export.manifest import (
