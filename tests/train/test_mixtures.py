@@ -125,6 +125,8 @@ def test_grouping_by_length_pads_less_and_loses_nothing() -> None:
         order = list(sampler)
         assert sorted(order) == list(range(1003))
         batches = [order[start : start + 8] for start in range(0, 1003, 8)]
-        return sum(max(lengths[i] for i in b) * len(b) - sum(lengths[i] for i in b) for b in batches)
+        return sum(
+            max(lengths[i] for i in b) * len(b) - sum(lengths[i] for i in b) for b in batches
+        )
 
     assert padding(True) < padding(False) / 5

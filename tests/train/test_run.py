@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from x3spatial.errors import UserError
-
 from .common import (
     CHECKPOINT,
     FIXTURE,
@@ -103,7 +101,7 @@ def test_four_batches_of_one_give_the_gradients_of_one_batch_of_four(
             if value is None:
                 assert other is None
             else:
-                scale = max(float(value.abs().max()), 1e-3)
+                scale = max(float(value.abs().max()), 1e-2)
                 assert float((value - other).abs().max()) <= 1e-5 * scale, name
 
 
@@ -224,7 +222,9 @@ def test_saved_weights_may_have_another_type(tmp_path: Path) -> None:
 def test_a_mixture_of_registered_sets(tmp_path: Path) -> None:
     one = write_data(tmp_path / "one.json", ["t1_visible"])
     two = write_data(tmp_path / "two.json", ["text_only", "concat_single_string"])
-    (tmp_path / "r.yaml").write_text(f"datasets: {{one: {one}, two: {{data_path: {two}, weight: 2}}}}")
+    (tmp_path / "r.yaml").write_text(
+        f"datasets: {{one: {one}, two: {{data_path: {two}, weight: 2}}}}"
+    )
     run(
         "", tmp_path / "run", data_mixture="one*2+two", data_registry=tmp_path / "r.yaml",
         max_steps=-1, num_train_epochs=1, group_by_length=True, gradient_accumulation_steps=1,

@@ -115,7 +115,9 @@ def test_model_batches_keep_each_samples_media(processor: Any) -> None:
     assert labels[labels >= 0].tolist() == [label for label in wanted if label >= 0]
     stolen = {**dataset[0], "image": dataset[0]["image"][:1]}
     spare = {**dataset[2], "image": dataset[0]["image"]}
-    with pytest.raises(UserError, match="sample 0 of a batch: 2 <image> in the text, 1 in its media"):
+    with pytest.raises(
+        UserError, match="sample 0 of a batch: 2 <image> in the text, 1 in its media"
+    ):
         SpatialCollator(processor)([stolen, spare])
 
 
@@ -175,7 +177,9 @@ def test_a_miscounted_record_is_named(processor: Any, tmp_path: Path) -> None:
     record["conversations"][0]["value"] = "<image> and <image> and <image>: where?"
     path = write_data(tmp_path / "d.json", ["t1_not_visible", {**record, "id": "odd"}])
     dataset = _dataset(path, processor)
-    with pytest.raises(UserError, match=r"d\.json: record odd: 3 <image> .* 2 in its field 'image'"):
+    with pytest.raises(
+        UserError, match=r"d\.json: record odd: 3 <image> .* 2 in its field 'image'"
+    ):
         check_samples(dataset, 8192)
     tagged = {"id": "tag", "conversations": [
         {"from": "human", "value": "an <image> without one"}, {"from": "gpt", "value": "no"},
@@ -221,7 +225,10 @@ def test_depth_maps_come_from_the_record_or_a_mirrored_folder(
 ) -> None:
     view = tmp_path / "root" / "train" / "s" / "uid_1"
     maps = tmp_path / "maps" / "train" / "s" / "uid_1"
-    for folder, name, source in ((view, "01_000_original", "view_a"), (maps, "01_000_depth", "depth_a")):
+    for folder, name, source in (
+        (view, "01_000_original", "view_a"),
+        (maps, "01_000_depth", "depth_a"),
+    ):
         folder.mkdir(parents=True)
         shutil.copy(FIXTURE / "images" / f"{source}.png", folder / f"{name}.png")
     record = {
@@ -242,7 +249,10 @@ def test_depth_maps_come_from_the_record_or_a_mirrored_folder(
     [
         ("{}", "expected a JSON array"),
         ('[{"id": "a"}]', "record 1: field 'conversations'"),
-        ('[{"conversations": [{"from": "human", "value": "q"}]}]', "record 1: no turn is from 'gpt'"),
+        (
+            '[{"conversations": [{"from": "human", "value": "q"}]}]',
+            "record 1: no turn is from 'gpt'",
+        ),
         ('[{"image": 3, "conversations": [{"from": "gpt", "value": "q"}]}]', "field 'image'"),
     ],
 )
@@ -274,7 +284,9 @@ def test_check_data_reads_checkpoints_and_tokenizer_folders(tmp_path: Path) -> N
     shapes = {}
     for name, folder in (("checkpoint", CHECKPOINT), ("tokenizer", CHECKPOINT / "llm")):
         lines: list[str] = []
-        check_data(data_path=data, image_folder=FIXTURE, model_name_or_path=folder, echo=lines.append)
+        check_data(
+            data_path=data, image_folder=FIXTURE, model_name_or_path=folder, echo=lines.append
+        )
         shapes[name] = next(line for line in lines if line.startswith("first image"))
     assert "112, 112" in shapes["checkpoint"] and "448, 448" in shapes["tokenizer"]
     with pytest.raises(UserError, match="neither a checkpoint nor a tokenizer folder"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -171,7 +172,9 @@ class SftArguments(transformers.TrainingArguments):
     learning_rate: float = _help("Peak rate of parts without a rate of their own.", 1e-5)
     weight_decay: float = _help("Not on biases and norms.", 0.0)
     lr_scheduler_type: str = _help("As in transformers.", "cosine")
-    warmup_ratio: float | None = _help("Share of the steps; default 0.03 without warmup_steps.", None)
+    warmup_ratio: float | None = _help(
+        "Share of the steps; default 0.03 without warmup_steps.", None
+    )
     max_grad_norm: float = _help("Clip the gradient's norm to this; 0: do not clip.", 1.0)
     bf16: bool = _help("Compute in bfloat16; weights and optimizer stay float32.", True)
     gradient_checkpointing: bool | None = _help("Recompute activations to save memory.", True)
@@ -214,7 +217,8 @@ class SftArguments(transformers.TrainingArguments):
         with warnings.catch_warnings():
             # Its new name does not exist in every version that we support.
             warnings.filterwarnings("ignore", "`gradient_checkpointing", FutureWarning)
-            super().__post_init__()
+            base: Any = super()
+            base.__post_init__()
 
     def rates(self) -> dict[str, float]:
         """Peak learning rate by part of the model."""
@@ -283,7 +287,8 @@ def parse(arguments: Sequence[str]) -> Arguments:
     )
     given = [_underscored(argument) for argument in arguments]
     previous = hf_logging.get_verbosity()
-    hf_logging.set_verbosity_error()  # it would announce the aliases that it resolves itself
+    # It would announce the aliases that it resolves itself.
+    hf_logging.set_verbosity(logging.ERROR)
     try:
         model, data, training, rest = parser.parse_args_into_dataclasses(
             given, return_remaining_strings=True

@@ -90,7 +90,10 @@ def read_base(options: ModelArguments) -> Checkpoint:
                 f" {here[1]}; name that one, or leave the option out"
             )
     if options.mm_vision_select_layer is not None:
-        for tower in [config.vision_config, *([config.depth_config] if config.depth_config else [])]:
+        for tower in [
+            config.vision_config,
+            *([config.depth_config] if config.depth_config else []),
+        ]:
             try:
                 layers_run(int(tower.num_hidden_layers), options.mm_vision_select_layer)
             except ValueError as error:
@@ -105,7 +108,7 @@ def build_model(
 ) -> RoboReferForConditionalGeneration:
     """The model in float32, without depth where the run has none, frozen where it is not tuned.
 
-    Updates of 1e-5 of a weight are smaller than bfloat16 can add, so the weights that the optimizer sees are float32.
+    Updates of 1e-5 of a weight are smaller than bfloat16 can add, so the optimizer sees float32.
     """
     model = load_model(checkpoint, dtype="float32", attention=options.attention)
     if not options.enable_depth:

@@ -33,14 +33,19 @@ def saving_dir(output_dir: Path, step: int) -> Path:
     return output_dir / f".saving-{step}"
 
 
-def publish(output_dir: Path, step: int) -> Path:
-    """Give the written checkpoint its name; a checkpoint of that step that is there is replaced."""
+def publish(output_dir: Path, step: int, note: Mapping[str, Any]) -> Path:
+    """Give the written checkpoint its note and its name; one of that step that is there is replaced.
+
+    The note lists every file with its size, by which a later start sees that nothing was cut off.
+    """
     partial = saving_dir(output_dir, step)
     source, target = partial / f"checkpoint-{step}", output_dir / f"checkpoint-{step}"
-    for file in source.rglob("*"):
-        if file.is_file():
-            with open(file, "rb+") as stream:
-                os.fsync(stream.fileno())
+    sizes: dict[str, int] = {}
+    for file in sorted(file for file in source.rglob("*") if file.is_file()):
+        with open(file, "rb+") as stream:
+            os.fsync(stream.fileno())
+        sizes[file.relative_to(source).as_posix()] = file.stat().st_size
+    write_json(source / NOTE_FILE, {**note, "files": sizes}, fsync=True)
     if target.exists():
         _remove(target)
     os.replace(source, target)
@@ -81,30 +86,22 @@ def clean(output_dir: Path) -> None:
             shutil.rmtree(folder)
 
 
-def last_good(output_dir: Path, *, merged: bool) -> tuple[Path | None, list[Path]]:
-    """The newest checkpoint that can be gone on from, and newer ones that cannot (damaged by hand or disk).
-
-    ``merged``: whether it must be a whole model.
-    """
+def last_good(output_dir: Path) -> tuple[Path | None, list[Path]]:
+    """The newest checkpoint to go on from, and newer ones that cannot be used (damaged since)."""
     bad: list[Path] = []
     for folder in checkpoints(output_dir):
-        if _is_whole(folder, merged=merged):
+        if _is_whole(folder):
             return folder, bad
         bad.append(folder)
     return None, bad
 
 
-def _is_whole(folder: Path, *, merged: bool) -> bool:
+def _is_whole(folder: Path) -> bool:
     try:
-        for name in (STATE_FILE, NOTE_FILE):
-            read_json(folder / name)
-        if merged:
-            from x3spatial.models.roborefer.checkpoint import read_checkpoint
-
-            read_checkpoint(folder)
-    except UserError:
+        sizes: dict[str, int] = read_json(folder / NOTE_FILE)["files"]
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (UserError, OSError, KeyError, TypeError):
         return False
-    return True
 
 
 def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -158,7 +155,9 @@ def _difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] |
     return None if there == here else (name, str(there), str(here))
 
 
-def write_run(output_dir: Path, identity: Mapping[str, Any], *, finished: bool, **facts: Any) -> None:
+def write_run(
+    output_dir: Path, identity: Mapping[str, Any], *, finished: bool, **facts: Any
+) -> None:
     """Write the run file."""
     value = {"identity": identity, "finished": finished, **facts}
     write_json(output_dir / RUN_FILE, value, fsync=True)

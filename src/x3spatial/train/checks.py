@@ -188,7 +188,9 @@ def check_data(
     items = next(iter(loader))
     plain = module.data_collator.plain(items)
     batch = module.data_collator(items)
-    echo(f"input_ids: {tuple(plain['input_ids'].shape)}, {tuple(batch['input_ids'].shape)} with media")
+    echo(
+        f"input_ids: {tuple(plain['input_ids'].shape)}, {tuple(batch['input_ids'].shape)} with media"
+    )
     for kind, pictures in plain["media"].items():
         if pictures or kind == "image":
             echo(f"media['{kind}']: len = {len(pictures)}")

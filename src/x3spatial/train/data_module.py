@@ -137,7 +137,9 @@ def make_supervised_data_module(
     findings = []
     lengths: list[int] = []
     for source in sources:
-        depth_folder = source.depth_folder or (Path(choices.depth_path) if choices.depth_path else None)
+        depth_folder = source.depth_folder or (
+            Path(choices.depth_path) if choices.depth_path else None
+        )
         part = LazySupervisedSpatialDataset(
             source.data_path,
             processor,

@@ -2,10 +2,9 @@
 
 The rule is that of the public RoboRefer code (Zhoues/RoboRefer, Apache-2.0), described from its
 behaviour, so that a checkpoint goes on learning what it was taught. The conversation is tokenised a
-second time with a sentinel in the place of every answer; what is left of it without the sentinels is the template,
-and a token of the conversation that is not the template's next one belongs to an answer. An
-answer with a single newline therefore loses that newline's label and gives one to the newline that ends
-the turn.
+second time with a sentinel in the place of every answer; without the sentinels that is the template, and
+a token of the conversation that is not the template's next one belongs to an answer. An answer with
+a single newline therefore loses that newline's label and gives one to the newline that ends the turn.
 """
 
 from __future__ import annotations

@@ -59,7 +59,9 @@ def is_adapted(model: Any) -> bool:
 
 def core(model: Any) -> RoboReferForConditionalGeneration:
     """The RoboRefer model inside, adapters and all."""
-    inner: RoboReferForConditionalGeneration = model.base_model.model if is_adapted(model) else model
+    inner: RoboReferForConditionalGeneration = (
+        model.base_model.model if is_adapted(model) else model
+    )
     return inner
 
 
@@ -78,8 +80,8 @@ def merged_state(model: Any) -> dict[str, torch.Tensor]:
         state[name.replace(".base_layer.", ".")] = value
     for name, module in adapted.items():
         with torch.no_grad():
-            weight = module.base_layer.weight  # type: ignore[union-attr]
-            state[f"{name}.weight"] = weight + module.get_delta_weight("default")  # type: ignore
+            weight = module.base_layer.weight
+            state[f"{name}.weight"] = weight + module.get_delta_weight("default")
     return state
 
 
@@ -96,6 +98,6 @@ def restore_adapter(model: Any, folder: Path) -> None:
     """
     from peft import set_peft_model_state_dict
 
-    result = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
+    result: Any = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
     if result.unexpected_keys:
         raise UserError(f"{folder}: adapter weight {result.unexpected_keys[0]} has no place here")

@@ -99,14 +99,8 @@ def _source(path: Path, name: str, entry: Any) -> Source:
     weight = entry.get("weight", entry.get("repeat", 1))
     if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
         raise UserError(f"{where}: weight is {weight!r}; expected a number above 0")
-    return Source(
-        name,
-        Path(entry["data_path"]),
-        *(
-            Path(entry[key]) if entry.get(key) else None for key in ("image_folder", "depth_folder")
-        ),
-        weight=float(weight),
-    )
+    folders = [Path(entry[k]) if entry.get(k) else None for k in ("image_folder", "depth_folder")]
+    return Source(name, Path(entry["data_path"]), folders[0], folders[1], float(weight))
 
 
 def resolve(expression: str, registry: Registry | None) -> list[Source]:

@@ -38,7 +38,7 @@ from x3spatial.train.checkpoints import (
     write_run,
 )
 from x3spatial.train.curve import draw_curve
-from x3spatial.train.data_module import DataModule, data_identity, make_supervised_data_module
+from x3spatial.train.data_module import DataModule, make_supervised_data_module
 from x3spatial.train.evaluation import Evaluation
 from x3spatial.train.lora import ADAPTER, attach, core, is_adapted, merged_state, save_adapter
 from x3spatial.train.trainer import SpatialTrainer
@@ -61,7 +61,7 @@ _DECIDING_MODEL = (
 )  # fmt: skip
 
 
-class RunLog(TrainerCallback):  # type: ignore[misc]
+class RunLog(TrainerCallback):
     """Writes what happens to ``train.log`` and to the terminal, one line each."""
 
     def __init__(self, path: Path) -> None:
@@ -144,10 +144,8 @@ def run_identity(
     chosen: Arguments, base: Checkpoint, module: DataModule, world: int
 ) -> dict[str, Any]:
     """What a run is: a second start with the same identity continues it."""
-    settings = {**chosen.training.to_dict(), "world_size": world}
-    settings |= chosen.training.rates() and {
-        name: getattr(chosen.training, name) for name in _DECIDING if name.endswith("_lr")
-    }
+    values: Any = chosen.training
+    settings = {**values.to_dict(), "world_size": world}
     identity = {
         "base": {
             "path": str(Path(chosen.model.model_name_or_path).absolute()),
@@ -199,8 +197,7 @@ def _run(
         for text in heading(chosen, module, model, base):
             log.line(text)
     trainer.accelerator.wait_for_everyone()
-    merged = not (chosen.model.lora_enable and chosen.model.lora_save == "adapter")
-    start, bad = last_good(output_dir, merged=merged)
+    start, bad = last_good(output_dir)
     if first:
         for folder in bad:
             log.line(f"{folder}: damaged, not used")
@@ -226,9 +223,7 @@ def _is_last(checkpoint: Path) -> bool:
     return bool(state.global_step >= state.max_steps)
 
 
-def heading(
-    chosen: Arguments, module: DataModule, model: Any, base: Checkpoint
-) -> list[str]:
+def heading(chosen: Arguments, module: DataModule, model: Any, base: Checkpoint) -> list[str]:
     """What a run says before its first step."""
     training = chosen.training
     window = (

@@ -11,13 +11,12 @@ from torch.utils.data import Sampler
 from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from x3spatial.data.files import write_json
 from x3spatial.models.roborefer.checkpoint import Checkpoint, read_checkpoint, read_tensors
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import save_upstream
 from x3spatial.train.arguments import Arguments
-from x3spatial.train.checkpoints import NOTE_FILE, publish, rotate, saving_dir
+from x3spatial.train.checkpoints import publish, rotate, saving_dir
 from x3spatial.train.data_module import DataModule
 from x3spatial.train.evaluation import Evaluation, LiveAnswerer
 from x3spatial.train.lora import (
@@ -102,11 +101,12 @@ class SpatialTrainer(Trainer):
         while not isinstance(sampler, MixtureSampler):
             sampler = getattr(sampler, "batch_sampler", None) or sampler.sampler
         sampler.set_epoch(kwargs["epoch"])
-        super()._run_epoch(*args, **kwargs)
+        base: Any = super()
+        base._run_epoch(*args, **kwargs)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """As the base class, with a group for each part of the model that has trained parameters."""
-        target = self.model if model is None else model
+        target: Any = self.model if model is None else model
         if self.optimizer is None:
             decay = set(self.get_decay_parameter_names(target))
             rates = self.x3.training.rates()
@@ -151,9 +151,7 @@ class SpatialTrainer(Trainer):
             self._saving = None
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            note = {**self.note, "step": step, "epoch": self.state.epoch}
-            write_json(saving_dir(run, step) / f"checkpoint-{step}" / NOTE_FILE, note)
-            publish(run, step)
+            publish(run, step, {**self.note, "step": step, "epoch": self.state.epoch})
             rotate(run, self.args.save_total_limit)
         self.accelerator.wait_for_everyone()
 
