@@ -65,7 +65,9 @@ def same(one: Path, other: Path) -> None:
         ("step", 3, ["checkpoint-2"]),
         # Three parts each: the fifth file is torn in checkpoint-4, the eleventh in the final model.
         ("write", 5, [".saving-4", "checkpoint-2"]),
-        ("write", 11, [".saving-final", "checkpoint-4", "checkpoint-5"]),
+        pytest.param(
+            "write", 11, [".saving-final", "checkpoint-4", "checkpoint-5"], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_killed_and_started_again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,13 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
         lora_dropout=options.lora_dropout,
         # The towers have layers of the same names.
         target_modules=rf"llm\..*\.({'|'.join(names)})",
-        base_model_name_or_path=str(Path(options.model_name_or_path).absolute()),
     )
-    return get_peft_model(model, config)
+    # Where PEFT looks for the base's name when it writes adapter_config.json.
+    model.name_or_path = str(Path(options.model_name_or_path).absolute())
+    with warnings.catch_warnings():
+        # PEFT reads a name that newer transformers have renamed.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        return get_peft_model(model, config)
 
 
 def is_adapted(model: Any) -> bool:
