@@ -3,14 +3,21 @@
 ``python benchmarks/eval.py`` prints one JSON line. The checkpoints are random ones made on the spot, so the
 figures tell about the software, not about the model. Pictures are 640 x 480 PNG files; every reference
 is asked about four times, as in anchor mode.
+
+What is compared runs in turn, round by round, and medians are given with their range: a single pass on a
+machine that others use has shown anything from 0.9 to 3.6. CPU seconds and the load average stand beside
+the clock's. One torch thread, since several fight with the preparing thread for a few cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import statistics
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -53,18 +60,38 @@ def make_questions(folder: Path, objects: int, *, shared: bool = True) -> list[Q
     return questions
 
 
-def one_at_a_time(model: RoboReferAnswerer, questions: list[Question]) -> tuple[float, list[str]]:
-    start = time.perf_counter()
-    texts = [model.answer([question], None)[0] for question in questions]
-    return time.perf_counter() - start, texts
+def in_turn(
+    works: Mapping[str, Callable[[], Any]], rounds: int
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """(clock seconds, CPU seconds) of each work in each round, the works taking turns."""
+    clock: dict[str, list[float]] = {name: [] for name in works}
+    cpu: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            start, start_cpu = time.perf_counter(), time.process_time()
+            work()
+            clock[name].append(time.perf_counter() - start)
+            cpu[name].append(time.process_time() - start_cpu)
+    return clock, cpu
 
 
-def batched(
-    model: RoboReferAnswerer, questions: list[Question], size: int
-) -> tuple[float, list[str]]:
+def ratio(above: list[float], below: list[float]) -> dict[str, float]:
+    """Median and range over the rounds of ``above / below``."""
+    values = [a / b for a, b in zip(above, below, strict=True)]
+    return {
+        "median": round(statistics.median(values), 2),
+        "min": round(min(values), 2),
+        "max": round(max(values), 2),
+    }
+
+
+def one_at_a_time(model: RoboReferAnswerer, questions: list[Question]) -> list[str]:
+    return [model.answer([question], None)[0] for question in questions]
+
+
+def batched(model: RoboReferAnswerer, questions: list[Question], size: int) -> list[str]:
     """As the evaluation runs it: the next batch is prepared in a thread while this one is answered."""
     parts = [questions[start : start + size] for start in range(0, len(questions), size)]
-    start = time.perf_counter()
     texts: list[str] = []
     with ThreadPoolExecutor(1) as ahead:
         prepared = ahead.submit(model.prepare, parts[0])
@@ -73,100 +100,100 @@ def batched(
             if number + 1 < len(parts):
                 prepared = ahead.submit(model.prepare, parts[number + 1])
             texts += model.answer(part, ready)
-    return time.perf_counter() - start, texts
+    return texts
 
 
-def seconds_of_parts(
-    model: RoboReferAnswerer, questions: list[Question], size: int
+def where_time_goes(
+    model: RoboReferAnswerer, part: list[Question], rounds: int
 ) -> dict[str, float]:
-    """Where the time of a batch goes: preparing, the towers, and the whole of answering."""
-    part = questions[:size]
-    start = time.perf_counter()
+    """Median CPU seconds of one batch: preparing, tower and projector, language model."""
     ready = model.prepare(part)
-    prepare = time.perf_counter() - start
-    tower = [0.0]
-    begun = [0.0]
+    pixels = torch.cat(list(ready.pixels.values()))
 
-    def before(*_: Any) -> None:
-        begun[0] = time.perf_counter()
+    @torch.inference_mode()
+    def tower() -> None:
+        model.model.get_image_features(pixels)
 
-    def after(*_: Any) -> None:
-        tower[0] += time.perf_counter() - begun[0]
-
-    hooks = [
-        model.model.vision_tower.register_forward_pre_hook(before),
-        model.model.mm_projector.register_forward_hook(after),
-    ]
-    start = time.perf_counter()
-    model.answer(part, ready)
-    whole = time.perf_counter() - start
-    for hook in hooks:
-        hook.remove()
+    works = {
+        "prepare": lambda: model.prepare(part),
+        "tower": tower,
+        "answer": lambda: model.answer(part, ready),
+    }
+    medians = {k: statistics.median(v) for k, v in in_turn(works, rounds)[1].items()}
     return {
-        "prepare_s": round(prepare, 4),
-        "tower_and_projector_s": round(tower[0], 4),
-        "language_model_s": round(whole - tower[0], 4),
+        "prepare_cpu_s": round(medians["prepare"], 4),
+        "tower_and_projector_cpu_s": round(medians["tower"], 4),
+        "language_model_cpu_s": round(medians["answer"] - medians["tower"], 4),
     }
 
 
-def encode_once(folder: Path, checkpoint: Path, size: int) -> dict[str, float]:
-    """Tower time of a batch in anchor mode with the shared reference encoded once, and each time."""
+def encode_once(folder: Path, checkpoint: Path, size: int, rounds: int) -> dict[str, Any]:
+    """Anchor mode with the shared reference encoded once, against a copy of it for each question."""
     model = RoboReferAnswerer(checkpoint, max_new_tokens=1)
-    towers = {}
-    for name, shared in (("once", True), ("each_time", False)):
-        questions = make_questions(folder / name, size // 4, shared=shared)
-        seconds_of_parts(model, questions, size)  # warm up
-        runs = [seconds_of_parts(model, questions, size) for _ in range(3)]
-        towers[name] = min(run["tower_and_projector_s"] for run in runs)
-        towers[f"{name}_prepare"] = min(run["prepare_s"] for run in runs)
+    works: dict[str, Callable[[], Any]] = {}
+    for name, shared in (("once", True), ("each", False)):
+        part = make_questions(folder / name, size // 4, shared=shared)
+        ready = model.prepare(part)
+        works[f"prepare_{name}"] = lambda part=part: model.prepare(part)
+        works[f"answer_{name}"] = lambda part=part, ready=ready: model.answer(part, ready)
+    for work in works.values():
+        work()
+    _, cpu = in_turn(works, rounds)
     return {
-        "tower_s_once": towers["once"],
-        "tower_s_each_time": towers["each_time"],
-        "tower_speedup": round(towers["each_time"] / towers["once"], 2),
-        "prepare_speedup": round(towers["each_time_prepare"] / towers["once_prepare"], 2),
+        "size": "small",
+        "prepare": ratio(cpu["prepare_each"], cpu["prepare_once"]),
+        "answer": ratio(cpu["answer_each"], cpu["answer_once"]),
+        "pictures": [2 * size, size + size // 4],
         "bound": 1.6,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--objects", type=int, default=16)
+    parser.add_argument("--objects", type=int, default=8)
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--max_new_tokens", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    size = options.batch_size
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         checkpoint = make_tiny(out=folder / "tiny")
-        model = RoboReferAnswerer(checkpoint, max_new_tokens=options.max_new_tokens)
         questions = make_questions(folder / "images", options.objects)
-        model.answer(questions[:2], None)
-        single_s, single = one_at_a_time(model, questions)
-        batched_s, together = batched(model, questions, options.batch_size)
-        agreement = {
-            "float32": float(np.mean([a == b for a, b in zip(single, together, strict=True)]))
-        }
-        for dtype in ("bfloat16", "float16"):
-            half = RoboReferAnswerer(checkpoint, dtype=dtype, max_new_tokens=options.max_new_tokens)
-            some = questions[: 2 * options.batch_size]
+        agreement = {}
+        for dtype in ("bfloat16", "float16", "float32"):
+            model = RoboReferAnswerer(
+                checkpoint, dtype=dtype, max_new_tokens=options.max_new_tokens
+            )
             pairs = zip(
-                one_at_a_time(half, some)[1],
-                batched(half, some, options.batch_size)[1],
-                strict=True,
+                one_at_a_time(model, questions), batched(model, questions, size), strict=True
             )
             agreement[dtype] = round(float(np.mean([a == b for a, b in pairs])), 3)
-        parts = seconds_of_parts(model, questions, options.batch_size)
-        small = make_tiny(out=folder / "small", size="small")
+        works = {
+            "single": lambda: one_at_a_time(model, questions),
+            "batched": lambda: batched(model, questions, size),
+        }
+        clock, cpu = in_turn(works, options.rounds)
+        parts = where_time_goes(model, questions[:size], options.rounds)
         (folder / "anchor").mkdir()
-        once = encode_once(folder / "anchor", small, options.batch_size)
+        small = make_tiny(out=folder / "small", size="small")
+        once = encode_once(folder / "anchor", small, size, options.rounds)
+    count = len(questions)
     result = {
         "benchmark": "eval",
-        "questions": len(questions),
-        "batch_size": options.batch_size,
+        "questions": count,
+        "batch_size": size,
         "max_new_tokens": options.max_new_tokens,
-        "threads": torch.get_num_threads(),
-        "samples_per_s_single": round(len(questions) / single_s, 2),
-        "samples_per_s_batched": round(len(questions) / batched_s, 2),
-        "speedup": round(single_s / batched_s, 2),
+        "rounds": options.rounds,
+        "threads": options.threads,
+        "load_average": round(os.getloadavg()[0], 1),
+        "cores": os.cpu_count(),
+        "samples_per_s_single": round(count / statistics.median(clock["single"]), 2),
+        "samples_per_s_batched": round(count / statistics.median(clock["batched"]), 2),
+        "speedup": ratio(clock["single"], clock["batched"]),
+        "speedup_cpu": ratio(cpu["single"], cpu["batched"]),
         "one_batch": parts,
         "same_answers": agreement,
         "encode_once": once,

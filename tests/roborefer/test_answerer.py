@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from roborefer.fixture import CHECKPOINT, FIXTURE, expected_json, image_path, samples, torch
 from x3spatial.errors import UserError
 from x3spatial.models.base import Question
 from x3spatial.models.roborefer import answerer as module
 from x3spatial.models.roborefer.answerer import RoboReferAnswerer
 from x3spatial.models.roborefer.tiny import make_tiny
-
-from .conftest import CHECKPOINT, FIXTURE, expected_json, image_path, samples, torch
 
 PROMPT = "Point to the same object in the second image. Answer with [(x, y)], or NOT_VISIBLE."
 VIEWS = ("view_a", "view_b", "exact_112", "rgba_small", "grey_L", "concat_ab")
@@ -230,10 +229,9 @@ def test_options_that_cannot_be_met(tiny: Path, tmp_path: Path) -> None:
         ({"chat_template": "llama_3"}, "--chat_template llama_3: not supported"),
         ({"image_aspect_ratio": "dynamic_s2"}, "--image_aspect_ratio dynamic_s2: not supported"),
         ({"attention": "magic"}, "--attention magic: expected one of sdpa"),
-        ({"dtype": "int4"}, "--dtype int4: expected auto"),
+        ({"dtype": "int4"}, "--dtype int4: expected one of auto"),
         ({"device": "cuda:99"}, "--device cuda:99: "),
         ({"device": "abacus"}, "--device abacus: not a device"),
-        ({"batch_size": 0}, "--batch_size 0: must be at least 1"),
         ({"max_new_tokens": 0}, "--max_new_tokens 0: must be at least 1"),
         ({"depth": tmp_path / "no"}, "--depth .*no: no such folder"),
     ]
@@ -245,15 +243,19 @@ def test_options_that_cannot_be_met(tiny: Path, tmp_path: Path) -> None:
         RoboReferAnswerer(flat, depth=tmp_path)
 
 
-def test_the_batch_size_option_splits(tiny: Path, mixed: list[Question]) -> None:
-    model = RoboReferAnswerer(tiny, max_new_tokens=2, batch_size=3)
-    sizes: list[int] = []
-    hook = model.model.llm.register_forward_hook(
-        lambda _m, _a, kwargs, _o: sizes.append(len(kwargs["position_ids"])), with_kwargs=True
-    )
-    model.answer(mixed[:7], None)
-    hook.remove()
-    assert sizes == [3, 3, 3, 3, 1, 1]
+def test_created_by_the_registrys_rules(tiny: Path) -> None:
+    options = {"max_new_tokens": 3, "seed": 0, "dtype": "bfloat16", "depth": None}
+    model = RoboReferAnswerer.create(str(tiny), options)
+    assert model.name == "tiny-model"
+    described = model.describe()
+    assert (described["dtype"], described["decoding"]["max_new_tokens"]) == ("bfloat16", 3)
+    assert "_model" not in vars(model)  # a run with nothing left to ask never loads the weights
+    model.prepare([question(0, ["view_a"])])
+    assert "_model" in vars(model)
+    model.close()
+    assert "_model" not in vars(model)
+    with pytest.raises(UserError, match="name the checkpoint folder, roborefer:PATH"):
+        RoboReferAnswerer.create(None, {})
 
 
 @pytest.fixture
@@ -299,12 +301,13 @@ def test_depth_refusals(tiny: Path, rooms: tuple[Path, Path]) -> None:
     with pytest.raises(UserError, match="--depth: q0 is a concat sample"):
         model.prepare([question(0, ["concat_ab"], task="t1_concat")])
     (views / "03_f3_original.png").write_bytes((views / "01_f1_original.png").read_bytes())
+    assert "t1_concat" not in (model.tasks or ())
     with pytest.raises(
-        UserError, match=r"03_f3_depth.png: no such depth map \(for .*03_f3_original"
+        ValueError, match=r"q0: .*03_f3_depth.png: no such depth map \(for .*03_f3_"
     ):
-        model.prepare([question(0, [views / "03_f3_original.png"])])
-    with pytest.raises(UserError, match=r"view_a.png: --depth needs images named"):
-        model.prepare([question(0, ["view_a"])])
+        model.answer([question(0, [views / "03_f3_original.png"])], None)
+    with pytest.raises(ValueError, match=r"q0: .*view_a.png: --depth needs images named"):
+        model.answer([question(0, ["view_a"])], None)
 
 
 def test_millimetres_become_inverse_depth(tmp_path: Path) -> None:

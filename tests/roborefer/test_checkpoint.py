@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
+from roborefer.fixture import CHECKPOINT, FIXTURE, torch
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer import load_model, load_processor, read_checkpoint
 from x3spatial.models.roborefer.saving import save_hf, save_upstream
 from x3spatial.models.roborefer.tiny import SIZES, make_tiny
-
-from .conftest import CHECKPOINT, FIXTURE, torch
 
 from safetensors.torch import load_file, save_file  # isort: skip
 

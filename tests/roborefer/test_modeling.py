@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
+from roborefer.fixture import CHECKPOINT, expected_json, image_path, torch
+from roborefer.plain import Plain
 from x3spatial.models.roborefer import load_model, load_processor
 from x3spatial.models.roborefer.saving import save_hf
 from x3spatial.models.roborefer.tiny import Size, make_tiny
-
-from .conftest import CHECKPOINT, expected_json, image_path, torch
-from .plain import Plain
 
 OTHER_SIZES = {
     "grid 5 (remainder 2), untied": (Size((40, 3, 4, 72), 1, (24, 4, 3, 40), 70), False),
@@ -150,7 +149,7 @@ def test_auto_classes_read_our_own_layout(tmp_path: Path, model: Any, processor:
 def test_pillow_is_used_whatever_backend_is_asked_for(
     tmp_path: Path, model: Any, processor: Any
 ) -> None:
-    from transformers import AutoImageProcessor
+    from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
     from x3spatial.models.roborefer import RoboReferImageProcessor
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import (
+from roborefer.fixture import (
     CHECKPOINT,
     FIXTURE,
     expected_json,

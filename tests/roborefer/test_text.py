@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
+from roborefer.fixture import CHECKPOINT, expected_json, image_path, samples, torch
 from x3spatial.models.roborefer import chat
-
-from .conftest import CHECKPOINT, expected_json, image_path, samples, torch
 
 RGB = expected_json("tokenization_rgb.json")
 RGBD = [entry for entry in expected_json("tokenization_rgbd.json") if "text" in entry]
@@ -99,7 +98,7 @@ def test_tokenizer_pairs(tmp_path: Path, files: str) -> None:
 
 
 def test_stop_ids(processor: Any) -> None:
-    from x3spatial.models.roborefer.checkpoint import stop_ids
+    from x3spatial.models.roborefer.tokens import stop_ids
 
     assert stop_ids(processor.tokenizer) == RGB["special"]["stop_token_ids"]
 

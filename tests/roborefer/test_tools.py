@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from roborefer.fixture import CHECKPOINT
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer import load_model, load_processor
 from x3spatial.models.roborefer.inspect import inspect, report_text
 from x3spatial.models.roborefer.saving import save_hf
 from x3spatial.models.roborefer.tiny import SPECIAL_TOKENS, make_tiny, small_tokenizer
-
-from .conftest import CHECKPOINT
 
 
 def test_the_report_of_the_fixture() -> None:

@@ -6,12 +6,10 @@ AutoImageProcessor and AutoModelForImageTextToText.
 
 from __future__ import annotations
 
-from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModelForImageTextToText,
-    AutoProcessor,
-)
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from transformers.models.auto.modeling_auto import AutoModelForImageTextToText
+from transformers.models.auto.processing_auto import AutoProcessor
 
 from x3spatial.models.roborefer.checkpoint import load_model, read_checkpoint
 from x3spatial.models.roborefer.configuration import RoboReferConfig

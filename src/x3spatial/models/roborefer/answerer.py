@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import transformers
@@ -15,17 +17,20 @@ from x3spatial.errors import UserError
 from x3spatial.models.base import Answerer, Question
 from x3spatial.models.roborefer.chat import question_text
 from x3spatial.models.roborefer.checkpoint import (
-    greedy,
+    DTYPES,
     load_model,
     read_checkpoint,
 )
 from x3spatial.models.roborefer.depth import check_depth, depth_path
 from x3spatial.models.roborefer.images import check_aspect_mode, load_depth, load_rgb
 from x3spatial.models.roborefer.layout import fingerprint
+from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.processing import Media, load_processor
+from x3spatial.models.roborefer.tokens import greedy
 
 CHAT_TEMPLATES = ("qwen2",)
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+DEPTH_TASKS = frozenset({"t1_multi", "t2a_multi", "t2b_multi"})
 # What a generation config says besides decoding rules.
 _NOT_RULES = frozenset(
     {"transformers_version", "_from_model_config", "bos_token_id", "pad_token_id"}
@@ -46,15 +51,15 @@ class Prepared:
 class RoboReferAnswerer(Answerer):
     """RoboRefer from a folder in the published layout or in our own.
 
-    Decoding is greedy whatever the checkpoint's ``generation_config.json`` carries; ``describe`` says what
-    was left unused. A batch that does not fit in memory is halved, and so are those after it.
+    The folder is checked at once, its weights are loaded by the first ``prepare``. Decoding is greedy
+    whatever the checkpoint's ``generation_config.json`` carries; ``describe`` says what was left unused. A
+    batch that does not fit in memory is halved, and so are those after it.
 
     Args:
         path: the checkpoint.
         dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
         device: ``auto`` (the first GPU, else the CPU) or as in torch.
         attention: ``sdpa``, ``eager`` or ``flash_attention_2``.
-        batch_size: at most so many questions at once; None: what the runner hands over.
         depth: folder that mirrors the data root with depth maps, see ``depth.depth_path``.
         image_aspect_ratio: ``resize``, ``pad`` or ``dynamic``.
         chat_template: ``qwen2``.
@@ -64,7 +69,11 @@ class RoboReferAnswerer(Answerer):
         UserError: the folder is no complete checkpoint, or an option cannot be met.
     """
 
+    name = "roborefer"
     convention = "unit"
+    options = frozenset(
+        {"dtype", "device", "attention", "depth", "image_aspect_ratio", "chat_template"}
+    )
 
     def __init__(
         self,
@@ -73,7 +82,6 @@ class RoboReferAnswerer(Answerer):
         dtype: str = "auto",
         device: str = "auto",
         attention: str = "sdpa",
-        batch_size: int | None = None,
         depth: Path | None = None,
         image_aspect_ratio: str = "resize",
         chat_template: str = "qwen2",
@@ -83,31 +91,73 @@ class RoboReferAnswerer(Answerer):
             raise UserError(
                 f"--chat_template {chat_template}: not supported; RoboRefer was trained with qwen2"
             )
-        if attention not in ATTENTIONS:
-            raise UserError(f"--attention {attention}: expected one of {', '.join(ATTENTIONS)}")
-        for option, number in (("--batch_size", batch_size), ("--max_new_tokens", max_new_tokens)):
-            if number is not None and number < 1:
-                raise UserError(f"{option} {number}: must be at least 1")
+        for option, value, known in (
+            ("--attention", attention, ATTENTIONS),
+            ("--dtype", dtype, ("auto", *DTYPES)),
+        ):
+            if value not in known:
+                raise UserError(f"{option} {value}: expected one of {', '.join(known)}")
+        if max_new_tokens < 1:
+            raise UserError(f"--max_new_tokens {max_new_tokens}: must be at least 1")
         check_aspect_mode(image_aspect_ratio)
         if depth is not None and not depth.is_dir():
             raise UserError(f"--depth {depth}: no such folder")
         self.checkpoint = read_checkpoint(path)
         if depth is not None and not self.checkpoint.config.enable_depth:
             raise UserError(f"--depth: {path} has no depth projector (enable_depth is false)")
+        if depth is not None:
+            # Said before the run: a side-by-side image has no depth map.
+            self.tasks = DEPTH_TASKS  # type: ignore[misc]
         self.name = path.resolve().name
         self.depth = depth
         self.device = choose_device(device)
         self.processor = load_processor(self.checkpoint, image_aspect_ratio=image_aspect_ratio)
-        self.model = load_model(
-            self.checkpoint, dtype=dtype, device=str(self.device), attention=attention
-        )
         self.decoding = greedy(self.processor.tokenizer, max_new_tokens)
-        # generate() fills gaps of what it is given from the model's own; there must be no others.
-        self.model.generation_config = self.decoding
+        self._dtype = dtype
         self._attention = attention
         self._chat_template = chat_template
-        self._limit = batch_size
-        self._fingerprint: str | None = None
+        self._limit: int | None = None
+        self._loading = threading.Lock()
+
+    @classmethod
+    def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
+        """``roborefer:PATH`` with the options of ``__init__``.
+
+        Raises:
+            UserError: no path, or as ``__init__``.
+        """
+        if not argument:
+            raise UserError("--model roborefer: name the checkpoint folder, roborefer:PATH")
+        given = {
+            name: value
+            for name, value in options.items()
+            if value is not None and name in cls.options | {"max_new_tokens"}
+        }
+        if "depth" in given:
+            given["depth"] = Path(given["depth"])
+        return cls(Path(argument), **given)
+
+    @cached_property
+    def _model(self) -> RoboReferForConditionalGeneration:
+        model = load_model(
+            self.checkpoint,
+            dtype=self._dtype,
+            device=str(self.device),
+            attention=self._attention,
+        )
+        # generate() fills gaps of what it is given from the model's own; there must be no others.
+        model.generation_config = self.decoding
+        return model
+
+    @property
+    def model(self) -> RoboReferForConditionalGeneration:
+        """The model, loaded on first use; ``prepare`` and ``answer`` run in different threads.
+
+        Raises:
+            UserError: the weights cannot be read, or the attention kernel is not available.
+        """
+        with self._loading:
+            return self._model
 
     def prepare(self, questions: Sequence[Question]) -> Prepared:
         """Decode each picture of the batch once and build the questions' ids.
@@ -115,9 +165,10 @@ class RoboReferAnswerer(Answerer):
         A sample that cannot be prepared is remembered; ``answer`` raises for it.
 
         Raises:
-            UserError: depth is asked for and cannot be had.
+            UserError: the weights cannot be read, or depth is asked for a concat sample.
         """
         prepared = Prepared()
+        _ = self.model
         for question in questions:
             if self.depth is not None:
                 check_depth(question)
@@ -144,7 +195,7 @@ class RoboReferAnswerer(Answerer):
             depths=self.processor.tiles(depth_tiles) if depths else None,
             name=question.id,
         )
-        room = self.model.config.text_config.max_position_embeddings
+        room = self.checkpoint.config.text_config.max_position_embeddings
         longest = len(ids) + int(self.decoding.max_new_tokens or 0)
         if longest > room:
             raise ValueError(
@@ -200,11 +251,14 @@ class RoboReferAnswerer(Answerer):
         texts = self.processor.tokenizer.batch_decode(new, skip_special_tokens=True)
         return [text.strip() for text in texts]
 
+    @cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.checkpoint.layout)
+
     def describe(self) -> dict[str, Any]:
         """Checkpoint, numerics and decoding of this run, and the stored rules that were not used."""
-        if self._fingerprint is None:
-            self._fingerprint = fingerprint(self.checkpoint.layout)
         stored = self.checkpoint.generation
+        dtype = self.checkpoint.dtype if self._dtype == "auto" else DTYPES[self._dtype]
         used = {
             "do_sample": False,
             "num_beams": 1,
@@ -222,7 +276,7 @@ class RoboReferAnswerer(Answerer):
             "model": str(self.checkpoint.layout.path),
             "layout": self.checkpoint.layout.kind,
             "fingerprint": self._fingerprint,
-            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "dtype": str(dtype).removeprefix("torch."),
             "device": self.device.type,
             "attention": self._attention,
             "chat_template": self._chat_template,
@@ -235,7 +289,7 @@ class RoboReferAnswerer(Answerer):
 
     def close(self) -> None:
         """Give the model's memory back."""
-        del self.model
+        self.__dict__.pop("_model", None)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers.generation.configuration_utils import GenerationConfig
 from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 from transformers.utils import logging as hf_logging
 
 from x3spatial.errors import UserError
+from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE, RoboReferConfig
 from x3spatial.models.roborefer.images import ASPECT_MODES
 from x3spatial.models.roborefer.layout import (
@@ -33,6 +33,7 @@ from x3spatial.models.roborefer.layout import (
     read_object,
 )
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
+from x3spatial.models.roborefer.tokens import greedy, load_tokenizer
 
 TOWER_TYPE = "siglip_vision_model"
 TEXT_TYPE = "qwen2"
@@ -146,8 +147,6 @@ def load_model(
     Raises:
         UserError: the folder is no complete checkpoint, or the type or kernel is not available.
     """
-    from x3spatial.models.roborefer.processing import load_tokenizer
-
     checkpoint = path if isinstance(path, Checkpoint) else read_checkpoint(path)
     if dtype not in ("auto", *DTYPES):
         raise UserError(f"--dtype {dtype}: expected auto, {', '.join(DTYPES)}")
@@ -166,11 +165,11 @@ def load_model(
                 checkpoint.layout.root, local_files_only=True, **options
             )
         else:
-            tokenizer = load_tokenizer(checkpoint)
+            tokenizer = load_tokenizer(checkpoint.tokenizer_folder, checkpoint.config)
             config = checkpoint.config
-            config.image_token_id = tokenizer.convert_tokens_to_ids("<image>")
+            config.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_TAG)
             if config.enable_depth:
-                config.depth_token_id = tokenizer.convert_tokens_to_ids("<depth>")
+                config.depth_token_id = tokenizer.convert_tokens_to_ids(DEPTH_TAG)
             model = RoboReferForConditionalGeneration.from_pretrained(
                 None, config=config, state_dict=read_tensors(checkpoint), **options
             )
@@ -185,25 +184,6 @@ def load_model(
         if quiet:
             hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
     return model
-
-
-def greedy(tokenizer: Any, max_new_tokens: int = 64) -> GenerationConfig:
-    """Greedy decoding that ends at the turn's end token, with every other rule switched off."""
-    return GenerationConfig(  # type: ignore[no-untyped-call]
-        do_sample=False,
-        num_beams=1,
-        repetition_penalty=1.0,
-        max_new_tokens=max_new_tokens,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=stop_ids(tokenizer),
-        pad_token_id=tokenizer.pad_token_id,
-    )
-
-
-def stop_ids(tokenizer: Any) -> list[int]:
-    """The ids that end an answer: the tokenizer's end token and the one the chat template writes."""
-    ids = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|im_end|>")]
-    return list(dict.fromkeys(int(value) for value in ids if value is not None))
 
 
 def read_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:

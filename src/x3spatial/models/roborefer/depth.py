@@ -18,11 +18,12 @@ def depth_path(image: Path, folder: Path) -> Path:
     that exists, else the map of its view.
 
     Raises:
-        UserError: there is none, or the image's name is not one of the data root's.
+        FileNotFoundError: there is none.
+        ValueError: the image's name is not one of the data root's.
     """
     kind = next((kind for kind in _KINDS if image.stem.endswith(kind)), None)
     if kind is None:
-        raise UserError(f"{image}: --depth needs images named *_original, *_marked or *_inpainted")
+        raise ValueError(f"{image}: --depth needs images named *_original, *_marked or *_inpainted")
     view = image.stem.removesuffix(kind)
     mirrored = folder.joinpath(*image.parent.parts[-3:])
     names = [f"{view}_depth.png"]
@@ -31,7 +32,7 @@ def depth_path(image: Path, folder: Path) -> Path:
     for name in names:
         if (mirrored / name).is_file():
             return mirrored / name
-    raise UserError(f"{mirrored / names[-1]}: no such depth map (for {image})")
+    raise FileNotFoundError(f"{mirrored / names[-1]}: no such depth map (for {image})")
 
 
 def check_depth(question: Question) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from transformers.feature_extraction_utils import BatchFeature
-from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 from transformers.processing_utils import ProcessorMixin
 
 from x3spatial.errors import UserError
@@ -16,9 +15,6 @@ from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
     DEPTH_TAG,
     IMAGE_TAG,
-    PAD,
-    TURN_END,
-    TURN_START,
     expand_tiles,
 )
 from x3spatial.models.roborefer.checkpoint import Checkpoint, read_checkpoint
@@ -29,6 +25,7 @@ from x3spatial.models.roborefer.images import (
     load_rgb,
 )
 from x3spatial.models.roborefer.layout import read_object
+from x3spatial.models.roborefer.tokens import load_tokenizer
 
 IGNORE_INDEX = -100
 
@@ -288,47 +285,6 @@ class Media:
         return {values: torch.cat(self.pictures), indices: table}
 
 
-def load_tokenizer(checkpoint: Checkpoint) -> Any:
-    """The checkpoint's tokenizer, always the stock Qwen2 class.
-
-    Raises:
-        UserError: its files are missing, or a token that the model needs is not in it.
-    """
-    folder = checkpoint.tokenizer_folder
-    fast = (folder / "tokenizer.json").is_file()
-    if not fast:
-        for name in ("vocab.json", "merges.txt"):
-            if not (folder / name).is_file():
-                raise UserError(
-                    f"{folder}: {name} is missing; expected tokenizer.json, or vocab.json and merges.txt"
-                )
-    try:
-        tokenizer = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{folder}: the tokenizer cannot be read: {reason}") from None
-    vocabulary = tokenizer.get_vocab()
-    needed = [TURN_START, TURN_END, IMAGE_TAG]
-    if checkpoint.config.enable_depth:
-        needed.append(DEPTH_TAG)
-    for token in needed:
-        if token not in vocabulary:
-            raise UserError(
-                f"{folder}: the tokenizer has no token {token!r}; expected RoboRefer's own"
-            )
-    rows = checkpoint.config.text_config.vocab_size
-    if len(tokenizer) > rows:
-        raise UserError(
-            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the embedding {rows} rows;"
-            " expected a row for each"
-        )
-    if PAD in vocabulary:
-        tokenizer.pad_token = PAD
-    elif tokenizer.pad_token is None:
-        tokenizer.pad_token = TURN_END
-    return tokenizer
-
-
 def load_processor(
     path: Path | Checkpoint, *, image_aspect_ratio: str | None = None
 ) -> RoboReferProcessor:
@@ -366,7 +322,7 @@ def load_processor(
             max_tiles=config.max_tiles,
             **settings,
         ),
-        load_tokenizer(checkpoint),
+        load_tokenizer(checkpoint.tokenizer_folder, config),
         tokens_per_image=config.tokens_per_image,
         tokens_per_depth=config.tokens_per_depth,
         start_tokens=checkpoint.start_tokens,

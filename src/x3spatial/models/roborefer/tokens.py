@@ -1,0 +1,72 @@
+"""The tokenizer of a checkpoint and the ids that follow from it; none is ever hard-coded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers.generation.configuration_utils import GenerationConfig
+from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
+
+from x3spatial.errors import UserError
+from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG, PAD, TURN_END, TURN_START
+from x3spatial.models.roborefer.configuration import RoboReferConfig
+
+
+def load_tokenizer(folder: Path, config: RoboReferConfig) -> Any:
+    """The tokenizer of a checkpoint, always the stock Qwen2 class.
+
+    Raises:
+        UserError: its files are missing, or a token that the model needs is not in it.
+    """
+    fast = (folder / "tokenizer.json").is_file()
+    if not fast:
+        for name in ("vocab.json", "merges.txt"):
+            if not (folder / name).is_file():
+                raise UserError(
+                    f"{folder}: {name} is missing; expected tokenizer.json, or vocab.json and merges.txt"
+                )
+    try:
+        tokenizer = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{folder}: the tokenizer cannot be read: {reason}") from None
+    vocabulary = tokenizer.get_vocab()
+    needed = [TURN_START, TURN_END, IMAGE_TAG]
+    if config.enable_depth:
+        needed.append(DEPTH_TAG)
+    for token in needed:
+        if token not in vocabulary:
+            raise UserError(
+                f"{folder}: the tokenizer has no token {token!r}; expected RoboRefer's own"
+            )
+    rows = config.text_config.vocab_size
+    if len(tokenizer) > rows:
+        raise UserError(
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens, the embedding {rows} rows;"
+            " expected a row for each"
+        )
+    if PAD in vocabulary:
+        tokenizer.pad_token = PAD
+    elif tokenizer.pad_token is None:
+        tokenizer.pad_token = TURN_END
+    return tokenizer
+
+
+def greedy(tokenizer: Any, max_new_tokens: int = 64) -> GenerationConfig:
+    """Greedy decoding that ends at the turn's end token, with every other rule switched off."""
+    return GenerationConfig(  # type: ignore[no-untyped-call]
+        do_sample=False,
+        num_beams=1,
+        repetition_penalty=1.0,
+        max_new_tokens=max_new_tokens,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=stop_ids(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def stop_ids(tokenizer: Any) -> list[int]:
+    """The ids that end an answer: the tokenizer's end token and the one the chat template writes."""
+    ids = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(TURN_END)]
+    return list(dict.fromkeys(int(value) for value in ids if value is not None))
