@@ -13,9 +13,10 @@ from x3spatial.evaluate.asking import Reply, ask
 from x3spatial.evaluate.assess import assess
 from x3spatial.evaluate.questions import question_of
 from x3spatial.models.roborefer.answerer import RoboReferAnswerer
-from x3spatial.models.roborefer.checkpoint import Checkpoint, greedy
+from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.processing import RoboReferProcessor
+from x3spatial.models.roborefer.tokens import greedy
 
 SHOWN = (
     "hit_at_mask", "not_visible_accuracy", "balanced_accuracy", "mean_l2_error", "success_005",
@@ -46,7 +47,7 @@ class LiveAnswerer(RoboReferAnswerer):
         self._limit: int | None = None
 
     @property
-    def model(self) -> RoboReferForConditionalGeneration:  # type: ignore[override]
+    def model(self) -> RoboReferForConditionalGeneration:
         """The model being trained."""
         return self._live
 
