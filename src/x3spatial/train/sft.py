@@ -46,6 +46,8 @@ from x3spatial.train.trainer import SpatialTrainer
 LOG_FILE = "train.log"
 CURVE_FILE = "loss.png"
 
+_CLASS = f"{UserError.__module__}.{UserError.__qualname__}: "
+
 # Settings that decide the weights. Those that are not here may change when a run is continued.
 _DECIDING = (
     "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps",
@@ -108,7 +110,17 @@ def sft(arguments: Sequence[str]) -> int:
     Raises:
         UserError: an option, file or folder is wrong.
     """
-    chosen = parse(arguments)
+    try:
+        return _sft(parse(arguments))
+    except UserError as error:
+        # From a worker process of the loader it comes with that process's traceback.
+        raise UserError(str(error).rstrip().splitlines()[-1].removeprefix(_CLASS)) from None
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _sft(chosen: Arguments) -> int:
     rank, world = chosen.training.process_index, chosen.training.world_size
     base = read_base(chosen.model)
     processor = load_processor(base, image_aspect_ratio=chosen.data.image_aspect_ratio)
@@ -309,9 +321,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
         return 130
-    finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
