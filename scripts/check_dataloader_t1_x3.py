@@ -9,13 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "src"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
 from x3spatial.train.commands import main
 
 if __name__ == "__main__":
-    os.chdir(ROOT)
+    os.chdir(Path(__file__).resolve().parent.parent)
     data = Path(os.environ.get("OUT_DIR", "tmp/spatial_tasks_x3")) / "t1_train_multi.json"
     model = os.environ.get("MODEL")
     default = ["--data_path", str(data), *(["--model_name_or_path", model] if model else [])]

@@ -59,7 +59,11 @@ def test_the_documents_call_is_understood_and_is_the_default() -> None:
     assert given.data == default.data
     assert given.training.to_dict() == default.training.to_dict()
     training = default.training
-    assert (training.learning_rate, training.num_train_epochs, training.save_total_limit) == (1e-5, 2, 3)
+    assert (training.learning_rate, training.num_train_epochs, training.save_total_limit) == (
+        1e-5,
+        2,
+        3,
+    )
     assert training.lr_scheduler_type == "cosine" and training.get_warmup_steps(1000) == 30
 
 
@@ -217,7 +221,9 @@ def test_data_list_command(tmp_path: Path, capsys: Any) -> None:
 
     data = write_data(tmp_path / "d.json", RGB)
     registry = tmp_path / "r.yaml"
-    registry.write_text(f"datasets: {{a: {data}, b: {tmp_path / 'none.json'}}}\nmixtures: {{m: a*2}}")
+    registry.write_text(
+        f"datasets: {{a: {data}, b: {tmp_path / 'none.json'}}}\nmixtures: {{m: a*2}}"
+    )
     assert main(["data-list", "--data-registry", str(registry)]) == 1
     out, err = capsys.readouterr()
     assert re.search(r"^m +mixture +8 per epoch", out, re.MULTILINE)
@@ -228,7 +234,9 @@ def test_data_list_command(tmp_path: Path, capsys: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("freeze", ["0", "1"])
-def test_the_sft_script_from_nothing_to_an_evaluated_checkpoint(tmp_path: Path, freeze: str) -> None:
+def test_the_sft_script_from_nothing_to_an_evaluated_checkpoint(
+    tmp_path: Path, freeze: str
+) -> None:
     from x3spatial.models.roborefer.tiny import make_tiny
 
     from .common import torch, weights

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .common import CHECKPOINT, RGB, options, torch, weights, write_data
+from .common import CHECKPOINT, RGB, options, weights, write_data
 
 SRC = Path(__file__).parents[2] / "src"
 

@@ -44,7 +44,9 @@ def test_only_adapted_layers_change(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert set(merged) == {name for name in base if not name.startswith("depth")}
     moved = {name for name in merged if not torch.equal(merged[name], base[name])}
     assert moved == {
-        f"llm/model.layers.{layer}.self_attn.{kind}_proj.weight" for layer in (0, 1) for kind in "qv"
+        f"llm/model.layers.{layer}.self_attn.{kind}_proj.weight"
+        for layer in (0, 1)
+        for kind in "qv"
     }
 
 
@@ -80,7 +82,10 @@ def test_the_adapter_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"lora_target_modules": "q_proj,qproj"}, r"no layer 'qproj'; the language model has .*v_proj"),
+        (
+            {"lora_target_modules": "q_proj,qproj"},
+            r"no layer 'qproj'; the language model has .*v_proj",
+        ),
         ({"tune_mm_projector": True}, "--lora_enable: trains the language model's adapters only"),
         ({"lora_r": 0}, "--lora_r 0"),
     ],

@@ -193,7 +193,10 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path, data: Path) -> None:
         f"with lock_dir(Path({str(tmp_path / 'run')!r}), 'x'): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(
-        [sys.executable, "-c", code], env={"PYTHONPATH": str(SRC)}, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(SRC)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"

@@ -235,7 +235,9 @@ class SftArguments(transformers.TrainingArguments):
                 raise UserError(f"--{option}: not supported here; {reason}")
         if self.fsdp and self.use_cpu:
             # accelerate would go on without sharding and say nothing.
-            raise UserError("--fsdp: needs GPUs; on CPUs torchrun alone trains in several processes")
+            raise UserError(
+                "--fsdp: needs GPUs; on CPUs torchrun alone trains in several processes"
+            )
         if self.warmup_ratio is not None and not 0 <= self.warmup_ratio < 1:
             raise UserError(f"--warmup_ratio {self.warmup_ratio}: expected a share in [0, 1)")
         known = ("random", "group_by_length")

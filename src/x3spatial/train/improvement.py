@@ -39,22 +39,26 @@ def measure_improvement(
     Raises:
         UserError: a checkpoint or file cannot be used.
     """
+    from contextlib import closing
+
     from x3spatial.evaluate.run import evaluate
-    from x3spatial.models.roborefer.layout import find_layout, fingerprint
+    from x3spatial.models.roborefer.answerer import RoboReferAnswerer
+    from x3spatial.models.roborefer.layout import fingerprint
 
     found: dict[tuple[str, str], Figures] = {}
     for name, path in (("zero-shot", base), ("trained", trained)):
-        # Results of another training of the same name must not be continued.
-        mark = fingerprint(find_layout(path))[:8]
-        for split, data in (("training", train_json), ("held out", held_out_json)):
-            result = evaluate(
-                data_json=data,
-                output_json=eval_dir / f"{name}-{mark}" / data.name,
-                model=f"roborefer:{path}",
-                limit=limit,
-                image_folder=image_folder,
-            )
-            found[split, name] = result.metrics
+        with closing(RoboReferAnswerer(path)) as answerer:
+            # Results of another training of the same name must not be continued.
+            mark = fingerprint(answerer.checkpoint.layout)[:8]
+            for split, data in (("training", train_json), ("held out", held_out_json)):
+                result = evaluate(
+                    data_json=data,
+                    output_json=eval_dir / f"{name}-{mark}" / data.name,
+                    model=answerer,
+                    limit=limit,
+                    image_folder=image_folder,
+                )
+                found[split, name] = result.metrics
     return found
 
 

@@ -21,6 +21,7 @@ from transformers.trainer_utils import set_seed
 
 from x3spatial import __version__
 from x3spatial.data.files import lock_dir, make_dir, write_json
+from x3spatial.data.parallel import default_workers
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.checkpoint import DTYPES, Checkpoint
 from x3spatial.models.roborefer.layout import fingerprint
@@ -185,6 +186,8 @@ def _run(
     training = chosen.training
     first = training.process_index == 0
     set_seed(training.seed)
+    workers, cpus = training.dataloader_num_workers, default_workers()
+    training.dataloader_num_workers = min(workers, cpus)
     model: Any = build_model(base, chosen.model)
     if chosen.model.lora_enable:
         model = attach(model, chosen.model)
@@ -208,6 +211,10 @@ def _run(
         trainer.add_callback(log)
         for text in heading(chosen, module, model, base):
             log.line(text)
+        if workers > cpus:
+            log.line(
+                f"--dataloader_num_workers {workers}: {cpus} CPUs are here, going on with {cpus}"
+            )
     trainer.accelerator.wait_for_everyone()
     start, bad = last_good(output_dir)
     if first:
