@@ -3,8 +3,8 @@
 - ``of_plain_loop``: steps per second of `x3 sft`'s trainer over those of a plain PyTorch loop with the same
   model, batches and optimizer, in interleaved rounds; medians. The model's step takes at least 0.5 s.
 - ``loader_of_floor``: samples per second of the loader with two workers over those of two processes that only
-  decode and resize the same pictures; ``sample_cpu_ms`` and ``floor_cpu_ms`` are the same in CPU time, which a
-  busy machine disturbs less.
+  decode and resize the same pictures; ``sample_cpu_ms`` and ``floor_cpu_ms`` are the same in CPU time,
+  which a busy machine disturbs less.
 - ``peak_gib``: highest resident memory of one step, with and without gradient checkpointing, each in a
   process of its own.
 

@@ -95,6 +95,7 @@ def test_spellings_and_aliases() -> None:
         ("--tune_vision_tower False --tune_mm_projector False --tune_language_model False",
          "every part is frozen"),
         ("--eval_limit 0", "--eval_limit 0"),
+        ("--label_smoothing_factor 0.1", "--label_smoothing_factor: not supported"),
         ("--fsdp --use_cpu", "--fsdp: needs GPUs"),
         ("--resume_from_checkpoint x", "--resume_from_checkpoint: not supported here; the same command"),
     ],

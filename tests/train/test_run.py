@@ -210,6 +210,15 @@ def test_a_trained_checkpoint_answers_in_x3_eval(tmp_path: Path) -> None:
     assert answers["last"] == answers["final"]
 
 
+def test_a_checkpoint_says_how_its_images_were_cut(tmp_path: Path) -> None:
+    from x3spatial.models.roborefer.checkpoint import read_checkpoint
+
+    data = write_data(tmp_path / "d.json", RGB)
+    run(data, tmp_path / "run", image_aspect_ratio="pad", max_steps=1)
+    for folder in (tmp_path / "run", tmp_path / "run" / "checkpoint-1"):
+        assert read_checkpoint(folder).config.image_aspect_ratio == "pad"
+
+
 def test_saved_weights_may_have_another_type(tmp_path: Path) -> None:
     data = write_data(tmp_path / "d.json", RGB)
     run(data, tmp_path / "run", save_dtype="bfloat16")

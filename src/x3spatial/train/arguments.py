@@ -157,6 +157,11 @@ _REFUSED = {
     "enable_jit_checkpoint": "use --save_steps",
     "ignore_data_skip": "a continued run would see other samples",
     "include_for_metrics": "metrics are those of x3 eval",
+    "batch_eval_metrics": "metrics are those of x3 eval",
+    "prediction_loss_only": "metrics are those of x3 eval",
+    "eval_accumulation_steps": "set --per_device_eval_batch_size",
+    "do_predict": "use x3 eval",
+    "label_smoothing_factor": "the loss is RoboRefer's own",
 }
 
 
@@ -187,6 +192,7 @@ class SftArguments(transformers.TrainingArguments):
         "no, steps or epoch; default steps with --eval_data_path.", "no",
         aliases=["--evaluation_strategy", "--evaluation-strategy"],
     )  # fmt: skip
+    logging_nan_inf_filter: bool = _help("Leave infinite losses out of the log.", False)
     group_by_length: bool = _help("Put samples of similar length into one batch.", False)
     model_max_length: int = _help("Tokens a sample may have, images included.", 8192)
     vision_tower_lr: float | None = _help("Peak rate of this part.", None)
@@ -231,7 +237,7 @@ class SftArguments(transformers.TrainingArguments):
     def check(self) -> None:
         """Refuse what cannot be met. Raises: UserError."""
         for option, reason in _REFUSED.items():
-            if getattr(self, option, None) not in (None, False, []):
+            if getattr(self, option, None) not in (None, False, [], 0.0):
                 raise UserError(f"--{option}: not supported here; {reason}")
         if self.fsdp and self.use_cpu:
             # accelerate would go on without sharding and say nothing.

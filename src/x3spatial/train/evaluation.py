@@ -9,9 +9,11 @@ from typing import Any
 import torch
 
 from x3spatial.data.records import TaskRecord, read_records
+from x3spatial.errors import UserError
 from x3spatial.evaluate.asking import Reply, ask
 from x3spatial.evaluate.assess import assess
 from x3spatial.evaluate.questions import question_of
+from x3spatial.evaluate.scoring import truth_of
 from x3spatial.models.roborefer.answerer import RoboReferAnswerer
 from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
@@ -92,6 +94,11 @@ class Evaluation:
     def __init__(self, data_path: Path, *, limit: int | None, image_folder: Path) -> None:
         self.records = read_records(data_path)[:limit]
         self.image_folder = image_folder
+        for record in self.records:  # before the first step, not at the first evaluation
+            try:
+                truth_of(record)
+            except UserError as error:
+                raise UserError(f"{data_path}: {error}") from None
 
     def measure(
         self,

@@ -189,6 +189,8 @@ def _run(
     workers, cpus = training.dataloader_num_workers, default_workers()
     training.dataloader_num_workers = min(workers, cpus)
     model: Any = build_model(base, chosen.model)
+    # Checkpoints say how their images were cut.
+    model.config.image_aspect_ratio = chosen.data.image_aspect_ratio
     if chosen.model.lora_enable:
         model = attach(model, chosen.model)
     if not module.train_dataset.uniform:
