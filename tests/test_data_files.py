@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
 
 from x3spatial.data.files import Journal, JsonArrayWriter, read_json, write_json
+from x3spatial.data.images import decode_rgb, encode_png, probe_png
 from x3spatial.data.records import TaskRecord, read_records
 from x3spatial.errors import UserError
 
@@ -118,3 +124,13 @@ def test_ids_must_be_unique(tmp_path: Path) -> None:
 def test_records_go_through_json_unchanged() -> None:
     record = TaskRecord.from_json({**RECORD, "image_sizes": [[4, 3], [4, 3]], "label": "cup"})
     assert TaskRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
+def test_png_is_lossless_for_every_reader(image: npt.NDArray[np.uint8]) -> None:
+    data = encode_png(image)
+    assert probe_png(data) == (image.shape[1], image.shape[0])
+    assert (decode_rgb(data) == image).all()
+    with Image.open(io.BytesIO(data)) as opened:
+        assert opened.mode == "RGB" and (np.asarray(opened) == image).all()
+    assert encode_png(image[:, ::-1]) == encode_png(np.ascontiguousarray(image[:, ::-1]))

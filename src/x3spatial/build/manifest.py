@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def versions() -> dict[str, str]:
         "x3spatial": x3spatial.__version__,
         "numpy": np.__version__,
         "opencv": cv2.__version__,
+        "isal": metadata.version("isal"),
     }
 
 
