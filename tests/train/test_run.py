@@ -86,6 +86,63 @@ def test_losses_gradients_and_trajectory_are_the_references(
     assert compared >= 4
 
 
+def test_another_size_trains_as_the_plain_graph_does(
+    tmp_path: Path, gradients: list[dict[str, Any]]
+) -> None:
+    """Loss and every gradient against the graph written out in plain torch (tests/roborefer)."""
+    from roborefer.plain import Plain
+    from x3spatial.models.roborefer import load_processor
+    from x3spatial.models.roborefer.tiny import Size, make_tiny
+    from x3spatial.train.dataset import LazySupervisedSpatialDataset
+
+    base = make_tiny(
+        out=tmp_path / "base", size=Size((48, 3, 6, 64), 3, (24, 4, 3, 40), 98), depth=False
+    )
+    data = write_data(tmp_path / "d.json", ["t1_visible", "concat_single_string"])
+    run(
+        data, tmp_path / "run", model_name_or_path=base, max_steps=1, max_grad_norm=0,
+        gradient_accumulation_steps=2,
+    )  # fmt: skip
+    plain = Plain(base)
+    for tensors in plain.weights.values():
+        for value in tensors.values():
+            value.requires_grad_(True)
+    processor = load_processor(base)
+    image = processor.tokenizer.convert_tokens_to_ids("<image>")
+    newline = processor.tokenize("\n")
+    total, count = torch.zeros(()), 0
+    for item in LazySupervisedSpatialDataset(data, processor, image_folder=FIXTURE):
+        pictures = iter(item["image"])
+        rows, labels = [], []
+        for token, label in zip(item["input_ids"].tolist(), item["labels"].tolist(), strict=True):
+            piece = plain.embed([token])
+            if token == image:
+                seen = plain.projector("mm_projector", plain.tower("vision_tower", next(pictures)))
+                piece = torch.cat([seen, plain.embed(newline)])
+            rows.append(piece)
+            labels += [label] if token != image else [-100] * len(piece)
+        logits = plain.llm(torch.cat(rows))[:-1]
+        wanted = torch.tensor(labels[1:])
+        total = total + torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")
+        count += int((wanted >= 0).sum())
+    loss = total / count
+    loss.backward()
+    (logged,) = [entry["loss"] for entry in history(tmp_path / "run") if "loss" in entry]
+    assert logged == pytest.approx(float(loss.detach()), rel=1e-5)
+    compared = 0
+    for name, value in gradients[0].items():
+        part, _, rest = name.partition(".")
+        stored = f"vision_model.{rest}" if part == "vision_tower" else rest
+        reference = plain.weights[part][stored].grad
+        if value is None:
+            assert reference is None, name
+            continue
+        norm = float(reference.norm())
+        assert float((value - reference).norm()) <= 1e-3 * norm + 1e-6, name
+        compared += 1
+    assert compared > 80
+
+
 def test_four_batches_of_one_give_the_gradients_of_one_batch_of_four(
     tmp_path: Path, gradients: list[dict[str, Any]]
 ) -> None:
