@@ -10,6 +10,7 @@ import pytest
 from roots import make_root
 from x3spatial.build.options import BuildOptions
 from x3spatial.errors import UserError
+from x3spatial.evaluate.compare import compare
 from x3spatial.evaluate.run import evaluate
 from x3spatial.pipeline import SETS, ZeroshotSummary, zeroshot
 
@@ -92,6 +93,30 @@ def test_changed_data_is_not_scored_with_old_answers(tmp_path: Path) -> None:
     summary = run(tmp_path, "centre", root=root, fresh=True)
     result = summary.sets[0].cells[0].result
     assert result is not None and result.metrics["total"] == 8
+
+
+def test_answers_to_other_images_are_asked_again(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    run(tmp_path, "centre", root=root, options=BuildOptions(alpha=0.2))
+    before = (tmp_path / "tasks" / "t1_val_multi.json").read_bytes()
+    first = (tmp_path / "eval" / "t1_val_multi.json").read_bytes()
+    summary = run(tmp_path, "centre", root=root, options=BuildOptions(alpha=0.9))
+    assert (tmp_path / "tasks" / "t1_val_multi.json").read_bytes() == before
+    asked = {part.name: part.cells[0].result.asked for part in summary.sets if part.cells[0].result}
+    # The marked images are others now, and all images of these objects were written again.
+    assert asked == {"Task1 multi": 4, "Task1 concat": 4, "Task2A": 2, "Task2B": 0}
+    other = tmp_path / "first.json"
+    other.write_bytes(first)
+    with pytest.raises(UserError, match="other parameters"):
+        compare(other, tmp_path / "eval" / "t1_val_multi.json")
+
+
+def test_an_unfinished_build_is_not_evaluated(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    run(tmp_path, "centre", root=root)
+    (tmp_path / "tasks" / "build.json").unlink()
+    with pytest.raises(UserError, match="not finished"):
+        run(tmp_path, "centre")
 
 
 def test_no_model_and_no_task_files(tmp_path: Path) -> None:

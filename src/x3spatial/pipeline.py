@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from x3spatial.build.manifest import MANIFEST
 from x3spatial.build.options import BuildOptions
-from x3spatial.build.run import BuildSummary, build_tasks
+from x3spatial.build.run import JOURNAL, BuildSummary, build_tasks
 from x3spatial.data.files import make_dir, read_json, write_json
 from x3spatial.data.records import read_records
 from x3spatial.errors import UserError
@@ -169,6 +170,12 @@ def _build(
             f"--out_dir {out_dir}: {missing[0]} is missing; give --data_root (or DATA_ROOT_X3)"
             " to build it"
         )
+    # Other builders write no manifest; ours is missing only in the middle of a build.
+    if (out_dir / JOURNAL).exists() and not (out_dir / MANIFEST).is_file():
+        raise UserError(
+            f"--out_dir {out_dir}: a build was started there and not finished; run x3 build again,"
+            " or give --data_root"
+        )
     return None
 
 
@@ -192,7 +199,7 @@ def _why_skipped(answerer: Answerer, data_json: Path) -> str | None:
 
 
 def _to_json(summary: ZeroshotSummary, out_dir: Path) -> dict[str, Any]:
-    manifest = out_dir / "build.json"
+    manifest = out_dir / MANIFEST
     return {
         "data": {
             "out_dir": str(out_dir),

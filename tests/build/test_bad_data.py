@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,6 +130,20 @@ def test_names_that_do_not_fit_are_reported(tmp_path: Path) -> None:
         "2_000020_original.png",
         "notes.txt",
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems that take any bytes as a name")
+def test_names_that_are_no_text_are_reported(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    strange = [b"validation/sc\xff", b"validation/validation_0/uid_\xfe"]
+    for name in strange:
+        (root / os.fsdecode(name)).mkdir()
+    (root / OBJECT / os.fsdecode(b"01_\xff_mask.png")).touch()
+    summary, skipped = build(root)
+    assert [reason for _, reason in skipped] == ["name is not valid UTF-8"] * 3
+    paths = [entry["path"] for entry in summary.manifest["skipped"]]
+    assert sum(path.endswith(("sc\\xff", "uid_\\xfe", "01_\\xff_mask.png")) for path in paths) == 3
+    assert len(audit(data_root=root, workers=1).problems) == 3
 
 
 def test_frames_that_contradict_each_other_lose_the_view(tmp_path: Path) -> None:

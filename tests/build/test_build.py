@@ -242,6 +242,27 @@ def test_a_torn_journal_line_is_dropped(root: Path, tmp_path: Path) -> None:
     assert comparable(out) == whole
 
 
+def test_a_killed_change_of_parameters_leaves_no_wrong_image(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build(root, out, alpha=0.3)
+    whole = comparable(out)
+    # Another alpha, killed after an image was replaced by one of the same size and before its line.
+    killed = (
+        "import os, sys; from pathlib import Path\n"
+        "from x3spatial.build import objects, run\n"
+        "from x3spatial.build.options import BuildOptions\n"
+        "def half(path, data):\n"
+        "    path.write_bytes(path.read_bytes()[::-1]); os._exit(9)\n"
+        "objects.write_bytes = half\n"
+        "run.build_tasks(data_root=Path(sys.argv[1]), out_dir=Path(sys.argv[2]),"
+        " options=BuildOptions(alpha=0.8), workers=1)"
+    )
+    done = subprocess.run([sys.executable, "-c", killed, str(root), str(out)], check=False)
+    assert done.returncode == 9
+    build(root, out, alpha=0.3)
+    assert comparable(out) == whole
+
+
 def test_another_run_in_the_same_folder_is_refused(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

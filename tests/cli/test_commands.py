@@ -98,6 +98,11 @@ def mistakes(root: Path, tmp: Path) -> list[tuple[list[object], str]]:
         ([*build, "--prompts", tmp / "nope"], "--prompts"),
         ([*build, "--nonsense"], "--nonsense"),
         (["build", "--data_root", root, "--out_dir", tmp / "file" / "o"], "cannot write there"),
+        (["build", "--data_root", root, "--out_dir", root], "lies in the data root"),
+        (["build", "--data_root", root, "--out_dir", root / "out"], "lies in the data root"),
+        (["build", "--data_root", tmp / "file"], "not a folder"),
+        (["zeroshot", "--model", "centre", "--out_dir", tmp / "none", "--alpha", "0.2"], "--alpha"),
+        (["zeroshot", "--out_dir", tmp / "none"], "RoboRefer-2B-Depth-Align"),
         (["preview", tmp / "nope.json"], "no such task file"),
         (["eval", "--data_json", tmp / "nope.json", "--output_json", tmp / "r.json", "--model",
           "centre"], "no such task file"),
@@ -199,3 +204,22 @@ def test_the_documents_zeroshot_script(root: Path, tmp_path: Path) -> None:
         "t2b_val_multi.json",
     ]
     assert "Task2B" in done.stdout and "1.000" in done.stdout
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_which_model_is_asked(blank: str, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tasks"
+    x3("build", "--data_root", root, "--out_dir", out)
+    checkpoint = tmp_path / f"my{blank}model"
+    checkpoint.mkdir()
+    ask = ("eval", "--data_json", out / "t1_val_multi.json", "--output_json", tmp_path / "r.json")
+    # A folder is a checkpoint, also a bare name and one with a blank; it is refused as an empty one.
+    for done in (
+        x3(*ask, "--model", checkpoint.name, cwd=tmp_path),
+        x3(*ask, cwd=tmp_path, MODEL=checkpoint.name),
+        x3(*ask, cwd=tmp_path, MODEL=str(checkpoint)),
+        x3(*ask, "--model_name_or_path", checkpoint, MODEL="centre"),
+    ):
+        assert done.returncode == 2 and "config.json is missing" in done.stderr, done.stderr
+    assert x3(*ask, "--model", "uniform", MODEL="centre").returncode == 0
+    assert json.loads((tmp_path / "r.json").read_text())["model"]["name"] == "uniform"

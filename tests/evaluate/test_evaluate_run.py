@@ -56,7 +56,7 @@ def test_oracle_is_perfect_and_marked(tmp_path: Path) -> None:
     assert [entry["id"] for entry in found["results"]] == ids(tmp_path)
     assert not journal_path(tmp_path / "out.json").exists()
     assert set(found) >= {"settings", "versions", "data", "chance", "ci95", "ci_unit", "scoring"}
-    assert found["data"]["build_sha256"] is None
+    assert found["data"]["build"] is None
 
 
 @pytest.mark.parametrize("kind", ["oracle", "centre", "uniform", "always-not-visible"])

@@ -42,6 +42,7 @@ from x3spatial.data.layout import (
     short_split,
 )
 from x3spatial.data.parallel import default_workers, map_unordered
+from x3spatial.errors import UserError
 from x3spatial.progress import progress
 from x3spatial.tasks.prompts import load_templates
 from x3spatial.tasks.registry import TASKS
@@ -78,7 +79,7 @@ def build_tasks(
         data_root: the folder that holds the splits.
         out_dir: where task files, images and ``build.json`` go.
         options: what to build.
-        workers: processes; None for one per usable CPU.
+        workers: threads; None for one per usable CPU.
         fresh: rebuild everything instead of taking over what still holds.
 
     Raises:
@@ -90,6 +91,8 @@ def build_tasks(
     # Not resolve(): records keep the names that the user gave, links included.
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
+    if out_dir == root or root in out_dir.parents:
+        raise UserError(f"--out_dir {out_dir}: lies in the data root; name a folder outside of it")
     templates = load_templates(options.prompts)
     listing = _limited(list_root(root, options.splits), options.limit)
     make_dir(out_dir, "--out_dir")
@@ -107,6 +110,7 @@ def build_tasks(
                 ObjectJob(item, out_dir, options, templates, fingerprint)
                 for item, fingerprint in state.pending()
             )
+            state.void_stale()
             total = len(listing.objects)
             with progress("building", total, done=total - len(state.todo)) as advance:
                 for result in map_unordered(build_object, jobs, workers, threads=True):
@@ -168,13 +172,23 @@ class _State:
         self._offsets: dict[ObjectKey, int] = {}
         self._superseded: set[str] = set()
         """Images of earlier results that may have to go."""
+        self._stale: set[ObjectKey] = set()
+        """Objects whose last line is of other inputs or parameters, and not yet said to be void."""
         for offset, value in self.journal.entries():
+            if "void" in value:
+                voided = self._offsets.pop(ObjectKey(*value["void"]), None)
+                if voided is not None:
+                    self._superseded.update(self.journal.value_at(voided)["images"])
+                self._stale.discard(ObjectKey(*value["void"]))
+                continue
             result = ObjectResult.from_json(value)
             self._offsets.pop(result.key, None)
             if not fresh and self._is_current(result):
                 self._offsets[result.key] = offset
+                self._stale.discard(result.key)
             else:
                 self._superseded.update(result.images)
+                self._stale.add(result.key)
         self.todo = [key for key in listing.objects if key not in self._offsets]
 
     def _list(self, keys: tuple[ObjectKey, ...]) -> Iterator[tuple[ObjectKey, ObjectFiles]]:
@@ -190,6 +204,15 @@ class _State:
         """The objects to build, with the fingerprints that their results will carry."""
         for key, item in self._list(tuple(self.todo)):
             yield item, self._wanted[key]
+
+    def void_stale(self) -> None:
+        """Say that the lines of other inputs and parameters no longer hold.
+
+        Their images are about to be written over. Killed in the middle of that, a run with the earlier
+        parameters must not take its old lines for good.
+        """
+        for key in sorted(self._stale):
+            self.journal.append({"void": list(key)})
 
     def add(self, result: ObjectResult) -> None:
         """Record a finished object."""

@@ -23,7 +23,7 @@ OutDir = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Processes; default one per usable CPU."),
+    typer.Option("--workers", min=1, help="How many at once; default one per usable CPU."),
 ]
 Fresh = Annotated[
     bool,
@@ -177,7 +177,7 @@ def build(
             use_dilated_mask=use_dilated_mask,
             emit_concat=bool(emit_concat),
             seed=seed,
-            splits=None if splits is None else tuple(splits.split(",")),
+            splits=None if splits is None else tuple(name.strip() for name in splits.split(",")),
             limit=limit,
             prompts=prompts,
             jpeg_quality=jpeg_quality,

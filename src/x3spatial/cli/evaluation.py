@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,8 +22,8 @@ Model = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        envvar="MODEL",
-        help="KIND[:ARG], see `x3 models`, or a checkpoint folder; zeroshot takes several.",
+        help="KIND[:ARG], see `x3 models`, or a checkpoint folder; zeroshot takes several. Without it"
+        " the environment's MODEL.",
     ),
 ]
 Checkpoint = Annotated[
@@ -88,12 +89,17 @@ DEFAULT_CHECKPOINT = Path("runs/train/RoboRefer-2B-Depth-Align")
 
 
 def _specs(models: list[str] | None, checkpoint: Path | None) -> list[str]:
-    """``KIND[:ARG]`` for everything that --model and --model_name_or_path name."""
+    """``KIND[:ARG]`` for everything that --model and --model_name_or_path name, else for MODEL."""
     from x3spatial.models.registry import KINDS
 
     named = [*(models or []), *([] if checkpoint is None else [f"roborefer:{checkpoint}"])]
+    if not named and os.environ.get("MODEL"):
+        # Read here and not by Typer, which would split a path at its blanks.
+        named = [os.environ["MODEL"]]
     return [
-        f"roborefer:{name}" if name.partition(":")[0] not in KINDS and "/" in name else name
+        f"roborefer:{name}"
+        if name.partition(":")[0] not in KINDS and ("/" in name or Path(name).is_dir())
+        else name
         for name in named
     ]
 
@@ -196,7 +202,24 @@ def compare(
     typer.echo(json.dumps(comparison.to_json(), indent=2) if as_json else comparison.render())
 
 
+_BUILD_OPTIONS = (
+    "mode", "anchor_k", "alpha", "use_dilated_mask", "build_seed", "prompts", "jpeg_quality",
+)  # fmt: skip
+
+
+def _refuse_build_options(context: typer.Context) -> None:
+    """Without a data root nothing is built: an option of the build would be ignored."""
+    for name in _BUILD_OPTIONS:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UserError(
+                f"--{name}: decides how task files are built, and without --data_root"
+                " (or DATA_ROOT_X3) none are; leave it out or give the root"
+            )
+
+
 def zeroshot(
+    context: typer.Context,
     data_root: Annotated[
         Path | None,
         typer.Option(
@@ -242,6 +265,8 @@ def zeroshot(
     from x3spatial.build.options import BuildOptions
     from x3spatial.pipeline import zeroshot as run
 
+    if data_root is None:
+        _refuse_build_options(context)
     summary = run(
         models=_specs(model, model_name_or_path) or [f"roborefer:{DEFAULT_CHECKPOINT}"],
         data_root=data_root,

@@ -106,7 +106,8 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
             ``validation`` exist.
     """
     if not root.is_dir():
-        raise UserError(f"--data_root {root}: no such folder")
+        what = "not a folder" if root.exists() else "no such folder"
+        raise UserError(f"--data_root {root}: {what}")
     present = [split for split in SPLITS if (root / split).is_dir()]
     if not present:
         raise UserError(
@@ -120,11 +121,13 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
     chosen = present if splits is None else [_find_split(root, name, present) for name in splits]
     problems: list[Problem] = []
     for entry in _entries(root):
-        if entry.is_dir() and entry.name not in present:
+        if _is_text(entry, problems) and entry.is_dir() and entry.name not in present:
             problems.append(Problem(entry.path, f"not a split folder ({', '.join(SPLITS)})"))
     objects: list[ObjectKey] = []
     for split in sorted(set(chosen), key=SPLITS.index):
         for scene in _entries(root / split):
+            if not _is_text(scene, problems):
+                continue
             if not scene.is_dir():
                 problems.append(Problem(scene.path, "unexpected file where scene folders are"))
                 continue
@@ -146,10 +149,23 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
         return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
 
 
+def _is_text(entry: os.DirEntry[str], problems: list[Problem]) -> bool:
+    """Whether the name is Unicode: other names can stand in no JSON file."""
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(entry.path).decode("utf-8", "backslashreplace")
+        problems.append(Problem(shown, "name is not valid UTF-8"))
+        return False
+    return True
+
+
 def _list_scene(split: str, scene: os.DirEntry[str], problems: list[Problem]) -> list[ObjectKey]:
     keys: list[ObjectKey] = []
     for entry in _entries(scene.path):
         found = _OBJECT_DIR.fullmatch(entry.name)
+        if not _is_text(entry, problems):
+            continue
         if entry.is_dir() and found:
             keys.append(ObjectKey(split, scene.name, found[1]))
         elif entry.name != "scene.json" and not entry.name.endswith("_five_frames.json"):
@@ -168,12 +184,17 @@ def list_object(key: ObjectKey, folder: Path) -> ObjectFiles:
     label_file = folder.parent / f"{key.scene}_uid_{key.uid}_five_frames.json"
     for entry in _entries(folder):
         path = Path(entry.path)
+        if not _is_text(entry, problems):
+            continue
         if entry.name.endswith("_five_frames.json"):
             label_file = path
             continue
         found = _FILE_NAME.fullmatch(entry.name)
         if not found or not entry.is_file():
-            problems.append(Problem(entry.path, "name is not {NN}_{frame}_{kind}.png"))
+            reason = (
+                "not a file, or a broken link" if found else "name is not {NN}_{frame}_{kind}.png"
+            )
+            problems.append(Problem(entry.path, reason))
             continue
         rank, frame, suffix = found.groups()
         by_rank.setdefault(int(rank), []).append((rank, frame, _KIND_OF_SUFFIX[suffix], path))

@@ -23,6 +23,8 @@ class Reply:
 
     text: str | None
     error: str | None = None
+    seen: str | None = None
+    """State of the files that the answer was given from, see ``questions.files_state``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,7 @@ def assess(
                 rule=rule,
                 reads_text=convention == "unit",
             )
+        outcome = replace(outcome, images_seen=reply.seen)
         return outcome, chance.sample(record, truth, masks), masks.problem
 
     scores: list[Score] = []

@@ -89,6 +89,12 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
             f"{run_a} and {run_b}: made from different data ({output_a['data']['path']},"
             f" {output_b['data']['path']}); compare runs of one task file"
         )
+    builds = output_a["data"].get("build"), output_b["data"].get("build")
+    if None not in builds and builds[0] != builds[1]:
+        raise UserError(
+            f"{run_a} and {run_b}: asked about images that were built with other parameters;"
+            " compare runs on one build"
+        )
     if output_a["scoring"] != output_b["scoring"]:
         raise UserError(
             f"{run_a} and {run_b}: scored differently ({_scoring(output_a)}, {_scoring(output_b)});"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from x3spatial.data.files import sha256_json
 from x3spatial.data.records import TaskRecord
 from x3spatial.errors import UserError
 from x3spatial.evaluate.masks import join
@@ -50,3 +51,15 @@ def question_of(
         image_sizes=record.image_sizes,
         record=whole,
     )
+
+
+def files_state(paths: Iterable[Path]) -> str:
+    """A short text that changes when one of the files does, judged by size and time of change."""
+    stats = []
+    for path in paths:
+        try:
+            stat = path.stat()
+            stats.append([stat.st_size, stat.st_mtime_ns])
+        except OSError:
+            stats.append([-1, -1])
+    return sha256_json(stats)[:16]

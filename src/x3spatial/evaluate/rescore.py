@@ -47,6 +47,7 @@ def rescore(
     if workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
     output = read_results(results)
+    asked_build = output["data"].get("build")
     records = {record.id: record for record in read_records(data_json)}
     wanted = {entry["id"]: entry["gt"]["text"] for entry in output["results"]}
     for id, answer in wanted.items():
@@ -72,6 +73,7 @@ def rescore(
     make_dir(target.parent, "--output_json")
     output |= assessment.to_json()
     output |= {"versions": versions(), "data": data_identity(data_json, sha256_file(data_json))}
+    output["data"]["build"] = asked_build  # of the images that were asked about
     write_output(target, output)
     return EvalResult.of(
         assessment,

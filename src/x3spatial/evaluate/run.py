@@ -8,14 +8,14 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from x3spatial import __version__
-from x3spatial.data.files import make_dir, sha256_file
+from x3spatial.data.files import make_dir, read_manifest, sha256_file, sha256_json
 from x3spatial.data.parallel import default_workers
 from x3spatial.data.records import TaskRecord, read_records
 from x3spatial.errors import UserError
@@ -24,11 +24,11 @@ from x3spatial.evaluate.assess import Assessment, assess, write_output
 from x3spatial.evaluate.intervals import Interval
 from x3spatial.evaluate.masks import check_mask_choice
 from x3spatial.evaluate.metrics import Value
-from x3spatial.evaluate.questions import check_supported, question_of
+from x3spatial.evaluate.questions import check_supported, files_state, question_of
 from x3spatial.evaluate.scoring import check_scoring, find_convention, truth_of
 from x3spatial.evaluate.store import Store, open_store
 from x3spatial.models import registry
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Answerer, Question
 from x3spatial.progress import progress
 
 _PACKAGES = ("numpy", "opencv-python-headless")
@@ -208,21 +208,28 @@ def _ask_missing(
     batch_size: int,
     workers: int,
 ) -> tuple[int, int]:
-    """Ask what has no answer yet; (samples asked, samples kept)."""
-    missing = [
-        record
-        for record in records
-        if (reply := store.replies.get(record.id)) is None or reply.text is None
-    ]
-    kept = len(records) - len(missing)
-    questions = [
-        question_of(record, image_folder, privileged=answerer.privileged) for record in missing
-    ]
+    """Ask what has no answer yet, or one given from other images; (samples asked, kept)."""
+    questions, states = [], {}
+    for record in records:
+        question = question_of(record, image_folder, privileged=answerer.privileged)
+        state = _state(answerer, question)
+        known = store.replies.get(record.id)
+        if known is None or known.text is None or known.seen not in (None, state):
+            questions.append(question)
+            states[record.id] = state
+    kept = len(records) - len(questions)
     with progress(answerer.name, len(records), done=kept) as advance:
         for replies in ask(answerer, questions, batch_size=batch_size, workers=workers):
-            store.add(replies)
+            store.add({id: replace(reply, seen=states[id]) for id, reply in replies.items()})
             advance(len(replies))
-    return len(missing), kept
+    return len(questions), kept
+
+
+def _state(answerer: Answerer, question: Question) -> str:
+    try:
+        return files_state(answerer.reads(question))
+    except (OSError, ValueError):
+        return ""  # a file is not there: the answerer will say which
 
 
 def _check_not_shrunk(
@@ -254,10 +261,18 @@ def versions() -> dict[str, str]:
 
 
 def data_identity(data_json: Path, sha256: str) -> dict[str, Any]:
-    """Which data was asked: path, hash, and the hash of the build manifest beside it."""
+    """Which data was asked: path, hash, and the settings of the build beside it, as a hash."""
     manifest = data_json.parent / "build.json"
     return {
         "path": str(data_json.absolute()),
         "sha256": sha256,
-        "build_sha256": sha256_file(manifest) if manifest.is_file() else None,
+        "build": _build_identity(read_manifest(manifest)),
     }
+
+
+def _build_identity(manifest: dict[str, Any] | None) -> str | None:
+    """Hash of what decided the images but cannot be seen in the records, such as the overlay."""
+    if manifest is None:
+        return None
+    prompts = {name: prompt["sha256"] for name, prompt in manifest.get("prompts", {}).items()}
+    return sha256_json([manifest.get("format"), manifest.get("parameters"), prompts])

@@ -101,6 +101,8 @@ class Score:
     """Likewise on the tight mask."""
     missing_mask: bool = False
     error: str | None = None
+    images_seen: str | None = None
+    """State of the images that the answer was given from (size and time of change)."""
 
 
 def score_answer(
@@ -224,6 +226,7 @@ def to_json(score: Score, rule: ScoringRule) -> dict[str, Any]:
         "contradictory": score.contradictory,
         "out_of_range": score.out_of_range,
         "missing_mask": score.missing_mask,
+        "images_seen": score.images_seen,
     }
     if score.error is not None:
         entry["error"] = score.error
@@ -261,4 +264,5 @@ def from_json(entry: dict[str, Any]) -> Score:
         hit_tight=number(entry["hit_mask_tight"]),
         missing_mask=entry["missing_mask"],
         error=entry.get("error"),
+        images_seen=entry.get("images_seen"),
     )

@@ -47,7 +47,8 @@ class Store:
             self.replies |= stored_replies(_finished(output_json, self._settings))
         for entry in entries:
             self.replies |= {
-                id: Reply(reply.get("text"), reply.get("error")) for id, reply in entry.items()
+                id: Reply(reply.get("text"), reply.get("error"), reply.get("seen"))
+                for id, reply in entry.items()
             }
         self._journal.open(fresh=header is None)
         if header is None:
@@ -70,7 +71,9 @@ class Store:
         self.replies |= replies
         self._journal.append(
             {
-                id: {"text": reply.text} if reply.error is None else {"error": reply.error}
+                id: {"text": reply.text, "seen": reply.seen}
+                if reply.error is None
+                else {"error": reply.error}
                 for id, reply in replies.items()
             }
         )
@@ -157,7 +160,8 @@ def read_results(path: Path) -> dict[str, Any]:
 def stored_replies(output: Mapping[str, Any]) -> dict[str, Reply]:
     """Sample id → reply, of a results file."""
     return {
-        entry["id"]: Reply(entry["pred_text"], entry.get("error")) for entry in output["results"]
+        entry["id"]: Reply(entry["pred_text"], entry.get("error"), entry.get("images_seen"))
+        for entry in output["results"]
     }
 
 

@@ -79,6 +79,14 @@ class Answerer(ABC):
             raise UserError(f"--model {cls.name}:{argument}: {cls.name} takes no argument")
         return cls()
 
+    def reads(self, question: Question) -> tuple[Path, ...]:
+        """The files that decide the answer: when one changes, the question is asked again.
+
+        With the record, a privileged answerer's masks are among them.
+        """
+        masks = [(question.record or {}).get(name) for name in ("ref_mask", "query_mask")]
+        return (*question.images, *(Path(mask) for mask in masks if mask))
+
     def prepare(self, questions: Sequence[Question]) -> Any:
         """Decode and preprocess what ``answer`` will need. Called ahead, in another thread."""
         return None

@@ -137,6 +137,12 @@ class RoboReferAnswerer(Answerer):
             given["depth"] = Path(given["depth"])
         return cls(Path(argument), **given)
 
+    def reads(self, question: Question) -> tuple[Path, ...]:
+        """The images, and their depth maps where they are used."""
+        if self.depth is None:
+            return question.images
+        return (*question.images, *(depth_path(image, self.depth) for image in question.images))
+
     @cached_property
     def _model(self) -> RoboReferForConditionalGeneration:
         model = load_model(
