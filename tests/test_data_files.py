@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from x3spatial.data.files import Journal, JsonArrayWriter, read_json, write_json
+from x3spatial.data.files import Journal, JsonArrayWriter, check_output, read_json, write_json
 from x3spatial.data.images import decode_rgb, encode_png, probe_png
 from x3spatial.data.records import TaskRecord, read_records
 from x3spatial.errors import UserError
@@ -77,6 +77,27 @@ def test_read_json_names_the_file(tmp_path: Path) -> None:
         read_json(tmp_path / "bad.json")
 
 
+def test_an_output_that_cannot_be_written_is_known_before(tmp_path: Path) -> None:
+    source = tmp_path / "in.json"
+    source.write_text("[]")
+    (tmp_path / "alias.json").symlink_to(source)
+    (tmp_path / "folder").mkdir()
+    for name, reason in (
+        ("folder", "is a folder"),
+        ("x" * 405, "name too long"),
+        ("in.json", "that is read"),
+        ("alias.json", "that is read"),
+        ("in.json/out.json", "cannot write there"),
+    ):
+        with pytest.raises(UserError, match=f"--output .*(?i:{reason})") as error:
+            check_output(tmp_path / name, "--output", [source, tmp_path / "nope.json"])
+        assert "\n" not in str(error.value)
+    check_output(tmp_path / "new/out.json", "--output", [source])
+    assert {path.name for path in tmp_path.rglob("*")} == {
+        "in.json", "alias.json", "folder", "new",
+    }  # fmt: skip
+
+
 RECORD = {
     "id": "a",
     "image": ["x.png", "y.png"],
@@ -90,6 +111,22 @@ def test_records_of_other_builders_are_read_by_their_shape(tmp_path: Path) -> No
     multi, concat = read_records(path)
     assert (multi.task, multi.images, multi.is_concat) == ("t1_multi", ("x.png", "y.png"), False)
     assert (concat.task, concat.images, concat.is_concat) == ("t1_concat", ("xy.jpg",), True)
+
+
+@pytest.mark.parametrize(
+    ("image", "task"),
+    [
+        (["s/01_a_original.png", "s/01_a_inpainted.png"], "t2b_multi"),
+        (["s/01_a_inpainted.png", "s/01_a_original.png"], "t1_multi"),
+        (["s/01_a_original.png", "s/02_b_inpainted.png"], "t1_multi"),
+        (["r/01_a_original.png", "s/01_a_inpainted.png"], "t1_multi"),
+        (["s/01_a_original.png", "s/02_b_original.png"], "t1_multi"),
+        (["s/01_a_original.png"], "t1_multi"),
+    ],
+)
+def test_two_pictures_of_one_view_are_task_2b(image: list[str], task: str) -> None:
+    assert TaskRecord.from_json({**RECORD, "image": image}).task == task
+    assert TaskRecord.from_json({**RECORD, "image": image, "task": "t2a_multi"}).task == "t2a_multi"
 
 
 @pytest.mark.parametrize(

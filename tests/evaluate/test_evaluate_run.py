@@ -231,11 +231,55 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
 
 def test_a_strange_output_file_is_not_overwritten(tmp_path: Path) -> None:
     make_set(tmp_path)
-    for text in ("[]", "{", '{"metrics": 1}'):
+    model = Scripted()
+    for text in ("[]", "{", '{"metrics": 1}', ""):
         (tmp_path / "out.json").write_text(text)
-        with pytest.raises(UserError, match="--fresh"):
-            run(tmp_path, Scripted())
+        for fresh in (False, True):
+            with pytest.raises(UserError, match=r"--output_json .*; remove it, or write elsewhere"):
+                run(tmp_path, model, fresh=fresh)
         assert (tmp_path / "out.json").read_text() == text
+    assert model.asked == []
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_the_task_file_is_not_the_output(tmp_path: Path, fresh: bool) -> None:
+    before = make_set(tmp_path).read_text()
+    with pytest.raises(UserError, match=r"--output_json .*that is read"):
+        run(tmp_path, Scripted(), "t1_val_multi.json", fresh=fresh)
+    assert (tmp_path / "t1_val_multi.json").read_text() == before
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_asking(tmp_path: Path) -> None:
+    make_set(tmp_path)
+    (tmp_path / "folder").mkdir()
+    before = set(tmp_path.iterdir())
+    model = Scripted()
+    for name, reason in (("folder", "is a folder"), ("x" * 405, "name too long")):
+        with pytest.raises(UserError, match=f"--output_json .*(?i:{reason})"):
+            run(tmp_path, model, name)
+    assert model.asked == [] and set(tmp_path.iterdir()) == before
+
+
+def test_a_damaged_output_is_replaced_by_fresh_alone(tmp_path: Path) -> None:
+    make_set(tmp_path)
+    run(tmp_path, Scripted())
+    value = json.loads((tmp_path / "out.json").read_text())
+    del value["results"][1]["id"]
+    (tmp_path / "out.json").write_text(json.dumps(value))
+    with pytest.raises(UserError, match=r"result 2 has no 'id'; .* use --fresh"):
+        run(tmp_path, Scripted())
+    assert run(tmp_path, Scripted(), fresh=True).asked == 12
+
+
+@pytest.mark.parametrize("kind", ["copy-reference", "sift"])
+def test_records_without_what_an_answerer_needs_are_refused(tmp_path: Path, kind: str) -> None:
+    make_set(tmp_path, named=False)
+    first = ids(tmp_path)[0]
+    with pytest.raises(UserError, match=f"{kind} needs the field 'ref_mask', which record {first}"):
+        run(tmp_path, kind)
+    assert not (tmp_path / "out.json").exists()
+    run(tmp_path, "centre")
+    assert output(tmp_path)["chance"]["copy-reference"] is None
 
 
 def test_limit_grows_but_does_not_drop_answers(tmp_path: Path) -> None:

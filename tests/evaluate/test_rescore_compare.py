@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,3 +106,59 @@ def test_comparing_refuses_what_does_not_compare(folder: Path) -> None:
     evaluate(data_json=other, output_json=folder / "other.json", model="centre")
     with pytest.raises(UserError, match="different data"):
         compare(folder / "centre.json", folder / "other.json")
+
+
+def test_rescoring_replaces_nothing_but_results(folder: Path) -> None:
+    data, results = folder / "t1_val_multi.json", folder / "centre.json"
+    (folder / "notes.json").write_text('{"mine": 1}')
+    (folder / "folder").mkdir()
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    for name, reason in (
+        ("t1_val_multi.json", "that is read"),
+        ("notes.json", "not a results file of x3 eval; remove it"),
+        ("folder", "is a folder"),
+        ("x" * 405, "name too long"),
+    ):
+        with pytest.raises(UserError, match=f"--output_json .*(?i:{reason})") as error:
+            rescore(results=results, data_json=data, output_json=folder / name)
+        assert "\n" not in str(error.value)
+    assert before == {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    rescore(results=results, data_json=data, output_json=folder / "oracle.json")
+    assert json.loads((folder / "oracle.json").read_text())["model"]["name"] == "centre"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"data": {}}, "'data' has no text 'path'"),
+        ({"settings": []}, "'settings' is not an object"),
+        ({"settings": {"image_folder": 3}}, "image_folder"),
+        ({"model": {"name": "x", "convention": ["unit"]}}, "'model' has no text 'convention'"),
+        ({"scoring": None}, "'scoring' is not an object"),
+        ({"results": {}}, "'results' is not a list"),
+        ({"results": [{}]}, "result 1 has no 'id'"),
+        ({"results": [3]}, "result 1 is not an object"),
+        ({"id": 3}, "result 1 has an 'id'"),
+        ({"gt": "NOT_VISIBLE"}, "result 1 has a value of the wrong kind"),
+        ({"gt": {"text": "a", "coord": []}}, "result 1 has a value of the wrong kind"),
+        ({"pred_text": 5}, "result 1 has a 'pred_text'"),
+        ({"scene": []}, "result 1 has a 'scene'"),
+        ({"status": []}, "result 1 has an unknown 'status'"),
+    ],
+)
+def test_damaged_results_are_named(folder: Path, change: dict[str, Any], reason: str) -> None:
+    data, bad = folder / "t1_val_multi.json", folder / "bad.json"
+    value = json.loads((folder / "centre.json").read_text())
+    if change.keys() <= value.keys():
+        value |= change
+    else:
+        value["results"][0] |= change
+    bad.write_text(json.dumps(value))
+    for use in (
+        lambda: rescore(results=bad, data_json=data),
+        lambda: compare(bad, folder / "oracle.json"),
+        lambda: compare(folder / "oracle.json", bad),
+    ):
+        with pytest.raises(UserError, match=f"bad.json: damaged results file: .*{reason}") as error:
+            use()
+        assert "\n" not in str(error.value)

@@ -323,6 +323,20 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     )
 
 
+@pytest.mark.parametrize("to", sorted(FORMATS))
+def test_the_command_exports_an_empty_set(
+    tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if to in ("trl", "hf-datasets"):
+        pytest.importorskip("datasets")
+    source = tmp_path / "t2a_val_multi.json"
+    source.write_text("[]")
+    command = ["export", str(source), "--to", to, "--out-dir", str(tmp_path / "out")]
+    for _ in range(2):
+        assert run(command) == 0
+        assert capsys.readouterr().out.startswith("0 samples, 0 of them not visible, in ")
+
+
 def test_the_help_names_every_choice(capsys: pytest.CaptureFixture[str]) -> None:
     run(["export", "--help"])
     shown = "".join(capsys.readouterr().out.split())

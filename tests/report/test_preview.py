@@ -52,3 +52,38 @@ def test_chosen_samples(tasks: Path, tmp_path: Path) -> None:
         assert a.height < b.height
     with pytest.raises(UserError, match="no such sample"):
         preview(data_json=data, output=tmp_path / "x.png", ids=["nope"])
+
+
+def test_results_of_other_samples_or_damaged_are_refused(tasks: Path, tmp_path: Path) -> None:
+    data, results = tasks / "t1_val_multi.json", tmp_path / "r.json"
+    evaluate(data_json=data, output_json=results, model="uniform", workers=1)
+    with pytest.raises(UserError, match=r"answers no sample of .*t2b_val_multi.json"):
+        preview(data_json=tasks / "t2b_val_multi.json", output=tmp_path / "p.png", results=results)
+    value = json.loads(results.read_text())
+    for change in ({"pred_parsed": None}, {"pred_parsed": {"coord": ["a", "b"]}}, {"id": None}):
+        entry = {**value["results"][1], **change}
+        if entry["id"] is None:
+            del entry["id"]
+        results.write_text(json.dumps({"results": [value["results"][0], entry]}))
+        with pytest.raises(UserError, match=r"r.json: result 2 is not one of x3 eval"):
+            preview(data_json=data, output=tmp_path / "p.png", results=results)
+    assert not (tmp_path / "p.png").exists()
+
+
+def test_only_a_png_is_replaced(tasks: Path, tmp_path: Path) -> None:
+    data = tasks / "t1_val_multi.json"
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    before = set(tmp_path.iterdir())
+    for output, reason in (
+        (tmp_path / "folder", "is a folder"),
+        (tmp_path / "notes.txt", "is not a PNG"),
+        (tmp_path / ("x" * 405), "name too long"),
+        (data, "that is read"),
+    ):
+        with pytest.raises(UserError, match=f"--output .*(?i:{reason})"):
+            preview(data_json=data, output=output)
+    assert set(tmp_path.iterdir()) == before
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    for _ in range(2):
+        preview(data_json=data, output=tmp_path / "p.png", limit=1)

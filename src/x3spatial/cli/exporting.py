@@ -67,7 +67,7 @@ def export(
         limit=limit,
         fresh=fresh,
     )
-    counts = summary.manifest["counts"]
+    counts = {"not_visible": 0, **summary.manifest["counts"]}  # an empty set counts nothing
     files = ", ".join(summary.manifest["files"])
     now = "" if summary.written else " (already there)"
     typer.echo(

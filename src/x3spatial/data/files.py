@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -232,3 +232,29 @@ class Journal:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:
+    """Make sure, before any work, that ``path`` can be written as a file; its folder is created.
+
+    Raises:
+        UserError: it is no regular file, is one of ``sources`` (which are read), or cannot be written
+            there (its name may be too long); the message names ``option``.
+    """
+    make_dir(path.parent, option)
+    try:
+        if path.is_dir():
+            raise UserError(f"{option} {path}: is a folder; name a file")
+        if path.exists():
+            if not path.is_file():
+                raise UserError(f"{option} {path}: is no regular file; write elsewhere")
+            for source in sources:
+                if source.exists() and path.samefile(source):
+                    raise UserError(f"{option} {path}: is a file that is read; write elsewhere")
+        # As long as the longest name that is written beside a target.
+        probe = path.with_name(f".{path.name}.x3-probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"{option} {path}: cannot write there: {reason}") from None

@@ -90,7 +90,8 @@ class TaskRecord:
     def from_json(cls, value: Any) -> TaskRecord:
         """Read a record, ours or another builder's.
 
-        A record without ``task`` is taken by its shape: one image is t1_concat, several t1_multi.
+        A record without ``task`` is taken by its shape: one image is t1_concat, ``X_original.png`` with
+        ``X_inpainted.png`` of the same view t2b_multi, any others t1_multi.
 
         Raises:
             ValueError: a field that every record needs is missing or of the wrong kind.
@@ -102,7 +103,7 @@ class TaskRecord:
             image = tuple(image)
         elif not isinstance(image, str) or not image:
             raise ValueError("field 'image' must be a path or a non-empty list of paths")
-        task = value.get("task") or ("t1_concat" if isinstance(image, str) else "t1_multi")
+        task = value.get("task") or _task_of(image)
         if task not in TASKS:
             raise ValueError(f"field 'task' is {task!r}; known are {', '.join(TASKS)}")
         point = value.get("reference_point")
@@ -138,6 +139,15 @@ _TEXT_FIELDS = (
     "query_mask",
     "query_mask_kind",
 )
+
+
+def _task_of(image: tuple[str, ...] | str) -> str:
+    """What the images of a record without ``task`` show it to be."""
+    if isinstance(image, str):
+        return "t1_concat"
+    view = image[0].removesuffix("_original.png")
+    same_view = view != image[0] and image[1:] == (f"{view}_inpainted.png",)
+    return "t2b_multi" if same_view else "t1_multi"
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:

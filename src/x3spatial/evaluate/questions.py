@@ -20,7 +20,7 @@ def supports(answerer: Answerer, task: str) -> bool:
 
 
 def check_supported(answerer: Answerer, records: Sequence[TaskRecord], data_json: Path) -> None:
-    """Refuse a set that holds a task the answerer cannot do. Raises: UserError."""
+    """Refuse a set with a task the answerer cannot do or without what it needs. Raises: UserError."""
     for record in records:
         if not supports(answerer, record.task):
             known = ", ".join(sorted(answerer.tasks or ()))
@@ -28,6 +28,17 @@ def check_supported(answerer: Answerer, records: Sequence[TaskRecord], data_json
                 f"{data_json}: --model {answerer.name} cannot answer {record.task}"
                 f" (it answers {known}); choose another model or set"
             )
+        field = lacking(answerer, record)
+        if field is not None:
+            raise UserError(
+                f"{data_json}: --model {answerer.name} needs the field {field!r}, which record"
+                f" {record.id} does not have; choose another model or set"
+            )
+
+
+def lacking(answerer: Answerer, record: TaskRecord) -> str | None:
+    """A field that ``answerer`` needs and ``record`` does not have."""
+    return next((n for n in sorted(answerer.needs) if getattr(record, n) is None), None)
 
 
 def question_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from x3spatial.data.files import make_dir, sha256_file
+from x3spatial.data.files import check_output, sha256_file
 from x3spatial.data.parallel import default_workers
 from x3spatial.data.records import read_records
 from x3spatial.errors import UserError
@@ -12,7 +12,7 @@ from x3spatial.evaluate.assess import assess, write_output
 from x3spatial.evaluate.masks import check_mask_choice
 from x3spatial.evaluate.run import EvalResult, data_identity, versions
 from x3spatial.evaluate.scoring import check_scoring
-from x3spatial.evaluate.store import read_results, stored_replies
+from x3spatial.evaluate.store import check_replaceable, read_results, stored_replies
 
 
 def rescore(
@@ -40,7 +40,8 @@ def rescore(
         workers: threads for reading masks; default: the CPUs.
 
     Raises:
-        UserError: bad options or files, or data that does not fit the results.
+        UserError: bad options or files, data that does not fit the results, or an ``output_json`` that
+            holds something else than results.
     """
     rule, choice = check_scoring(scoring), check_mask_choice(mask)
     workers = default_workers() if workers is None else workers
@@ -58,6 +59,9 @@ def rescore(
                 f"{data_json}: the right answer of {id!r} is {records[id].answer}, but {results}"
                 f" was asked with {answer}; give the data that was asked"
             )
+    target = results if output_json is None else output_json
+    check_output(target, "--output_json", [data_json])
+    check_replaceable(target)
     if image_folder is None and output["settings"].get("image_folder") is not None:
         image_folder = Path(output["settings"]["image_folder"])
     assessment = assess(
@@ -69,8 +73,6 @@ def rescore(
         image_folder=image_folder,
         workers=workers,
     )
-    target = results if output_json is None else output_json
-    make_dir(target.parent, "--output_json")
     output |= assessment.to_json()
     output |= {"versions": versions(), "data": data_identity(data_json, sha256_file(data_json))}
     output["data"]["build"] = asked_build  # of the images that were asked about

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial import __version__
-from x3spatial.data.files import make_dir, read_manifest, sha256_file, sha256_json
+from x3spatial.data.files import check_output, read_manifest, sha256_file, sha256_json
 from x3spatial.data.parallel import default_workers
 from x3spatial.data.records import TaskRecord, read_records
 from x3spatial.errors import UserError
@@ -26,7 +26,7 @@ from x3spatial.evaluate.masks import check_mask_choice
 from x3spatial.evaluate.metrics import Value
 from x3spatial.evaluate.questions import check_supported, files_state, question_of
 from x3spatial.evaluate.scoring import check_scoring, find_convention, truth_of
-from x3spatial.evaluate.store import Store, open_store
+from x3spatial.evaluate.store import Store, check_replaceable, open_store
 from x3spatial.models import registry
 from x3spatial.models.base import Answerer, Question
 from x3spatial.progress import progress
@@ -109,7 +109,7 @@ def evaluate(
         seed: for answerers that draw.
         scoring: ``x3`` or ``roborefer``.
         mask: ``auto``, ``tight`` or ``dilated``.
-        fresh: discard an earlier output and journal.
+        fresh: discard an earlier output and journal; a file that is no results file stays.
         model_options: options of the model's kind.
 
     Raises:
@@ -140,6 +140,8 @@ def evaluate(
     with nullcontext() if given else closing(answerer):
         find_convention(answerer.convention)
         check_supported(answerer, records, data_json)
+        check_output(output_json, "--output_json", [data_json])
+        check_replaceable(output_json)
         data_sha256 = sha256_file(data_json)
         settings = {
             "model": answerer.spec or answerer.name,
@@ -150,7 +152,6 @@ def evaluate(
             "seed": seed,
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
-        make_dir(output_json.parent, "--output_json")
         with open_store(output_json, settings, fresh=fresh) as store:
             _check_not_shrunk(store, records, everything, output_json, limit)
             asked, kept = _ask_missing(

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from x3spatial.data.files import Journal, read_json
 from x3spatial.errors import UserError
 from x3spatial.evaluate.asking import Reply
+from x3spatial.evaluate.scoring import Status, from_json
 
 _OPTIONS = {
     "model": "--model",
@@ -148,13 +149,79 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+_PARTS: dict[str, tuple[str, ...]] = {
+    "metrics": (),
+    "settings": (),
+    "model": ("name", "convention"),
+    "data": ("path", "sha256"),
+    "scoring": ("rule", "mask"),
+}
+"""The objects of a results file, with the texts that whoever reads it relies on."""
+
+
 def read_results(path: Path) -> dict[str, Any]:
-    """A results file. Raises: UserError if it is missing or was not written by x3 eval."""
+    """A results file.
+
+    Raises:
+        UserError: it is missing, was not written by x3 eval, or is damaged; the message names the first
+            part or result that is.
+    """
+    value = _read_outline(path)
+    for part, texts in _PARTS.items():
+        if not isinstance(value[part], dict):
+            raise UserError(f"{path}: damaged results file: {part!r} is not an object")
+        for name in texts:
+            if not isinstance(value[part].get(name), str):
+                raise UserError(f"{path}: damaged results file: {part!r} has no text {name!r}")
+    if not isinstance(value["settings"].get("image_folder"), str | None):
+        raise UserError(f"{path}: damaged results file: its image_folder is not a path")
+    if not isinstance(value["results"], list):
+        raise UserError(f"{path}: damaged results file: 'results' is not a list")
+    for number, entry in enumerate(value["results"], start=1):
+        fault = _fault(entry)
+        if fault is not None:
+            raise UserError(f"{path}: damaged results file: result {number} {fault}")
+    return value
+
+
+def _read_outline(path: Path) -> dict[str, Any]:
+    """What looks like a results file from outside. Raises: UserError."""
     value = read_json(path, what="results file")
-    keys = {"metrics", "results", "settings", "model", "data", "scoring"}
-    if not isinstance(value, dict) or not keys <= value.keys():
+    if not isinstance(value, dict) or not {"results", *_PARTS} <= value.keys():
         raise UserError(f"{path}: not a results file of x3 eval")
     return value
+
+
+def _fault(entry: Any) -> str | None:
+    """What is wrong with an entry of ``results``."""
+    if not isinstance(entry, dict):
+        return "is not an object"
+    try:
+        score = from_json(entry)
+    except KeyError as error:
+        return f"has no {error}"
+    except (TypeError, ValueError, IndexError, AttributeError):
+        return "has a value of the wrong kind"
+    if not isinstance(score.id, str) or not isinstance(score.gt_text, str):
+        return "has an 'id' or right answer that is not a text"
+    if score.status not in get_args(Status):
+        return f"has an unknown 'status' {_short(score.status)}"
+    optional = {"pred_text": score.pred_text, "error": score.error}
+    optional |= {"scene": score.scene, "uid": score.uid}
+    wrong = next(
+        (name for name, text in optional.items() if not isinstance(text, str | None)), None
+    )
+    return None if wrong is None else f"has a {wrong!r} that is not a text"
+
+
+def check_replaceable(output_json: Path) -> None:
+    """Refuse to replace a file that is no results file, whatever it is. Raises: UserError."""
+    if not output_json.exists():
+        return
+    try:
+        _read_outline(output_json)
+    except UserError as error:
+        raise UserError(f"--output_json {error}; remove it, or write elsewhere") from None
 
 
 def stored_replies(output: Mapping[str, Any]) -> dict[str, Reply]:

@@ -65,6 +65,8 @@ class Answerer(ABC):
     """Whether ``answer`` may be called from several threads at once."""
     tasks: ClassVar[frozenset[str] | None] = None
     """The tasks it can answer; None for all."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Fields of the record that it cannot do without; records of other builders may lack them."""
     options: ClassVar[frozenset[str]] = frozenset()
     """Names of options that ``create`` understands beside ``max_new_tokens`` and ``seed``."""
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from x3spatial.data.files import make_dir, read_json, write_bytes
+from x3spatial.data.files import check_output, read_json, write_bytes
 from x3spatial.data.images import ImageError, read_mask, read_rgb
 from x3spatial.data.records import TaskRecord, read_records
 from x3spatial.errors import UserError
@@ -29,6 +29,7 @@ _PANEL_HEIGHT = 240
 _MARGIN = 12
 _LINE = 16
 _TEXT_LINES = 5
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +57,23 @@ def preview(
 
     Args:
         data_json: a task file.
-        output: the PNG to write.
+        output: the PNG to write; another file there is not replaced.
         results: a results file of ``x3 eval`` on that task file.
         limit: how many samples, spread evenly over the file.
         ids: these samples instead.
         image_folder: what relative image paths are relative to.
 
     Raises:
-        UserError: a file is missing or malformed, an id is unknown, or there is nothing to show.
+        UserError: a file is missing or malformed, an id is unknown, there is nothing to show, the results
+            are of other samples, or ``output`` cannot be written.
     """
-    records = _choose(read_records(data_json), data_json, limit, ids)
+    everything = read_records(data_json)
+    records = _choose(everything, data_json, limit, ids)
     given = {} if results is None else _read_answers(results)
+    if results is not None and given.keys().isdisjoint(record.id for record in everything):
+        raise UserError(f"--results {results}: answers no sample of {data_json}")
+    _check_output(output, [data_json, *([] if results is None else [results])])
     panels = [_panel(record, given.get(record.id), image_folder) for record in records]
-    make_dir(output.parent, "--output")
     buffer = io.BytesIO()
     _sheet(panels).save(buffer, "PNG")
     write_bytes(output, buffer.getvalue())
@@ -96,16 +101,37 @@ def _read_answers(path: Path) -> dict[str, _Given]:
     value = read_json(path, what="results file")
     if not isinstance(value, dict) or not isinstance(value.get("results"), list):
         raise UserError(f"{path}: not a results file of x3 eval (no list 'results')")
-    return {str(entry.get("id")): _given(entry) for entry in value["results"]}
+    given = {}
+    for number, entry in enumerate(value["results"], start=1):
+        try:
+            given[str(entry["id"])] = _given(entry)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            raise UserError(f"{path}: result {number} is not one of x3 eval") from None
+    return given
+
+
+def _check_output(output: Path, sources: Sequence[Path]) -> None:
+    check_output(output, "--output", sources)
+    if not output.exists():
+        return
+    try:
+        with open(output, "rb") as file:
+            is_png = file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot read what is there: {error.strerror}") from None
+    if not is_png:
+        raise UserError(
+            f"--output {output}: exists and is not a PNG; remove it, or write elsewhere"
+        )
 
 
 def _given(entry: dict[str, Any]) -> _Given:
-    coord = (entry.get("pred_parsed") or {}).get("coord")
+    coord = entry["pred_parsed"]["coord"]
     verdict = str(entry.get("status", ""))
     if entry.get("hit_mask") is not None:
         verdict = "hit" if entry["hit_mask"] else "miss"
     return _Given(
-        text=str(entry.get("pred_text")),
+        text=str(entry["pred_text"]),
         point=None if coord is None else Point(float(coord[0]), float(coord[1])),
         verdict=verdict,
     )

@@ -24,6 +24,7 @@ class CopyReference(Answerer):
     privileged = True
     concurrent = True
     tasks = TASK1
+    needs = frozenset({"ref_mask"})
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed

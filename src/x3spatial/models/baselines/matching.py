@@ -80,6 +80,7 @@ class MatchingAnswerer(Answerer):
 
     privileged = True
     tasks = TASK1
+    needs = frozenset({"ref_mask"})
     object_only: ClassVar[bool] = False
     """Whether ``extract`` is given the object's mask for A; B's features are always of the whole."""
 
