@@ -15,7 +15,7 @@ from x3spatial.build.run import JOURNAL, BuildSummary, build_tasks
 from x3spatial.data.files import make_dir, read_json, write_json
 from x3spatial.data.records import read_records
 from x3spatial.errors import UserError
-from x3spatial.evaluate.questions import supports
+from x3spatial.evaluate.questions import lacking, supports
 from x3spatial.evaluate.run import EvalResult, evaluate
 from x3spatial.models import registry
 from x3spatial.models.base import Answerer
@@ -193,9 +193,12 @@ def _folder_name(name: str, others: Sequence[tuple[str, str, Answerer]]) -> str:
 def _why_skipped(answerer: Answerer, data_json: Path) -> str | None:
     if not data_json.is_file():
         return f"{data_json.name} was not built"
-    tasks = {record.task for record in read_records(data_json)}
-    refused = sorted(task for task in tasks if not supports(answerer, task))
-    return f"does not answer {', '.join(refused)}" if refused else None
+    records = read_records(data_json)
+    refused = sorted({record.task for record in records if not supports(answerer, record.task)})
+    if refused:
+        return f"does not answer {', '.join(refused)}"
+    missing = next((name for record in records if (name := lacking(answerer, record))), None)
+    return None if missing is None else f"needs {missing}, which the records do not have"
 
 
 def _to_json(summary: ZeroshotSummary, out_dir: Path) -> dict[str, Any]:

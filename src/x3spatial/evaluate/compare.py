@@ -100,7 +100,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
             f"{run_a} and {run_b}: scored differently ({_scoring(output_a)}, {_scoring(output_b)});"
             " score one of them again with x3 score"
         )
-    scores_a, scores_b = _scores(run_a, output_a), _scores(run_b, output_b)
+    scores_a, scores_b = _scores(output_a), _scores(output_b)
     common = [
         id
         for id, score in scores_a.items()
@@ -146,8 +146,5 @@ def _name(path: Path, output: Mapping[str, Any]) -> str:
     return f"{output['model']['name']} ({path})"
 
 
-def _scores(path: Path, output: Mapping[str, Any]) -> dict[str, Score]:
-    try:
-        return {entry["id"]: from_json(entry) for entry in output["results"]}
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: a result lacks or garbles {error}; run x3 score on it") from None
+def _scores(output: Mapping[str, Any]) -> dict[str, Score]:
+    return {entry["id"]: from_json(entry) for entry in output["results"]}
