@@ -13,7 +13,7 @@ from x3spatial.build.manifest import MANIFEST
 from x3spatial.build.options import BuildOptions
 from x3spatial.build.run import JOURNAL, BuildSummary, build_tasks
 from x3spatial.data.files import make_dir, read_json, write_json
-from x3spatial.data.records import read_records
+from x3spatial.data.records import TaskRecord, read_records
 from x3spatial.errors import UserError
 from x3spatial.evaluate.questions import lacking, supports
 from x3spatial.evaluate.run import EvalResult, evaluate
@@ -111,9 +111,10 @@ def zeroshot(
         parts = []
         for title, file_name in SETS:
             data_json = out_dir / file_name
+            records = read_records(data_json) if data_json.is_file() else None
             cells = []
             for name, spec, answerer in answerers:
-                skipped = _why_skipped(answerer, data_json)
+                skipped = _why_skipped(answerer, data_json.name, records)
                 folder = eval_dir if len(answerers) == 1 else eval_dir / name
                 result = None
                 if skipped is None:
@@ -190,10 +191,11 @@ def _folder_name(name: str, others: Sequence[tuple[str, str, Answerer]]) -> str:
     return candidate
 
 
-def _why_skipped(answerer: Answerer, data_json: Path) -> str | None:
-    if not data_json.is_file():
-        return f"{data_json.name} was not built"
-    records = read_records(data_json)
+def _why_skipped(
+    answerer: Answerer, file_name: str, records: Sequence[TaskRecord] | None
+) -> str | None:
+    if records is None:
+        return f"{file_name} was not built"
     refused = sorted({record.task for record in records if not supports(answerer, record.task)})
     if refused:
         return f"does not answer {', '.join(refused)}"
