@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,41 +11,19 @@ import typer
 
 from x3spatial.cli import output
 from x3spatial.cli.data import Fresh, OutDir, Prompts, Workers
+from x3spatial.cli.model_options import (
+    DEFAULT_CHECKPOINT,
+    Checkpoint,
+    Model,
+    model_options,
+    specs,
+)
 from x3spatial.errors import UserError
 
 if TYPE_CHECKING:
     from x3spatial.evaluate.run import EvalResult
     from x3spatial.pipeline import SetSummary
 
-Model = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model",
-        help="KIND[:ARG], see `x3 models`, or a checkpoint folder; zeroshot takes several. Without it"
-        " the environment's MODEL.",
-    ),
-]
-Checkpoint = Annotated[
-    Path | None,
-    typer.Option("--model-name-or-path", help="A RoboRefer checkpoint: --model roborefer:PATH."),
-]
-AspectRatio = Annotated[
-    str | None,
-    typer.Option(help="How a checkpoint sees images: resize (default), pad or dynamic."),
-]
-ChatTemplate = Annotated[str | None, typer.Option(help="Of a checkpoint: qwen2 (default).")]
-Dtype = Annotated[
-    str | None,
-    typer.Option(help="Of a checkpoint: auto (as stored), float32, bfloat16 or float16."),
-]
-Device = Annotated[
-    str | None, typer.Option(help="auto (the first GPU, else the CPU), cuda:1, cpu.")
-]
-Attention = Annotated[str | None, typer.Option(help="sdpa (default), eager or flash_attention_2.")]
-Depth = Annotated[
-    Path | None,
-    typer.Option(help="Folder that mirrors the data root with {NN}_{frame}_depth.png."),
-]
 BatchSize = Annotated[int, typer.Option("--batch-size", help="Samples per call of the model.")]
 Limit = Annotated[
     int | None, typer.Option("--limit", help="The first so many samples of each set only.")
@@ -85,41 +62,12 @@ def models() -> None:
         typer.echo(f"{name:20} {kind.summary}{needs}")
 
 
-DEFAULT_CHECKPOINT = Path("runs/train/RoboRefer-2B-Depth-Align")
-
-
-def _specs(models: list[str] | None, checkpoint: Path | None) -> list[str]:
-    """``KIND[:ARG]`` for everything that --model and --model_name_or_path name, else for MODEL."""
-    from x3spatial.models.registry import KINDS
-
-    named = [*(models or []), *([] if checkpoint is None else [f"roborefer:{checkpoint}"])]
-    if not named and os.environ.get("MODEL"):
-        # Read here and not by Typer, which would split a path at its blanks.
-        named = [os.environ["MODEL"]]
-    return [
-        f"roborefer:{name}"
-        if name.partition(":")[0] not in KINDS and ("/" in name or Path(name).is_dir())
-        else name
-        for name in named
-    ]
-
-
-def _given(**options: object) -> dict[str, object]:
-    """The model options that were given at all."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
+@model_options
 def evaluate(
     data_json: Annotated[Path, typer.Option(help="A task file of x3 build.")],
     output_json: Annotated[Path, typer.Option(help="The results file to write.")],
     model: Model = None,
     model_name_or_path: Checkpoint = None,
-    chat_template: ChatTemplate = None,
-    image_aspect_ratio: AspectRatio = None,
-    dtype: Dtype = None,
-    device: Device = None,
-    attention: Attention = None,
-    depth: Depth = None,
     image_folder: ImageFolder = None,
     max_new_tokens: MaxNewTokens = 64,
     batch_size: BatchSize = 8,
@@ -129,6 +77,8 @@ def evaluate(
     scoring: Scoring = "x3",
     mask: MaskChoice = "auto",
     fresh: Fresh = False,
+    *,
+    options: dict[str, Any],
 ) -> int:
     """Ask a model every question of a task file and score its answers.
 
@@ -136,7 +86,7 @@ def evaluate(
     """
     from x3spatial.evaluate.run import evaluate as run
 
-    chosen = _specs(model, model_name_or_path)
+    chosen = specs(model, model_name_or_path)
     if len(chosen) != 1:
         raise UserError("--model: name exactly one (x3 zeroshot takes several)")
     result = run(
@@ -152,14 +102,7 @@ def evaluate(
         scoring=scoring,
         mask=mask,
         fresh=fresh,
-        model_options=_given(
-            chat_template=chat_template,
-            image_aspect_ratio=image_aspect_ratio,
-            dtype=dtype,
-            device=device,
-            attention=attention,
-            depth=depth,
-        ),
+        model_options=options,
     )
     return _report(result, f"{result.model} on {data_json.name}")
 
@@ -218,6 +161,7 @@ def _refuse_build_options(context: typer.Context) -> None:
             )
 
 
+@model_options
 def zeroshot(
     context: typer.Context,
     data_root: Annotated[
@@ -230,12 +174,6 @@ def zeroshot(
     ] = None,
     model: Model = None,
     model_name_or_path: Checkpoint = None,
-    chat_template: ChatTemplate = None,
-    image_aspect_ratio: AspectRatio = None,
-    dtype: Dtype = None,
-    device: Device = None,
-    attention: Attention = None,
-    depth: Depth = None,
     out_dir: OutDir = Path("tmp/spatial_tasks_x3"),
     eval_dir: Annotated[
         Path, typer.Option(envvar="EVAL_DIR", help="Where results and summary.json go.")
@@ -260,6 +198,8 @@ def zeroshot(
     scoring: Scoring = "x3",
     mask: MaskChoice = "auto",
     fresh: Fresh = False,
+    *,
+    options: dict[str, Any],
 ) -> int:
     """Build if needed, evaluate the four validation sets, print the summary."""
     from x3spatial.build.options import BuildOptions
@@ -268,7 +208,7 @@ def zeroshot(
     if data_root is None:
         _refuse_build_options(context)
     summary = run(
-        models=_specs(model, model_name_or_path) or [f"roborefer:{DEFAULT_CHECKPOINT}"],
+        models=specs(model, model_name_or_path) or [f"roborefer:{DEFAULT_CHECKPOINT}"],
         data_root=data_root,
         out_dir=out_dir,
         eval_dir=eval_dir,
@@ -289,14 +229,7 @@ def zeroshot(
         scoring=scoring,
         mask=mask,
         fresh=fresh,
-        model_options=_given(
-            chat_template=chat_template,
-            image_aspect_ratio=image_aspect_ratio,
-            dtype=dtype,
-            device=device,
-            attention=attention,
-            depth=depth,
-        ),
+        model_options=options,
     )
     if summary.built is not None:
         built = summary.built

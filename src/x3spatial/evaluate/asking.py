@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from x3spatial.data.parallel import map_unordered
 from x3spatial.errors import UserError
 from x3spatial.evaluate.threads import in_order
-from x3spatial.models.base import Answerer, Question
+from x3spatial.models.base import Answerer, Output, Question, Size, Unanswered, as_output
 
 _TRIES_ALONE = 2
 """A failing sample is asked alone, and once more."""
@@ -25,6 +25,30 @@ class Reply:
     error: str | None = None
     seen: str | None = None
     """State of the files that the answer was given from, see ``questions.files_state``."""
+    sizes: tuple[Size, ...] = ()
+    """As in ``models.base.Output``."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """As in ``models.base.Output``."""
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Reply:
+        """The reply that ``to_json`` wrote."""
+        return cls(
+            value.get("text"),
+            value.get("error"),
+            value.get("seen"),
+            tuple((int(width), int(height)) for width, height in value.get("sizes", ())),
+            value.get("details", {}),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``from_json`` reads; fields that say nothing are left out."""
+        if self.error is not None:
+            return {"error": self.error}
+        value: dict[str, Any] = {"text": self.text, "seen": self.seen}
+        if self.sizes:
+            value["sizes"] = [list(size) for size in self.sizes]
+        return value | ({"details": dict(self.details)} if self.details else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +65,8 @@ def ask(
     """Yield replies by id, batch by batch, each batch once.
 
     A question whose image file is missing is not asked. ``prepare`` runs in another thread, up to two batches
-    ahead; a concurrent answerer does whole batches in ``workers`` threads.
+    ahead; a concurrent answerer does whole batches in ``workers`` threads, or single questions in as many
+    threads as it wants ``in_flight``.
 
     Raises:
         UserError: what the answerer raised as such, for something no second try can mend.
@@ -53,6 +78,8 @@ def ask(
             askable.append(question)
         else:
             yield {question.id: Reply(None, f"{missing}: file is missing")}
+    if answerer.concurrent and answerer.in_flight is not None:
+        batch_size, workers = 1, answerer.in_flight
     batches = [
         tuple(askable[start : start + batch_size]) for start in range(0, len(askable), batch_size)
     ]
@@ -81,8 +108,10 @@ def _answer(answerer: Answerer, batch: _Batch) -> dict[str, Reply]:
             return _texts(answerer, batch.questions, batch.prepared)
         except UserError:
             raise
-        except Exception:  # noqa: S110  (asked again below, where a second failure is kept)
-            pass
+        except Exception as error:
+            if isinstance(error, Unanswered) and len(batch.questions) == 1:
+                return {batch.questions[0].id: Reply(None, _storable(str(error)))}
+            # Asked again below, where a second failure is kept.
     replies: dict[str, Reply] = {}
     for question in batch.questions:
         replies |= _answer_alone(answerer, question)
@@ -96,18 +125,27 @@ def _answer_alone(answerer: Answerer, question: Question) -> dict[str, Reply]:
             return _texts(answerer, (question,), answerer.prepare((question,)))
         except UserError:
             raise
+        except Unanswered as error:
+            return {question.id: Reply(None, _storable(str(error)))}
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
     return {question.id: Reply(None, _storable(message))}
 
 
 def _texts(answerer: Answerer, questions: tuple[Question, ...], prepared: Any) -> dict[str, Reply]:
-    texts = answerer.answer(questions, prepared)
-    if len(texts) != len(questions) or not all(isinstance(text, str) for text in texts):
-        raise TypeError(f"{answerer.name} gave {len(texts)} answers to {len(questions)} questions")
+    answers = answerer.answer(questions, prepared)
+    if len(answers) != len(questions):
+        raise TypeError(
+            f"{answerer.name} gave {len(answers)} answers to {len(questions)} questions"
+        )
     return {
-        question.id: Reply(_storable(text)) for question, text in zip(questions, texts, strict=True)
+        question.id: _reply(answer) for question, answer in zip(questions, answers, strict=True)
     }
+
+
+def _reply(answer: str | Output) -> Reply:
+    output = as_output(answer)
+    return Reply(_storable(output.text), sizes=output.sizes, details=output.details)
 
 
 def _storable(text: str) -> str:

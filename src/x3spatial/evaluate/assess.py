@@ -20,12 +20,12 @@ from x3spatial.evaluate.scoring import (
     Score,
     ScoringRule,
     failed,
-    find_convention,
     score_answer,
     to_json,
     truth_of,
 )
 from x3spatial.evaluate.threads import in_order
+from x3spatial.models.conventions.registry import find_convention
 
 _READ_AHEAD = 64
 NEVER_ASKED = "not asked"
@@ -90,12 +90,14 @@ def assess(
                 record,
                 truth,
                 reply.text,
-                parse(reply.text, question_of(record, image_folder)),
+                parse(reply.text, question_of(record, image_folder), reply.sizes),
                 masks,
                 rule=rule,
                 reads_text=convention == "unit",
             )
-        outcome = replace(outcome, images_seen=reply.seen)
+        outcome = replace(
+            outcome, images_seen=reply.seen, pixel_sizes=reply.sizes, details=reply.details
+        )
         return outcome, chance.sample(record, truth, masks), masks.problem
 
     scores: list[Score] = []

@@ -22,11 +22,11 @@ from x3spatial.evaluate.scoring import (
     Score,
     Truth,
     failed,
-    find_convention,
     score_answer,
 )
 from x3spatial.models import registry
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Answerer, as_output
+from x3spatial.tasks.answers import parse_unit
 from x3spatial.tasks.points import Point
 
 ASKED = ("centre", "copy-reference", "always-not-visible")
@@ -81,11 +81,11 @@ class Chance:
     def _score(self, answerer: Answerer, record: TaskRecord, truth: Truth, masks: Masks) -> Score:
         question = question_of(record, self._folder, privileged=answerer.privileged)
         try:
-            (text,) = answerer.answer([question], None)
+            (said,) = answerer.answer([question], None)
         except Exception as error:  # a reference mask that is not there costs this row one sample
             return failed(record, truth, str(error))
-        answer = find_convention(answerer.convention).parse(text, question)
-        return score_answer(record, truth, text, answer, masks)
+        text = as_output(said).text
+        return score_answer(record, truth, text, parse_unit(text), masks)
 
 
 def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, Any] | None]:

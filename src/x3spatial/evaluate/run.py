@@ -25,10 +25,11 @@ from x3spatial.evaluate.intervals import Interval
 from x3spatial.evaluate.masks import check_mask_choice
 from x3spatial.evaluate.metrics import Value
 from x3spatial.evaluate.questions import check_supported, files_state, question_of
-from x3spatial.evaluate.scoring import check_scoring, find_convention, truth_of
+from x3spatial.evaluate.scoring import check_scoring, truth_of
 from x3spatial.evaluate.store import Store, check_replaceable, open_store
 from x3spatial.models import registry
 from x3spatial.models.base import Answerer, Question
+from x3spatial.models.conventions.registry import find_convention
 from x3spatial.progress import progress
 
 _PACKAGES = ("numpy", "opencv-python-headless")

@@ -8,7 +8,8 @@ concat compare.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from x3spatial.data.images import BoolArray
@@ -16,7 +17,7 @@ from x3spatial.data.records import TaskRecord
 from x3spatial.errors import UserError
 from x3spatial.evaluate.masks import Masks
 from x3spatial.evaluate.roborefer import point_fraction, text_fraction
-from x3spatial.models.conventions import CONVENTIONS, Convention
+from x3spatial.models.base import Size
 from x3spatial.tasks.answers import Answer, Said, parse_unit
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.points import Point, hits
@@ -34,13 +35,6 @@ def check_scoring(scoring: str) -> ScoringRule:
         if scoring == rule:
             return rule  # type: ignore[no-any-return]
     raise UserError(f"--scoring {scoring}: must be one of {', '.join(get_args(ScoringRule))}")
-
-
-def find_convention(name: str) -> Convention:
-    """The convention ``name``. Raises: UserError."""
-    if name not in CONVENTIONS:
-        raise UserError(f"unknown convention {name!r}; known are {', '.join(CONVENTIONS)}")
-    return CONVENTIONS[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +97,10 @@ class Score:
     error: str | None = None
     images_seen: str | None = None
     """State of the images that the answer was given from (size and time of change)."""
+    pixel_sizes: tuple[Size, ...] = ()
+    """(W, H) of each image in the pixels that the model's convention counts; empty where it counts none."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What else the adapter says of this answer."""
 
 
 def score_answer(
@@ -228,6 +226,10 @@ def to_json(score: Score, rule: ScoringRule) -> dict[str, Any]:
         "missing_mask": score.missing_mask,
         "images_seen": score.images_seen,
     }
+    if score.pixel_sizes:
+        entry["pixel_sizes"] = [list(size) for size in score.pixel_sizes]
+    if score.details:
+        entry["details"] = dict(score.details)
     if score.error is not None:
         entry["error"] = score.error
     return entry
@@ -265,4 +267,6 @@ def from_json(entry: dict[str, Any]) -> Score:
         missing_mask=entry["missing_mask"],
         error=entry.get("error"),
         images_seen=entry.get("images_seen"),
+        pixel_sizes=tuple((int(w), int(h)) for w, h in entry.get("pixel_sizes", ())),
+        details=dict(entry.get("details", {})),
     )

@@ -20,7 +20,7 @@ from x3spatial.evaluate.scoring import Status, from_json
 _OPTIONS = {
     "model": "--model",
     "describe": "--model (its files or options)",
-    "convention": "the model's convention",
+    "convention": "--convention (or the model's own)",
     "data_sha256": "the content of --data_json",
     "max_new_tokens": "--max_new_tokens",
     "seed": "--seed",
@@ -47,10 +47,7 @@ class Store:
         if continues and output_json.exists():
             self.replies |= stored_replies(_finished(output_json, self._settings))
         for entry in entries:
-            self.replies |= {
-                id: Reply(reply.get("text"), reply.get("error"), reply.get("seen"))
-                for id, reply in entry.items()
-            }
+            self.replies |= {id: Reply.from_json(reply) for id, reply in entry.items()}
         self._journal.open(fresh=header is None)
         if header is None:
             self._journal.append({"settings": self._settings, "continues": continues})
@@ -70,14 +67,7 @@ class Store:
     def add(self, replies: Mapping[str, Reply]) -> None:
         """Keep a batch of replies; they survive a kill from here on."""
         self.replies |= replies
-        self._journal.append(
-            {
-                id: {"text": reply.text, "seen": reply.seen}
-                if reply.error is None
-                else {"error": reply.error}
-                for id, reply in replies.items()
-            }
-        )
+        self._journal.append({id: reply.to_json() for id, reply in replies.items()})
 
     def close(self) -> None:
         """Stop writing; the journal stays for the run that continues."""
@@ -227,7 +217,15 @@ def check_replaceable(output_json: Path) -> None:
 def stored_replies(output: Mapping[str, Any]) -> dict[str, Reply]:
     """Sample id → reply, of a results file."""
     return {
-        entry["id"]: Reply(entry["pred_text"], entry.get("error"), entry.get("images_seen"))
+        entry["id"]: Reply.from_json(
+            {
+                "text": entry["pred_text"],
+                "error": entry.get("error"),
+                "seen": entry.get("images_seen"),
+                "sizes": entry.get("pixel_sizes", ()),
+                "details": entry.get("details", {}),
+            }
+        )
         for entry in output["results"]
     }
 

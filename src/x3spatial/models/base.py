@@ -1,18 +1,21 @@
 """The protocol between the evaluation and anything that answers.
 
 A new model is one subclass of ``Answerer`` in one file, one line in ``models/registry.py`` and, if it
-writes points in a way of its own, one entry in ``models/conventions.py``.
+writes points in a way of its own, one entry in ``models/conventions``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from x3spatial.errors import UserError
+
+Size = tuple[int, int]
+"""(W, H) of an image in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,30 @@ class Question:
         return self.task == "t1_concat"
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An answer text with what reading it takes."""
+
+    text: str
+    sizes: tuple[Size, ...] = ()
+    """(W, H) of each image in the pixels that the model counts; empty where its convention needs none."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What else decided this answer (resized sizes, re-encoding, why it ended), as JSON values."""
+
+
+def as_output(answer: str | Output) -> Output:
+    """An answer in its full form. Raises: TypeError if it is neither a text nor an ``Output``."""
+    if isinstance(answer, Output):
+        return answer
+    if isinstance(answer, str):
+        return Output(answer)
+    raise TypeError(f"an answer must be a text, not {type(answer).__name__}")
+
+
+class Unanswered(Exception):
+    """An answerer's own retries are used up: the runner does not ask again in this run."""
+
+
 class Answerer(ABC):
     """Answers batches of questions.
 
@@ -57,12 +84,15 @@ class Answerer(ABC):
     """How results call it; for a checkpoint its folder name."""
     spec: str | None = None
     """``KIND[:ARG]`` it was made from; set by the registry."""
-    convention: ClassVar[str] = "unit"
+    convention: str = "unit"
     """Key in ``models.conventions``: how its answers write points."""
     privileged: ClassVar[bool] = False
     """Whether it reads the record (masks, ground truth): such results are marked as no model's."""
     concurrent: ClassVar[bool] = False
     """Whether ``answer`` may be called from several threads at once."""
+    in_flight: int | None = None
+    """How many questions a concurrent answerer wants to be asked at once, each in a batch of its own
+    (a server's adapter); None: batches, in as many threads as there are workers."""
     tasks: ClassVar[frozenset[str] | None] = None
     """The tasks it can answer; None for all."""
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -94,8 +124,12 @@ class Answerer(ABC):
         return None
 
     @abstractmethod
-    def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
-        """One answer text per question, in order. ``prepared`` is what ``prepare`` returned."""
+    def answer(self, questions: Sequence[Question], prepared: Any) -> Sequence[str | Output]:
+        """One answer per question, in order. ``prepared`` is what ``prepare`` returned.
+
+        Raises:
+            Unanswered: no answer, and asking again now would not help.
+        """
 
     def describe(self) -> dict[str, Any]:
         """What decided the answers (paths, hashes, dtype, decoding settings), for the output file."""
