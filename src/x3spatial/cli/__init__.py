@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 
 from x3spatial import __version__
-from x3spatial.cli import checkpoints, data, evaluation, exporting, training
+from x3spatial.cli import checking, checkpoints, data, evaluation, exporting, training
 from x3spatial.errors import UserError
 
 # Typer carries its own copy of click in some versions and imports it in others. Its public
@@ -54,6 +54,7 @@ def root(
 
 data.register(app)
 evaluation.register(app)
+checking.register(app)
 checkpoints.register(app)
 exporting.register(app)
 training.register(app)
