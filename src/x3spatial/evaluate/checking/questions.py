@@ -40,15 +40,16 @@ _JITTER = 0.03
 _BACKGROUNDS = ("dark", "gradient", "light")
 _MARGIN = 0.09
 
-_ONE = "Find the green dot in the image. If there is no green dot in the image, answer {absent}."
+_ONE = "Find the middle of the green dot in the image. There may be no such dot in it."
 _TWO = (
-    "You see two images. Find the green dot in the second image. The first image may show a green dot"
-    " at another place, which does not count. If there is no green dot in the second image, answer"
-    " {absent}."
+    "You see two images. Find the middle of the green dot in the second image. There may be no such dot in"
+    " it. The first image may show a green dot at another place, which does not count."
 )
+# As in the prompts of the tasks; other conventions than RoboRefer's have a paragraph of their own.
 _UNIT_FORMAT = (
-    "Answer with the point at the centre of the dot as a list with one tuple, [(x, y)], where x and y"
-    " are between 0 and 1 and give the position as a fraction of the width and the height of {image}."
+    "If the dot can be seen in {image}, answer with one point on it as a list with one tuple, [(x, y)],"
+    " where x and y are between 0 and 1 and give the position as a fraction of the width and the height of"
+    " {image}. If it cannot be seen there, answer {absent}."
 )
 
 
@@ -138,18 +139,20 @@ def _write(folder: Path, drawn: _Drawn) -> Shown:
     paths = []
     mask = np.zeros((1, 1), dtype=bool)
     for number, picture in enumerate(drawn.pictures, start=1):
-        image, mask = draw(picture.size, picture.dot, picture.background)
+        pixels, mask = draw(picture.size, picture.dot, picture.background)
         paths.append(folder / f"{drawn.name}_image{number}.png")
-        paths[-1].write_bytes(encode_png(image))
+        paths[-1].write_bytes(encode_png(pixels))
     mask_path = folder / f"{drawn.name}_mask.png"
     mask_path.write_bytes(encode_mask_png(mask))
     asked, two = drawn.pictures[-1], len(drawn.pictures) == 2
-    question = (_TWO if two else _ONE).format(absent=NOT_VISIBLE)
-    format_ = _UNIT_FORMAT.format(image="the second image" if two else "the image")
+    question = _TWO if two else _ONE
+    image = "the second image" if two else "the image"
+    format_ = _UNIT_FORMAT.format(image=image, absent=NOT_VISIBLE)
     dot = asked.dot
     record = TaskRecord(
         id=f"CHECK_{drawn.name}",
-        task=_task(two=two, visible=dot is not None),
+        # Also with one image: the wording goes by the number of images, and the dot may be missing.
+        task="t2a_multi" if dot is None else "t1_multi",
         image=tuple(str(path.absolute()) for path in paths),
         prompt=f"{question}\n{format_}",
         question=question,
@@ -162,16 +165,9 @@ def _write(folder: Path, drawn: _Drawn) -> Shown:
         image_sizes=tuple(picture.size for picture in drawn.pictures),
         mask_area_fraction=float(mask.mean()),
     )
-    first = drawn.pictures[0] if two else None
-    return Shown(
-        record, asked.size, dot, first and first.size, first.dot if first is not None else None
-    )
-
-
-def _task(*, two: bool, visible: bool) -> str:
     if not two:
-        return "t0_marked"
-    return "t1_multi" if visible else "t2a_multi"
+        return Shown(record, asked.size, dot)
+    return Shown(record, asked.size, dot, drawn.pictures[0].size, drawn.pictures[0].dot)
 
 
 def draw(size: Size, dot: Point | None, background: str) -> tuple[UInt8Array, BoolArray]:
@@ -186,9 +182,18 @@ def draw(size: Size, dot: Point | None, background: str) -> tuple[UInt8Array, Bo
     image = np.repeat(grey[..., None].astype(np.uint8), 3, axis=2)
     mask = np.zeros((height, width), dtype=bool)
     if dot is not None:
-        away = np.hypot(columns - dot.x * width, rows - dot.y * height)
         radius = max(_RADIUS * min(size), 3.0)
-        image[away <= _RING * radius] = 255
-        mask = away <= radius
+        # Only where the dot is: most of a large image is not.
+        x0, x1 = _range(dot.x * width, radius, width)
+        y0, y1 = _range(dot.y * height, radius, height)
+        away = np.hypot(columns[:, x0:x1] - dot.x * width, rows[y0:y1] - dot.y * height)
+        image[y0:y1, x0:x1][away <= _RING * radius] = 255
+        mask[y0:y1, x0:x1] = away <= radius
         image[mask] = _GREEN
     return image, mask
+
+
+def _range(centre: float, radius: float, side: int) -> tuple[int, int]:
+    """The rows or columns that the ring reaches."""
+    reach = _RING * radius + 1
+    return max(0, int(centre - reach)), min(side, int(centre + reach) + 1)
