@@ -45,7 +45,10 @@ _OPTIONS: dict[str, Any] = {
         typer.Option(help="Of a checkpoint: auto (as stored), float32, bfloat16 or float16."),
     ],
     "device": Annotated[
-        str | None, typer.Option(help="auto (the first GPU, else the CPU), cuda:1, cpu.")
+        str | None,
+        typer.Option(
+            help="auto (the first GPU, under torchrun one per process; else the CPU), cuda:1, cpu."
+        ),
     ],
     "attention": Annotated[
         str | None, typer.Option(help="sdpa (default), eager or flash_attention_2.")

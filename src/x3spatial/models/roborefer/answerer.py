@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +59,7 @@ class RoboReferAnswerer(Answerer):
     Args:
         path: the checkpoint.
         dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
-        device: ``auto`` (the first GPU, else the CPU) or as in torch.
+        device: ``auto`` (a GPU, see ``choose_device``, else the CPU) or as in torch.
         attention: ``sdpa``, ``eager`` or ``flash_attention_2``.
         depth: folder that mirrors the data root with depth maps, see ``depth.depth_path``.
         image_aspect_ratio: ``resize``, ``pad`` or ``dynamic``.
@@ -301,13 +302,18 @@ class RoboReferAnswerer(Answerer):
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto``: the first GPU, else the CPU.
+    """``auto``: the first GPU, under torchrun or accelerate that of LOCAL_RANK, else the CPU.
 
     Raises:
         UserError: no such device here.
     """
     if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        local_rank = os.environ.get("LOCAL_RANK", "0")
+        # A launcher may also show each process one GPU only, or start more of them than there are.
+        number = int(local_rank) % torch.cuda.device_count() if local_rank.isdigit() else 0
+        return torch.device(f"cuda:{number}")
     try:
         device = torch.device(name)
     except RuntimeError:
