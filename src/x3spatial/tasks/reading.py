@@ -73,8 +73,8 @@ def outside_objects(text: str) -> str:
 
 @cache
 def _pair_patterns(suffix: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    first = rf"\s*+({NUMBER})(?:{suffix})?+\s*+,"
-    second = rf"\s*+({NUMBER})(?:{suffix})?+\s*+"
+    first = rf"\s*+({NUMBER})(?:\s*+{suffix})?+\s*+,"
+    second = rf"\s*+({NUMBER})(?:\s*+{suffix})?+\s*+"
     # The form asked for, "[(x, y)]", wins wherever it stands, so that "(0.1, 0.2) moved: [(0.5, 0.5)]"
     # means what its author means. Without it a bare "(x, y)" or "[x, y]" is taken.
     return re.compile(rf"\[\s*+\({first}{second}\)"), re.compile(rf"[(\[]{first}{second}[)\]]")
