@@ -66,12 +66,17 @@ class Wording:
 @cache
 def wording(name: str) -> Wording:
     """The wording of the family ``name``, from the package's template files."""
-    folder = resources.files(__package__) / "templates"
-    common, own = (
-        sections_of((folder / f"{file}.txt").read_text(encoding="utf-8"))
-        for file in ("common", name)
-    )
-    return Wording(common | own)
+    return worded(_template(name))
+
+
+def worded(own: str) -> Wording:
+    """The wording that a template's text, together with the common one, makes."""
+    return Wording(sections_of(_template("common")) | sections_of(own))
+
+
+def _template(name: str) -> str:
+    folder = resources.files("x3spatial.models.conventions") / "templates"
+    return (folder / f"{name}.txt").read_text(encoding="utf-8")
 
 
 def sections_of(text: str) -> dict[str, str]:
