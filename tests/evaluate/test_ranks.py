@@ -19,6 +19,7 @@ from roots import make_root
 from task_sets import Scripted, make_set
 from x3spatial.errors import UserError
 from x3spatial.evaluate.ranks import Ranks, ranks_from
+from x3spatial.evaluate.rescore import rescore
 from x3spatial.evaluate.run import evaluate
 from x3spatial.evaluate.store import journal_path
 
@@ -275,6 +276,20 @@ def test_killed_between_the_results_and_the_journals_end(tmp_path: Path) -> None
     model = Scripted()
     evaluate(data_json=data, output_json=out, model=model)
     assert model.asked == []
+
+
+def test_scoring_again_does_not_bring_discarded_answers_back(tmp_path: Path) -> None:
+    data = make_set(tmp_path, count=12)
+    out = tmp_path / "out.json"
+    evaluate(data_json=data, output_json=out, model=Scripted(default="[(0.1, 0.1)]"))
+    stop = json.loads(data.read_text())[0]["id"]
+    with pytest.raises(UserError):
+        stopping = Scripted({stop: UserError("stop")})
+        evaluate(data_json=data, output_json=out, model=stopping, fresh=True)
+    rescore(results=out, data_json=data, scoring="roborefer")
+    rest = Scripted()
+    evaluate(data_json=data, output_json=out, model=rest)
+    assert len(rest.asked) == 12
 
 
 def test_shares_are_whole_disjoint_and_stable() -> None:

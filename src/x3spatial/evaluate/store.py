@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-from x3spatial.data.files import Journal, read_json, sha256_file
+from x3spatial.data.files import Journal, read_json, sha256_file, sha256_json
 from x3spatial.errors import UserError
 from x3spatial.evaluate.asking import Reply
 from x3spatial.evaluate.ranks import Ranks
@@ -102,7 +102,10 @@ def _open(
     header: dict[str, Any] | None = None
     entries: list[Any] = []
     rest: list[Any] = []
-    if not fresh:
+    if fresh:  # these first: killed in between, nothing old must be left that looks new
+        for journal in others:
+            journal.path.unlink(missing_ok=True)
+    else:
         header, entries = _read_journal(main, output_json, settings)
         for journal in others:
             rest += _read_journal(journal, output_json, settings)[1]
@@ -111,7 +114,7 @@ def _open(
         header = {
             "settings": settings,
             "continues": not fresh and output_json.exists(),
-            "replaces": sha256_file(output_json) if fresh and output_json.exists() else None,
+            "replaces": _identity(output_json) if fresh and output_json.exists() else None,
         }
     replies = _replies_of(entries) | _replies_of(rest)
     if _counts(header, output_json):
@@ -157,7 +160,15 @@ def _counts(header: Mapping[str, Any], output_json: Path) -> bool:
     if header["continues"] or "replaces" not in header:
         return bool(header["continues"])
     # Killed after the new output was written, before the journals were removed: that one counts.
-    return bool(header["replaces"] != sha256_file(output_json))
+    return bool(header["replaces"] != _identity(output_json))
+
+
+def _identity(output_json: Path) -> str:
+    """Which run wrote an output; scoring its answers again does not change it."""
+    try:
+        return sha256_json(read_json(output_json)["run"])
+    except (UserError, TypeError, KeyError):
+        return sha256_file(output_json)  # damaged, but its bytes tell it from another
 
 
 def _read_journal(
