@@ -352,16 +352,27 @@ def test_questions_are_the_same_bytes_and_right(tmp_path: Path) -> None:
             assert parse_unit(one.record.answer).point == pytest.approx(one.dot, abs=1e-5)
 
 
-def test_noise_is_not_taken_for_a_fault() -> None:
-    """A model that points with an error of one part in a hundred is right, whatever the draw."""
-    for seed in range(100):
-        rng = np.random.default_rng(seed)
-        sightings = [
-            Sighting(size, Point(*dot), Point(*(dot + rng.normal(0, 0.01, 2))))
-            for size in SIZES
-            for dot in rng.uniform(0.1, 0.9, (6, 2))
-        ]
-        assert explain(sightings) is RIGHT
+def sightings(
+    rng: np.random.Generator, noise: float, wild: int, *, swapped: bool = False
+) -> list[Sighting]:
+    """Points of a model that is ``noise`` off, in sides, and anywhere in ``wild`` of six of its answers."""
+    found = []
+    for size in SIZES:
+        for number, dot in enumerate(rng.uniform(0.1, 0.9, (6, 2))):
+            x, y = rng.random(2) if number < wild else dot + rng.normal(0, noise, 2)
+            found.append(Sighting(size, Point(*dot), Point(y, x) if swapped else Point(x, y)))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_noise_is_neither_taken_for_a_fault_nor_hides_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    assert explain(sightings(rng, 0.01, 0)) is RIGHT
+    assert explain(sightings(rng, 0.01, 1)) is RIGHT
+    fault = explain(sightings(rng, 0.01, 1, swapped=True))
+    assert fault is not None and fault.kinds == {"axes"}
+    assert explain(sightings(rng, 0.06, 1)) is None
+    assert explain(sightings(rng, 0.01, 6)) is None
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
