@@ -24,8 +24,8 @@ from x3spatial.models.roborefer.images import (
     load_depth,
     load_rgb,
 )
-from x3spatial.models.roborefer.layout import read_object
 from x3spatial.models.roborefer.tokens import load_tokenizer
+from x3spatial.models.weights import read_object
 
 IGNORE_INDEX = -100
 
