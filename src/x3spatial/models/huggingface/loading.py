@@ -1,0 +1,114 @@
+"""Loading a model's weights, with or without a LoRA adapter."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.models.auto.modeling_auto import AutoModelForImageTextToText
+
+from x3spatial.errors import UserError
+from x3spatial.models.huggingface.folder import Folder, first_line
+from x3spatial.models.running import loading
+from x3spatial.models.weights import fingerprint_folders, read_object
+
+SPREAD = "spread"
+"""``--device`` that lets accelerate place the layers on all GPUs, then on the CPU."""
+
+
+def load_model(
+    folder: Folder,
+    *,
+    dtype: torch.dtype,
+    device: str,
+    attention: str,
+    trust_remote_code: bool,
+    adapter: Path | None = None,
+) -> Any:
+    """The model in eval mode, on its device.
+
+    Args:
+        folder: a checked folder.
+        dtype: of the weights.
+        device: as in torch, or ``spread``.
+        attention: ``sdpa``, ``eager`` or ``flash_attention_2``.
+        trust_remote_code: whether the folder's own code may run.
+        adapter: a LoRA adapter's folder, checked with ``check_adapter``.
+
+    Raises:
+        UserError: weights and config do not fit, or the attention kernel or adapter cannot be used.
+    """
+    with loading(attention):
+        try:
+            model, report = AutoModelForImageTextToText.from_pretrained(
+                folder.path,
+                dtype=dtype,
+                device_map="auto" if device == SPREAD else {"": device},
+                attn_implementation=attention,
+                trust_remote_code=trust_remote_code,
+                local_files_only=True,
+                weights_only=True,
+                output_loading_info=True,
+            )
+        except (OSError, RuntimeError, KeyError, TypeError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise UserError(f"--model hf:{folder.given}: {first_line(error)}") from None
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise UserError(
+            f"--model hf:{folder.given}: {len(missing)} weights are missing, {missing[0]} first;"
+            " the folder is not complete, or not of the type that config.json says"
+        )
+    if adapter is not None:
+        _attach(model, adapter)
+    model.eval()
+    return model
+
+
+def check_adapter(adapter: Path) -> None:
+    """Refuse what is no LoRA adapter in PEFT's layout, with weights in safetensors. Raises: UserError."""
+    file = adapter / "adapter_config.json"
+    if not file.is_file():
+        raise UserError(
+            f"--adapter {adapter}: adapter_config.json is missing; expected PEFT's layout"
+        )
+    kind = read_object(file).get("peft_type")
+    if kind != "LORA":
+        raise UserError(f"--adapter {adapter}: peft_type is {kind!r}; expected 'LORA'")
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise UserError(f"--adapter {adapter}: adapter_model.safetensors is missing")
+    try:
+        import peft  # noqa: F401
+    except ModuleNotFoundError:
+        raise UserError(
+            '--adapter: the package peft is not installed; run: pip install "x3spatial[hf]"'
+        ) from None
+
+
+def describe_adapter(adapter: Path) -> dict[str, Any]:
+    """What tells one adapter from another, for the results."""
+    return {"path": str(adapter), "fingerprint": fingerprint_folders(adapter, [adapter])}
+
+
+def _attach(model: Any, adapter: Path) -> None:
+    """Put the adapter's layers into ``model``, in place."""
+    from peft import PeftConfig, PeftModel
+
+    try:
+        config = PeftConfig.from_pretrained(str(adapter), local_files_only=True)
+        config.inference_mode = True
+        result = PeftModel(model, config).load_adapter(str(adapter), "default", is_trainable=False)
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+        raise UserError(
+            f"--adapter {adapter}: does not fit this model: {first_line(error)}"
+        ) from None
+    # PEFT only warns of these, and answers would be the base model's.
+    odd = sorted({*result.missing_keys, *result.unexpected_keys})
+    if odd:
+        raise UserError(
+            f"--adapter {adapter}: does not fit this model: {len(odd)} weights have no place or are"
+            f" missing, {odd[0]} first; it was trained on {json.dumps(config.base_model_name_or_path)}"
+        )
