@@ -15,9 +15,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from tokenizers import pre_tokenizers
-from transformers import (
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from tokenizers import pre_tokenizers  # noqa: E402
+from transformers import (  # noqa: E402
     CLIPImageProcessorPil,
     GotOcr2ImageProcessorPil,
     Idefics3Config,
@@ -40,9 +44,11 @@ from transformers import (
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
 )
-from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
+from transformers.models.qwen2.configuration_qwen2 import Qwen2Config  # noqa: E402
 
-from x3spatial.models.roborefer.tiny import CORPUS, learn_merges, random_tensor
+from x3spatial.models.roborefer.tiny import CORPUS, learn_merges, random_tensor  # noqa: E402
+
+torch.set_num_threads(1)
 
 STOCK = ("idefics3", "llava")
 """Families that need no torchvision anywhere."""

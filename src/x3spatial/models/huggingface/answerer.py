@@ -37,6 +37,11 @@ from x3spatial.models.running import (
     unused_rules,
 )
 
+# Of a generation config: what it returns beside the text, or how fast.
+_NOT_TEXT = frozenset(
+    {"output_attentions", "output_hidden_states", "return_dict_in_generate", "use_cache"}
+)
+
 
 @dataclass(slots=True)
 class Prepared:
@@ -301,7 +306,9 @@ class HuggingFaceAnswerer(Answerer):
             "eos_token_id": self.decoding.eos_token_id,
         }
         stored = {
-            name: value for name, value in self.folder.generation.items() if name != "eos_token_id"
+            name: value
+            for name, value in self.folder.generation.items()
+            if name != "eos_token_id" and name not in _NOT_TEXT
         }
         versions = {
             "torch": torch.__version__,

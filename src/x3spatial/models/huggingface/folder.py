@@ -16,7 +16,7 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from x3spatial.errors import UserError
@@ -145,9 +145,13 @@ def _check_type(folder: Folder, *, trust_remote_code: bool) -> None:
                 f"{file}: its code defines {', '.join(sorted(own_code))}; expected {AUTO_CLASS}"
             )
         return
+    if folder.config.get("is_encoder_decoder"):
+        raise UserError(
+            f"{named}: an encoder-decoder model; expected one that continues its prompt"
+        )
     if kind is None:
         raise UserError(f"{file}: field 'model_type' is missing; expected a model of transformers")
-    if kind not in CONFIG_MAPPING_NAMES:
+    if kind not in CONFIG_MAPPING:
         if own_code:
             raise UserError(
                 f"{named}: model type {kind!r} needs code that lies in the folder; read it, and if you"

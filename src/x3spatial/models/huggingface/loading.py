@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +39,10 @@ def load_model(
     Raises:
         UserError: weights and config do not fit, or the attention kernel or adapter cannot be used.
     """
+    auto: Any = AutoModelForImageTextToText  # what it returns depends on an argument
     with loading(attention):
         try:
-            model, report = AutoModelForImageTextToText.from_pretrained(
+            model, report = auto.from_pretrained(
                 folder.path,
                 dtype=dtype,
                 device_map="auto" if device == SPREAD else {"": device},
@@ -94,21 +94,23 @@ def describe_adapter(adapter: Path) -> dict[str, Any]:
 
 
 def _attach(model: Any, adapter: Path) -> None:
-    """Put the adapter's layers into ``model``, in place."""
-    from peft import PeftConfig, PeftModel
+    """Put the adapter's layers into ``model``, in place.
 
+    Through transformers and not PEFT alone: it knows how layers were called in earlier versions.
+    """
     try:
-        config = PeftConfig.from_pretrained(str(adapter), local_files_only=True)
-        config.inference_mode = True
-        result = PeftModel(model, config).load_adapter(str(adapter), "default", is_trainable=False)
-    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+        report = model.load_adapter(
+            str(adapter), use_safetensors=True, adapter_kwargs={"local_files_only": True}
+        )
+    except (ValueError, RuntimeError, OSError) as error:
         raise UserError(
             f"--adapter {adapter}: does not fit this model: {first_line(error)}"
         ) from None
-    # PEFT only warns of these, and answers would be the base model's.
-    odd = sorted({*result.missing_keys, *result.unexpected_keys})
+    # These are only logged, and the answers would be the base model's.
+    odd = sorted(map(str, {*report.missing_keys, *report.unexpected_keys, *report.mismatched_keys}))
     if odd:
+        base = read_object(adapter / "adapter_config.json").get("base_model_name_or_path")
         raise UserError(
             f"--adapter {adapter}: does not fit this model: {len(odd)} weights have no place or are"
-            f" missing, {odd[0]} first; it was trained on {json.dumps(config.base_model_name_or_path)}"
+            f" missing, {odd[0]} first; it was trained on {base}"
         )

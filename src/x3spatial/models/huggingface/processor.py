@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 import transformers
 from PIL import Image
+from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, AutoProcessor
+from transformers.models.auto.processing_auto import AutoProcessor
 from transformers.models.auto.tokenization_auto import AutoTokenizer
 from transformers.processing_utils import ProcessorMixin
 
@@ -99,9 +100,12 @@ class Processor:
         return dict(inputs)
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """The texts of token ids, without special tokens and surrounding whitespace."""
+        """The texts of token ids, without surrounding whitespace.
+
+        Special tokens stay: some families mark a point with them.
+        """
         with self._lock:
-            texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+            texts = self.tokenizer.batch_decode(ids, skip_special_tokens=False)
         return [text.strip() for text in texts]
 
     def resized(self, size: Size) -> Size | None:
@@ -253,30 +257,29 @@ class _NoVideos:
     num_frames = fps = None
 
 
-class _PicturesOnly(ProcessorMixin):  # type: ignore[misc]
+class _PicturesOnly(ProcessorMixin):
     """Mixed into a processor's class: Pillow for images, nothing for videos."""
 
     @classmethod
     def _get_arguments_from_pretrained(
-        cls, path: Any, processor_dict: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> list[Any]:
-        known = {
-            "tokenizer": lambda: AutoTokenizer.from_pretrained(path, **kwargs),
-            "image_processor": lambda: AutoImageProcessor.from_pretrained(
-                path, backend="pil", **kwargs
-            ),
+        cls, pretrained_model_name_or_path: Any, processor_dict: Any = None, **kwargs: Any
+    ) -> Any:
+        path, stock = pretrained_model_name_or_path, cast(Any, super())
+        images, tokenizers = cast(Any, AutoImageProcessor), cast(Any, AutoTokenizer)
+        makers = {
+            "tokenizer": lambda: tokenizers.from_pretrained(path, **kwargs),
+            "image_processor": lambda: images.from_pretrained(path, backend="pil", **kwargs),
             "video_processor": _NoVideos,
         }
-        parts = cls.get_attributes()
-        if set(parts) <= set(known):
-            return [known[part]() for part in parts]
-        stock: list[Any] = super()._get_arguments_from_pretrained(path, processor_dict, **kwargs)
-        return stock
+        parts = cast(Any, cls).get_attributes()
+        if set(parts) <= set(makers):
+            return [makers[part]() for part in parts]
+        return stock._get_arguments_from_pretrained(path, processor_dict, **kwargs)
 
-    def check_argument_for_proper_class(self, name: str, argument: Any) -> Any:
+    def check_argument_for_proper_class(self, argument_name: Any, argument: Any) -> Any:
         if isinstance(argument, _NoVideos):
             return None
-        return super().check_argument_for_proper_class(name, argument)
+        return cast(Any, super()).check_argument_for_proper_class(argument_name, argument)
 
     def to_dict(self) -> dict[str, Any]:
         written: dict[str, Any] = super().to_dict()
