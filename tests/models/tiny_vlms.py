@@ -20,6 +20,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from safetensors.torch import load_file, save_file  # noqa: E402, F401
 from tokenizers import pre_tokenizers  # noqa: E402
 from transformers import (  # noqa: E402
     CLIPImageProcessorPil,

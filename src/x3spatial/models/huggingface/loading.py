@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers.models.auto.modeling_auto import AutoModelForImageTextToText
+from transformers.utils import logging as hf_logging
 
 from x3spatial.errors import UserError
 from x3spatial.models.huggingface.folder import Folder, first_line
-from x3spatial.models.running import loading
+from x3spatial.models.running import is_out_of_memory, loading
 from x3spatial.models.weights import fingerprint_folders, read_object
 
 SPREAD = "spread"
@@ -40,7 +43,7 @@ def load_model(
         UserError: weights and config do not fit, or the attention kernel or adapter cannot be used.
     """
     auto: Any = AutoModelForImageTextToText  # what it returns depends on an argument
-    with loading(attention):
+    with loading(attention), _no_reports():
         try:
             model, report = auto.from_pretrained(
                 folder.path,
@@ -50,22 +53,39 @@ def load_model(
                 trust_remote_code=trust_remote_code,
                 local_files_only=True,
                 weights_only=True,
+                ignore_mismatched_sizes=True,  # refused below, with a name
                 output_loading_info=True,
             )
-        except (OSError, RuntimeError, KeyError, TypeError) as error:
-            if isinstance(error, torch.OutOfMemoryError):
-                raise
+        except (OSError, RuntimeError, KeyError) as error:
+            if is_out_of_memory(error):
+                raise UserError(
+                    f"--device {device}: the weights of hf:{folder.given} do not fit in its memory;"
+                    " try --dtype bfloat16, or --device spread"
+                ) from None
             raise UserError(f"--model hf:{folder.given}: {first_line(error)}") from None
-    missing = sorted(report["missing_keys"])
-    if missing:
+    # transformers would fill these with random numbers.
+    odd = sorted({*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])})
+    if odd:
         raise UserError(
-            f"--model hf:{folder.given}: {len(missing)} weights are missing, {missing[0]} first;"
-            " the folder is not complete, or not of the type that config.json says"
+            f"--model hf:{folder.given}: {len(odd)} weights are missing or of another size, {odd[0]}"
+            " first; the folder is not complete, or not what its config.json says"
         )
     if adapter is not None:
-        _attach(model, adapter)
+        with _no_reports():
+            _attach(model, adapter)
     model.eval()
     return model
+
+
+@contextmanager
+def _no_reports() -> Iterator[None]:
+    """Without the tables of odd weights that transformers logs: what matters becomes an error here."""
+    before = hf_logging.get_verbosity()
+    hf_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(before)
 
 
 def check_adapter(adapter: Path) -> None:
