@@ -24,6 +24,7 @@ _FORMS |= dict.fromkeys(map(ord, "\u201c\u201d\u201e"), '"') | dict.fromkeys(
 )
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+_MARKED_BOX = re.compile(r"<(?:\|box_start\||box)>[^<]*+")
 _BRACE = re.compile(r"""(\{)(\s*+["'])?+|\}""")
 
 
@@ -73,8 +74,8 @@ def outside_objects(text: str) -> str:
 
 @cache
 def _pair_patterns(suffix: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    first = rf"\s*+({NUMBER})(?:{suffix})?+\s*+,"
-    second = rf"\s*+({NUMBER})(?:{suffix})?+\s*+"
+    first = rf"\s*+({NUMBER})(?:\s*+{suffix})?+\s*+,"
+    second = rf"\s*+({NUMBER})(?:\s*+{suffix})?+\s*+"
     # The form asked for, "[(x, y)]", wins wherever it stands, so that "(0.1, 0.2) moved: [(0.5, 0.5)]"
     # means what its author means. Without it a bare "(x, y)" or "[x, y]" is taken.
     return re.compile(rf"\[\s*+\({first}{second}\)"), re.compile(rf"[(\[]{first}{second}[)\]]")
@@ -83,14 +84,14 @@ def _pair_patterns(suffix: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 def first_pair(text: str, suffix: str = "") -> tuple[float, float] | None:
     """The first ``[(x, y)]`` in ``text``, else its first bracketed pair of numbers; None if neither.
 
-    Pairs inside JSON objects are another convention's and do not count. A number too large for a float
-    is no coordinate: the pair then counts as not found.
+    Pairs inside JSON objects and marked boxes (Qwen-VL's, InternVL's) are another convention's and do not
+    count. A number too large for a float is no coordinate: the pair then counts as not found.
 
     Args:
         text: one that went through ``plain``.
         suffix: a pattern that may stand behind each number, such as ``%``.
     """
-    text = outside_objects(text)
+    text = _MARKED_BOX.sub("<>", outside_objects(text))
     asked, bare = _pair_patterns(suffix)
     found = asked.search(text) or bare.search(text)
     return None if found is None else finite_point(found.groups())

@@ -25,16 +25,19 @@ _PAIR = rf"\({_N},{_N}\)"
 _RUN = re.compile(rf"{_PAIR}(?:\s*+,\s*+{_PAIR})?+(\s*+,\s*+(?:\(|\Z))?+")
 _MARKED_RUN = re.compile(rf"<\|box_start\|>\s*+{_RUN.pattern}")
 _LISTED = re.compile(rf"\[\s*+{_PAIR}")
+_SQUARE = re.compile(rf"\[{_N},{_N}\]")
 
 
 def find_qwen2(text: str, images: int) -> tuple[float, float] | None:
     """The first marked point or box, else ``[(x, y)]``, else the first bare one; boxes by their centre."""
     text = outside_objects(text)
     run = _MARKED_RUN.search(text)
-    if run is None and _LISTED.search(text) is None:
-        run = _RUN.search(text)
     if run is None:
-        return first_pair(text)
+        if _LISTED.search(text) is not None:
+            return first_pair(text)
+        run, square = _RUN.search(text), _SQUARE.search(text)
+        if run is None or (square is not None and square.start() < run.start()):
+            return first_pair(text)
     x1, y1, x2, y2, more = run.groups()
     if x2 is None:
         # A comma and no second corner: a box that the token limit cut, whose corner is no answer.

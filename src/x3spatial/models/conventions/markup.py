@@ -11,7 +11,7 @@ from x3spatial.tasks.reading import NUMBER, finite_point
 # A tag ends where the next begins, a name begins where no other character of a name stands before it: open
 # ones cost no second look. A value without its closing quote, or an unquoted one at the very end, was cut by
 # the token limit, and so perhaps was its last number.
-_TAG = re.compile(r"<points?+(?=\s)([^<>]*+)([<>]?+)")
+_TAG = re.compile(r"<points?+(?=\s)([^<>]*+)(?=([<>]?))")
 _ATTRIBUTE = re.compile(
     r"""(?<![A-Za-z0-9_])([A-Za-z_]++[0-9]*+)\s*+=\s*+"""
     r"""(?:(?:"([^"]*+)|'([^']*+))(["']?+)|([^\s"'=/]++)(?=([\s/])|\Z))"""
