@@ -26,6 +26,8 @@ from x3spatial.models.weights import fingerprint_folders, list_tensors, read_obj
 AUTO_CLASS = "AutoModelForImageTextToText"
 _ROBOREFER_TYPES = ("llava_llama", "roborefer")
 _TEXTS = ("*.json", "*.txt", "*.model", "*.jinja")
+_SECOND_COPIES = ["*/*.safetensors", "*/*.bin", "consolidated*"]
+"""The same weights once more, for other programs."""
 _LONGEST = 200
 # Beside json and text files, what decides how a folder's model is asked.
 _ALSO_WHOLE = (".jinja", ".model", ".py")
@@ -107,7 +109,9 @@ def find_folder(given: str, *, trust_remote_code: bool) -> Folder:
 
 def _from_hub(given: str, *, trust_remote_code: bool) -> Path:
     def fetch(*patterns: str) -> Path:
-        return Path(snapshot_download(given, allow_patterns=list(patterns)))
+        return Path(
+            snapshot_download(given, allow_patterns=list(patterns), ignore_patterns=_SECOND_COPIES)
+        )
 
     if given.startswith((".", "/", "~")) or given.count("/") > 1:
         raise UserError(f"--model hf:{given}: no such folder")

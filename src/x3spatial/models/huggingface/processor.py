@@ -88,8 +88,8 @@ class Processor:
         self.bounds = self._set_bounds(min_pixels, max_pixels)
         self._probe()
 
-    def __call__(self, conversations: Sequence[Messages]) -> dict[str, torch.Tensor]:
-        """Inputs of ``generate`` for a batch, padded on the left.
+    def __call__(self, conversations: Sequence[Messages]) -> dict[str, Any]:
+        """Inputs of ``generate`` for a batch, tensors nearly all, padded on the left.
 
         Raises:
             ValueError: a picture cannot be used, or text and pictures do not match.
