@@ -141,6 +141,11 @@ def details(checked: ModelCheck) -> dict[str, str]:
     return {check.name: check.detail for check in checked.checks}
 
 
+def test_sizes_that_the_convention_does_not_read_are_no_matter() -> None:
+    checked = check_model(model=Finder("thousand", names=resized))
+    assert details(checked)[SCALE] == "one image and two images: 0 to 1000, read as 0 to 1"
+
+
 class Speaker(Finder):
     """Writes as its convention does."""
 

@@ -389,7 +389,7 @@ def test_under_torchrun(tmp_path: Path) -> None:
 def test_each_process_of_a_machine_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    from x3spatial.models.roborefer.answerer import choose_device
+    from x3spatial.models.running import choose_device
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     for gpus, local_rank, chosen in ((4, "3", 3), (4, None, 0), (1, "3", 0), (2, "3", 1)):

@@ -47,7 +47,8 @@ _OPTIONS: dict[str, Any] = {
     "device": Annotated[
         str | None,
         typer.Option(
-            help="auto (the first GPU, under torchrun one per process; else the CPU), cuda:1, cpu."
+            help="auto (the first GPU, under torchrun one per process; else the CPU), cuda:1, cpu; for hf"
+            " also spread (over all GPUs)."
         ),
     ],
     "attention": Annotated[
@@ -56,6 +57,26 @@ _OPTIONS: dict[str, Any] = {
     "depth": Annotated[
         Path | None,
         typer.Option(help="Folder that mirrors the data root with {NN}_{frame}_depth.png."),
+    ],
+    "convention": Annotated[
+        str | None,
+        typer.Option(help="How the model writes points; default: as its type was trained."),
+    ],
+    "min_pixels": Annotated[
+        int | None,
+        typer.Option(help="Of hf: least area of a resized image, for families that have it."),
+    ],
+    "max_pixels": Annotated[
+        int | None, typer.Option(help="Of hf: largest area, likewise; default: 1280 tokens' worth.")
+    ],
+    "adapter": Annotated[
+        Path | None, typer.Option(help="Of hf: folder of a LoRA adapter of PEFT.")
+    ],
+    "trust_remote_code": Annotated[
+        bool | None,
+        typer.Option(
+            "--trust-remote-code", help="Of hf: run code that lies in the model's folder."
+        ),
     ],
 }
 """Every option of a kind of model: name as in ``Answerer.options`` → its type and help; None: not given."""

@@ -58,6 +58,12 @@ KINDS: dict[str, Kind] = {
         "a RoboRefer checkpoint, roborefer:FOLDER (docs/models.md)",
         extra="roborefer",
     ),
+    "hf": Kind(
+        "huggingface.answerer",
+        "HuggingFaceAnswerer",
+        "an image-text model of transformers, hf:FOLDER or hf:ORG/NAME (docs/models.md)",
+        extra="hf",
+    ),
 }
 
 

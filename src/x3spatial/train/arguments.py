@@ -16,10 +16,11 @@ from transformers.hf_argparser import HfArgumentParser
 from transformers.utils import logging as hf_logging
 
 from x3spatial.errors import UserError
-from x3spatial.models.roborefer.answerer import ATTENTIONS, CHAT_TEMPLATES
+from x3spatial.models.roborefer.answerer import CHAT_TEMPLATES
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE
 from x3spatial.models.roborefer.images import check_aspect_mode
 from x3spatial.models.roborefer.modeling import PARTS
+from x3spatial.models.running import ATTENTIONS
 
 LORA_SAVES = ("merged", "adapter")
 

@@ -13,10 +13,11 @@ from x3spatial.errors import UserError
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG, PAD, SENTINEL, TURN_END
 from x3spatial.models.roborefer.checkpoint import Checkpoint, load_model, read_checkpoint
 from x3spatial.models.roborefer.images import RoboReferImageProcessor
-from x3spatial.models.roborefer.layout import HF_TYPE, UPSTREAM_TYPE, read_object
+from x3spatial.models.roborefer.layout import HF_TYPE, UPSTREAM_TYPE
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration, layers_run
 from x3spatial.models.roborefer.processing import RoboReferProcessor, load_processor
 from x3spatial.models.roborefer.tiny import small_tokenizer
+from x3spatial.models.weights import read_object
 from x3spatial.train.arguments import ModelArguments
 
 _SIZE = re.compile(r"patch(\d+)[-_](\d+)")

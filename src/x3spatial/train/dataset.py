@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from x3spatial.data.files import read_json
 from x3spatial.errors import UserError
+from x3spatial.models.pictures import load_rgb
 from x3spatial.models.roborefer.chat import (
     DEPTH_TAG,
     IMAGE_TAG,
@@ -28,7 +29,7 @@ from x3spatial.models.roborefer.chat import (
     to_messages,
 )
 from x3spatial.models.roborefer.depth import depth_path
-from x3spatial.models.roborefer.images import load_depth, load_rgb, tile_grid
+from x3spatial.models.roborefer.images import load_depth, tile_grid
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.train.labels import answer_labels
 

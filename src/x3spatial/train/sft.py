@@ -23,10 +23,11 @@ from x3spatial import __version__
 from x3spatial.data.files import lock_dir, make_dir, write_json
 from x3spatial.data.parallel import default_workers
 from x3spatial.errors import UserError
-from x3spatial.models.roborefer.checkpoint import DTYPES, Checkpoint
+from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.saving import save_upstream
+from x3spatial.models.running import DTYPES
 from x3spatial.train.arguments import Arguments, parse
 from x3spatial.train.building import build_model, counts, read_base
 from x3spatial.train.checkpoints import (

@@ -30,6 +30,7 @@ from x3spatial.evaluate.run import evaluate
 from x3spatial.evaluate.store import read_results
 from x3spatial.models import registry
 from x3spatial.models.base import Answerer
+from x3spatial.models.conventions.registry import find_convention
 
 LEAST_DOTS = 4
 _EVERY = 4
@@ -112,6 +113,7 @@ def check_model(
     options = {"max_new_tokens": max_new_tokens, "seed": seed, **(model_options or {})}
     answerer = model if isinstance(model, Answerer) else registry.create(model, options)
     with nullcontext() if answerer is model else closing(answerer), _folder(out) as folder:
+        counts_pixels = find_convention(answerer.convention).pixels is not None
         shown = write_questions(folder / "images", dots=dots, seed=seed)
 
         def ask(name: str, questions: Sequence[Shown], batch_size: int) -> list[Given]:
@@ -127,7 +129,10 @@ def check_model(
                 fresh=True,
             )
             entries = read_results(output_json)["results"]
-            return [Given.of(one, entry) for one, entry in zip(questions, entries, strict=True)]
+            return [
+                Given.of(one, entry, counts_pixels=counts_pixels)
+                for one, entry in zip(questions, entries, strict=True)
+            ]
 
         given = ask("batched", shown, batch_size)
         some = shown[::_EVERY]

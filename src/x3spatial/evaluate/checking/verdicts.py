@@ -49,8 +49,8 @@ class Given:
     pixels: tuple[Size, ...]
 
     @classmethod
-    def of(cls, shown: Shown, entry: Mapping[str, Any]) -> Given:
-        """From an entry of ``results``."""
+    def of(cls, shown: Shown, entry: Mapping[str, Any], *, counts_pixels: bool) -> Given:
+        """From an entry of ``results``; ``counts_pixels``: whether the convention read the sizes in it."""
         parsed = entry["pred_parsed"]
         coord = parsed["coord"]
         return cls(
@@ -59,7 +59,9 @@ class Given:
             None if coord is None else Point(*coord),
             bool(parsed["is_not_visible"]),
             entry.get("error"),
-            tuple((width, height) for width, height in entry.get("pixel_sizes", ())),
+            tuple((width, height) for width, height in entry.get("pixel_sizes", ()))
+            if counts_pixels
+            else (),
         )
 
     @property

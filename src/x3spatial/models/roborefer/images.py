@@ -18,6 +18,7 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
 from x3spatial.errors import UserError
+from x3spatial.models.pictures import load_rgb
 
 ASPECT_MODES = ("resize", "pad", "dynamic")
 
@@ -33,14 +34,6 @@ def check_aspect_mode(mode: str) -> str:
             f"--image_aspect_ratio {mode}: not supported; choose one of {', '.join(ASPECT_MODES)}"
         )
     return mode
-
-
-def load_rgb(source: Path | str | Image.Image) -> Image.Image:
-    """Open as 8-bit RGB: alpha is dropped, not blended; grey is repeated."""
-    if isinstance(source, Image.Image):
-        return source.convert("RGB")
-    with Image.open(source) as image:
-        return image.convert("RGB")
 
 
 def load_depth(source: Path | str | Image.Image) -> Image.Image:

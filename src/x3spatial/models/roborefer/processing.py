@@ -11,6 +11,7 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 
 from x3spatial.errors import UserError
+from x3spatial.models.pictures import load_rgb
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
     DEPTH_TAG,
@@ -22,10 +23,9 @@ from x3spatial.models.roborefer.images import (
     RoboReferImageProcessor,
     flatten,
     load_depth,
-    load_rgb,
 )
-from x3spatial.models.roborefer.layout import read_object
 from x3spatial.models.roborefer.tokens import load_tokenizer
+from x3spatial.models.weights import read_object
 
 IGNORE_INDEX = -100
 
