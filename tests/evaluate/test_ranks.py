@@ -215,12 +215,12 @@ def test_ranks_that_never_come_are_given_up(launch: Launch, rank: int) -> None:
 
 def test_a_rank_without_a_sign_of_life_is_given_up(launch: Launch) -> None:
     """A stopped process stands for one on a machine that is gone: its number says nothing there."""
-    processes = launch.all(2, seconds=0.05, timeout=3)
+    processes = launch.all(2, seconds=0.05, timeout=8)
     mine = journal_path(launch.output, Ranks(1, 2))
     launch.wait_until(lambda: mine.exists() and mine.read_bytes().count(b"\n") > 2)
     processes[1].send_signal(signal.SIGSTOP)
     code, message = finish(processes[:1])[0]
-    assert code == 1 and "gave no sign of life for 3 s" in message
+    assert code == 1 and "gave no sign of life for 8 s" in message
     # It comes back after all: it notices that it was given up.
     processes[1].send_signal(signal.SIGCONT)
     code, message = finish(processes[1:])[0]
@@ -230,7 +230,10 @@ def test_a_rank_without_a_sign_of_life_is_given_up(launch: Launch) -> None:
 
 
 def test_a_ranks_own_mistake_is_told_by_rank_0(launch: Launch) -> None:
-    done = finish(launch.all(2, refuse="0"))
+    # Rank 1 first: one that begins after rank 0 has failed cannot know that, and waits for another.
+    second = launch.start(1, 2, refuse="0")
+    launch.wait_until(lambda: any(name.endswith(".report") for name in launch.leftovers()))
+    done = finish([launch.start(0, 2, refuse="0"), second])
     assert [code for code, _ in done] == [2, 1]
     assert "rank 0 stopped: no weights here" in done[1][1]
     done = finish(launch.all(2, refuse="1", fresh=True))
@@ -363,7 +366,12 @@ def test_zeroshot_builds_once(tmp_path: Path) -> None:
 def test_zeroshot_tells_every_rank_of_a_failed_build(tmp_path: Path) -> None:
     common = ["zeroshot", "--model", "centre", "--out-dir", tmp_path / "none"]
     common += ["--eval-dir", tmp_path / "results"]
-    processes = [x3(rank, 2, *common) for rank in range(2)]
+    second = x3(1, 2, *common)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "results").glob(".*.report")):  # it waits for rank 0
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    processes = [x3(0, 2, *common), second]
     printed = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [2, 1]
     assert "t1_val_multi.json is missing" in printed[0]
