@@ -31,6 +31,7 @@ _WORDS = {
         absent=_ABSENT,
     ),
     "t2b_multi": _Words(lead="Answer with one point on that place", image="the second image"),
+    "t0_marked": _Words(lead="Answer with one point on it", image="the image"),
 }
 
 

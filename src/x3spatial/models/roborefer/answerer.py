@@ -30,7 +30,7 @@ from x3spatial.models.roborefer.tokens import greedy
 
 CHAT_TEMPLATES = ("qwen2",)
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
-DEPTH_TASKS = frozenset({"t1_multi", "t2a_multi", "t2b_multi"})
+DEPTH_TASKS = frozenset({"t0_marked", "t1_multi", "t2a_multi", "t2b_multi"})
 # What a generation config says besides decoding rules.
 _NOT_RULES = frozenset(
     {"transformers_version", "_from_model_config", "bos_token_id", "pad_token_id"}
