@@ -41,6 +41,9 @@ class BuildOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", choose_tasks(self.tasks))
+        if not self.chosen:
+            left = ",".join(self.tasks)
+            raise UserError(f"--tasks {left}: --emit_concat 0 leaves nothing of it to build")
         if self.mode not in ("anchor", "allpairs"):
             raise UserError(f"--mode {self.mode}: must be anchor or allpairs")
         if self.anchor_k < 1:

@@ -199,15 +199,15 @@ def build(
     manifest = summary.manifest
     names = ("objects", "views", "views_not_visible", "views_left_out", "pairs",
              "pairs_with_empty_reference")  # fmt: skip
-    tasks = list(next(iter(manifest["counts"].values()))["samples"])
+    built = list(next(iter(manifest["counts"].values()))["samples"])
     output.table(
         output.shown(summary.out_dir),
-        ("split", *(name.replace("_", " ") for name in names), *tasks),
+        ("split", *(name.replace("_", " ") for name in names), *built),
         [
             (
                 split,
                 *(str(counts.get(name, 0)) for name in names),
-                *(str(counts["samples"][task]) for task in tasks),
+                *(str(counts["samples"][task]) for task in built),
             )
             for split, counts in manifest["counts"].items()
         ],
