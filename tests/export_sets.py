@@ -8,9 +8,10 @@ from typing import Any
 
 from task_sets import box_mask, make_record, write_set
 from x3spatial.data.records import TaskRecord
-from x3spatial.tasks.answers import first_pair, point_text
+from x3spatial.tasks.answers import point_text
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.points import mask_target
+from x3spatial.tasks.reading import first_pair
 
 WIDTH, HEIGHT = 32, 24
 

@@ -29,9 +29,9 @@ def export(
     points: Annotated[
         str | None,
         typer.Option(
-            help="unit: prompts and answers as they are (default); thousand, pixel, qwen3-1000,"
-            " qwen2.5-px, gemini-yx-1000, molmo-100: rewritten; placeholder: ms-swift scales them"
-            " itself (its default)."
+            help="unit: prompts and answers as they are (default); fraction, percent, thousand,"
+            " pixel, qwen2-1000, qwen2.5-px, qwen3-1000, internvl-1000, molmo-100, molmo2-1000,"
+            " gemini-yx-1000: rewritten; placeholder: ms-swift scales them itself (its default)."
         ),
     ] = None,
     image_folder: Annotated[

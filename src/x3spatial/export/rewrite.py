@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import resources
 from pathlib import Path
 
 from x3spatial.data.images import ImageError, read_mask, read_rgb
@@ -14,14 +16,14 @@ from x3spatial.export.points import (
     AS_RECORDED,
     PLACEHOLDER,
     POINT_FORMATS,
-    PointFormat,
     ResizeLimits,
-    Shown,
     box_of,
+    counted_sizes,
 )
 from x3spatial.export.samples import BOX_TAG, Box, Sample
-from x3spatial.export.wording import prompt_for
-from x3spatial.tasks.answers import NOT_VISIBLE, Said, parse_unit
+from x3spatial.models.base import Question, Size
+from x3spatial.models.conventions.wording import Wording, worded
+from x3spatial.tasks.answers import NOT_VISIBLE, Said, fitting_text, parse_unit
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.points import BoolArray, Point, Target, hits, pixel_of
 
@@ -39,10 +41,6 @@ class Rewriter:
     """Points written with more decimals than their format has, so that they hit."""
     unsafe: int = 0
     """Placeholders that a trainer's own rounding can move off a thin mask."""
-    _format: PointFormat | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._format = POINT_FORMATS.get(self.points)
 
     def sample(self, record: TaskRecord, images: tuple[PlacedImage, ...], where: str) -> Sample:
         """The sample of a record; ``where`` names it in errors.
@@ -60,7 +58,7 @@ class Rewriter:
         said = parse_unit(record.answer)
         if said.said is Said.UNPARSED:
             raise UserError(f"{where}: the answer {record.answer!r} holds no point to rewrite")
-        shown = self._shown(record, images, where)
+        sizes = self._sizes(record, images, where)
         answer = None
         if said.said is Said.POINT:
             assert said.point is not None
@@ -71,18 +69,23 @@ class Rewriter:
             point = Point(*record.reference_point)
             reference = self._located(point, record.ref_mask, Frame.CONCAT_LEFT, "ref_mask", where)
         if self.points == PLACEHOLDER:
-            return self._with_placeholders(record, images, shown, reference, answer)
-        return self._rewritten(record, images, shown, reference, answer)
+            return self._with_placeholders(record, images, sizes, reference, answer)
+        return self._rewritten(record, images, sizes, reference, answer)
 
-    def _shown(self, record: TaskRecord, images: tuple[PlacedImage, ...], where: str) -> Shown:
-        """The last image, whose frame all points are written in."""
+    def _sizes(
+        self, record: TaskRecord, images: tuple[PlacedImage, ...], where: str
+    ) -> tuple[Size, ...]:
+        """(W, H) of each image as it is on disk."""
         if len(record.image_sizes) == len(images):
-            return Shown(*record.image_sizes[-1], self.limits)
-        try:
-            height, width = read_rgb(images[-1].file).shape[:2]
-        except ImageError as error:
-            raise UserError(f"{where}: image {images[-1].file}: {error.reason}") from None
-        return Shown(width, height, self.limits)
+            return record.image_sizes
+        sizes = []
+        for image in images:
+            try:
+                height, width = read_rgb(image.file).shape[:2]
+            except ImageError as error:
+                raise UserError(f"{where}: image {image.file}: {error.reason}") from None
+            sizes.append((width, height))
+        return tuple(sizes)
 
     def _located(
         self, point: Point, path: str | None, frame: Frame, field: str, where: str
@@ -108,37 +111,36 @@ class Rewriter:
         self,
         record: TaskRecord,
         images: tuple[PlacedImage, ...],
-        shown: Shown,
+        sizes: Sequence[Size],
         reference: _Located | None,
         answer: _Located | None,
     ) -> Sample:
-        form = self._format
-        assert form is not None and record.question is not None
-        prompt = prompt_for(
-            record.task,
-            record.question,
-            ask=form.ask,
-            size=(shown.width, shown.height),
-            reference=self._text(reference, shown, form, form.bare),
-            measure=form.measure,
-        )
-        text = self._text(answer, shown, form, form.answer)
-        return Sample(record, images, prompt, NOT_VISIBLE if text is None else text)
+        convention = POINT_FORMATS[self.points]
+        question = _question(record, images)
+        sizes = counted_sizes(convention, sizes, self.limits)
 
-    def _text(
-        self, located: _Located | None, shown: Shown, form: PointFormat, shape: str
-    ) -> str | None:
-        if located is None:
-            return None
-        written = form.fit(located.target, located.mask, located.frame, shown, shape)
-        self.longer += written.decimals > form.decimals
-        return written.text
+        def fitted(located: _Located | None, write: Callable[..., tuple[str, Point]]) -> str | None:
+            if located is None:
+                return None
+            written = fitting_text(
+                located.target,
+                located.mask,
+                located.frame,
+                lambda point, decimals: write(point, question, sizes, decimals),
+                fewest=convention.decimals,
+            )
+            self.longer += written.decimals > convention.decimals
+            return written.text
+
+        prompt = convention.prompt(question, sizes, reference=fitted(reference, convention.mention))
+        text = fitted(answer, convention.write)
+        return Sample(record, images, prompt, convention.absent if text is None else text)
 
     def _with_placeholders(
         self,
         record: TaskRecord,
         images: tuple[PlacedImage, ...],
-        shown: Shown,
+        sizes: Sequence[Size],
         reference: _Located | None,
         answer: _Located | None,
     ) -> Sample:
@@ -146,19 +148,36 @@ class Rewriter:
         boxes = []
         for located in (reference, answer):
             if located is not None:
-                (x, y), safe = box_of(located.target, located.mask, located.frame, shown)
+                (x, y), safe = box_of(
+                    located.target, located.mask, located.frame, sizes[-1], self.limits
+                )
                 boxes.append(Box(x, y, len(images) - 1))
                 self.unsafe += not safe
-        prompt = prompt_for(
+        prompt = _placeholder_wording().render(
             record.task,
             record.question,
-            ask="in your own way to write a position in {image}, and with nothing else",
-            size=(shown.width, shown.height),
+            images=len(images),
             reference=None if reference is None else BOX_TAG,
-            measure="a position in {image}",
         )
         text = NOT_VISIBLE if answer is None else BOX_TAG
         return Sample(record, images, prompt, text, tuple(boxes))
+
+
+def _question(record: TaskRecord, images: tuple[PlacedImage, ...]) -> Question:
+    assert record.question is not None
+    return Question(
+        id=record.id,
+        task=record.task,
+        images=tuple(image.file for image in images),
+        prompt=record.prompt,
+        question=record.question,
+        reference_point=record.reference_point,
+    )
+
+
+@cache
+def _placeholder_wording() -> Wording:
+    return worded((resources.files(__package__) / "placeholder.txt").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -248,6 +248,6 @@ def _samples(
             sample = sample.tagged()
         sample.check(where, tags=form.tags)
         counts["records"] += 1
-        counts["not_visible"] += says_not_visible(sample.answer)
+        counts["not_visible"] += says_not_visible(record.answer)
         counts[record.task] += 1
         yield sample

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +10,11 @@ from typing import NamedTuple
 
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.points import BoolArray, Point, Target, centre_of, hits
+from x3spatial.tasks.reading import first_pair, plain, spoken
 
 NOT_VISIBLE = "NOT_VISIBLE"
 
 _TOKEN = re.compile(r"(?<![A-Za-z0-9_])not_visible(?![A-Za-z0-9_])", re.IGNORECASE)
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-# The form asked for, "[(x, y)]", wins wherever it stands, so that "(0.1, 0.2) moved: [(0.5, 0.5)]"
-# means what its author means. Without it a bare "(x, y)" or "[x, y]" is taken.
-_ASKED = re.compile(rf"\[\s*\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)")
-_PAIR = re.compile(rf"[(\[]\s*({_NUMBER})\s*,\s*({_NUMBER})\s*[)\]]")
 
 
 class Said(Enum):
@@ -47,27 +42,32 @@ def says_not_visible(text: str) -> bool:
     return _TOKEN.search(text) is not None
 
 
-def first_pair(text: str) -> tuple[float, float] | None:
-    """The first ``[(x, y)]`` in ``text``, else its first bracketed pair of numbers; None if neither.
-
-    A number too large for a float is no coordinate: the pair then counts as not found.
-    """
-    found = _ASKED.search(text) or _PAIR.search(text)
-    if found is None:
-        return None
-    x, y = float(found[1]), float(found[2])
-    return (x, y) if math.isfinite(x) and math.isfinite(y) else None
+def never(text: str) -> bool:
+    """Of a convention without words of its own: no text has them."""
+    return False
 
 
-def parse_with(text: str, find: Callable[[str], Point | None]) -> Answer:
+def parse_with(
+    text: str,
+    find: Callable[[str], Point | None],
+    *,
+    says_absent: Callable[[str], bool] = never,
+    says_nothing: Callable[[str], bool] = never,
+) -> Answer:
     """Apply the rules shared by all conventions around ``find``, which finds a point in a text.
 
-    NOT_VISIBLE wins, also beside a point; such an answer is marked contradictory.
+    Thoughts of a reasoning model are no part of the answer (``reading.spoken``); what is left is given to
+    ``find`` in plain characters (``reading.plain``). NOT_VISIBLE wins, also beside a point; such an answer
+    is marked contradictory. So does ``says_absent``, a family's own words for it; ``says_nothing`` (an
+    empty list) counts only where there is no point.
     """
+    text = plain(spoken(text))
     point = find(text)
-    if says_not_visible(text):
+    if says_not_visible(text) or says_absent(text):
         return Answer(Said.NOT_VISIBLE, contradictory=point is not None)
-    return UNPARSED if point is None else Answer(Said.POINT, point)
+    if point is not None:
+        return Answer(Said.POINT, point)
+    return Answer(Said.NOT_VISIBLE) if says_nothing(text) else UNPARSED
 
 
 def parse_unit(text: str) -> Answer:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from x3spatial.tasks.answers import answer_text, first_pair, point_text
+from x3spatial.tasks.answers import answer_text, point_text
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.prompts import Template
+from x3spatial.tasks.reading import first_pair
 from x3spatial.tasks.samples import Draft, Marked, Original, Pairs, SideBySide, SpatialObject
 
 

@@ -4,12 +4,52 @@ from __future__ import annotations
 
 from x3spatial.errors import UserError
 from x3spatial.models.conventions.base import Convention
-from x3spatial.models.conventions.unit import Unit
+from x3spatial.models.conventions.brackets import (
+    FRACTION,
+    INTERNVL,
+    PERCENT,
+    PIXEL,
+    QWEN2,
+    THOUSAND,
+)
+from x3spatial.models.conventions.json_points import GEMINI, QWEN3, QWEN25
+from x3spatial.models.conventions.markup import MOLMO, MOLMO2
+from x3spatial.models.conventions.unit import UNIT
 
-CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention in (Unit(),)}
+_ALL: tuple[Convention, ...] = (
+    UNIT,
+    FRACTION,
+    PERCENT,
+    THOUSAND,
+    PIXEL,
+    QWEN2,
+    QWEN25,
+    QWEN3,
+    INTERNVL,
+    MOLMO,
+    MOLMO2,
+    GEMINI,
+)
+CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention in _ALL}
 
-BY_MODEL_TYPE: dict[str, str] = {}
-"""``model_type`` of a checkpoint's ``config.json`` → the convention its family was trained with."""
+BY_MODEL_TYPE: dict[str, str] = {
+    "roborefer": "unit",
+    # RoboRefer as published; RoboPoint and LLaVA of that type write fractions too.
+    "llava_llama": "unit",
+    "qwen2_vl": "qwen2-1000",
+    "qwen2_5_vl": "qwen2.5-px",
+    "qwen3_vl": "qwen3-1000",
+    "qwen3_vl_moe": "qwen3-1000",
+    # Still relative to 1000, say its makers: QwenLM/Qwen3.8-Flash-Next, issue 4.
+    "qwen3_5": "qwen3-1000",
+    "qwen3_5_moe": "qwen3-1000",
+    "internvl": "internvl-1000",
+    "internvl_chat": "internvl-1000",
+    "molmo": "molmo-100",
+    "molmo2": "molmo2-1000",
+}
+"""``model_type`` of a checkpoint's ``config.json`` → the convention its family was trained with. Families
+without a published way to write points are not here: they need ``--convention``."""
 
 
 def find_convention(name: str) -> Convention:

@@ -6,22 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from x3spatial.models.base import Question, Size
-from x3spatial.models.conventions.base import Pixels
-from x3spatial.tasks.answers import Answer, parse_unit
+from x3spatial.models.conventions.brackets import find_pair
+from x3spatial.models.conventions.family import Family
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """``[(x, y)]``, x first, 0 to 1 of the image; asked with the record's own prompt."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsRecorded(Family):
+    """A family that is asked with the record's own prompt."""
 
-    name: str = "unit"
-    describes: str = "[(x, y)], x first, 0 to 1 of the image (RoboRefer, RoboPoint)"
-    pixels: Pixels | None = None
-
-    def prompt(self, question: Question, sizes: Sequence[Size] = ()) -> str:
-        """The record's prompt, as RoboRefer is asked."""
+    def prompt(
+        self, question: Question, sizes: Sequence[Size] = (), *, reference: str | None = None
+    ) -> str:
+        """The record's prompt, as RoboRefer is asked; it holds the reference point already."""
         return question.prompt
 
-    def parse(self, text: str, question: Question, sizes: Sequence[Size] = ()) -> Answer:
-        """``parse_unit``."""
-        return parse_unit(text)
+
+UNIT = AsRecorded(
+    name="unit",
+    describes="[(x, y)], x first, 0 to 1 of the image (RoboRefer, RoboPoint)",
+    find=find_pair(),
+    answer="[({x}, {y})]",
+    inline="({x}, {y})",
+    scale=1.0,
+    decimals=3,
+)

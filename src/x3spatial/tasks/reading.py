@@ -1,0 +1,113 @@
+"""Finding numbers in answer texts: what every convention of writing points shares.
+
+All patterns are linear in the length of the text: repetitions are possessive, so a long run of digits or
+blanks is never tried in parts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+
+NUMBER = r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][-+]?[0-9]++)?+"
+"""A decimal number of a text that went through ``plain``; no group of its own."""
+
+# Full-width ASCII has one meaning in every script that uses it; so have the marks named here.
+_FORMS = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+_FORMS |= {ord("\u3000"): " ", ord("\u3001"): ",", ord("\u2212"): "-"}
+_FORMS |= {ord("\u3010"): "[", ord("\u3011"): "]"}
+_FORMS |= dict.fromkeys(map(ord, "\u201c\u201d\u201e"), '"') | dict.fromkeys(
+    map(ord, "\u2018\u2019"), "'"
+)
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+_MARKED_BOX = re.compile(r"<(?:\|box_start\||box)>[^<]*+")
+_BRACE = re.compile(r"""(\{)(\s*+["'])?+|\}""")
+
+
+def plain(text: str) -> str:
+    """``text`` with digits of any script, full-width signs and curly quotes in ASCII.
+
+    Nothing that changes a number's value is touched: superscripts, fractions and circled digits stay.
+    """
+    if text.isascii():
+        return text
+    return _OTHER_DIGIT.sub(
+        lambda found: str(unicodedata.decimal(found[0])), text.translate(_FORMS)
+    )
+
+
+def spoken(text: str) -> str:
+    """``text`` without the thoughts of a reasoning model, ``<think>`` to ``</think>``.
+
+    Thoughts weigh points; only what follows is the answer. A thought without an end (the token limit) is
+    dropped to the end of the text; one without a beginning (it stood in the prompt) from the start.
+    """
+    return _THOUGHT.sub("", text).rpartition("</think>")[2]
+
+
+def outside_objects(text: str) -> str:
+    """``text`` with its JSON objects replaced by ``{}``: their pairs mean what their keys say.
+
+    An object is a brace before a quote, up to its closing brace or the end of the text.
+    """
+    if "{" not in text:
+        return text
+    kept: list[str] = []
+    start = depth = 0
+    for brace in _BRACE.finditer(text):
+        if depth == 0:
+            if brace[2]:
+                kept.append(text[start : brace.start()])
+                depth = 1
+        elif brace[1]:
+            depth += 1
+        else:
+            depth -= 1
+            start = brace.end()
+    kept.append("" if depth else text[start:])
+    return "{}".join(kept)
+
+
+@cache
+def _pair_patterns(suffix: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    first = rf"\s*+({NUMBER})(?:\s*+{suffix})?+\s*+,"
+    second = rf"\s*+({NUMBER})(?:\s*+{suffix})?+\s*+"
+    # The form asked for, "[(x, y)]", wins wherever it stands, so that "(0.1, 0.2) moved: [(0.5, 0.5)]"
+    # means what its author means. Without it a bare "(x, y)" or "[x, y]" is taken.
+    return re.compile(rf"\[\s*+\({first}{second}\)"), re.compile(rf"[(\[]{first}{second}[)\]]")
+
+
+def first_pair(text: str, suffix: str = "") -> tuple[float, float] | None:
+    """The first ``[(x, y)]`` in ``text``, else its first bracketed pair of numbers; None if neither.
+
+    Pairs inside JSON objects and marked boxes (Qwen-VL's, InternVL's) are another convention's and do not
+    count. A number too large for a float is no coordinate: the pair then counts as not found.
+
+    Args:
+        text: one that went through ``plain``.
+        suffix: a pattern that may stand behind each number, such as ``%``.
+    """
+    text = _MARKED_BOX.sub("<>", outside_objects(text))
+    asked, bare = _pair_patterns(suffix)
+    found = asked.search(text) or bare.search(text)
+    return None if found is None else finite_point(found.groups())
+
+
+def finite_point(numbers: Iterable[str | float]) -> tuple[float, float] | None:
+    """(x, y), or the centre of (x1, y1, x2, y2); None if a number is not finite.
+
+    Raises:
+        ValueError: neither two nor four numbers, or a text that is none.
+    """
+    values = [float(number) for number in numbers]
+    if not all(map(math.isfinite, values)):
+        return None
+    if len(values) == 4:
+        x1, y1, x2, y2 = values
+        return x1 / 2 + x2 / 2, y1 / 2 + y2 / 2
+    x, y = values
+    return x, y
