@@ -106,6 +106,8 @@ def mistakes(root: Path, tmp: Path) -> list[tuple[list[object], str]]:
         ([*build, "--workers", "0"], "--workers"),
         ([*build, "--splits", "tset"], "--splits tset"),
         ([*build, "--emit_concat", "2"], "--emit-concat"),
+        ([*build, "--tasks", "t1,t3"], "--tasks t3"),
+        ([*build, "--tasks", "t1_concat", "--emit_concat", "0"], "--emit_concat 0"),
         ([*build, "--prompts", tmp / "nope"], "--prompts"),
         ([*build, "--nonsense"], "--nonsense"),
         (["build", "--data_root", root, "--out_dir", tmp / "file" / "o"], "cannot write there"),

@@ -75,6 +75,11 @@ class Sample:
             tuple({"from": turn["from"], "value": turn["value"]} for turn in turns),
         )
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What is to be learned of it."""
+        return tuple(turn["value"] for turn in self.conversations if turn["from"] == "gpt")
+
 
 def _paths(value: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """A path or a list of them as a tuple: a single string is one image."""

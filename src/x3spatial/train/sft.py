@@ -267,6 +267,7 @@ def heading(chosen: Arguments, module: DataModule, model: Any, base: Checkpoint)
             f"data: {entry['path']}, {entry['samples']} samples x {entry['weight']:g}"
             + (f", {entry['dropped']} too long left out" if entry["dropped"] else "")
         )
+    lines.append(f"answers: {module.not_visible:.0%} of an epoch's are NOT_VISIBLE")
     for part, number in counts(model).items():
         lines.append(f"{part}: {number['trained']:,} of {number['all']:,} parameters are trained")
     if base.config.enable_depth and not chosen.model.enable_depth:
