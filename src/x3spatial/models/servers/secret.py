@@ -1,0 +1,68 @@
+"""The API key: read from the environment, sent in a header, and never let into any text."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import quote
+
+from x3spatial.errors import UserError
+
+DEFAULT_VARIABLE = "OPENAI_API_KEY"
+_SHORTEST = 4
+"""Shorter texts are no keys, and would riddle messages with holes."""
+_SHORTEST_IN_ANSWERS = 8
+"""Placeholders for servers without keys ("EMPTY") may well stand in an answer."""
+
+
+class Secret:
+    """A key that does not show itself.
+
+    Args:
+        value: None where the server wants none.
+    """
+
+    def __init__(self, value: str | None) -> None:
+        self._value = value
+
+    @classmethod
+    def from_environment(cls, variable: str | None) -> Secret:
+        """The key in ``variable``; None: in OPENAI_API_KEY, if that is set.
+
+        Raises:
+            UserError: the named variable is not set, or holds what cannot be a key.
+        """
+        value = os.environ.get(variable or DEFAULT_VARIABLE, "").strip()
+        if not value:
+            if variable is not None:
+                raise UserError(
+                    f"--api_key_env {variable}: the environment has no such variable, or an empty one"
+                )
+            return cls(None)
+        if not value.isascii() or not value.isprintable() or " " in value:
+            # The HTTP library would say the same and quote the key.
+            raise UserError(
+                f"{variable or DEFAULT_VARIABLE} (environment): holds characters that no key has"
+            )
+        return cls(value)
+
+    def reveal(self) -> str | None:
+        """The key itself, for the request's header and nothing else."""
+        return self._value
+
+    def hide(self, text: str) -> str:
+        """``text`` without the key."""
+        return self._without(text, _SHORTEST)
+
+    def hide_in_answer(self, text: str) -> str:
+        """The same for what a model said."""
+        return self._without(text, _SHORTEST_IN_ANSWERS)
+
+    def _without(self, text: str, shortest: int) -> str:
+        if self._value is None or len(self._value) < shortest:
+            return text
+        for form in (self._value, quote(self._value, safe="")):
+            text = text.replace(form, "[key]")
+        return text
+
+    def __repr__(self) -> str:
+        return f"Secret({'none' if self._value is None else '[key]'})"
