@@ -42,7 +42,8 @@ def says_not_visible(text: str) -> bool:
     return _TOKEN.search(text) is not None
 
 
-def _never(text: str) -> bool:
+def never(text: str) -> bool:
+    """Of a convention without words of its own: no text has them."""
     return False
 
 
@@ -50,8 +51,8 @@ def parse_with(
     text: str,
     find: Callable[[str], Point | None],
     *,
-    says_absent: Callable[[str], bool] = _never,
-    says_nothing: Callable[[str], bool] = _never,
+    says_absent: Callable[[str], bool] = never,
+    says_nothing: Callable[[str], bool] = never,
 ) -> Answer:
     """Apply the rules shared by all conventions around ``find``, which finds a point in a text.
 

@@ -10,16 +10,12 @@ from x3spatial.errors import UserError
 from x3spatial.models.base import Question, Size
 from x3spatial.models.conventions.base import Pixels
 from x3spatial.models.conventions.wording import wording
-from x3spatial.tasks.answers import NOT_VISIBLE, Answer, parse_with
+from x3spatial.tasks.answers import NOT_VISIBLE, Answer, never, parse_with
 from x3spatial.tasks.points import Point
 
 Find = Callable[[str, int], tuple[float, float] | None]
 """From a text in plain characters and the number of the question's images to (x, y) as the family counts
 them, x first, finite; None: no point of the query image is there."""
-
-
-def _never(text: str) -> bool:
-    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +38,9 @@ class Family:
     names_pixels: bool = False
     """Whether a whole number names a pixel (its index) rather than a distance from the edge."""
     absent: str = NOT_VISIBLE
-    says_absent: Callable[[str], bool] = _never
+    says_absent: Callable[[str], bool] = never
     """Whether a text has the family's own words for "not visible"."""
-    says_nothing: Callable[[str], bool] = _never
+    says_nothing: Callable[[str], bool] = never
     """The same for a form that counts only where there is no point."""
 
     def prompt(
