@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,17 @@ def test_out_of_memory_halves_the_batch_and_says_so(
         "out of memory with 5 questions at once on cpu; going on with 2" in capsys.readouterr().err
     )
     assert set(model.prepare(questions).inputs) == {("two", "wide"), ("three", "again"), ("alone",)}
+
+
+def test_preparing_in_several_threads() -> None:
+    """The runner prepares in one thread and, after a failure, in its own as well."""
+    questions = mixed()
+    single = ask(model_of("qwen2_5_vl"), questions, 1)
+    model = model_of("qwen2_5_vl")
+    with ThreadPoolExecutor(4) as pool:
+        prepared = list(pool.map(lambda asked: model.prepare([asked]), questions * 4))
+    for asked, ready in zip(questions * 4, prepared, strict=True):
+        assert model.answer([asked], ready) == [single[asked.id]]
 
 
 def test_bad_samples_are_named(tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ def edit(file: Path, **values: Any) -> None:
     [
         ("config.json", r"config\.json is missing; expected a model of transformers"),
         ("model.safetensors", r"model: weights are missing; expected model\.safetensors"),
-        ("preprocessor_config.json", r"the processor cannot be read: .*preprocessor_config\.json"),
-        ("tokenizer.json", r"the processor "),
+        ("preprocessor_config.json", r"model: preprocessor_config\.json is missing; expected"),
+        ("tokenizer.json", r"the tokenizer's files are missing; expected tokenizer\.json"),
         ("chat_template.jinja", r"no chat template; put chat_template\.jinja of the model"),
     ],
 )
@@ -221,3 +221,53 @@ def test_fingerprints_tell_models_apart(copied: Path, tmp_path: Path) -> None:
     template = copied / "chat_template.jinja"
     template.write_text(template.read_text() + " ")
     assert len({*prints, fingerprint(copied)}) == 3
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "llava"])
+def test_older_and_newer_layouts_of_the_processor(family: str, tmp_path: Path) -> None:
+    """All in one file; or the class beside the images' settings and the template with the tokenizer's."""
+    newer = Path(shutil.copytree(folder(family), tmp_path / "newer"))
+    images = json.loads((newer / "preprocessor_config.json").read_text())
+    (newer / "preprocessor_config.json").unlink()
+    edit(newer / "processor_config.json", image_processor=images)
+    older = Path(shutil.copytree(folder(family), tmp_path / "older"))
+    template = (older / "chat_template.jinja").read_text()
+    (older / "chat_template.jinja").unlink()
+    edit(older / "tokenizer_config.json", chat_template=template)
+    settings = json.loads((older / "processor_config.json").read_text())
+    if set(settings) == {"processor_class"}:
+        (older / "processor_config.json").unlink()
+    answers = [
+        ask(HuggingFaceAnswerer(path, convention="unit", max_new_tokens=6), mixed(), 5)
+        for path in (folder(family), newer, older)
+    ]
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_a_config_that_makes_no_model(copied: Path) -> None:
+    edit(copied / "config.json", text_config={"model_type": "no_such_type"})
+    refused(copied, r"config\.json: cannot be used: .*no_such_type.* \.\.\.$")
+
+
+def test_what_cannot_be_loaded_stops_the_run(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model is loaded in the background; a second try per sample would only repeat the wait."""
+
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise ValueError("a kernel is missing\nmore of it")
+
+    model = HuggingFaceAnswerer(copied, convention="unit")
+    monkeypatch.setattr("transformers.LlavaForConditionalGeneration.from_pretrained", fail)
+    with pytest.raises(UserError, match=r"model: cannot be loaded: a kernel is missing$"):
+        model.prepare([])
+
+
+def test_weights_that_do_not_fit_in_memory(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    model = HuggingFaceAnswerer(copied, convention="unit")
+    monkeypatch.setattr("transformers.LlavaForConditionalGeneration.from_pretrained", fail)
+    with pytest.raises(
+        UserError, match=r"--device cpu: the weights of .* do not fit in its memory"
+    ):
+        model.prepare([])

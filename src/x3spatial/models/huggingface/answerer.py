@@ -51,7 +51,7 @@ class Prepared:
     """Question id → its conversation, pictures decoded."""
     sent: dict[str, tuple[Size, ...]] = field(default_factory=dict)
     """(W, H) of each picture as it goes to the processor."""
-    inputs: dict[tuple[str, ...], dict[str, torch.Tensor]] = field(default_factory=dict)
+    inputs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
     """Ids of a batch → what ``generate`` takes."""
     failures: dict[str, Exception] = field(default_factory=dict)
 
@@ -200,9 +200,7 @@ class HuggingFaceAnswerer(Answerer):
                 self._process(questions[start : start + step], prepared)
         return prepared
 
-    def _process(
-        self, questions: Sequence[Question], prepared: Prepared
-    ) -> dict[str, torch.Tensor]:
+    def _process(self, questions: Sequence[Question], prepared: Prepared) -> dict[str, Any]:
         key = tuple(question.id for question in questions)
         if key not in prepared.inputs:
             inputs = self.processor([prepared.asked[id] for id in key])
@@ -267,6 +265,8 @@ class HuggingFaceAnswerer(Answerer):
         inputs = self._process(questions, ready)
         on_device = {
             name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+            if isinstance(value, torch.Tensor)
+            else value
             for name, value in inputs.items()
         }
         output = model.generate(**on_device, generation_config=self.decoding)
@@ -373,6 +373,6 @@ def greedy(folder: Folder, tokenizer: Any, max_new_tokens: int) -> GenerationCon
         repetition_penalty=1.0,
         max_new_tokens=max_new_tokens,
         bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=list(dict.fromkeys(ends)),
+        eos_token_id=list(dict.fromkeys(ends)) or None,
         pad_token_id=tokenizer.pad_token_id,
     )

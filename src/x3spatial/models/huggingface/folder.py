@@ -16,7 +16,7 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING, AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from x3spatial.errors import UserError
@@ -26,6 +26,9 @@ from x3spatial.models.weights import fingerprint_folders, list_tensors, read_obj
 AUTO_CLASS = "AutoModelForImageTextToText"
 _ROBOREFER_TYPES = ("llava_llama", "roborefer")
 _TEXTS = ("*.json", "*.txt", "*.model", "*.jinja")
+_SECOND_COPIES = ["*/*.safetensors", "*/*.bin", "consolidated*"]
+"""The same weights once more, for other programs."""
+_LONGEST = 200
 # Beside json and text files, what decides how a folder's model is asked.
 _ALSO_WHOLE = (".jinja", ".model", ".py")
 
@@ -106,7 +109,9 @@ def find_folder(given: str, *, trust_remote_code: bool) -> Folder:
 
 def _from_hub(given: str, *, trust_remote_code: bool) -> Path:
     def fetch(*patterns: str) -> Path:
-        return Path(snapshot_download(given, allow_patterns=list(patterns)))
+        return Path(
+            snapshot_download(given, allow_patterns=list(patterns), ignore_patterns=_SECOND_COPIES)
+        )
 
     if given.startswith((".", "/", "~")) or given.count("/") > 1:
         raise UserError(f"--model hf:{given}: no such folder")
@@ -166,8 +171,13 @@ def _check_type(folder: Folder, *, trust_remote_code: bool) -> None:
             f"{named}: model type {kind!r} does not answer questions about images; expected a model"
             f" that {AUTO_CLASS} can load"
         )
+    try:
+        AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # each type checks its fields in its own way
+        raise UserError(f"{file}: cannot be used: {first_line(error)}") from None
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library says first."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
+    """What an error of a library says first, and not all of it where it goes on and on."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + " ..."

@@ -56,13 +56,18 @@ def load_model(
                 ignore_mismatched_sizes=True,  # refused below, with a name
                 output_loading_info=True,
             )
-        except (OSError, RuntimeError, KeyError) as error:
+        except Exception as error:  # of code of many authors; no second try can mend any of it
+            said = str(error).lower()
+            if attention in said or "flash" in said:
+                raise  # explained by loading()
             if is_out_of_memory(error):
                 raise UserError(
                     f"--device {device}: the weights of hf:{folder.given} do not fit in its memory;"
                     " try --dtype bfloat16, or --device spread"
                 ) from None
-            raise UserError(f"--model hf:{folder.given}: {first_line(error)}") from None
+            raise UserError(
+                f"--model hf:{folder.given}: cannot be loaded: {first_line(error)}"
+            ) from None
     # transformers would fill these with random numbers.
     odd = sorted({*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])})
     if odd:

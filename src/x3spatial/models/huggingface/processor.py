@@ -31,6 +31,9 @@ VISUAL_TOKENS = 1280
 """How many merged patches an image may take by default: the shipped bounds of Qwen-VL allow 16384, which
 no batch has room for. 1280 is what the family's own documentation suggests."""
 _PROBE: Size = (160, 120)
+_VOCABULARIES = (
+    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json",
+)  # fmt: skip
 _CONFIGS = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 
 Messages = list[dict[str, Any]]
@@ -75,6 +78,9 @@ class Processor:
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         if not getattr(self._processor, "chat_template", None):
+            # Older folders have it with the tokenizer only; whether it knows of images is tried below.
+            self._processor.chat_template = self.tokenizer.chat_template
+        if not self._processor.chat_template:
             raise UserError(
                 f"{self._named}: the processor has no chat template; put chat_template.jinja of the model"
                 " it was made from into the folder (base models without one cannot be asked)"
@@ -82,8 +88,8 @@ class Processor:
         self.bounds = self._set_bounds(min_pixels, max_pixels)
         self._probe()
 
-    def __call__(self, conversations: Sequence[Messages]) -> dict[str, torch.Tensor]:
-        """Inputs of ``generate`` for a batch, padded on the left.
+    def __call__(self, conversations: Sequence[Messages]) -> dict[str, Any]:
+        """Inputs of ``generate`` for a batch, tensors nearly all, padded on the left.
 
         Raises:
             ValueError: a picture cannot be used, or text and pictures do not match.
@@ -205,6 +211,13 @@ class Processor:
 
 def _load(folder: Folder, *, trust_remote_code: bool) -> Any:
     named = f"--model hf:{folder.given}"
+    everything = folder.path / _CONFIGS[0]
+    in_one = everything.is_file() and "image_processor" in read_object(everything)
+    if not in_one and not (folder.path / _CONFIGS[1]).is_file():
+        raise UserError(f"{named}: {_CONFIGS[1]} is missing; expected how its images are prepared")
+    # Without them some classes make a tokenizer that knows no words, and say nothing.
+    if not trust_remote_code and not any((folder.path / name).is_file() for name in _VOCABULARIES):
+        raise UserError(f"{named}: the tokenizer's files are missing; expected tokenizer.json")
     try:
         processor = _processor_class(folder, trust_remote_code=trust_remote_code).from_pretrained(
             folder.path, local_files_only=True, trust_remote_code=trust_remote_code
@@ -215,8 +228,7 @@ def _load(folder: Folder, *, trust_remote_code: bool) -> Any:
         said = first_line(error)
         if "torchvision" in str(error).lower():
             raise UserError(
-                f"{named}: its image processor needs torchvision;"
-                f' run: pip install "x3spatial[{EXTRA}]"'
+                f'{named}: its processor needs torchvision; run: pip install "x3spatial[{EXTRA}]"'
             ) from None
         if "trust_remote_code" in str(error):
             raise UserError(
