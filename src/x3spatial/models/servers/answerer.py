@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -142,11 +142,11 @@ class ServerAnswerer(Answerer):
         return [output for output in found if output is not None]
 
     def _result(
-        self, future: concurrent.futures.Future[tuple[Reading, dict[str, Any]]]
+        self, future: Future[tuple[Reading, dict[str, Any]]]
     ) -> tuple[Reading, dict[str, Any]]:
         try:
             return future.result()
-        except concurrent.futures.CancelledError:
+        except CancelledError:
             raise self._stop or Unanswered("the run was ended") from None
 
     def _cached(self, request: Request) -> Output | None:

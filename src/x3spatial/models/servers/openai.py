@@ -53,7 +53,7 @@ class OpenAIAnswerer(ServerAnswerer):
         min_pixels: int | None = None,
         max_pixels: int | None = None,
     ) -> None:
-        self.name = model
+        self.name = model.rstrip("/").rpartition("/")[2] or model
         self.model = model
         self.sending = _sending(convention, settings, min_pixels, max_pixels)
         extra = dict(extra_body or {})
@@ -107,18 +107,19 @@ class OpenAIAnswerer(ServerAnswerer):
             "fields": self.fields,
             "max_image_pixels": self.sending.max_pixels,
             "max_image_bytes": self.sending.max_bytes,
-            "resized_to": self._areas,
+            "resized": None if self._areas is None else {"factor": _PATCH, "areas": self._areas},
         }
 
 
-def _areas(min_pixels: int | None, max_pixels: int | None) -> dict[str, int]:
+def _areas(min_pixels: int | None, max_pixels: int | None) -> tuple[int, int]:
+    """Bounds of the area of resized images. Raises: UserError."""
     low = _LEAST_PIXELS if min_pixels is None else min_pixels
     high = _MOST_PIXELS if max_pixels is None else max_pixels
     if low < 1:
         raise UserError(f"--min_pixels {low}: must be at least 1")
     if high < max(low, _PATCH * _PATCH):
         raise UserError(f"--max_pixels {high}: must be at least {max(low, _PATCH * _PATCH)}")
-    return {"factor": _PATCH, "min_pixels": low, "max_pixels": high}
+    return low, high
 
 
 def _sending(
@@ -130,7 +131,8 @@ def _sending(
                 f"--max_image_pixels: with --convention {convention.name} the size of images follows from"
                 " --min_pixels and --max_pixels; use these"
             )
-        resized = partial(smart_resize, **_areas(min_pixels, max_pixels))
+        low, high = _areas(min_pixels, max_pixels)
+        resized = partial(smart_resize, factor=_PATCH, min_pixels=low, max_pixels=high)
         return Sending(settings.max_image_bytes, resized=resized)
     for name, value in (("min_pixels", min_pixels), ("max_pixels", max_pixels)):
         if value is not None:
