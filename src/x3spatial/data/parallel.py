@@ -118,9 +118,9 @@ def map_unordered(
     except BaseException:
         if interrupt is not None:
             pool.shutdown(wait=False, cancel_futures=True)
-            while pending:
+            while running := [future for future in pending if not future.done()]:
                 interrupt()
-                pending = wait(pending, timeout=_INTERRUPT_SECONDS).not_done
+                wait(running, timeout=_INTERRUPT_SECONDS)
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -76,7 +76,9 @@ class Sending:
         if self.max_pixels is None or width * height <= self.max_pixels:
             return size
         shrink = math.sqrt(self.max_pixels / (width * height))
-        return max(1, math.floor(width * shrink)), max(1, math.floor(height * shrink))
+        # A strip stays one pixel wide, so its length alone must come within the limit.
+        columns = min(self.max_pixels, max(1, math.floor(width * shrink)))
+        return columns, max(1, min(math.floor(height * shrink), self.max_pixels // columns))
 
 
 class Pictures:
