@@ -170,6 +170,15 @@ class FaultyServer:
             handler.end_headers()
             handler.wfile.write(reply[: len(reply) // 2].encode())
             handler.close_connection = True
+        elif what == "drip":  # never silent for long, never done
+            handler.send_response(200)
+            handler.send_header("content-length", "1000000")
+            handler.end_headers()
+            while not self.ended.wait(0.05):
+                handler.wfile.write(b" ")
+            handler.close_connection = True
+        elif what.startswith("400:"):
+            self._send(handler, 400, what[4:])
         elif what == "no json":
             self._send(handler, 200, f"<html>gateway of {key}</html>")
         elif what == "no choices":

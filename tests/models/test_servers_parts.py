@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import sqlite3
 import subprocess
 import sys
@@ -23,8 +24,10 @@ from x3spatial.data.images import ImageError, decode_rgb
 from x3spatial.errors import UserError
 from x3spatial.models.servers import images
 from x3spatial.models.servers.cache import AnswerCache, cache_key
+from x3spatial.models.servers.faults import Fault, status_fault
 from x3spatial.models.servers.hosts import Hosts
 from x3spatial.models.servers.images import Pictures, Sending, make_picture
+from x3spatial.models.servers.reading import read_chat, read_roborefer
 from x3spatial.models.servers.retrying import (
     LONGEST_RETRY_AFTER,
     LONGEST_SECONDS,
@@ -274,6 +277,42 @@ def test_each_file_is_encoded_once_while_it_is_kept(
         little.get(tmp_path / "none.png")
 
 
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(
+            ["choices", "message", "content", "error", "code", "type", "text", "refusal", "finish_reason",
+             "usage", "model", "object", "answer"]
+        ),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(json_values, st.integers(0, 60))
+def test_any_reply_is_an_answer_or_a_fault(value: Any, cut: int) -> None:
+    for content in (json.dumps(value).encode(), json.dumps(value).encode()[:cut]):
+        for read in (read_chat, read_roborefer):
+            try:
+                reading = read(content)
+            except Fault as fault:
+                assert str(fault)
+            else:
+                assert reading.text.strip()
+                json.dumps(reading.details, allow_nan=False).encode()
+        for status in (400, 401, 404, 429, 500):
+            assert str(status) in str(status_fault(status, content, where="there"))
+
+
+def test_replies_of_absurd_depth() -> None:
+    content = b"[" * 200_000
+    with pytest.raises(Fault, match="not JSON"):
+        read_chat(content)
+    assert str(status_fault(500, content, where="there")).startswith("HTTP 500: [[[")
+
+
 def test_cache_keys() -> None:
     keys = {
         cache_key({"model": model}, prompt, sent)
@@ -288,10 +327,10 @@ def test_a_cache_keeps_the_first_answer(tmp_path: Path) -> None:
     path = tmp_path / "answers.sqlite"
     with AnswerCache(path) as cache:
         assert cache.get("k") is None
-        cache.put("k", {"text": "é 0"})
+        cache.put("k", {"text": "é \ud800"})
         cache.put("k", {"text": "other"})
     with AnswerCache(path) as cache:
-        assert cache.get("k") == {"text": "é 0"}
+        assert cache.get("k") == {"text": "é \ud800"}
 
 
 _WRITER = """

@@ -264,6 +264,7 @@ def test_roborefers_own_server_with_depth_maps(tmp_path: Path) -> None:
         ({"base_url": "http://u:p@host/v1"}, "keys belong in the environment"),
         ({"base_url": "http://host/v1?key=abc"}, "keys belong in the environment"),
         ({"base_url": "http://[host/v1"}, "not the URL"),
+        ({"base_url": "http://host/v1/chat/completions/"}, "leave its last part out"),
         ({"convention": None}, "--convention: nothing says"),
         ({"concurrency": 0}, "--concurrency 0"),
         ({"timeout": 0}, "--timeout 0"),

@@ -158,11 +158,10 @@ class ServerAnswerer(Answerer):
         return self._output(request, value["text"], {**value.get("details", {}), "cached": True})
 
     def _kept(self, request: Request, reading: Reading, how: Mapping[str, Any]) -> Output:
-        text = self._secret.hide_in_answer(reading.text)
-        details = _without_key(reading.details, self._secret)
         if self._cache is not None and reading.whole:
-            self._cache.put(self._key(request), {"text": text, "details": details})
-        return self._output(request, text, {**details, **how})
+            kept = {"text": reading.text, "details": reading.details}
+            self._cache.put(self._key(request), kept)
+        return self._output(request, reading.text, {**reading.details, **how})
 
     def _key(self, request: Request) -> str:
         identity = {**self._identity, "extra": dict(request.extra)}
@@ -231,10 +230,7 @@ class ServerAnswerer(Answerer):
     def _ended(self, stop: Stop) -> Stop:
         """End the requests that are under way: whoever waits for them is told the same."""
         self._stop = Stop(self._secret.hide(str(stop)))
-        current = asyncio.current_task()
-        for task in asyncio.all_tasks():
-            if task is not current:
-                task.cancel()
+        self._loop.cancel()  # in the loop's next turn, when the caller is through
         return self._stop
 
     def interrupt(self) -> None:
@@ -249,10 +245,3 @@ class ServerAnswerer(Answerer):
             if self._cache is not None:
                 self._cache.close()
                 self._cache = None
-
-
-def _without_key(details: Mapping[str, Any], secret: Secret) -> dict[str, Any]:
-    return {
-        name: secret.hide_in_answer(value) if isinstance(value, str) else value
-        for name, value in details.items()
-    }

@@ -116,7 +116,8 @@ class AnswerCache:
         Raises:
             UserError: the file is damaged or cannot be written.
         """
-        text = json.dumps(dict(value), ensure_ascii=False, allow_nan=False)
+        # ASCII: a model's text may hold what UTF-8 cannot, half of a surrogate pair.
+        text = json.dumps(dict(value), allow_nan=False)
         with self._lock, self._explained():
             self._connection.execute(
                 "INSERT OR IGNORE INTO answers (key, value) VALUES (?, ?)", (key, text)

@@ -78,7 +78,7 @@ def said_by(body: bytes) -> str:
     text = body.decode("utf-8", "replace")
     try:
         value: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     for name in ("error", "message", "detail"):
         if isinstance(value, dict) and value.get(name):
@@ -98,5 +98,5 @@ def shortened(text: str) -> str:
 def _code(body: bytes) -> Any:
     try:
         return json.loads(body)["error"]["code"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None

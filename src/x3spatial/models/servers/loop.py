@@ -19,6 +19,8 @@ class LoopThread:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._running: set[Coroutine[Any, Any, Any]] = set()
+        """What was submitted. The tasks that libraries start on its behalf are ended by them."""
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Start ``coroutine`` in the loop; its result is waited for with ``result()``."""
@@ -30,7 +32,10 @@ class LoopThread:
                     target=self._loop.run_forever, name=self._name, daemon=True
                 )
                 self._thread.start()
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            self._running.add(coroutine)
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        future.add_done_callback(lambda _: self._running.discard(coroutine))
+        return future
 
     def cancel(self) -> None:
         """Cancel all that runs; whoever waits for it gets ``concurrent.futures.CancelledError``."""
@@ -38,10 +43,11 @@ class LoopThread:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._cancel, self._loop)
 
-    @staticmethod
-    def _cancel(loop: asyncio.AbstractEventLoop) -> None:
-        for task in asyncio.all_tasks(loop):
+    def _cancel(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
+        tasks = [task for task in asyncio.all_tasks(loop) if task.get_coro() in self._running]
+        for task in tasks:
             task.cancel()
+        return tasks
 
     def close(self, last: Coroutine[Any, Any, None] | None = None) -> None:
         """Cancel all that runs, then run ``last``, then end the loop and its thread."""
@@ -53,7 +59,7 @@ class LoopThread:
                 last.close()
             return
         try:
-            asyncio.run_coroutine_threadsafe(_end(last), loop).result()
+            asyncio.run_coroutine_threadsafe(self._end(loop, last), loop).result()
         finally:
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
@@ -61,11 +67,9 @@ class LoopThread:
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
-
-async def _end(last: Coroutine[Any, Any, None] | None) -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    if last is not None:
-        await last
+    async def _end(
+        self, loop: asyncio.AbstractEventLoop, last: Coroutine[Any, Any, None] | None
+    ) -> None:
+        await asyncio.gather(*self._cancel(loop), return_exceptions=True)
+        if last is not None:
+            await last

@@ -60,7 +60,7 @@ def read_chat(content: bytes) -> Reading:
     if not isinstance(message, dict):
         raise Fault("the reply's first choice has no message")
     finish = choices[0].get("finish_reason")
-    finish = finish if isinstance(finish, str) else None
+    finish = finish.encode("utf-8", "replace").decode() if isinstance(finish, str) else None
     text = _joined(message.get("content"))
     if not text.strip() and isinstance(message.get("refusal"), str):
         text = message["refusal"]
@@ -68,7 +68,7 @@ def read_chat(content: bytes) -> Reading:
         raise _nothing(finish)
     details: dict[str, Any] = {"finish": finish}
     if isinstance(value.get("model"), str):
-        details["served_model"] = value["model"]
+        details["served_model"] = value["model"].encode("utf-8", "replace").decode()
     usage = value.get("usage")
     if isinstance(usage, dict):
         counts = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}

@@ -12,6 +12,7 @@ _SHORTEST = 4
 """Shorter texts are no keys, and would riddle messages with holes."""
 _SHORTEST_IN_ANSWERS = 8
 """Placeholders for servers without keys ("EMPTY") may well stand in an answer."""
+_HIDDEN = "[key]"
 
 
 class Secret:
@@ -51,18 +52,21 @@ class Secret:
 
     def hide(self, text: str) -> str:
         """``text`` without the key."""
-        return self._without(text, _SHORTEST)
-
-    def hide_in_answer(self, text: str) -> str:
-        """The same for what a model said."""
-        return self._without(text, _SHORTEST_IN_ANSWERS)
-
-    def _without(self, text: str, shortest: int) -> str:
-        if self._value is None or len(self._value) < shortest:
-            return text
-        for form in (self._value, quote(self._value, safe="")):
-            text = text.replace(form, "[key]")
+        for form in self._forms(_SHORTEST):
+            text = text.replace(form, _HIDDEN)
         return text
+
+    def hide_in_body(self, body: bytes, *, answer: bool) -> bytes:
+        """A reply's bytes without the key, before anything is cut out of them."""
+        for form in self._forms(_SHORTEST_IN_ANSWERS if answer else _SHORTEST):
+            body = body.replace(form.encode(), _HIDDEN.encode())
+        return body
+
+    def _forms(self, shortest: int) -> set[str]:
+        """The key as it may stand in a text: as it is, in a URL, in JSON with escaped slashes."""
+        if self._value is None or len(self._value) < shortest:
+            return set()
+        return {self._value, quote(self._value, safe=""), self._value.replace("/", "\\/")}
 
     def __repr__(self) -> str:
         return f"Secret({'none' if self._value is None else '[key]'})"

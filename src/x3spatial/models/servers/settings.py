@@ -84,6 +84,8 @@ def check_url(url: str) -> None:
             "--base_url: has a user, a password or a ?query in it; keys belong in the environment"
             " (--api_key_env), options of the server in --extra_body"
         )
+    if fine and parts.path.endswith(("/chat/completions", "/query")):
+        raise UserError(f"--base_url {url}: leave its last part out, it is added to each request")
     if not fine:
         raise UserError(
             f"--base_url {url}: not the URL of a server, such as http://localhost:8000/v1"

@@ -34,7 +34,7 @@ class Transport:
         self._clients: dict[str, openai.AsyncOpenAI] = {}
 
     async def post(self, host: Host, path: str, body: Mapping[str, Any]) -> bytes:
-        """The body of a reply with status 2xx.
+        """The body of a reply with status 2xx; a key that is in it is taken out.
 
         Raises:
             Fault: none came, or another status did.
@@ -57,13 +57,13 @@ class Transport:
             response = error.response
             raise status_fault(
                 response.status_code,
-                response.content,
+                self._secret.hide_in_body(response.content, answer=False),
                 where=f"--base_url {host.url}",
                 retry_after=parse_retry_after(response.headers.get("retry-after")),
             ) from None
         except openai.APIConnectionError as error:
             raise _connection_fault(host.url, error) from None
-        return response.content
+        return self._secret.hide_in_body(response.content, answer=True)
 
     def _client(self, url: str) -> openai.AsyncOpenAI:
         if url not in self._clients:
