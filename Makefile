@@ -7,7 +7,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 DEMO ?= demo
 
-.PHONY: help demo test test-slow lint format bench check-fullsize clean
+TINY ?= runs/tiny
+
+.PHONY: help demo tiny test test-slow lint format bench check-fullsize clean
 
 help:
 	@echo "make demo       install, make scenes, build, evaluate the baselines, print the summary"
@@ -15,6 +17,7 @@ help:
 	@echo "make test-slow  the tests that take long"
 	@echo "make bench      the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
+	@echo "make tiny       train a small VLM from nothing on synthetic scenes: hours on two cores"
 	@echo "make lint       ruff, mypy and the import directions"
 	@echo "make clean      remove .venv and the demo"
 
@@ -33,6 +36,9 @@ $(VENV)/.dev: $(VENV)/.core requirements/constraints.txt
 
 demo: $(VENV)/.core
 	X3=$(BIN)/x3 OUT=$(DEMO) sh scripts/demo.sh
+
+tiny: $(VENV)/.dev
+	X3=$(BIN)/x3 OUT=$(TINY) sh scripts/train_tiny.sh
 
 test: lint
 	$(BIN)/python -m pytest

@@ -48,7 +48,18 @@ def test_help_is_instant_and_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["scenes", "audit", "build", "preview", "eval", "score", "compare", "zeroshot", "models"],
+    [
+        "scenes",
+        "audit",
+        "build",
+        "preview",
+        "eval",
+        "score",
+        "compare",
+        "zeroshot",
+        "models",
+        "check-model",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     done = x3(command, "--help")
@@ -95,6 +106,8 @@ def mistakes(root: Path, tmp: Path) -> list[tuple[list[object], str]]:
         ([*build, "--workers", "0"], "--workers"),
         ([*build, "--splits", "tset"], "--splits tset"),
         ([*build, "--emit_concat", "2"], "--emit-concat"),
+        ([*build, "--tasks", "t1,t3"], "--tasks t3"),
+        ([*build, "--tasks", "t1_concat", "--emit_concat", "0"], "--emit_concat 0"),
         ([*build, "--prompts", tmp / "nope"], "--prompts"),
         ([*build, "--nonsense"], "--nonsense"),
         (["build", "--data_root", root, "--out_dir", tmp / "file" / "o"], "cannot write there"),

@@ -227,6 +227,15 @@ def test_an_answer_says_why_it_ended(tmp_path: Path) -> None:
     assert ids[3] in ended.describe()["decoding"]["eos_token_id"]
 
 
+def test_what_is_cropped_has_no_size(tmp_path: Path) -> None:
+    crop = {"do_center_crop": True, "crop_size": {"height": 56, "width": 56}}
+    path = changed("llava", tmp_path / "m", "preprocessor_config.json", **crop)
+    model = HuggingFaceAnswerer(path, convention="unit", max_new_tokens=1)
+    assert ask(model, [question("q", picture(320, 240))], 1)["q"].details["resized"] == [None]
+    with pytest.raises(UserError, match=r"--convention qwen2.5-px: .*cuts, crops or pads"):
+        HuggingFaceAnswerer(path, convention="qwen2.5-px")
+
+
 def test_greedy_whatever_the_folder_says(tmp_path: Path) -> None:
     rules = {
         "repetition_penalty": 5.0, "do_sample": True, "temperature": 3.0, "no_repeat_ngram_size": 1,

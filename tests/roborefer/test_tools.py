@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from roborefer.fixture import CHECKPOINT
 from x3spatial.errors import UserError
@@ -12,6 +13,7 @@ from x3spatial.models.roborefer import load_model, load_processor
 from x3spatial.models.roborefer.inspect import inspect, report_text
 from x3spatial.models.roborefer.saving import save_hf
 from x3spatial.models.roborefer.tiny import SPECIAL_TOKENS, make_tiny, small_tokenizer
+from x3spatial.tasks.prompts import load_templates
 
 
 def test_the_report_of_the_fixture() -> None:
@@ -81,8 +83,39 @@ def test_the_small_tokenizer_reads_everything() -> None:
     assert "<depth>" not in small_tokenizer(depth=False).get_vocab()
 
 
+def test_a_learner_is_made_to_be_trained(tmp_path: Path) -> None:
+    folder = make_tiny(out=tmp_path / "learner", size="learner", depth=False)
+    again = make_tiny(out=tmp_path / "again", size="learner", depth=False)
+    model = load_model(folder)
+    for name, value in load_model(again).state_dict().items():
+        assert torch.equal(value, model.state_dict()[name]), name
+    assert 1.2e6 <= sum(p.numel() for p in model.parameters()) <= 3e6
+    # 14 x 14 patches, padded to 15 x 15, fold to 5 x 5.
+    assert model.config.tokens_per_image == 25
+    embeddings = model.vision_tower.embeddings
+    assert 0.5 <= embeddings.position_embedding.weight.std() <= 1.5
+    noise = torch.rand(4, 3, 112, 112) * 2 - 1
+    rows = model.get_image_features(noise)
+    assert rows.isfinite().all() and 0.05 < rows.std() < 20
+
+
+def test_a_learner_reads_a_prompt_as_a_few_tokens(tmp_path: Path) -> None:
+    processor = load_processor(make_tiny(out=tmp_path / "l", size="learner", depth=False))
+    plain = small_tokenizer(depth=False)
+    for template in load_templates().values():
+        text = template.render("(0.212, 0.430)")
+        ids = processor.tokenize(text)
+        assert processor.tokenizer.decode(ids) == text
+        reference = template.reference.replace("{reference_point}", "(0.212, 0.430)")
+        room = len(plain(f"\n{reference}")["input_ids"]) if reference else 0
+        assert len(ids) <= 3 + room < len(plain(text)["input_ids"])
+    answer = processor.tokenize("[(0.512, 0.334)]")
+    pieces = [processor.tokenizer.decode([number]) for number in answer]
+    assert [piece for piece in pieces if piece.isdigit()] == list("05120334")
+
+
 def test_tiny_refuses(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--size huge: expected one of tiny, small, 2b"):
+    with pytest.raises(UserError, match="--size huge: expected one of tiny, small, 2b, learner"):
         make_tiny(out=tmp_path / "x", size="huge")
     with pytest.raises(UserError, match="--dtype int8"):
         make_tiny(out=tmp_path / "x", dtype="int8")

@@ -18,7 +18,6 @@ from x3spatial.data.images import ImageError, encode_jpeg, encode_png
 from x3spatial.data.layout import ORIGINAL, ObjectFiles, ObjectKey, Problem
 from x3spatial.data.records import TaskRecord
 from x3spatial.tasks.prompts import Template
-from x3spatial.tasks.registry import TASKS
 from x3spatial.tasks.samples import (
     Draft,
     Inpainted,
@@ -135,8 +134,7 @@ def _draft(job: ObjectJob, views: list[LoadedView]) -> tuple[dict[str, int], lis
         counts["anchor_missing"] = 1
     drafts = [
         draft
-        for task in TASKS
-        if job.options.emit_concat or not task.side_by_side
+        for task in job.options.chosen
         for draft in task.draft(item, pairs, job.templates[task.template])
     ]
     return dict(counts), drafts
@@ -207,13 +205,20 @@ def _record(job: ObjectJob, draft: Draft, paths: list[str], painter: _Painter) -
     key = job.files.key
     reference, query = painter.loaded(draft.reference), painter.loaded(draft.query)
     side = isinstance(draft.images[0], SideBySide)
+    query_original = str(query.files.files[ORIGINAL])
     width, height = draft.reference.size
-    sizes = ((2 * width, height),) if side else (draft.reference.size, draft.query.size)
+    if side:
+        sizes: tuple[tuple[int, int], ...] = ((2 * width, height),)
+    elif len(paths) == 1:
+        sizes = (draft.query.size,)
+    else:
+        sizes = (draft.reference.size, draft.query.size)
+        query_original = paths[-1]
     return TaskRecord(
         id=draft.id,
         task=draft.task,
         image=paths[0] if side else tuple(paths),
-        query_original=paths[-1] if not side else str(query.files.files[ORIGINAL]),
+        query_original=query_original,
         prompt=draft.prompt,
         answer=draft.answer,
         question=draft.question,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
+from x3spatial.tasks.registry import DEFAULT_TASKS, TASKS, Task, choose_tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +36,14 @@ class BuildOptions:
     prompts: Path | None = None
     """Folder with prompt templates that replace the built-in ones."""
     jpeg_quality: int = 95
+    tasks: tuple[str, ...] = DEFAULT_TASKS
+    """Names or short names of the tasks to build; kept in full and in the registry's order."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", choose_tasks(self.tasks))
+        if not self.chosen:
+            left = ",".join(self.tasks)
+            raise UserError(f"--tasks {left}: --emit_concat 0 leaves nothing of it to build")
         if self.mode not in ("anchor", "allpairs"):
             raise UserError(f"--mode {self.mode}: must be anchor or allpairs")
         if self.anchor_k < 1:
@@ -60,4 +67,20 @@ class BuildOptions:
             "splits": None if self.splits is None else list(self.splits),
             "limit": self.limit,
             "jpeg_quality": self.jpeg_quality,
+            # Only where chosen: builds from before there was a choice still hold.
+            **({} if self.tasks == DEFAULT_TASKS else {"tasks": list(self.tasks)}),
         }
+
+    @property
+    def chosen(self) -> tuple[Task, ...]:
+        """The tasks to build."""
+        return tuple(
+            task
+            for task in TASKS
+            if task.name in self.tasks and (self.emit_concat or not task.side_by_side)
+        )
+
+    @property
+    def templates(self) -> frozenset[str]:
+        """Names of the prompt templates that the chosen tasks may ask with."""
+        return frozenset(task.template for task in TASKS if task.name in self.tasks)

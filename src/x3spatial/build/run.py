@@ -93,7 +93,11 @@ def build_tasks(
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
     if out_dir == root or root in out_dir.parents:
         raise UserError(f"--out_dir {out_dir}: lies in the data root; name a folder outside of it")
-    templates = load_templates(options.prompts)
+    templates = {
+        name: template
+        for name, template in load_templates(options.prompts).items()
+        if name in options.templates
+    }
     listing = _limited(list_root(root, options.splits), options.limit)
     make_dir(out_dir, "--out_dir")
     with lock_dir(out_dir, "--out_dir"):
@@ -284,7 +288,7 @@ def _write_task_files(
         short = short_split(split)
         total: Counter[str] = Counter()
         per_task: Counter[str] = Counter()
-        tasks = [task for task in TASKS if options.emit_concat or not task.side_by_side]
+        tasks = options.chosen
         with ExitStack() as stack:
             writers = {
                 task.name: stack.enter_context(JsonArrayWriter(out_dir / task.file(short)))

@@ -36,7 +36,12 @@ def inspect(
 @model.command("tiny")
 def tiny(
     out: Annotated[Path, typer.Argument(help="A new folder.")],
-    size: Annotated[str, typer.Option(help="tiny, small, or 2b: the real dimensions.")] = "tiny",
+    size: Annotated[
+        str,
+        typer.Option(
+            help="tiny, small, learner (to be trained from nothing), or 2b: the real dimensions."
+        ),
+    ] = "tiny",
     seed: Annotated[int, typer.Option(help="Of the weights.")] = 0,
     depth: Annotated[bool, typer.Option(help="With depth tower and projector.")] = True,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",

@@ -151,6 +151,13 @@ def build(
     emit_concat: Annotated[
         int, typer.Option(min=0, max=1, help="1: also write the side-by-side form of Task1.")
     ] = 1,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated: t1, t2a, t2b, t0 (the marked image alone), or full names;"
+            " default t1,t2a,t2b."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the ground-truth draws.")] = 42,
     splits: Annotated[
         str | None, typer.Option(help="Comma-separated splits; default all that exist.")
@@ -166,6 +173,7 @@ def build(
     """Build the task files and their images from a data root."""
     from x3spatial.build.options import BuildOptions
     from x3spatial.build.run import build_tasks
+    from x3spatial.tasks.registry import choose_tasks
 
     summary = build_tasks(
         data_root=data_root,
@@ -176,6 +184,9 @@ def build(
             alpha=alpha,
             use_dilated_mask=use_dilated_mask,
             emit_concat=bool(emit_concat),
+            tasks=choose_tasks(
+                None if tasks is None else [name.strip() for name in tasks.split(",")]
+            ),
             seed=seed,
             splits=None if splits is None else tuple(name.strip() for name in splits.split(",")),
             limit=limit,
@@ -188,15 +199,15 @@ def build(
     manifest = summary.manifest
     names = ("objects", "views", "views_not_visible", "views_left_out", "pairs",
              "pairs_with_empty_reference")  # fmt: skip
-    tasks = list(next(iter(manifest["counts"].values()))["samples"])
+    built = list(next(iter(manifest["counts"].values()))["samples"])
     output.table(
         output.shown(summary.out_dir),
-        ("split", *(name.replace("_", " ") for name in names), *tasks),
+        ("split", *(name.replace("_", " ") for name in names), *built),
         [
             (
                 split,
                 *(str(counts.get(name, 0)) for name in names),
-                *(str(counts["samples"][task]) for task in tasks),
+                *(str(counts["samples"][task]) for task in built),
             )
             for split, counts in manifest["counts"].items()
         ],

@@ -47,7 +47,8 @@ _OPTIONS: dict[str, Any] = {
     "device": Annotated[
         str | None,
         typer.Option(
-            help="auto (the first GPU, else the CPU), cuda:1, cpu; for hf also spread (over all GPUs)."
+            help="auto (the first GPU, under torchrun one per process; else the CPU), cuda:1, cpu; for hf"
+            " also spread (over all GPUs)."
         ),
     ],
     "attention": Annotated[

@@ -1,4 +1,4 @@
-"""Commands that train: sft, check-data, data list.
+"""Commands that train: sft, check-data, data list, recipe run.
 
 ``x3 sft`` takes the options of the transformers Trainer as well as its own, so it parses them itself;
 these commands hand on what they get.
@@ -21,6 +21,7 @@ _AS_IT_IS: dict[str, Any] = {
 }
 
 data = typer.Typer(help="The data sets that can be trained on.")
+recipe = typer.Typer(help="Training in stages.")
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +30,8 @@ def register(app: typer.Typer) -> None:
     app.command("check-data", context_settings=_AS_IT_IS)(check_data)
     data.command("list", context_settings=_AS_IT_IS)(list_data)
     app.add_typer(data, name="data")
+    recipe.command("run", context_settings=_AS_IT_IS)(run_recipe)
+    app.add_typer(recipe, name="recipe")
 
 
 def _run(command: str, name: str, arguments: Sequence[str]) -> int:
@@ -47,6 +50,11 @@ def sft(context: typer.Context) -> int:
 def check_data(context: typer.Context) -> int:
     """Check all samples and make one batch, without loading weights."""
     return _run("x3 check-data", "check_data_command", context.args)
+
+
+def run_recipe(context: typer.Context) -> int:
+    """Train in stages, each an x3 sft run (docs/training-a-tiny-model.md)."""
+    return _run("x3 recipe run", "run_recipe_command", context.args)
 
 
 def list_data(context: typer.Context) -> int:

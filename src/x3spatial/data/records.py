@@ -10,7 +10,7 @@ from typing import Any
 from x3spatial.data.streaming import iter_array
 from x3spatial.errors import UserError
 
-TASKS = ("t1_multi", "t1_concat", "t2a_multi", "t2b_multi")
+TASKS = ("t1_multi", "t1_concat", "t2a_multi", "t2b_multi", "t0_marked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ class Question:
 
     id: str
     task: str
-    """``t1_multi``, ``t1_concat``, ``t2a_multi`` or ``t2b_multi``."""
+    """``t1_multi``, ``t1_concat``, ``t2a_multi``, ``t2b_multi`` or ``t0_marked``."""
     images: tuple[Path, ...]
     """In the order the prompt speaks of them; the answer is a point of the last one."""
     prompt: str

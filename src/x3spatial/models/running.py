@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -62,13 +63,18 @@ def loading(attention: str) -> Iterator[None]:
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto``: the first GPU, else the CPU.
+    """``auto``: the first GPU, under torchrun or accelerate that of LOCAL_RANK, else the CPU.
 
     Raises:
         UserError: no such device here.
     """
     if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        local_rank = os.environ.get("LOCAL_RANK", "0")
+        # A launcher may also show each process one GPU only, or start more of them than there are.
+        number = int(local_rank) % torch.cuda.device_count() if local_rank.isdigit() else 0
+        return torch.device(f"cuda:{number}")
     try:
         device = torch.device(name)
     except RuntimeError:

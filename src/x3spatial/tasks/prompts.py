@@ -15,7 +15,7 @@ from pathlib import Path
 
 from x3spatial.errors import UserError
 
-TEMPLATES = ("t1_multi", "t1_concat", "t2b_multi")
+TEMPLATES = ("t0_marked", "t1_multi", "t1_concat", "t2b_multi")
 _POINT_FIELD = "{reference_point}"
 _FIELD = re.compile(r"\{[a-z_]+\}")  # what looks like a field; other braces are just text
 

@@ -87,7 +87,34 @@ def sft_command(arguments: Sequence[str]) -> int:
     return sft(arguments)
 
 
+def run_recipe_command(arguments: Sequence[str]) -> int:
+    """``x3 recipe run``: train in stages, each an x3 sft run; the same command continues.
+
+    Raises:
+        UserError: see ``recipe.run_recipe``.
+    """
+    parser = _Parser(prog="x3 recipe run", description=run_recipe_command.__doc__)
+    parser.add_argument("recipe", type=Path, help="A YAML file such as configs/x3_tiny.yaml.")
+    parser.option(
+        "model_name_or_path", type=Path, required=True, help="The first stage starts from it."
+    )
+    parser.option("data_dir", type=Path, required=True, help="Folder of the recipe's task files.")
+    parser.option(
+        "output_dir", type=Path, required=True, help="A folder for every stage goes here."
+    )
+    parser.option("dry_run", action="store_true", help="Only print the commands.")
+    given = vars(parser.parse_args(list(arguments)))
+    from x3spatial.train.recipe import run_recipe
+
+    dry = given["dry_run"]
+    model = run_recipe(base=given.pop("model_name_or_path"), **given)
+    if not dry:
+        print(f"trained model: {model}")
+    return 0
+
+
 COMMANDS = {
+    "recipe-run": run_recipe_command,
     "sft": sft_command,
     "check-data": check_data_command,
     "data-list": list_data_command,

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from x3spatial.data.files import sha256_file
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.processing import RoboReferProcessor
+from x3spatial.tasks.answers import says_not_visible
 from x3spatial.train.checks import Findings, check_samples
 from x3spatial.train.collate import SpatialCollator
 from x3spatial.train.dataset import Item, LazySupervisedSpatialDataset
@@ -68,6 +69,17 @@ class DataModule:
     train_dataset: MixtureDataset
     data_collator: SpatialCollator
     findings: tuple[Findings, ...]
+
+    @property
+    def not_visible(self) -> float:
+        """The share of the samples of an epoch whose right answer is NOT_VISIBLE."""
+        dataset = self.train_dataset
+        seen = [
+            (weight, any(map(says_not_visible, sample.answers)))
+            for part, weight in zip(dataset.parts, dataset.weights, strict=True)
+            for sample in part.samples
+        ]
+        return sum(weight for weight, absent in seen if absent) / sum(weight for weight, _ in seen)
 
     def identity(self) -> list[dict[str, Any]]:
         """Which data this is: paths, weights, hashes of the files and of the build beside them."""
@@ -146,8 +158,10 @@ def make_supervised_data_module(
             image_folder=source.image_folder or Path(choices.image_folder),
             enable_depth=enable_depth,
             depth_folder=depth_folder,
-            name=source.name,
+            name=source.name if source.only is None else f"{source.name} ({source.only})",
         )
+        if source.only is not None:
+            part.keep([n for n, sample in enumerate(part.samples) if source.wants(sample.answers)])
         found = check_samples(part, model_max_length, long_samples=choices.long_samples)
         if found.dropped:
             part.keep(found.kept)

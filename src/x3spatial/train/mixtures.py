@@ -8,6 +8,7 @@ A registry file::
         image_folder: /            # optional
         depth_folder: depth_maps   # optional
         weight: 0.5                # optional: so often is each record seen in one epoch
+        only: visible              # optional: records answered by a point; not_visible: the others
     mixtures:
       everything: t1_multi + t2b_multi*2
 
@@ -17,14 +18,16 @@ Relative paths are relative to where the command runs, as everywhere in the docu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
+from x3spatial.tasks.answers import says_not_visible
 
-_FIELDS = frozenset({"data_path", "image_folder", "depth_folder", "weight", "repeat"})
+_FIELDS = frozenset({"data_path", "image_folder", "depth_folder", "weight", "repeat", "only"})
+VISIBLE, NOT_VISIBLE = ONLY = ("visible", "not_visible")
 _TIMES = re.compile(r"(?P<name>.+?)\s*\*\s*(?P<times>[0-9]*\.?[0-9]+)\s*")
 
 
@@ -40,6 +43,14 @@ class Source:
     """None: the run's ``--depth_path``."""
     weight: float = 1.0
     """How often each record is seen in one epoch; 0.5 takes another random half every epoch."""
+    only: str | None = None
+    """One of ``ONLY``: a part of the records, so that the share of NOT_VISIBLE can be chosen."""
+
+    def wants(self, answers: Iterable[str]) -> bool:
+        """Whether a record with these answers belongs to the data set."""
+        if self.only is None:
+            return True
+        return any(map(says_not_visible, answers)) == (self.only == NOT_VISIBLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +68,7 @@ def read_registry(path: Path) -> Registry:
     Raises:
         UserError: it is missing, no YAML, or an entry is malformed; the message names the entry.
     """
-    import yaml
-
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"--data_registry {path}: no such file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"--data_registry {path}: cannot be read as YAML: {reason}") from None
+    value = read_yaml(path, "--data_registry")
     if not isinstance(value, dict) or not isinstance(value.get("datasets"), dict):
         raise UserError(f"{path}: expected a mapping 'datasets' of names to data sets")
     unknown = set(value) - {"datasets", "mixtures"}
@@ -73,7 +76,7 @@ def read_registry(path: Path) -> Registry:
         raise UserError(
             f"{path}: unknown entry {min(map(str, unknown))!r}; expected datasets, mixtures"
         )
-    sources = {str(name): _source(path, str(name), e) for name, e in value["datasets"].items()}
+    sources = parse_sources(path, value["datasets"])
     mixtures = value.get("mixtures") or {}
     if not isinstance(mixtures, dict):
         raise UserError(f"{path}: 'mixtures' must map names to expressions such as a+b*3")
@@ -81,6 +84,24 @@ def read_registry(path: Path) -> Registry:
         if name in sources:
             raise UserError(f"{path}: {name!r} is both a data set and a mixture")
     return Registry(path, sources, {str(name): str(text) for name, text in mixtures.items()})
+
+
+def read_yaml(path: Path, what: str) -> Any:
+    """The value of a YAML file; ``what`` names it in errors. Raises: UserError."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{what} {path}: no such file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{what} {path}: cannot be read as YAML: {reason}") from None
+
+
+def parse_sources(path: Path, datasets: Mapping[Any, Any]) -> dict[str, Source]:
+    """The data sets of a registry's or recipe's ``datasets``. Raises: UserError, naming the entry."""
+    return {str(name): _source(path, str(name), entry) for name, entry in datasets.items()}
 
 
 def _source(path: Path, name: str, entry: Any) -> Source:
@@ -99,8 +120,11 @@ def _source(path: Path, name: str, entry: Any) -> Source:
     weight = entry.get("weight", entry.get("repeat", 1))
     if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
         raise UserError(f"{where}: weight is {weight!r}; expected a number above 0")
+    only = entry.get("only")
+    if only is not None and only not in ONLY:
+        raise UserError(f"{where}: only is {only!r}; expected {' or '.join(ONLY)}")
     folders = [Path(entry[k]) if entry.get(k) else None for k in ("image_folder", "depth_folder")]
-    return Source(name, Path(entry["data_path"]), folders[0], folders[1], float(weight))
+    return Source(name, Path(entry["data_path"]), folders[0], folders[1], float(weight), only)
 
 
 def resolve(expression: str, registry: Registry | None) -> list[Source]:
@@ -151,6 +175,14 @@ def _named(
     )
 
 
+def _count(source: Source) -> int:
+    """Records per epoch. Raises: UserError if the file cannot be read."""
+    from x3spatial.train.dataset import read_samples
+
+    samples = read_samples(source.data_path)
+    return round(sum(source.wants(sample.answers) for sample in samples) * source.weight)
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One line of ``x3 data list``."""
@@ -170,20 +202,18 @@ def list_data(data_registry: Path) -> list[Listed]:
     Raises:
         UserError: the registry cannot be read, or a mixture names what is not there.
     """
-    from x3spatial.train.dataset import read_samples
-
     registry = read_registry(data_registry)
     counts: dict[str, int | None] = {}
     problems: dict[str, str | None] = {}
     rows = []
     for name, source in registry.sources.items():
         try:
-            counts[name] = round(len(read_samples(source.data_path)) * source.weight)
+            counts[name] = _count(source)
             problems[name] = None
         except UserError as error:
             counts[name], problems[name] = None, str(error)
         times = "" if source.weight == 1 else f" x{source.weight:g}"
-        definition = f"{source.data_path}{times}"
+        definition = f"{source.data_path}{times}{f' ({source.only})' if source.only else ''}"
         rows.append(Listed(name, "data set", definition, counts[name], problems[name]))
     for name, text in registry.mixtures.items():
         total: int | None = 0
@@ -191,7 +221,7 @@ def list_data(data_registry: Path) -> list[Listed]:
         for source in resolve(text, registry):
             base = registry.sources.get(source.name)
             if base is None:
-                count: int | None = round(len(read_samples(source.data_path)) * source.weight)
+                count: int | None = _count(source)
             else:
                 count = counts[source.name]
                 problem = problem or problems[source.name]

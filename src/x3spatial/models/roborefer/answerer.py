@@ -33,7 +33,7 @@ from x3spatial.models.running import (
 )
 
 CHAT_TEMPLATES = ("qwen2",)
-DEPTH_TASKS = frozenset({"t1_multi", "t2a_multi", "t2b_multi"})
+DEPTH_TASKS = frozenset({"t0_marked", "t1_multi", "t2a_multi", "t2b_multi"})
 
 
 @dataclass(slots=True)

@@ -1,16 +1,18 @@
-"""Small random checkpoints in the published layout: for dry runs and tests without downloads."""
+"""Small random checkpoints in the published layout: for dry runs and tests without downloads, and to be
+trained from nothing (docs/training-a-tiny-model.md).
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import torch
-from tokenizers import pre_tokenizers
+from tokenizers import AddedToken, pre_tokenizers
 from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
@@ -23,6 +25,7 @@ from x3spatial.models.roborefer.chat import (
     IMAGE_TAG,
     PAD,
     SENTINEL,
+    SYSTEM_PROMPT,
     TURN_END,
     TURN_START,
 )
@@ -33,6 +36,7 @@ from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import write_configs, write_weights
 from x3spatial.models.running import DTYPES
+from x3spatial.tasks.prompts import load_templates
 
 SPECIAL_TOKENS = (
     "<|endoftext|>", TURN_START, TURN_END, "[BOS]", PAD, SENTINEL, IMAGE_TAG,
@@ -64,14 +68,28 @@ class Size:
     vocabulary: int | None = None
     """Rows of the embedding; None for one per token of the small tokenizer."""
     positions: int = 4096
+    patch: int = 14
+    rope_theta: float = 1e6
+    learner: bool = False
+    """Meant to be trained from nothing: weights as ``first_tensor`` draws them, and a tokenizer that takes
+    each section of the tasks' prompts for one token."""
 
 
 SIZES = {
     "tiny": Size((64, 2, 4, 128), 2, (48, 3, 4, 96), 112),
     "small": Size((256, 4, 8, 704), 4, (192, 6, 6, 512), 224),
     "2b": Size((1536, 28, 12, 8960), 2, (1152, 27, 16, 4304), 448, 151652, 32768),
-}
-"""``2b`` has the dimensions of RoboRefer-2B (about 5 GB in bfloat16 with depth)."""
+    "learner": Size(
+        (128, 4, 4, 384), 4, (64, 4, 2, 256), 112,
+        positions=1024, patch=8, rope_theta=1e4, learner=True,
+    ),
+}  # fmt: skip
+"""``2b`` has the dimensions of RoboRefer-2B (about 5 GB in bfloat16 with depth). ``learner`` is the one that
+can be trained from nothing on a CPU: 14 x 14 patches of 8 pixels fold to 25 tokens an image."""
+
+POSITION_SCALE = 1.0
+"""Standard deviation of a learner's position embedding, beside patch embeddings of about 0.4. With the 0.02
+of large models the places of things cannot be seen at first, and nothing is learned."""
 
 
 def make_tiny(
@@ -104,7 +122,7 @@ def make_tiny(
     make_dir(out, "OUT")
     if any(out.iterdir()):
         raise UserError(f"{out}: not empty; name a new folder")
-    tokenizer = small_tokenizer(depth=depth)
+    tokenizer = small_tokenizer(depth=depth, phrases=prompt_phrases() if dimensions.learner else ())
     config = make_config(dimensions, tokenizer, depth=depth, tied=tied)
     processor = RoboReferProcessor(
         RoboReferImageProcessor(size={"height": dimensions.image, "width": dimensions.image}),
@@ -113,12 +131,13 @@ def make_tiny(
     )
     tokenizer.model_max_length = dimensions.positions
     shapes = expected_shapes(config)
+    draw = first_tensor if dimensions.learner else random_tensor
     if tied:
         shapes.pop("llm.lm_head.weight")
     for number, part in enumerate(PARTS):
         generator = torch.Generator().manual_seed(1000 * seed + number)
         tensors = {
-            stored_name(part, name): random_tensor(name, shape, generator).to(DTYPES[dtype])
+            stored_name(part, name): draw(name, shape, generator).to(DTYPES[dtype])
             for name, shape in shapes.items()
             if name.startswith(f"{part}.")
         }
@@ -140,7 +159,7 @@ def make_config(
         num_attention_heads=tower_heads,
         intermediate_size=tower_inner,
         image_size=size.image,
-        patch_size=14,
+        patch_size=size.patch,
         vision_use_head=False,
     )
     vocabulary = tokenizer.get_vocab()
@@ -153,7 +172,7 @@ def make_config(
             intermediate_size=inner,
             vocab_size=size.vocabulary or len(tokenizer),
             max_position_embeddings=size.positions,
-            rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+            rope_parameters={"rope_type": "default", "rope_theta": size.rope_theta},
             tie_word_embeddings=tied,
             bos_token_id=vocabulary["[BOS]"],
             eos_token_id=vocabulary[TURN_END],
@@ -180,8 +199,41 @@ def random_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator)
     return values / math.sqrt(math.prod(shape[1:]))
 
 
-def small_tokenizer(*, depth: bool = True) -> Qwen2Tokenizer:
-    """A byte-level BPE of Qwen2's form with a few hundred entries and RoboRefer's special tokens."""
+def first_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    """What a learner's parameter is before the first step.
+
+    Gains are 1 and biases 0; a matrix keeps the scale of what it is given, but the ones that write into
+    a residual stream add little; and a tower's position embedding is as large as the content.
+    """
+    if len(shape) == 1:
+        return torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
+    values: torch.Tensor = torch.randn(shape, generator=generator)
+    if "position_embedding" in name:
+        return values * POSITION_SCALE
+    if "embed_tokens" in name or "lm_head" in name:
+        return values * 0.1
+    scale = 1 / math.sqrt(math.prod(shape[1:]))
+    return values * scale * (0.3 if any(end in name for end in _RESIDUAL) else 1.0)
+
+
+_RESIDUAL = ("o_proj.", "down_proj.", "out_proj.", "fc2.")
+
+
+def prompt_phrases() -> tuple[str, ...]:
+    """The fixed sections of the tasks' prompts, and the system's sentence.
+
+    As one token each they make a sample half as long, and a small model need not learn to read.
+    """
+    templates = load_templates().values()
+    sections = (part for template in templates for part in (template.question, template.format))
+    return (SYSTEM_PROMPT, *dict.fromkeys(sections))
+
+
+def small_tokenizer(*, depth: bool = True, phrases: Sequence[str] = ()) -> Qwen2Tokenizer:
+    """A byte-level BPE of Qwen2's form with a few hundred entries and RoboRefer's special tokens.
+
+    Numbers are read and written digit by digit. Each of ``phrases`` is a token of its own.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = learn_merges(CORPUS, MERGES)
     vocabulary = {symbol: number for number, symbol in enumerate(alphabet)}
@@ -197,6 +249,7 @@ def small_tokenizer(*, depth: bool = True) -> Qwen2Tokenizer:
     )
     special = [token for token in SPECIAL_TOKENS if depth or token != DEPTH_TAG]
     tokenizer.add_tokens(special, special_tokens=True)
+    tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 

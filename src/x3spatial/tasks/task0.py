@@ -1,0 +1,34 @@
+"""Task0: the marked reference alone; point to the object in it.
+
+It asks nothing spatial: whoever fails here cannot read the mark or cannot write a point, and need not be
+asked about a second view. A small model learns to write points from it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from x3spatial.tasks.answers import answer_text
+from x3spatial.tasks.frames import Frame
+from x3spatial.tasks.prompts import Template
+from x3spatial.tasks.samples import Draft, Marked, Pairs, SpatialObject
+
+
+def draft(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
+    """One sample per view that shows the object; the answer is in the frame of that view.
+
+    Pairing plays no part: ``pairs`` is taken for the sake of the common signature.
+    """
+    for view in item.views:
+        if view.target is None:
+            continue
+        yield Draft(
+            id=f"T0_MARKED_{item.scene}_uid{item.uid}_A{view.name}",
+            task="t0_marked",
+            images=(Marked(view),),
+            reference=view,
+            query=view,
+            question=template.question,
+            prompt=template.render(),
+            answer=answer_text(view.target, view.mask, Frame.IMAGE),
+        )

@@ -1,0 +1,227 @@
+"""``x3 recipe run``: a model trained in stages, each of them an ordinary ``x3 sft`` run.
+
+A recipe file::
+
+    datasets:                      # as in a registry (train.mixtures), relative to the data folder
+      t0: t0_train_marked.json
+      t1_absent: {data_path: t1_train_multi.json, only: not_visible}
+    options:                       # of x3 sft, for every stage
+      per_device_train_batch_size: 96
+    stages:                        # each starts from what the one before it ended with
+      - name: warm-up
+        mixture: t0
+        evaluate: t0_val_marked.json   # optional, relative to the data folder
+        options: {max_steps: 500}      # this stage's own
+
+A stage that is finished is passed over and one that was stopped goes on, because that is what ``x3 sft`` does
+with its folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from x3spatial.data.files import make_dir, write_json
+from x3spatial.errors import UserError
+from x3spatial.train.mixtures import Registry, parse_sources, read_yaml, resolve
+
+REGISTRY_FILE = "datasets.yaml"
+"""In the output folder: the recipe's data sets with their whole paths, the stages' ``--data_registry``."""
+
+_TOP = frozenset({"datasets", "options", "stages"})
+_STAGE = frozenset({"name", "mixture", "evaluate", "options"})
+_OURS = frozenset(
+    {
+        "model_name_or_path",
+        "data_path",
+        "data_mixture",
+        "data_registry",
+        "eval_data_path",
+        "output_dir",
+    }
+)
+"""Options that the runner itself gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One run of ``x3 sft``."""
+
+    name: str
+    mixture: str
+    options: Mapping[str, Any]
+    """Options of ``x3 sft``, those of all stages included."""
+    evaluate: str | None = None
+    """A task file of the data folder whose questions are answered on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A recipe file."""
+
+    path: Path
+    datasets: Mapping[str, Any]
+    """As they stand in the file."""
+    stages: tuple[Stage, ...]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        UserError: it is missing or malformed, or a stage's mixture names an unknown data set; the
+            message names the entry.
+    """
+    value = read_yaml(path, "recipe")
+    if not isinstance(value, dict) or not isinstance(value.get("datasets"), dict):
+        raise UserError(f"{path}: expected a mapping 'datasets' of names to task files")
+    _only(value, _TOP, str(path))
+    common = _options(value.get("options"), str(path))
+    entries = value.get("stages")
+    if not isinstance(entries, list) or not entries:
+        raise UserError(f"{path}: expected a list 'stages'")
+    registry = Registry(path, parse_sources(path, value["datasets"]), {})
+    stages: list[Stage] = []
+    for number, entry in enumerate(entries, start=1):
+        where = f"{path}: stage {number}"
+        if not isinstance(entry, dict):
+            raise UserError(f"{where}: expected a mapping with name and mixture")
+        _only(entry, _STAGE, where)
+        for field in ("name", "mixture"):
+            if not isinstance(entry.get(field), str) or not entry[field].strip():
+                raise UserError(f"{where}: needs a text {field!r}")
+        name = entry["name"]
+        if Path(name).name != name or name.startswith("."):
+            raise UserError(f"{where}: name {name!r} cannot be a folder's name")
+        if any(name == other.name for other in stages):
+            raise UserError(f"{where}: there is another stage {name!r}")
+        resolve(entry["mixture"], registry)
+        evaluate = entry.get("evaluate")
+        if evaluate is not None and not isinstance(evaluate, str):
+            raise UserError(f"{where}: evaluate must be the name of a task file")
+        options = {**common, **_options(entry.get("options"), where)}
+        stages.append(Stage(name, entry["mixture"], options, evaluate))
+    return Recipe(path, value["datasets"], tuple(stages))
+
+
+def _only(value: Mapping[Any, Any], known: frozenset[str], where: str) -> None:
+    unknown = set(value) - known
+    if unknown:
+        raise UserError(
+            f"{where}: unknown entry {min(map(str, unknown))!r}; expected {', '.join(sorted(known))}"
+        )
+
+
+def _options(value: Any, where: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: options must map names of x3 sft's options to values")
+    options = {str(name).lstrip("-").replace("-", "_"): given for name, given in value.items()}
+    for name, given in options.items():
+        if name in _OURS:
+            raise UserError(f"{where}: option {name} is given by the recipe itself; leave it out")
+        if not isinstance(given, str | int | float):
+            raise UserError(f"{where}: option {name} is {given!r}; expected one value")
+    return options
+
+
+def stage_dir(output_dir: Path, number: int, stage: Stage) -> Path:
+    """The folder of a stage, numbered from 1 in the order of the recipe."""
+    return output_dir / f"{number:02d}-{stage.name}"
+
+
+def stage_arguments(
+    recipe: Recipe, *, base: Path, data_dir: Path, output_dir: Path
+) -> list[list[str]]:
+    """The options of ``x3 sft`` of every stage, in order."""
+    found = []
+    for number, stage in enumerate(recipe.stages, start=1):
+        folder = stage_dir(output_dir, number, stage)
+        values: dict[str, Any] = {
+            "model_name_or_path": base,
+            "data_mixture": stage.mixture,
+            "data_registry": output_dir / REGISTRY_FILE,
+            **({} if stage.evaluate is None else {"eval_data_path": data_dir / stage.evaluate}),
+            "output_dir": folder,
+            **stage.options,
+        }
+        found.append(
+            [piece for name, value in values.items() for piece in (f"--{name}", str(value))]
+        )
+        base = folder
+    return found
+
+
+def run_recipe(
+    *,
+    recipe: Path,
+    base: Path,
+    data_dir: Path,
+    output_dir: Path,
+    dry_run: bool = False,
+    echo: Callable[[str], None] = print,
+) -> Path:
+    """Run the stages of a recipe, each from what the one before it ended with.
+
+    Args:
+        recipe: the recipe file.
+        base: the checkpoint that the first stage starts from.
+        data_dir: the folder with the task files that the recipe names.
+        output_dir: where every stage gets a folder.
+        dry_run: only say the commands.
+        echo: prints a line.
+
+    Returns:
+        The folder of the last stage, which then holds the trained model.
+
+    Raises:
+        UserError: the recipe, an option of any stage (found before the first one starts), a file, or a
+            folder is wrong.
+    """
+    read = read_recipe(recipe)
+    base, data_dir, output_dir = base.absolute(), data_dir.absolute(), output_dir.absolute()
+    commands = stage_arguments(read, base=base, data_dir=data_dir, output_dir=output_dir)
+    _check(read, commands, data_dir)
+    if not dry_run:
+        make_dir(output_dir, "--output_dir")
+        _write_registry(read, data_dir, output_dir)
+    for number, (stage, arguments) in enumerate(zip(read.stages, commands, strict=True), start=1):
+        echo(f"stage {number} of {len(commands)}, {stage.name}: x3 sft {' '.join(arguments)}")
+        if not dry_run:
+            _sft(arguments)
+    return stage_dir(output_dir, len(commands), read.stages[-1])
+
+
+def _check(recipe: Recipe, commands: Sequence[Sequence[str]], data_dir: Path) -> None:
+    """What would otherwise stop the last stage after hours."""
+    from x3spatial.train.arguments import parse
+
+    sources = parse_sources(recipe.path, recipe.datasets).values()
+    files = [source.data_path for source in sources]
+    files += [Path(stage.evaluate) for stage in recipe.stages if stage.evaluate is not None]
+    for file in files:
+        if not (data_dir / file).is_file():
+            raise UserError(f"--data_dir {data_dir}: {file} is missing; {recipe.path} names it")
+    for stage, arguments in zip(recipe.stages, commands, strict=True):
+        try:
+            parse(arguments)
+        except UserError as error:
+            raise UserError(f"{recipe.path}: stage {stage.name}: {error}") from None
+
+
+def _sft(arguments: Sequence[str]) -> None:
+    from x3spatial.train.sft import sft
+
+    sft(arguments)
+
+
+def _write_registry(recipe: Recipe, data_dir: Path, output_dir: Path) -> None:
+    datasets = {}
+    for name, entry in recipe.datasets.items():
+        fields = {"data_path": entry} if isinstance(entry, str) else dict(entry)
+        datasets[str(name)] = {**fields, "data_path": str(data_dir / fields["data_path"])}
+    write_json(output_dir / REGISTRY_FILE, {"datasets": datasets})  # JSON is YAML

@@ -1,0 +1,69 @@
+"""Flat composites: a data root like any other, with exact masks and removals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from roots import tree_bytes
+from x3spatial.audit.run import audit
+from x3spatial.data.images import read_mask, read_rgb
+from x3spatial.errors import UserError
+from x3spatial.scenes.flat import LEAST, SIDE, VIEWS, make_flat
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("flat") / "root"
+    assert make_flat(out_dir=folder, scenes=4, seed=3, workers=1) == 4
+    return folder
+
+
+def test_it_is_a_sound_data_root(root: Path) -> None:
+    report = audit(data_root=root, workers=1)
+    assert not report.problems
+    facts = report.splits["train"]
+    assert facts["scenes"] == 4 and facts["views"] == VIEWS * facts["objects"]
+    assert 0 < facts["views_not_visible"] < facts["views"] / 2
+    assert list(facts["sizes"]) == [f"{SIDE}x{SIDE}"]
+
+
+def test_masks_say_where_and_the_inpainted_image_lacks_exactly_that(root: Path) -> None:
+    seen = 0
+    for path in sorted(root.rglob("*_mask.png")):
+        stem = path.name.removesuffix("_mask.png")
+        mask = read_mask(path)
+        original, inpainted = (
+            read_rgb(path.with_name(f"{stem}_{kind}.png")).astype(int)
+            for kind in ("original", "inpainted")
+        )
+        changed = np.abs(original - inpainted).max(axis=2) > 0
+        if not mask.any():
+            assert not changed.any()
+            continue
+        seen += 1
+        assert mask.sum() >= LEAST
+        assert changed[mask].mean() > 0.5  # a shape may have nearly the ground's colour in places
+        # A soft edge of one pixel lies around the mask.
+        wide = read_mask(path.with_name(f"{stem}_mask_dialated.png"))
+        assert not changed[~wide].any()
+        red = (original[..., 0] > 230) & (original[..., 1:] < 40).all(axis=2)
+        assert not red.any()
+    assert seen > 30
+
+
+def test_the_same_bytes_again_and_whole_scenes_are_kept(root: Path, tmp_path: Path) -> None:
+    make_flat(out_dir=tmp_path / "b", scenes=4, seed=3, workers=2)
+    assert tree_bytes(tmp_path / "b") == tree_bytes(root)
+    (tmp_path / "b" / "train" / "flat_train_3_00002" / "scene.json").unlink()
+    assert make_flat(out_dir=tmp_path / "b", scenes=5, seed=3, workers=1) == 2
+    make_flat(out_dir=tmp_path / "c", scenes=1, seed=4, workers=1)
+    first = next((tmp_path / "c").rglob("01_*_original.png"))
+    assert first.read_bytes() not in tree_bytes(root).values()
+
+
+def test_no_scenes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--scenes 0"):
+        make_flat(out_dir=tmp_path, scenes=0)
