@@ -97,7 +97,7 @@ def make_questions(folder: Path, count: int) -> list[Question]:
         noise = random.integers(-16, 17, (480, 640, 3))
         pixels = np.clip(np.kron(coarse, np.ones((8, 8, 1))) + noise, 0, 255).astype(np.uint8)
         path = folder / f"{name}.jpg"
-        path.write_bytes(encode_jpeg(pixels, 80))
+        path.write_bytes(encode_jpeg(pixels, 87))
         return path
 
     questions = []

@@ -80,6 +80,7 @@ class FaultyServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else each reply waits 40 ms for an acknowledgement
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -206,7 +206,7 @@ class ServerAnswerer(Answerer):
                 lease.overloaded()
             if fault.unreachable:
                 lease.unreachable()
-            if fault.retry_after is not None:
+            if fault.again and fault.retry_after is not None:
                 lease.pause(fault.retry_after)
             raise
         lease.went_well()
