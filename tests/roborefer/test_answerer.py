@@ -14,9 +14,9 @@ from PIL import Image
 from roborefer.fixture import CHECKPOINT, FIXTURE, expected_json, image_path, samples, torch
 from x3spatial.errors import UserError
 from x3spatial.models.base import Question
-from x3spatial.models.roborefer import answerer as module
 from x3spatial.models.roborefer.answerer import RoboReferAnswerer
 from x3spatial.models.roborefer.tiny import make_tiny
+from x3spatial.models.running import halving
 
 PROMPT = "Point to the same object in the second image. Answer with [(x, y)], or NOT_VISIBLE."
 VIEWS = ("view_a", "view_b", "exact_112", "rgba_small", "grey_L", "concat_ab")
@@ -127,7 +127,7 @@ def test_a_picture_of_several_questions_is_decoded_and_encoded_once(tiny: Path) 
 def small_memory(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> Iterator[Any]:
     """A model that has room for three questions at once."""
     model = RoboReferAnswerer(tiny, max_new_tokens=3)
-    plain, sizes = model._generate, []
+    plain, sizes = model.generate, []
 
     def generate(questions: Any, ready: Any) -> list[str]:
         sizes.append(len(questions))
@@ -135,7 +135,7 @@ def small_memory(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> Iterator[Any]:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
         return plain(questions, ready)
 
-    monkeypatch.setattr(model, "_generate", generate)
+    monkeypatch.setattr(model, "generate", generate)
     yield model, sizes
 
 
@@ -161,13 +161,13 @@ def test_a_single_question_that_does_not_fit_raises(mixed: list[Question]) -> No
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
     with pytest.raises(RuntimeError, match="can't allocate"):
-        module.halving(work, mixed[:2], None, lambda *_: None)
+        halving(work, mixed[:2], None, lambda *_: None)
 
     def broken(_: Any) -> list[str]:
         raise RuntimeError("something else")
 
     with pytest.raises(RuntimeError, match="something else"):
-        module.halving(broken, mixed[:4], None, lambda *_: None)
+        halving(broken, mixed[:4], None, lambda *_: None)
 
 
 def test_bad_samples_are_named(tiny: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from x3spatial.evaluate.asking import Reply, ask
 from x3spatial.evaluate.assess import assess
 from x3spatial.evaluate.questions import question_of
 from x3spatial.evaluate.scoring import truth_of
+from x3spatial.models.local import LocalAnswerer
 from x3spatial.models.roborefer.answerer import RoboReferAnswerer
 from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
@@ -43,10 +44,13 @@ class LiveAnswerer(RoboReferAnswerer):
         self.checkpoint = checkpoint
         self.processor = processor
         self.depth = depth
-        self.device = next(model.parameters()).device
-        self.decoding = greedy(processor.tokenizer, max_new_tokens)
         self._live = model
-        self._limit: int | None = None
+        # Not RoboReferAnswerer's own: it would read a folder.
+        LocalAnswerer.__init__(
+            self,
+            next(model.parameters()).device,
+            greedy(processor.tokenizer, max_new_tokens),
+        )
 
     @property
     def model(self) -> RoboReferForConditionalGeneration:

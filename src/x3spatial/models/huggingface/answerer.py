@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +15,7 @@ from PIL import Image
 from transformers.generation.configuration_utils import GenerationConfig
 
 from x3spatial.errors import UserError
-from x3spatial.models.base import Answerer, Output, Question, Size
+from x3spatial.models.base import Output, Question, Size
 from x3spatial.models.conventions.base import Convention
 from x3spatial.models.conventions.registry import choose_convention
 from x3spatial.models.huggingface.folder import Folder, find_folder
@@ -27,15 +26,9 @@ from x3spatial.models.huggingface.loading import (
     load_model,
 )
 from x3spatial.models.huggingface.processor import Messages, Processor, messages
+from x3spatial.models.local import LocalAnswerer, PreparedBatch, greedy_rules
 from x3spatial.models.pictures import load_rgb
-from x3spatial.models.running import (
-    DTYPES,
-    check_numerics,
-    choose_device,
-    free_after_halving,
-    halving,
-    unused_rules,
-)
+from x3spatial.models.running import DTYPES, check_numerics, choose_device, unused_rules
 
 # Of a generation config: what it returns beside the text, or how fast.
 _NOT_TEXT = frozenset(
@@ -44,8 +37,8 @@ _NOT_TEXT = frozenset(
 
 
 @dataclass(slots=True)
-class Prepared:
-    """What ``prepare`` hands to ``answer``."""
+class Prepared(PreparedBatch):
+    """A batch's conversations, and what the processor made of them."""
 
     asked: dict[str, Messages] = field(default_factory=dict)
     """Question id → its conversation, pictures decoded."""
@@ -53,16 +46,14 @@ class Prepared:
     """(W, H) of each picture as it goes to the processor."""
     inputs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
     """Ids of a batch → what ``generate`` takes."""
-    failures: dict[str, Exception] = field(default_factory=dict)
 
 
-class HuggingFaceAnswerer(Answerer):
+class HuggingFaceAnswerer(LocalAnswerer[Prepared]):
     """A model asked through its own processor and chat template.
 
     The folder is checked at once, its weights are loaded by the first ``prepare``. Each question is one
     turn of the user: its images in the record's order, then the text that the convention makes of it.
-    Decoding is greedy whatever ``generation_config.json`` carries; only its end tokens are used, and
-    ``describe`` says what was left. A batch that does not fit in memory is halved, and so are those after it.
+    Of ``generation_config.json`` only the end tokens are used, and ``describe`` says what was left.
 
     Args:
         model: a folder, or a name on the hub.
@@ -112,7 +103,6 @@ class HuggingFaceAnswerer(Answerer):
         self.name = "+".join(
             [self.folder.name, *([] if adapter is None else [adapter.resolve().name])]
         )
-        self.device = choose_device("auto" if device == SPREAD else device)
         self.processor = Processor(
             self.folder,
             trust_remote_code=trust_remote_code,
@@ -120,13 +110,14 @@ class HuggingFaceAnswerer(Answerer):
             max_pixels=max_pixels,
         )
         check_readable(self._convention, self.processor, self.folder)
-        self.decoding = greedy(self.folder, self.processor.tokenizer, max_new_tokens)
+        super().__init__(
+            choose_device("auto" if device == SPREAD else device),
+            greedy(self.folder, self.processor.tokenizer, max_new_tokens),
+        )
         self._dtype = self.folder.dtype() if dtype == "auto" else DTYPES[dtype]
         self._spread = device == SPREAD
         self._attention = attention
         self._trust = trust_remote_code
-        self._limit: int | None = None
-        self._loading = threading.Lock()
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
@@ -137,18 +128,18 @@ class HuggingFaceAnswerer(Answerer):
         """
         if not argument:
             raise UserError("--model hf: name the model, hf:FOLDER or hf:ORG/NAME")
-        given = {
-            name: value
-            for name, value in options.items()
-            if value is not None and name in cls.options | {"max_new_tokens"}
-        }
+        given = cls.own(options)
         if "adapter" in given:
             given["adapter"] = Path(given["adapter"])
         return cls(argument, **given)
 
-    @cached_property
-    def _model(self) -> Any:
-        model = load_model(
+    def load(self) -> Any:
+        """The model, its adapter in it.
+
+        Raises:
+            UserError: the weights or the adapter cannot be used, or the attention kernel is not there.
+        """
+        return load_model(
             self.folder,
             dtype=self._dtype,
             device=SPREAD if self._spread else str(self.device),
@@ -156,19 +147,6 @@ class HuggingFaceAnswerer(Answerer):
             trust_remote_code=self._trust,
             adapter=self.adapter,
         )
-        # generate() fills gaps of what it is given from the model's own; there must be no others.
-        model.generation_config = self.decoding
-        return model
-
-    @property
-    def model(self) -> Any:
-        """The model, loaded on first use; ``prepare`` and ``answer`` run in different threads.
-
-        Raises:
-            UserError: the weights or the adapter cannot be used, or the attention kernel is not there.
-        """
-        with self._loading:
-            return self._model
 
     def prepare(self, questions: Sequence[Question]) -> Prepared:
         """Decode each picture of the batch once and process the batch.
@@ -239,30 +217,11 @@ class HuggingFaceAnswerer(Answerer):
             raise ValueError(f"the processor cannot resize images of {list(sent)}")
         return known
 
-    def answer(self, questions: Sequence[Question], prepared: Any) -> list[Output]:
-        """One answer per question, in order.
-
-        Raises:
-            ValueError, OSError: a sample's images cannot be read, or the processor refuses it; the message
-                names the sample.
-        """
-        ready: Prepared = self.prepare(questions) if prepared is None else prepared
-        for question in questions:
-            if question.id in ready.failures:
-                error = ready.failures[question.id]
-                raise ValueError(f"{question.id}: {error}") from error
-        return halving(
-            lambda part: self._generate(part, ready), questions, self._limit, self._lower_limit
-        )
-
-    def _lower_limit(self, size: int, limit: int) -> None:
-        self._limit = limit
-        free_after_halving(self.device, size, limit)
-
     @torch.inference_mode()
-    def _generate(self, questions: Sequence[Question], ready: Prepared) -> list[Output]:
+    def generate(self, questions: Sequence[Question], prepared: Prepared) -> list[Output]:
+        """See ``LocalAnswerer.generate``. Raises: ValueError: the processor refuses the batch."""
         model = self.model
-        inputs = self._process(questions, ready)
+        inputs = self._process(questions, prepared)
         on_device = {
             name: value.to(model.device, model.dtype if value.is_floating_point() else None)
             if isinstance(value, torch.Tensor)
@@ -279,7 +238,7 @@ class HuggingFaceAnswerer(Answerer):
             finished.append("max_new_tokens" if end is None else "eos")
         texts = self.processor.decode(rows)
         return [
-            self._output(text, ready.sent[question.id], reason)
+            self._output(text, prepared.sent[question.id], reason)
             for question, text, reason in zip(questions, texts, finished, strict=True)
         ]
 
@@ -298,13 +257,7 @@ class HuggingFaceAnswerer(Answerer):
 
     def describe(self) -> dict[str, Any]:
         """Model, processor, numerics and decoding of this run, and the stored rules that were not used."""
-        used = {
-            "do_sample": False,
-            "num_beams": 1,
-            "repetition_penalty": 1.0,
-            "max_new_tokens": self.decoding.max_new_tokens,
-            "eos_token_id": self.decoding.eos_token_id,
-        }
+        used = self.rules()
         stored = {
             name: value
             for name, value in self.folder.generation.items()
@@ -339,12 +292,6 @@ class HuggingFaceAnswerer(Answerer):
             "versions": versions,
         }
 
-    def close(self) -> None:
-        """Give the model's memory back."""
-        self.__dict__.pop("_model", None)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
 
 def check_readable(convention: Convention, processor: Processor, folder: Folder) -> None:
     """Refuse a convention whose pixels nobody can tell. Raises: UserError."""
@@ -367,12 +314,4 @@ def greedy(folder: Folder, tokenizer: Any, max_new_tokens: int) -> GenerationCon
     ends: list[int] = []
     for value in named:
         ends += value if isinstance(value, list) else [] if value is None else [value]
-    return GenerationConfig(  # type: ignore[no-untyped-call]
-        do_sample=False,
-        num_beams=1,
-        repetition_penalty=1.0,
-        max_new_tokens=max_new_tokens,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=list(dict.fromkeys(ends)) or None,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    return greedy_rules(tokenizer, list(dict.fromkeys(ends)), max_new_tokens)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,8 @@ import torch
 import transformers
 
 from x3spatial.errors import UserError
-from x3spatial.models.base import Answerer, Question
+from x3spatial.models.base import Question
+from x3spatial.models.local import LocalAnswerer, PreparedBatch
 from x3spatial.models.pictures import load_rgb
 from x3spatial.models.roborefer.chat import question_text
 from x3spatial.models.roborefer.checkpoint import load_model, read_checkpoint
@@ -23,36 +23,27 @@ from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.processing import Media, load_processor
 from x3spatial.models.roborefer.tokens import greedy
-from x3spatial.models.running import (
-    DTYPES,
-    check_numerics,
-    choose_device,
-    free_after_halving,
-    halving,
-    unused_rules,
-)
+from x3spatial.models.running import DTYPES, check_numerics, choose_device, unused_rules
 
 CHAT_TEMPLATES = ("qwen2",)
 DEPTH_TASKS = frozenset({"t0_marked", "t1_multi", "t2a_multi", "t2b_multi"})
 
 
 @dataclass(slots=True)
-class Prepared:
-    """What ``prepare`` hands to ``answer``: each picture once, and each question's ids."""
+class Prepared(PreparedBatch):
+    """Each picture once, and each question's ids."""
 
     pixels: dict[Path, torch.Tensor] = field(default_factory=dict)
     ids: dict[str, list[int]] = field(default_factory=dict)
     images: dict[str, list[Path]] = field(default_factory=dict)
     depths: dict[str, list[Path]] = field(default_factory=dict)
-    failures: dict[str, Exception] = field(default_factory=dict)
 
 
-class RoboReferAnswerer(Answerer):
+class RoboReferAnswerer(LocalAnswerer[Prepared]):
     """RoboRefer from a folder in the published layout or in our own.
 
-    The folder is checked at once, its weights are loaded by the first ``prepare``. Decoding is greedy
-    whatever the checkpoint's ``generation_config.json`` carries; ``describe`` says what was left unused. A
-    batch that does not fit in memory is halved, and so are those after it.
+    The folder is checked at once, its weights are loaded by the first ``prepare``. ``describe`` says which
+    rules of the checkpoint's ``generation_config.json`` were left unused.
 
     Args:
         path: the checkpoint.
@@ -102,14 +93,11 @@ class RoboReferAnswerer(Answerer):
             self.tasks = DEPTH_TASKS  # type: ignore[misc]
         self.name = path.resolve().name
         self.depth = depth
-        self.device = choose_device(device)
         self.processor = load_processor(self.checkpoint, image_aspect_ratio=image_aspect_ratio)
-        self.decoding = greedy(self.processor.tokenizer, max_new_tokens)
+        super().__init__(choose_device(device), greedy(self.processor.tokenizer, max_new_tokens))
         self._dtype = dtype
         self._attention = attention
         self._chat_template = chat_template
-        self._limit: int | None = None
-        self._loading = threading.Lock()
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
@@ -120,11 +108,7 @@ class RoboReferAnswerer(Answerer):
         """
         if not argument:
             raise UserError("--model roborefer: name the checkpoint folder, roborefer:PATH")
-        given = {
-            name: value
-            for name, value in options.items()
-            if value is not None and name in cls.options | {"max_new_tokens"}
-        }
+        given = cls.own(options)
         if "depth" in given:
             given["depth"] = Path(given["depth"])
         return cls(Path(argument), **given)
@@ -135,27 +119,18 @@ class RoboReferAnswerer(Answerer):
             return question.images
         return (*question.images, *(depth_path(image, self.depth) for image in question.images))
 
-    @cached_property
-    def _model(self) -> RoboReferForConditionalGeneration:
-        model = load_model(
+    def load(self) -> RoboReferForConditionalGeneration:
+        """The model.
+
+        Raises:
+            UserError: the weights cannot be read, or the attention kernel is not available.
+        """
+        return load_model(
             self.checkpoint,
             dtype=self._dtype,
             device=str(self.device),
             attention=self._attention,
         )
-        # generate() fills gaps of what it is given from the model's own; there must be no others.
-        model.generation_config = self.decoding
-        return model
-
-    @property
-    def model(self) -> RoboReferForConditionalGeneration:
-        """The model, loaded on first use; ``prepare`` and ``answer`` run in different threads.
-
-        Raises:
-            UserError: the weights cannot be read, or the attention kernel is not available.
-        """
-        with self._loading:
-            return self._model
 
     def prepare(self, questions: Sequence[Question]) -> Prepared:
         """Decode each picture of the batch once and build the questions' ids.
@@ -203,43 +178,23 @@ class RoboReferAnswerer(Answerer):
         prepared.images[question.id] = images
         prepared.depths[question.id] = depths
 
-    def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
-        """One answer per question, in order.
-
-        Raises:
-            ValueError, OSError: a sample's images cannot be read, or its tags and images do not match;
-                the message names it.
-        """
-        ready: Prepared = self.prepare(questions) if prepared is None else prepared
-        for question in questions:
-            if question.id in ready.failures:
-                error = ready.failures[question.id]
-                raise ValueError(f"{question.id}: {error}") from error
-        return halving(
-            lambda part: self._generate(part, ready), questions, self._limit, self._lower_limit
-        )
-
-    def _lower_limit(self, size: int, limit: int) -> None:
-        self._limit = limit
-        free_after_halving(self.device, size, limit)
-
     @torch.inference_mode()
-    def _generate(self, questions: Sequence[Question], ready: Prepared) -> list[str]:
+    def generate(self, questions: Sequence[Question], prepared: Prepared) -> list[str]:
+        """See ``LocalAnswerer.generate``."""
         images, depths = Media(), Media()
         for number, question in enumerate(questions):
-            for path in ready.images[question.id]:
-                images.add(ready.pixels[path], number, key=path)
-            for path in ready.depths[question.id]:
-                depths.add(ready.pixels[path], number, key=path)
-        inputs = self.processor.pad([ready.ids[question.id] for question in questions])
+            for path in prepared.images[question.id]:
+                images.add(prepared.pixels[path], number, key=path)
+            for path in prepared.depths[question.id]:
+                depths.add(prepared.pixels[path], number, key=path)
+        inputs = self.processor.pad([prepared.ids[question.id] for question in questions])
         inputs |= images.inputs("pixel_values", "image_indices", len(questions))
         inputs |= depths.inputs("depth_values", "depth_indices", len(questions))
         on_device = {
             name: value.to(self.device, self.model.dtype if value.is_floating_point() else None)
             for name, value in inputs.items()
         }
-        model: Any = self.model
-        output = model.generate(**on_device, generation_config=self.decoding)
+        output = self.model.generate(**on_device, generation_config=self.decoding)
         new = output[:, inputs["input_ids"].shape[1] :]
         texts = self.processor.tokenizer.batch_decode(new, skip_special_tokens=True)
         return [text.strip() for text in texts]
@@ -252,13 +207,7 @@ class RoboReferAnswerer(Answerer):
         """Checkpoint, numerics and decoding of this run, and the stored rules that were not used."""
         stored = self.checkpoint.generation
         dtype = self.checkpoint.dtype if self._dtype == "auto" else DTYPES[self._dtype]
-        used = {
-            "do_sample": False,
-            "num_beams": 1,
-            "repetition_penalty": 1.0,
-            "max_new_tokens": self.decoding.max_new_tokens,
-            "eos_token_id": self.decoding.eos_token_id,
-        }
+        used = self.rules()
         return {
             "model": str(self.checkpoint.layout.path),
             "layout": self.checkpoint.layout.kind,
@@ -273,9 +222,3 @@ class RoboReferAnswerer(Answerer):
             "generation_config_not_used": unused_rules(stored, used),
             "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         }
-
-    def close(self) -> None:
-        """Give the model's memory back."""
-        self.__dict__.pop("_model", None)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()

@@ -9,6 +9,7 @@ from transformers.generation.configuration_utils import GenerationConfig
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
 from x3spatial.errors import UserError
+from x3spatial.models.local import greedy_rules
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG, PAD, TURN_END, TURN_START
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 
@@ -55,15 +56,7 @@ def load_tokenizer(folder: Path, config: RoboReferConfig) -> Any:
 
 def greedy(tokenizer: Any, max_new_tokens: int = 64) -> GenerationConfig:
     """Greedy decoding that ends at the turn's end token, with every other rule switched off."""
-    return GenerationConfig(  # type: ignore[no-untyped-call]
-        do_sample=False,
-        num_beams=1,
-        repetition_penalty=1.0,
-        max_new_tokens=max_new_tokens,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=stop_ids(tokenizer),
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    return greedy_rules(tokenizer, stop_ids(tokenizer), max_new_tokens)
 
 
 def stop_ids(tokenizer: Any) -> list[int]:
