@@ -48,7 +48,18 @@ def test_help_is_instant_and_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["scenes", "audit", "build", "preview", "eval", "score", "compare", "zeroshot", "models"],
+    [
+        "scenes",
+        "scenes-flat",
+        "audit",
+        "build",
+        "preview",
+        "eval",
+        "score",
+        "compare",
+        "zeroshot",
+        "models",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     done = x3(command, "--help")
