@@ -31,7 +31,7 @@ $(VENV)/.core: $(VENV)/.created pyproject.toml requirements/constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core requirements/constraints.txt
-	$(PIP) install --constraint requirements/constraints.txt --editable '.[dev,export,matching,roborefer,train]'
+	$(PIP) install --constraint requirements/constraints.txt --editable '.[dev,export,hf,matching,openai,roborefer,train]'
 	@touch $@
 
 demo: $(VENV)/.core

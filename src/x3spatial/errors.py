@@ -1,4 +1,4 @@
-"""The one exception that stands for "the user can fix this", and a common case of it."""
+"""The exceptions that the command line prints as one line, and a common case."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ class UserError(Exception):
 
     The command line prints it as one line without a traceback and exits with code 2, so the
     message must name the file or the option and say what to do about it.
+    """
+
+
+class Unfinished(Exception):
+    """Work of other processes that this one needs was not done; what was done is kept.
+
+    The command line prints it as one line and exits with code 1.
     """
 
 

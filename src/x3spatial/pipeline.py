@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from x3spatial.build.run import JOURNAL, BuildSummary, build_tasks
 from x3spatial.data.files import make_dir, read_json, write_json
 from x3spatial.data.records import TaskRecord, read_records
 from x3spatial.errors import UserError
+from x3spatial.evaluate.crew import Leader, Member
 from x3spatial.evaluate.questions import lacking, supports
+from x3spatial.evaluate.ranks import Ranks
 from x3spatial.evaluate.run import EvalResult, evaluate
 from x3spatial.models import registry
 from x3spatial.models.base import Answerer
@@ -80,6 +82,7 @@ def zeroshot(
     mask: str = "auto",
     fresh: bool = False,
     model_options: Mapping[str, Any] | None = None,
+    ranks: Ranks | None = None,
 ) -> ZeroshotSummary:
     """Build what is missing, evaluate ``models`` on the four sets and write ``summary.json``.
 
@@ -92,11 +95,13 @@ def zeroshot(
         eval_dir: the results.
         data_root: the views; None to take the task files of ``out_dir`` as they are.
         options: how to build.
-        max_new_tokens, batch_size, limit, workers, seed, scoring, mask, fresh, model_options: as for
-            ``evaluate``; ``fresh`` discards the earlier build as well.
+        max_new_tokens, batch_size, limit, workers, seed, scoring, mask, fresh, model_options, ranks: as
+            for ``evaluate``; ``fresh`` discards the earlier build as well; rank 0 alone builds and writes
+            the summary.
 
     Raises:
         UserError: what ``build_tasks`` and ``evaluate`` raise, no model, or no task files.
+        Unfinished: another rank failed or is gone.
     """
     if not models:
         raise UserError("--model: name at least one")
@@ -106,8 +111,21 @@ def zeroshot(
             given = {"max_new_tokens": max_new_tokens, "seed": seed, **own}
             answerer = stack.enter_context(closing(registry.create(spec, given)))
             answerers.append((_folder_name(answerer.name, answerers), spec, answerer))
-        built = _build(data_root, out_dir, options, workers, fresh)
         make_dir(eval_dir, "--eval_dir")
+        path = eval_dir / "summary.json"
+        built = None
+        party: Leader | Member | None = None
+        if ranks is not None:
+            party = Leader(path, ranks) if ranks.leads else Member(path, ranks)
+            stack.enter_context(party)
+        if isinstance(party, Member):
+            party.join()
+        else:
+            built = _build(data_root, out_dir, options, workers, fresh)
+        if isinstance(party, Leader):
+            party.ready()
+        if ranks is not None and party is not None:
+            ranks = replace(ranks, launch=party.launch)
         parts = []
         for title, file_name in SETS:
             data_json = out_dir / file_name
@@ -130,13 +148,18 @@ def zeroshot(
                         scoring=scoring,
                         mask=mask,
                         fresh=fresh,
+                        ranks=ranks,
                     )
                 cells.append(Cell(name, spec, result, skipped))
             chance = next((cell.result.chance for cell in cells if cell.result), {})
             parts.append(SetSummary(title, data_json, chance, tuple(cells)))
-    path = eval_dir / "summary.json"
-    summary = ZeroshotSummary(path, built, tuple(parts))
-    write_json(path, _to_json(summary, out_dir))
+        summary = ZeroshotSummary(path, built, tuple(parts))
+        if isinstance(party, Member):
+            party.done({})
+        else:
+            if party is not None:
+                party.wait()
+            write_json(path, _to_json(summary, out_dir))
     return summary
 
 

@@ -59,6 +59,7 @@ def test_help_is_instant_and_imports_nothing_heavy() -> None:
         "compare",
         "zeroshot",
         "models",
+        "check-model",
     ],
 )
 def test_every_command_has_help(command: str) -> None:

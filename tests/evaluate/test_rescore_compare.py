@@ -48,6 +48,24 @@ def test_rescoring_with_a_moved_root(
     assert outcome.problems == ()
 
 
+def test_answers_in_pixels_need_the_sizes_they_were_given_in(folder: Path) -> None:
+    """A point in pixels means nothing without them: said, not guessed from the records."""
+    data, results = folder / "t1_val_multi.json", folder / "centre.json"
+    output = json.loads(results.read_text())
+    output["model"]["convention"] = "pixel"
+    for entry in output["results"]:
+        entry |= {"pred_text": "[(32, 24)]", "pixel_sizes": [[64, 48], [64, 48]]}
+    results.write_text(json.dumps(output))
+    assert rescore(results=results, data_json=data).metrics["parse_failures"] == 0
+    again = json.loads(results.read_text())["results"]
+    assert again[0]["pred_parsed"]["coord"] == [0.5, 0.5]
+    assert again[0]["pixel_sizes"] == [[64, 48], [64, 48]]
+    del output["results"][3]["pixel_sizes"]
+    results.write_text(json.dumps(output))
+    with pytest.raises(UserError, match=f"answer to {again[3]['id']} cannot be read: .*sizes"):
+        rescore(results=results, data_json=data)
+
+
 def test_rescoring_refuses_other_data(folder: Path) -> None:
     data, results = folder / "t1_val_multi.json", folder / "oracle.json"
     records = json.loads(data.read_text())

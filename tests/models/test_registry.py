@@ -11,7 +11,7 @@ from x3spatial.errors import UserError
 from x3spatial.models import registry
 from x3spatial.models.conventions.registry import CONVENTIONS
 
-NEED_EXTRAS = {"xfeat", "roborefer"}
+NEED_EXTRAS = {"hf", "openai", "roborefer", "roborefer-server", "xfeat"}
 
 
 @pytest.mark.parametrize("kind", sorted(set(registry.KINDS) - NEED_EXTRAS))

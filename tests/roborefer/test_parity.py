@@ -26,7 +26,8 @@ def close(actual: Any, wanted: Any, tolerance: float) -> None:
 
 @pytest.fixture(scope="module")
 def pixels(processor: Any) -> dict[str, Any]:
-    from x3spatial.models.roborefer.images import load_depth, load_rgb
+    from x3spatial.models.pictures import load_rgb
+    from x3spatial.models.roborefer.images import load_depth
 
     return {
         name: processor.image_processor.pixels(

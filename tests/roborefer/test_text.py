@@ -105,8 +105,8 @@ def test_stop_ids(processor: Any) -> None:
 
 @pytest.mark.parametrize("case", expected_json("dynamic_tiles.json"), ids=lambda c: c["image"])
 def test_dynamic_tiles(case: dict[str, Any]) -> None:
+    from x3spatial.models.pictures import load_rgb
     from x3spatial.models.roborefer import load_processor
-    from x3spatial.models.roborefer.images import load_rgb
 
     processor = load_processor(CHECKPOINT, image_aspect_ratio="dynamic")
     tiles = processor.image_processor.pixels(load_rgb(image_path(case["image"])))

@@ -97,6 +97,7 @@ def test_spellings_and_aliases() -> None:
         ("--eval_limit 0", "--eval_limit 0"),
         ("--label_smoothing_factor 0.1", "--label_smoothing_factor: not supported"),
         ("--fsdp --use_cpu", "--fsdp: needs GPUs"),
+        ("--report_to smoke_signals", "--report_to smoke_signals: smoke_signals is not supported"),
         ("--resume_from_checkpoint x", "--resume_from_checkpoint: not supported here; the same command"),
     ],
 )  # fmt: skip
@@ -104,6 +105,29 @@ def test_refusals(arguments: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         parse(*arguments.split())
     assert "\n" not in str(caught.value)
+
+
+def test_a_logger_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers.integrations import integration_utils
+
+    monkeypatch.setattr(integration_utils, "is_wandb_available", lambda: False)
+    with pytest.raises(UserError, match=r"--report_to wandb: .*pip install wandb") as caught:
+        parse("--report_to", "wandb")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_wandb_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from x3spatial.train import sft
+
+    class UsageError(Exception):
+        __module__ = "wandb.errors.errors"
+
+    def refuse(chosen: Any) -> int:
+        raise UsageError("No API key\nconfigured.")
+
+    monkeypatch.setattr(sft, "_sft", refuse)
+    with pytest.raises(UserError, match=r"^--report_to wandb: No API key configured\.$"):
+        sft.sft([])
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,42 @@ def test_long_samples_are_an_error_or_left_out(processor: Any, tmp_path: Path) -
         make_supervised_data_module(processor, choices, model_max_length=5)
 
 
+def test_what_the_check_encoded_stays_with_its_sample(
+    processor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from x3spatial.train.checks import check_samples
+    from x3spatial.train.dataset import LazySupervisedSpatialDataset
+
+    path = write_data(tmp_path / "d.json", RGB)
+    fresh = _dataset(path, processor)
+    wanted = [fresh[number] for number in range(len(RGB))]
+    dataset = _dataset(path, processor)
+    check_samples(dataset, 8192)
+    dataset.keep([3, 1])
+
+    def again(*args: Any) -> None:
+        raise AssertionError("a sample was tokenised twice")
+
+    monkeypatch.setattr(LazySupervisedSpatialDataset, "encode", again)
+    for place, number in enumerate([3, 1]):
+        for name in ("input_ids", "labels"):
+            assert torch.equal(dataset[place][name], wanted[number][name])
+
+
+def test_processes_of_the_loader_make_the_same_batches(processor: Any) -> None:
+    from torch.utils.data import DataLoader
+
+    from x3spatial.train.collate import SpatialCollator
+
+    collator = SpatialCollator(processor)
+    dataset = _dataset(FIXTURE / "samples_rgb.json", processor)
+    batches = [collator([dataset[i] for i in part]) for part in ((0, 1), (2, 3), (4,))]
+    loader = DataLoader(dataset, batch_size=2, num_workers=2, collate_fn=collator)
+    for batch, wanted in zip(loader, batches, strict=True):
+        assert batch.keys() == wanted.keys()
+        assert all(torch.equal(batch[name], value) for name, value in wanted.items())
+
+
 def test_depth_maps_come_from_the_record_or_a_mirrored_folder(
     processor: Any, tmp_path: Path
 ) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import typer
 
 from x3spatial import __version__
-from x3spatial.cli import checkpoints, data, evaluation, exporting, training
-from x3spatial.errors import UserError
+from x3spatial.cli import checking, checkpoints, data, evaluation, exporting, training
+from x3spatial.errors import Unfinished, UserError
 
 # Typer carries its own copy of click in some versions and imports it in others. Its public
 # BadParameter leads to the base classes of whichever is in use.
@@ -54,6 +54,7 @@ def root(
 
 data.register(app)
 evaluation.register(app)
+checking.register(app)
 checkpoints.register(app)
 exporting.register(app)
 training.register(app)
@@ -73,6 +74,9 @@ def run(arguments: Sequence[str]) -> int:
     except UserError as error:
         print(f"x3: {error}", file=sys.stderr)
         return 2
+    except Unfinished as error:
+        print(f"x3: {error}", file=sys.stderr)
+        return 1
     except _CommandError as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if isinstance(error, _UsageError) and context else "x3"

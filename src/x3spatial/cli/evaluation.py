@@ -39,6 +39,14 @@ MaskChoice = Annotated[
     str, typer.Option("--mask", help="auto (the record's mask), tight or dilated.")
 ]
 Seed = Annotated[int, typer.Option("--seed", help="For answerers that draw.")]
+RankTimeout = Annotated[
+    float,
+    typer.Option(
+        "--rank-timeout",
+        help="Under torchrun or accelerate: seconds without a sign of life after which another process"
+        " is given up.",
+    ),
+]
 ImageFolder = Annotated[
     Path | None, typer.Option("--image-folder", help="What relative image paths are relative to.")
 ]
@@ -77,18 +85,23 @@ def evaluate(
     scoring: Scoring = "x3",
     mask: MaskChoice = "auto",
     fresh: Fresh = False,
+    rank_timeout: RankTimeout = 600.0,
     *,
     options: dict[str, Any],
 ) -> int:
     """Ask a model every question of a task file and score its answers.
 
-    The same command continues a run that was stopped, and asks failed samples again.
+    The same command continues a run that was stopped, and asks failed samples again. Started by torchrun
+    or accelerate, on one machine or several that share the files, each process asks a share of the samples
+    on a GPU of its own.
     """
+    from x3spatial.evaluate.ranks import ranks_from
     from x3spatial.evaluate.run import evaluate as run
 
     chosen = specs(model, model_name_or_path)
     if len(chosen) != 1:
         raise UserError("--model: name exactly one (x3 zeroshot takes several)")
+    ranks = ranks_from(rank_timeout)
     result = run(
         data_json=data_json,
         output_json=output_json,
@@ -103,7 +116,11 @@ def evaluate(
         mask=mask,
         fresh=fresh,
         model_options=options,
+        ranks=ranks,
     )
+    if ranks is not None and not ranks.leads:
+        typer.echo(f"{ranks}: asked {result.asked}, kept {result.kept}; rank 0 has the results")
+        return 1 if result.errors else 0
     return _report(result, f"{result.model} on {data_json.name}")
 
 
@@ -198,15 +215,21 @@ def zeroshot(
     scoring: Scoring = "x3",
     mask: MaskChoice = "auto",
     fresh: Fresh = False,
+    rank_timeout: RankTimeout = 600.0,
     *,
     options: dict[str, Any],
 ) -> int:
-    """Build if needed, evaluate the four validation sets, print the summary."""
+    """Build if needed, evaluate the four validation sets, print the summary.
+
+    Started by torchrun or accelerate, the first process builds and prints, and all ask, as in x3 eval.
+    """
     from x3spatial.build.options import BuildOptions
+    from x3spatial.evaluate.ranks import ranks_from
     from x3spatial.pipeline import zeroshot as run
 
     if data_root is None:
         _refuse_build_options(context)
+    ranks = ranks_from(rank_timeout)
     summary = run(
         models=specs(model, model_name_or_path) or [f"roborefer:{DEFAULT_CHECKPOINT}"],
         data_root=data_root,
@@ -230,7 +253,14 @@ def zeroshot(
         mask=mask,
         fresh=fresh,
         model_options=options,
+        ranks=ranks,
     )
+    if ranks is not None and not ranks.leads:
+        asked = sum(
+            cell.result.asked for part in summary.sets for cell in part.cells if cell.result
+        )
+        typer.echo(f"{ranks}: asked {asked}; rank 0 has the results")
+        return 1 if summary.errors else 0
     if summary.built is not None:
         built = summary.built
         typer.echo(

@@ -45,7 +45,11 @@ _OPTIONS: dict[str, Any] = {
         typer.Option(help="Of a checkpoint: auto (as stored), float32, bfloat16 or float16."),
     ],
     "device": Annotated[
-        str | None, typer.Option(help="auto (the first GPU, else the CPU), cuda:1, cpu.")
+        str | None,
+        typer.Option(
+            help="auto (the first GPU, under torchrun one per process; else the CPU), cuda:1, cpu; for hf"
+            " also spread (over all GPUs)."
+        ),
     ],
     "attention": Annotated[
         str | None, typer.Option(help="sdpa (default), eager or flash_attention_2.")
@@ -53,6 +57,67 @@ _OPTIONS: dict[str, Any] = {
     "depth": Annotated[
         Path | None,
         typer.Option(help="Folder that mirrors the data root with {NN}_{frame}_depth.png."),
+    ],
+    "convention": Annotated[
+        str | None,
+        typer.Option(
+            help="How the model writes points; default: as its type was trained; needed for openai."
+        ),
+    ],
+    "min_pixels": Annotated[
+        int | None,
+        typer.Option(
+            help="Of hf, openai: least area of a resized image, for families that have it."
+        ),
+    ],
+    "max_pixels": Annotated[
+        int | None,
+        typer.Option(help="Of hf, openai: largest area, likewise; default: 1280 tokens' worth."),
+    ],
+    "adapter": Annotated[
+        Path | None, typer.Option(help="Of hf: folder of a LoRA adapter of PEFT.")
+    ],
+    "trust_remote_code": Annotated[
+        bool | None,
+        typer.Option(
+            "--trust-remote-code", help="Of hf: run code that lies in the model's folder."
+        ),
+    ],
+    "base_url": Annotated[
+        list[str] | None,
+        typer.Option(help="Of servers: where one is; repeated: several that serve the same model."),
+    ],
+    "concurrency": Annotated[
+        int | None,
+        typer.Option(help="Of servers: most requests at once (default 16); fewer if one is busy."),
+    ],
+    "timeout": Annotated[
+        float | None, typer.Option(help="Of servers: seconds for one request; default 120.")
+    ],
+    "retries": Annotated[
+        int | None, typer.Option(help="Of servers: attempts after the first one; default 5.")
+    ],
+    "api_key_env": Annotated[
+        str | None,
+        typer.Option(help="Of openai: the environment variable with the key, not OPENAI_API_KEY."),
+    ],
+    "extra_body": Annotated[
+        str | None,
+        typer.Option(help="Of openai: JSON object of further request fields; null removes one."),
+    ],
+    "max_image_pixels": Annotated[
+        int | None, typer.Option(help="Of servers: larger images are sent smaller.")
+    ],
+    "max_image_bytes": Annotated[
+        int | None,
+        typer.Option(help="Of servers: larger files are encoded anew; default 20,000,000."),
+    ],
+    "cache": Annotated[
+        Path | None, typer.Option(help="Of servers: a file that keeps answers across runs.")
+    ],
+    "enable_depth": Annotated[
+        bool | None,
+        typer.Option("--enable-depth", help="Of roborefer-server: it estimates depth itself."),
     ],
 }
 """Every option of a kind of model: name as in ``Answerer.options`` → its type and help; None: not given."""

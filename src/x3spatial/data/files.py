@@ -94,7 +94,7 @@ def make_dir(path: Path, option: str) -> None:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".x3-probe"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may probe at the same time
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{option} {path}: cannot write there: {reason}") from None
@@ -220,6 +220,11 @@ class Journal:
         self._file.write(line.encode() + b"\n")
         self._file.flush()
         return offset
+
+    def sync(self) -> None:
+        """Have what was appended on the disk: other machines that share it see it from here on."""
+        assert self._file is not None, "call open() first"
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Stop appending."""

@@ -27,6 +27,9 @@ from x3spatial.errors import UserError
 T = TypeVar("T")
 R = TypeVar("R")
 
+_INTERRUPT_SECONDS = 0.1
+"""Work that began in the moment of the first interrupt is caught by the next one."""
+
 
 def default_workers() -> int:
     """The CPUs this process may use."""
@@ -64,7 +67,12 @@ def _die_with(parent: int) -> None:
 
 
 def map_unordered(
-    work: Callable[[T], R], items: Iterable[T], workers: int, *, threads: bool = False
+    work: Callable[[T], R],
+    items: Iterable[T],
+    workers: int,
+    *,
+    threads: bool = False,
+    interrupt: Callable[[], None] | None = None,
 ) -> Iterator[R]:
     """Yield ``work(item)`` for every item, in the order of completion.
 
@@ -73,6 +81,9 @@ def map_unordered(
     work that spends its time in codecs (they release Python's lock). Only a few items per worker are
     in flight, so memory does not grow with their number. An exception raised by ``work`` stops the
     run and is raised here.
+
+    ``interrupt`` makes work that is under way in threads end soon. It is called, more than once, when the
+    run ends early: threads cannot be stopped from outside, and they may be waiting for minutes.
 
     Raises:
         UserError: ``workers`` is below 1, or a worker process died (killed, or out of memory).
@@ -104,5 +115,12 @@ def map_unordered(
             "a worker process died: out of memory (use fewer --workers; the same command continues),"
             " or a script that starts work without an `if __name__ == '__main__':` around it"
         ) from None
+    except BaseException:
+        if interrupt is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while running := [future for future in pending if not future.done()]:
+                interrupt()
+                wait(running, timeout=_INTERRUPT_SECONDS)
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

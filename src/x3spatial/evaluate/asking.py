@@ -86,7 +86,7 @@ def ask(
     prepare = partial(_prepare, answerer)
     if answerer.concurrent:
         work = lambda batch: _answer(answerer, prepare(batch))  # noqa: E731
-        yield from map_unordered(work, batches, workers, threads=True)
+        yield from map_unordered(work, batches, workers, threads=True, interrupt=answerer.interrupt)
         return
     for batch in in_order(prepare, batches, workers=1, ahead=_BATCHES_AHEAD):
         yield _answer(answerer, batch)

@@ -10,6 +10,7 @@ from typing import Any
 
 from x3spatial.data.files import write_text
 from x3spatial.data.records import TaskRecord
+from x3spatial.errors import UserError
 from x3spatial.evaluate.asking import Reply
 from x3spatial.evaluate.chance import Chance, ChanceSample, chance_rows
 from x3spatial.evaluate.intervals import Interval, clusters_of, intervals
@@ -73,7 +74,8 @@ def assess(
     Masks are read in ``workers`` threads; the outcome does not depend on their number.
 
     Raises:
-        UserError: an unknown convention, or a record whose own answer cannot be read.
+        UserError: an unknown convention, a record whose own answer cannot be read, or a reply without the
+            sizes that its convention counts in.
     """
     parse = find_convention(convention).parse
     finder = MaskFinder(mask, image_folder)
@@ -86,11 +88,15 @@ def assess(
         if reply.text is None:
             outcome = failed(record, truth, reply.error or NEVER_ASKED)
         else:
+            try:
+                answer = parse(reply.text, question_of(record, image_folder), reply.sizes)
+            except ValueError as error:  # sizes that a results file has lost
+                raise UserError(f"the answer to {record.id} cannot be read: {error}") from None
             outcome = score_answer(
                 record,
                 truth,
                 reply.text,
-                parse(reply.text, question_of(record, image_folder), reply.sizes),
+                answer,
                 masks,
                 rule=rule,
                 reads_text=convention == "unit",

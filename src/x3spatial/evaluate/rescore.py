@@ -9,8 +9,9 @@ from x3spatial.data.parallel import default_workers
 from x3spatial.data.records import read_records
 from x3spatial.errors import UserError
 from x3spatial.evaluate.assess import assess, write_output
+from x3spatial.evaluate.identity import data_identity, versions
 from x3spatial.evaluate.masks import check_mask_choice
-from x3spatial.evaluate.run import EvalResult, data_identity, versions
+from x3spatial.evaluate.run import EvalResult
 from x3spatial.evaluate.scoring import check_scoring
 from x3spatial.evaluate.store import check_replaceable, read_results, stored_replies
 

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import json
-import platform
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from x3spatial import __version__
-from x3spatial.data.files import check_output, read_manifest, sha256_file, sha256_json
+from x3spatial.data.files import check_output, sha256_file
 from x3spatial.data.parallel import default_workers
 from x3spatial.data.records import TaskRecord, read_records
 from x3spatial.errors import UserError
+from x3spatial.evaluate import crew
 from x3spatial.evaluate.asking import ask
 from x3spatial.evaluate.assess import Assessment, assess, write_output
+from x3spatial.evaluate.crew import Leader, Member
+from x3spatial.evaluate.identity import data_identity, versions
 from x3spatial.evaluate.intervals import Interval
 from x3spatial.evaluate.masks import check_mask_choice
 from x3spatial.evaluate.metrics import Value
 from x3spatial.evaluate.questions import check_supported, files_state, question_of
+from x3spatial.evaluate.ranks import Ranks
 from x3spatial.evaluate.scoring import check_scoring, truth_of
-from x3spatial.evaluate.store import Store, check_replaceable, open_store
+from x3spatial.evaluate.store import (
+    Store,
+    check_replaceable,
+    open_share,
+    open_store,
+    read_results,
+)
 from x3spatial.models import registry
 from x3spatial.models.base import Answerer, Question
 from x3spatial.models.conventions.registry import find_convention
 from x3spatial.progress import progress
-
-_PACKAGES = ("numpy", "opencv-python-headless")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,25 @@ class EvalResult:
             problems=assessment.problems,
         )
 
+    @classmethod
+    def read(cls, output_json: Path, *, asked: int, kept: int) -> EvalResult:
+        """The outcome that another process wrote. Raises: UserError."""
+        output = read_results(output_json)
+        failures = [f"{e['id']}: {e['error']}" for e in output["results"] if e["status"] == "error"]
+        return cls(
+            output_json=output_json,
+            model=output["model"]["name"],
+            metrics=output["metrics"],
+            ci95={name: pair and (pair[0], pair[1]) for name, pair in output["ci95"].items()},
+            ci_unit=output["ci_unit"],
+            chance=output["chance"],
+            asked=asked,
+            kept=kept,
+            errors=len(failures),
+            first_error=failures[0] if failures else None,
+            problems=tuple(output["problems"]),
+        )
+
 
 def evaluate(
     *,
@@ -91,12 +115,16 @@ def evaluate(
     mask: str = "auto",
     fresh: bool = False,
     model_options: Mapping[str, Any] | None = None,
+    ranks: Ranks | None = None,
 ) -> EvalResult:
     """Answer and score the records of ``data_json``, and write ``output_json``.
 
     Answers are journalled as they come. A run that was killed, or that left samples without an answer, is
     continued by the same call: only what is missing is asked. What the answers do not depend on (``scoring``,
-    ``mask``, ``batch_size``, ``workers``, a larger ``limit``) may change between calls.
+    ``mask``, ``batch_size``, ``workers``, a larger ``limit``, ``ranks``) may change between calls.
+
+    Several processes that share the file system can do it together, each with its ``ranks``: each asks its
+    share and keeps its own journal, rank 0 waits for all, scores and writes; the others return with it.
 
     Args:
         data_json: a task file of ``x3 build``.
@@ -112,10 +140,12 @@ def evaluate(
         mask: ``auto``, ``tight`` or ``dilated``.
         fresh: discard an earlier output and journal; a file that is no results file stays.
         model_options: options of the model's kind.
+        ranks: this process among those that are called alike; None: it is alone.
 
     Raises:
         UserError: bad options or files, an answerer that cannot do the task, or an output made with
             other settings.
+        Unfinished: another rank failed or is gone; what was answered is kept.
     """
     started = time.perf_counter()
     rule, choice = check_scoring(scoring), check_mask_choice(mask)
@@ -141,8 +171,6 @@ def evaluate(
     with nullcontext() if given else closing(answerer):
         find_convention(answerer.convention)
         check_supported(answerer, records, data_json)
-        check_output(output_json, "--output_json", [data_json])
-        check_replaceable(output_json)
         data_sha256 = sha256_file(data_json)
         settings = {
             "model": answerer.spec or answerer.name,
@@ -153,78 +181,127 @@ def evaluate(
             "seed": seed,
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
-        with open_store(output_json, settings, fresh=fresh) as store:
-            _check_not_shrunk(store, records, everything, output_json, limit)
-            asked, kept = _ask_missing(
-                store,
-                answerer,
-                records,
-                image_folder=image_folder,
-                batch_size=batch_size,
-                workers=workers,
-            )
-            assessment = assess(
-                records,
-                store.replies,
-                convention=answerer.convention,
-                rule=rule,
-                mask=choice,
-                image_folder=image_folder,
-                workers=workers,
-            )
-            seconds = time.perf_counter() - started
-            output = assessment.to_json() | {
-                "settings": settings | {"limit": limit},
-                "versions": versions(),
-                "model": {
-                    "name": answerer.name,
-                    "kind": answerer.spec and answerer.spec.partition(":")[0],
-                    "convention": answerer.convention,
-                    "privileged": answerer.privileged,
-                    "describe": settings["describe"],
-                },
-                "data": data_identity(data_json, data_sha256),
-                "run": {
-                    "seconds": round(seconds, 3),
-                    "samples_per_second": round(asked / seconds, 3),
-                    "asked": asked,
-                    "host": socket.gethostname(),
-                    "workers": workers,
-                    "batch_size": batch_size,
-                    "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                },
-            }
-            write_output(output_json, output)
-            store.remove_journal()
+        asking = _Asking(answerer, tuple(records), image_folder, batch_size, workers, ranks)
+        if ranks is not None and not ranks.leads:
+            return _take_part(asking, output_json, settings, ranks)
+        with nullcontext() if ranks is None else Leader(output_json, ranks) as leader:
+            check_output(output_json, "--output_json", [data_json])
+            check_replaceable(output_json)
+            with open_store(output_json, settings, fresh=fresh) as store:
+                _check_not_shrunk(store, records, everything, output_json, limit)
+                if leader is not None:
+                    leader.ready()
+                asked = asking.run(store)
+                if leader is not None:
+                    asked += sum(report["asked"] for report in leader.wait())
+                    store.take_in_ranks()
+                assessment = assess(
+                    records,
+                    store.replies,
+                    convention=answerer.convention,
+                    rule=rule,
+                    mask=choice,
+                    image_folder=image_folder,
+                    workers=workers,
+                )
+                seconds = time.perf_counter() - started
+                output = assessment.to_json() | {
+                    "settings": settings | {"limit": limit},
+                    "versions": versions(),
+                    "model": {
+                        "name": answerer.name,
+                        "kind": answerer.spec and answerer.spec.partition(":")[0],
+                        "convention": answerer.convention,
+                        "privileged": answerer.privileged,
+                        "describe": settings["describe"],
+                    },
+                    "data": data_identity(data_json, data_sha256),
+                    "run": {
+                        "seconds": round(seconds, 3),
+                        "samples_per_second": round(asked / seconds, 3),
+                        "asked": asked,
+                        "host": socket.gethostname(),
+                        "processes": 1 if ranks is None else ranks.world,
+                        "workers": workers,
+                        "batch_size": batch_size,
+                        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                    },
+                }
+                write_output(output_json, output)
+                store.remove_journal()
+        crew.clear(output_json)
     return EvalResult.of(
-        assessment, output_json=output_json, model=answerer.name, asked=asked, kept=kept
+        assessment,
+        output_json=output_json,
+        model=answerer.name,
+        asked=asked,
+        kept=len(records) - asked,
     )
 
 
-def _ask_missing(
-    store: Store,
-    answerer: Answerer,
-    records: Sequence[TaskRecord],
-    *,
-    image_folder: Path | None,
-    batch_size: int,
-    workers: int,
-) -> tuple[int, int]:
-    """Ask what has no answer yet, or one given from other images; (samples asked, kept)."""
-    questions, states = [], {}
-    for record in records:
-        question = question_of(record, image_folder, privileged=answerer.privileged)
-        state = _state(answerer, question)
-        known = store.replies.get(record.id)
-        if known is None or known.text is None or known.seen not in (None, state):
-            questions.append(question)
-            states[record.id] = state
-    kept = len(records) - len(questions)
-    with progress(answerer.name, len(records), done=kept) as advance:
-        for replies in ask(answerer, questions, batch_size=batch_size, workers=workers):
-            store.add({id: replace(reply, seen=states[id]) for id, reply in replies.items()})
-            advance(len(replies))
-    return len(questions), kept
+def _take_part(
+    asking: _Asking, output_json: Path, settings: Mapping[str, Any], ranks: Ranks
+) -> EvalResult:
+    """Ask this rank's share, and wait for rank 0 to write the results of all."""
+    with Member(output_json, ranks) as member:
+        member.join()
+        with open_share(output_json, ranks, settings) as store:
+            asked = asking.run(store, member.check)
+        member.done({"asked": asked})
+    return EvalResult.read(output_json, asked=asked, kept=asking.share - asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What this process asks, and how."""
+
+    answerer: Answerer
+    records: tuple[TaskRecord, ...]
+    image_folder: Path | None
+    batch_size: int
+    workers: int
+    ranks: Ranks | None
+
+    def _is_mine(self, record: TaskRecord) -> bool:
+        return self.ranks is None or self.ranks.owns(record.id)
+
+    @property
+    def share(self) -> int:
+        """How many of the records are this process's."""
+        return sum(map(self._is_mine, self.records))
+
+    def run(self, store: Store, check: Callable[[], None] = lambda: None) -> int:
+        """Ask what has no answer yet, or one given from other images; how many samples were asked.
+
+        ``check`` is called between batches, and may raise to stop.
+        """
+        questions, states = [], {}
+        for record in filter(self._is_mine, self.records):
+            question = question_of(record, self.image_folder, privileged=self.answerer.privileged)
+            state = _state(self.answerer, question)
+            known = store.replies.get(record.id)
+            if known is None or known.text is None or known.seen not in (None, state):
+                questions.append(question)
+                states[record.id] = state
+        share = self.share
+        # One bar is enough on a terminal that several processes share.
+        shown = (
+            nullcontext(_unseen)
+            if self.ranks is not None and self.ranks.rank
+            else progress(self.answerer.name, share, done=share - len(questions))
+        )
+        with shown as advance:
+            for replies in ask(
+                self.answerer, questions, batch_size=self.batch_size, workers=self.workers
+            ):
+                store.add({id: replace(reply, seen=states[id]) for id, reply in replies.items()})
+                advance(len(replies))
+                check()
+        return len(questions)
+
+
+def _unseen(n: int = 1) -> None:
+    """An advance that nobody watches."""
 
 
 def _state(answerer: Answerer, question: Question) -> str:
@@ -249,32 +326,3 @@ def _check_not_shrunk(
             f"--limit {limit}: {output_json} holds {lost} more answers, which this would drop;"
             " use the earlier limit or more, write elsewhere, or use --fresh"
         )
-
-
-def versions() -> dict[str, str]:
-    """What decided the numbers beside the settings."""
-    found = {"x3spatial": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # e.g. opencv-contrib in its place
-            found[package] = "unknown"
-    return found
-
-
-def data_identity(data_json: Path, sha256: str) -> dict[str, Any]:
-    """Which data was asked: path, hash, and the settings of the build beside it, as a hash."""
-    manifest = data_json.parent / "build.json"
-    return {
-        "path": str(data_json.absolute()),
-        "sha256": sha256,
-        "build": _build_identity(read_manifest(manifest)),
-    }
-
-
-def _build_identity(manifest: dict[str, Any] | None) -> str | None:
-    """Hash of what decided the images but cannot be seen in the records, such as the overlay."""
-    if manifest is None:
-        return None
-    prompts = {name: prompt["sha256"] for name, prompt in manifest.get("prompts", {}).items()}
-    return sha256_json([manifest.get("format"), manifest.get("parameters"), prompts])

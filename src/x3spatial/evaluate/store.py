@@ -3,18 +3,24 @@
 The journal lies beside the output, ``.{name}.journal``. Its first line says with which settings its
 answers were made and whether the output's answers count as well; each further line holds one batch. It is
 removed when the output is complete.
+
+Where several processes ask, rank 0 writes that journal and each other rank one of its own,
+``.{name}.rank{r}of{W}.journal``. Whoever opens the store next, with any number of processes, first takes what
+those hold over into the journal and removes them: so all of them are of one launch, and newer than it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import glob
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-from x3spatial.data.files import Journal, read_json
+from x3spatial.data.files import Journal, read_json, sha256_file, sha256_json
 from x3spatial.errors import UserError
 from x3spatial.evaluate.asking import Reply
+from x3spatial.evaluate.ranks import Ranks
 from x3spatial.evaluate.scoring import Status, from_json
 
 _OPTIONS = {
@@ -29,53 +35,45 @@ _OPTIONS = {
 """Setting → how a message names it. These decide answers; all else may change between runs."""
 
 
-def journal_path(output_json: Path) -> Path:
-    """Where the journal of a run that writes ``output_json`` lies."""
-    return output_json.with_name(f".{output_json.name}.journal")
+def journal_path(output_json: Path, ranks: Ranks | None = None) -> Path:
+    """Where the journal of a run that writes ``output_json`` lies, or that of one of its ranks."""
+    rank = "" if ranks is None or ranks.leads else f".rank{ranks.rank}of{ranks.world}"
+    return output_json.with_name(f".{output_json.name}{rank}.journal")
+
+
+def _rank_journals(output_json: Path) -> list[Path]:
+    pattern = f".{glob.escape(output_json.name)}.rank*of*.journal"
+    return sorted(output_json.parent.glob(pattern))
 
 
 class Store:
-    """The replies known for one output file; use within ``open_store``."""
+    """The replies known for one output file; use within ``open_store`` or ``open_share``."""
 
-    def __init__(self, output_json: Path, settings: Mapping[str, Any], *, fresh: bool) -> None:
-        self._journal = Journal(journal_path(output_json))
-        self._settings = dict(settings)
-        self.replies: dict[str, Reply] = {}
+    def __init__(self, journal: Journal, replies: dict[str, Reply], output_json: Path) -> None:
+        self._journal = journal
+        self._output_json = output_json
+        self.replies = replies
         """Sample id → what is known; a reply that is an error is asked again."""
-        header, entries = (None, []) if fresh else self._read_journal(output_json)
-        continues = header["continues"] if header else not fresh and output_json.exists()
-        if continues and output_json.exists():
-            self.replies |= stored_replies(_finished(output_json, self._settings))
-        for entry in entries:
-            self.replies |= {id: Reply.from_json(reply) for id, reply in entry.items()}
-        self._journal.open(fresh=header is None)
-        if header is None:
-            self._journal.append({"settings": self._settings, "continues": continues})
-
-    def _read_journal(self, output_json: Path) -> tuple[Any, list[Any]]:
-        values = [value for _, value in self._journal.entries()]
-        if not values:
-            return None, []
-        header = values[0]
-        if not isinstance(header, dict) or not {"settings", "continues"} <= header.keys():
-            raise UserError(
-                f"{self._journal.path}: not a journal of x3 eval; remove it or use --fresh"
-            )
-        check_settings(output_json, header["settings"], self._settings, "an unfinished run")
-        return header, values[1:]
 
     def add(self, replies: Mapping[str, Reply]) -> None:
         """Keep a batch of replies; they survive a kill from here on."""
         self.replies |= replies
         self._journal.append({id: reply.to_json() for id, reply in replies.items()})
 
+    def take_in_ranks(self) -> None:
+        """Learn what the other ranks, which are done, have asked."""
+        for path in _rank_journals(self._output_json):
+            self.replies |= _replies_of(_lines(Journal(path)))
+
     def close(self) -> None:
         """Stop writing; the journal stays for the run that continues."""
         self._journal.close()
 
     def remove_journal(self) -> None:
-        """The output is complete: the journal has done its work."""
+        """The output is complete: the journals have done their work."""
         self._journal.close()
+        for path in _rank_journals(self._output_json):
+            path.unlink(missing_ok=True)
         self._journal.path.unlink(missing_ok=True)
 
 
@@ -86,12 +84,113 @@ def open_store(output_json: Path, settings: Mapping[str, Any], *, fresh: bool) -
     Raises:
         UserError: another process writes it, or it was made with other settings or not by x3 eval.
     """
-    with _exclusive(journal_path(output_json), output_json):
-        store = Store(output_json, settings, fresh=fresh)
+    with _exclusive(journal_path(output_json), output_json), ExitStack() as held:
+        others = [Journal(path) for path in _rank_journals(output_json)]
+        for journal in others:
+            held.enter_context(_exclusive(journal.path, output_json))
+        store = _open(output_json, dict(settings), others, fresh=fresh)
         try:
             yield store
         finally:
             store.close()
+
+
+def _open(
+    output_json: Path, settings: dict[str, Any], others: list[Journal], *, fresh: bool
+) -> Store:
+    main = Journal(journal_path(output_json))
+    header: dict[str, Any] | None = None
+    entries: list[Any] = []
+    rest: list[Any] = []
+    if fresh:  # these first: killed in between, nothing old must be left that looks new
+        for journal in others:
+            journal.path.unlink(missing_ok=True)
+    else:
+        header, entries = _read_journal(main, output_json, settings)
+        for journal in others:
+            rest += _read_journal(journal, output_json, settings)[1]
+    begun = header is not None
+    if header is None:
+        header = {
+            "settings": settings,
+            "continues": not fresh and output_json.exists(),
+            "replaces": _identity(output_json) if fresh and output_json.exists() else None,
+        }
+    replies = _replies_of(entries) | _replies_of(rest)
+    if _counts(header, output_json):
+        replies = stored_replies(_finished(output_json, settings)) | replies
+    main.open(fresh=not begun)
+    if not begun:
+        main.append(header)
+    for line in rest:
+        main.append(line)
+    main.sync()
+    for journal in others:
+        journal.path.unlink(missing_ok=True)
+    return Store(main, replies, output_json)
+
+
+@contextmanager
+def open_share(output_json: Path, ranks: Ranks, settings: Mapping[str, Any]) -> Iterator[Store]:
+    """What rank 0's open store knows, with a journal of this rank's own.
+
+    Raises:
+        UserError: another process writes that journal, or rank 0 has other settings.
+    """
+    path = journal_path(output_json, ranks)
+    with _exclusive(path, output_json):
+        main = Journal(journal_path(output_json))
+        header, entries = _read_journal(main, output_json, settings)
+        replies = _replies_of(entries)
+        if header is not None and _counts(header, output_json):
+            replies = stored_replies(_finished(output_json, settings)) | replies
+        journal = Journal(path).open(fresh=True)
+        journal.append(header)
+        store = Store(journal, replies, output_json)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def _counts(header: Mapping[str, Any], output_json: Path) -> bool:
+    """Whether the answers of an output that is there count: not where they were to be discarded."""
+    if not output_json.exists():
+        return False
+    if header["continues"] or "replaces" not in header:
+        return bool(header["continues"])
+    # Killed after the new output was written, before the journals were removed: that one counts.
+    return bool(header["replaces"] != _identity(output_json))
+
+
+def _identity(output_json: Path) -> str:
+    """Which run wrote an output; scoring its answers again does not change it."""
+    try:
+        return sha256_json(read_json(output_json)["run"])
+    except (UserError, TypeError, KeyError):
+        return sha256_file(output_json)  # damaged, but its bytes tell it from another
+
+
+def _read_journal(
+    journal: Journal, output_json: Path, settings: Mapping[str, Any]
+) -> tuple[dict[str, Any] | None, list[Any]]:
+    """(header, lines) of a journal of these settings; (None, []) if nothing is there. Raises: UserError."""
+    values = [value for _, value in journal.entries()]
+    if not values:
+        return None, []
+    header = values[0]
+    if not isinstance(header, dict) or not {"settings", "continues"} <= header.keys():
+        raise UserError(f"{journal.path}: not a journal of x3 eval; remove it or use --fresh")
+    check_settings(output_json, header["settings"], settings, "an unfinished run")
+    return header, values[1:]
+
+
+def _lines(journal: Journal) -> list[Any]:
+    return [value for _, value in journal.entries()][1:]
+
+
+def _replies_of(lines: Iterable[Any]) -> dict[str, Reply]:
+    return {id: Reply.from_json(reply) for line in lines for id, reply in line.items()}
 
 
 @contextmanager
@@ -105,10 +204,12 @@ def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
     with open(path, "ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise UserError(
                 f"--output_json {output_json}: another run is writing it; wait for it or stop it"
             ) from None
+        except OSError:
+            pass  # a file system without locks, as some of clusters are: the user's own care again
         try:
             yield
         except UserError:

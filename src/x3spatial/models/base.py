@@ -135,6 +135,10 @@ class Answerer(ABC):
         """What decided the answers (paths, hashes, dtype, decoding settings), for the output file."""
         return {}
 
+    def interrupt(self) -> None:
+        """Give up what is under way: the run ends early. Called from another thread, perhaps repeatedly."""
+        return None
+
     def close(self) -> None:
         """Release what it holds."""
         return None

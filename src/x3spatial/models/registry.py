@@ -58,6 +58,24 @@ KINDS: dict[str, Kind] = {
         "a RoboRefer checkpoint, roborefer:FOLDER (docs/models.md)",
         extra="roborefer",
     ),
+    "hf": Kind(
+        "huggingface.answerer",
+        "HuggingFaceAnswerer",
+        "an image-text model of transformers, hf:FOLDER or hf:ORG/NAME (docs/models.md)",
+        extra="hf",
+    ),
+    "openai": Kind(
+        "servers.openai",
+        "OpenAIAnswerer",
+        "a model behind an OpenAI-compatible server, openai:MODEL --base_url URL (docs/servers.md)",
+        extra="openai",
+    ),
+    "roborefer-server": Kind(
+        "servers.roborefer",
+        "RoboReferServer",
+        "RoboRefer behind its own server, roborefer-server:URL (docs/servers.md)",
+        extra="openai",
+    ),
 }
 
 

@@ -13,13 +13,15 @@ from typing import Any, NoReturn
 import torch
 import transformers
 from transformers.hf_argparser import HfArgumentParser
+from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 from transformers.utils import logging as hf_logging
 
 from x3spatial.errors import UserError
-from x3spatial.models.roborefer.answerer import ATTENTIONS, CHAT_TEMPLATES
+from x3spatial.models.roborefer.answerer import CHAT_TEMPLATES
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE
 from x3spatial.models.roborefer.images import check_aspect_mode
 from x3spatial.models.roborefer.modeling import PARTS
+from x3spatial.models.running import ATTENTIONS
 
 LORA_SAVES = ("merged", "adapter")
 
@@ -226,6 +228,16 @@ class SftArguments(transformers.TrainingArguments):
             base: Any = super()
             base.__post_init__()
 
+    @property
+    def deepspeed_config(self) -> Any:
+        """transformers' reading of ``--deepspeed FILE``; None without."""
+        return getattr(self, "hf_deepspeed_config", None)
+
+    @property
+    def zero3(self) -> bool:
+        """Whether DeepSpeed cuts the weights up (stage 3), not only what is made of them."""
+        return self.deepspeed_config is not None and bool(self.deepspeed_config.is_zero3())
+
     def rates(self) -> dict[str, float]:
         """Peak learning rate by part of the model."""
         own = {
@@ -244,6 +256,13 @@ class SftArguments(transformers.TrainingArguments):
             raise UserError(
                 "--fsdp: needs GPUs; on CPUs torchrun alone trains in several processes"
             )
+        try:
+            # A missing package would show only after the model was loaded, as a traceback.
+            for callback in get_reporting_integration_callbacks(self.report_to):  # type: ignore[no-untyped-call]
+                callback()
+        except (ValueError, ImportError, RuntimeError) as error:
+            names = ",".join(self.report_to)
+            raise UserError(f"--report_to {names}: {' '.join(str(error).split())}") from None
         if self.warmup_ratio is not None and not 0 <= self.warmup_ratio < 1:
             raise UserError(f"--warmup_ratio {self.warmup_ratio}: expected a share in [0, 1)")
         known = ("random", "group_by_length")
@@ -316,6 +335,10 @@ def parse(arguments: Sequence[str]) -> Arguments:
     chosen = Arguments(model, data, training)
     for part in (model, data, training):
         part.check()
+    if model.lora_enable and (training.fsdp or training.zero3):
+        raise UserError(
+            "--lora_enable: not with --fsdp or ZeRO-3; adapters are merged into whole weights"
+        )
     strategy = [a for a in given if a.startswith(("--eval_strategy", "--evaluation_strategy"))]
     evaluating = training.eval_strategy != "no"
     if data.eval_data_path and not strategy:

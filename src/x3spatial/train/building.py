@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.integrations.deepspeed import set_hf_deepspeed_config, unset_hf_deepspeed_config
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG, PAD, SENTINEL, TURN_END
 from x3spatial.models.roborefer.checkpoint import Checkpoint, load_model, read_checkpoint
 from x3spatial.models.roborefer.images import RoboReferImageProcessor
-from x3spatial.models.roborefer.layout import HF_TYPE, UPSTREAM_TYPE, read_object
+from x3spatial.models.roborefer.layout import HF_TYPE, UPSTREAM_TYPE
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration, layers_run
 from x3spatial.models.roborefer.processing import RoboReferProcessor, load_processor
 from x3spatial.models.roborefer.tiny import small_tokenizer
+from x3spatial.models.weights import read_object
 from x3spatial.train.arguments import ModelArguments
 
 _SIZE = re.compile(r"patch(\d+)[-_](\d+)")
@@ -121,6 +125,26 @@ def build_model(
         model.config.select_layer = options.mm_vision_select_layer
     freeze(model, options.tuned())
     return model
+
+
+@contextmanager
+def built_whole(deepspeed: Any) -> Iterator[None]:
+    """Models are built and read as a whole here, not piece by piece as transformers does it for ZeRO-3.
+
+    Its way asks for the processes to be connected already, and cuts up models that are made only to look at
+    their shapes. DeepSpeed takes whole models and cuts them up when training begins.
+
+    Args:
+        deepspeed: the training arguments' ``deepspeed_config``; None without DeepSpeed.
+    """
+    if deepspeed is None:
+        yield
+        return
+    unset_hf_deepspeed_config()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        set_hf_deepspeed_config(deepspeed)  # type: ignore[no-untyped-call]
 
 
 def freeze(model: RoboReferForConditionalGeneration, tuned: dict[str, bool]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG
-from x3spatial.train.dataset import LazySupervisedSpatialDataset, Sample
+from x3spatial.train.dataset import LazySupervisedSpatialDataset
 
 LONG_SAMPLES = ("error", "drop")
 
@@ -43,7 +43,7 @@ def check_samples(
         raise UserError(f"--long_samples {long_samples}: expected {' or '.join(LONG_SAMPLES)}")
     found = Findings()
     for number, sample in enumerate(dataset.samples):
-        length = check_sample(dataset, sample)
+        length = check_sample(dataset, number)
         if length > model_max_length:
             if long_samples == "error":
                 raise UserError(
@@ -59,7 +59,7 @@ def check_samples(
     return found
 
 
-def check_sample(dataset: LazySupervisedSpatialDataset, sample: Sample) -> int:
+def check_sample(dataset: LazySupervisedSpatialDataset, number: int) -> int:
     """Check one sample; returns its tokens, room for media included.
 
     Tags that the record's own text holds are replaced when it is prepared, but where there are some and their
@@ -68,6 +68,7 @@ def check_sample(dataset: LazySupervisedSpatialDataset, sample: Sample) -> int:
     Raises:
         UserError: tags and images do not match, a file is missing, or nothing of it is learned.
     """
+    sample = dataset.samples[number]
     where = dataset.describe(sample)
     written = sum(turn["value"].count(IMAGE_TAG) for turn in sample.conversations)
     if written and written != len(sample.images):
@@ -83,15 +84,16 @@ def check_sample(dataset: LazySupervisedSpatialDataset, sample: Sample) -> int:
         depth_tiles = [dataset.tiles(path) for path in depths]
     except OSError as error:
         raise UserError(f"{where}: an image cannot be opened: {error}") from None
-    ids, labels = dataset.encode(sample, image_tiles, depth_tiles)
-    vocabulary = dataset.processor.tokenizer.get_vocab()
+    rows = dataset.encoded(number, image_tiles, depth_tiles)
+    ids, labels = rows[0].tolist(), rows[1]
     for tag, tiles in ((IMAGE_TAG, image_tiles), (DEPTH_TAG, depth_tiles)):
-        tokens = ids.count(vocabulary[tag]) if tag in vocabulary else 0
+        media = dataset.media_ids[tag]
+        tokens = 0 if media is None else ids.count(media)
         if tokens != sum(tiles):
             raise UserError(
                 f"{where}: {tokens} {tag} tokens in the prepared text, {sum(tiles)} pictures of it"
             )
-    if all(label < 0 for label in labels):
+    if (labels < 0).all():
         raise UserError(f"{where}: no token of it would be learned; is there an answer?")
     return len(dataset.processor.expand(ids)[0])
 

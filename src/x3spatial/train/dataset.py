@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch.utils.data import Dataset
 
 from x3spatial.data.files import read_json
 from x3spatial.errors import UserError
+from x3spatial.models.pictures import load_rgb
 from x3spatial.models.roborefer.chat import (
     DEPTH_TAG,
     IMAGE_TAG,
@@ -28,7 +31,7 @@ from x3spatial.models.roborefer.chat import (
     to_messages,
 )
 from x3spatial.models.roborefer.depth import depth_path
-from x3spatial.models.roborefer.images import load_depth, load_rgb, tile_grid
+from x3spatial.models.roborefer.images import load_depth, tile_grid
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.train.labels import answer_labels
 
@@ -141,7 +144,12 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         self.depth_folder = depth_folder
         self.name = name or data_path.name
         self.samples: Sequence[Sample] = read_samples(data_path)
+        vocabulary = processor.tokenizer.get_vocab()
+        self.media_ids: dict[str, int | None] = {
+            tag: vocabulary.get(tag) for tag in (IMAGE_TAG, DEPTH_TAG)
+        }
         self._sentinel = int(processor.tokenizer.convert_tokens_to_ids(SENTINEL))
+        self._encoded: dict[tuple[int, ...], bytes] = {}
         first = next((sample for sample in self.samples if sample.images), None)
         if first is not None:
             self.check_prefix(first)
@@ -152,6 +160,12 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
     def keep(self, numbers: Sequence[int]) -> None:
         """Go on with these samples only."""
         self.samples = [self.samples[number] for number in numbers]
+        places = {number: place for place, number in enumerate(numbers)}
+        self._encoded = {
+            (places[number], *tiles): rows
+            for (number, *tiles), rows in self._encoded.items()
+            if number in places
+        }
 
     def describe(self, sample: Sample) -> str:
         """How messages name a sample: its file and id."""
@@ -223,6 +237,21 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         ids = self.processor.tokenize(render_chat(messages))
         return ids, answer_labels(messages, ids, self.processor.tokenize, self._sentinel)
 
+    def encoded(
+        self, number: int, image_tiles: Sequence[int], depth_tiles: Sequence[int]
+    ) -> npt.NDArray[np.int32]:
+        """Ids and labels ``[2, S]`` of a sample as ``encode`` gives them, worked out once.
+
+        What the check before a run asks for is there when the loader's processes start. It takes 8 bytes
+        per token, less than the record's own text.
+        """
+        key = (number, *image_tiles, *depth_tiles)
+        found = self._encoded.get(key)
+        if found is None:
+            rows = self.encode(self.samples[number], image_tiles, depth_tiles)
+            found = self._encoded[key] = np.array(rows, np.int32).tobytes()
+        return np.frombuffer(found, np.int32).reshape(2, -1)
+
     def tiles(self, path: Path) -> int:
         """Rows that an image will take; only dynamic mode opens the file, for its size.
 
@@ -241,8 +270,8 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
             )
         return columns * rows + (columns * rows > 1)
 
-    def pictures(self, paths: Sequence[Path], *, depth: bool = False) -> list[torch.Tensor]:
-        """Each file as ``[tiles, 3, H, W]``.
+    def pictures(self, paths: Sequence[Path], *, depth: bool = False) -> list[list[Image.Image]]:
+        """The 8-bit pictures that each file is to the tower: one, or its tiles.
 
         Raises:
             UserError: a file is missing or no image.
@@ -251,21 +280,25 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         found = []
         for path in paths:
             try:
-                found.append(self.processor.image_processor.pixels(load(path)))
+                found.append(self.processor.image_processor.pictures(load(path)))
             except FileNotFoundError:
                 raise UserError(f"{path}: no such image; {self.data_path} names it") from None
             except (OSError, UnidentifiedImageError, ValueError) as error:
                 raise UserError(f"{path}: cannot be read as an image: {error}") from None
         return found
 
+    def _pixels(self, pictures: Sequence[Sequence[Image.Image]]) -> torch.Tensor | None:
+        rows = [row for image in pictures for row in image]
+        return self.processor.image_processor.stack(rows) if rows else None
+
     def __getitem__(self, number: int) -> Item:
         sample = self.samples[number]
         images = self.pictures(self.image_paths(sample))
         depths = self.pictures(self.depth_paths(sample), depth=True)
-        ids, labels = self.encode(sample, [len(p) for p in images], [len(p) for p in depths])
+        ids, labels = self.encoded(number, [len(p) for p in images], [len(p) for p in depths])
         return {
-            "input_ids": torch.tensor(ids, dtype=torch.long),
-            "labels": torch.tensor(labels, dtype=torch.long),
-            "image": torch.cat(images) if images else None,
-            "depth": torch.cat(depths) if depths else None,
+            "input_ids": torch.from_numpy(ids.astype(np.int64)),
+            "labels": torch.from_numpy(labels.astype(np.int64)),
+            "image": self._pixels(images),
+            "depth": self._pixels(depths),
         }

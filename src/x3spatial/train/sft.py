@@ -23,12 +23,13 @@ from x3spatial import __version__
 from x3spatial.data.files import lock_dir, make_dir, write_json
 from x3spatial.data.parallel import default_workers
 from x3spatial.errors import UserError
-from x3spatial.models.roborefer.checkpoint import DTYPES, Checkpoint
+from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.saving import save_upstream
+from x3spatial.models.running import DTYPES
 from x3spatial.train.arguments import Arguments, parse
-from x3spatial.train.building import build_model, counts, read_base
+from x3spatial.train.building import build_model, built_whole, counts, read_base
 from x3spatial.train.checkpoints import (
     NOTE_FILE,
     RUN_FILE,
@@ -116,6 +117,10 @@ def sft(arguments: Sequence[str]) -> int:
     except UserError as error:
         # From a worker process of the loader it comes with that process's traceback.
         raise UserError(str(error).rstrip().splitlines()[-1].removeprefix(_CLASS)) from None
+    except Exception as error:
+        if type(error).__module__.startswith("wandb."):  # no key, no network
+            raise UserError(f"--report_to wandb: {' '.join(str(error).split())}") from error
+        raise
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
@@ -123,7 +128,8 @@ def sft(arguments: Sequence[str]) -> int:
 
 def _sft(chosen: Arguments) -> int:
     rank, world = chosen.training.process_index, chosen.training.world_size
-    base = read_base(chosen.model)
+    with built_whole(chosen.training.deepspeed_config):
+        base = read_base(chosen.model)
     processor = load_processor(base, image_aspect_ratio=chosen.data.image_aspect_ratio)
     room = int(base.config.text_config.max_position_embeddings)
     module = make_supervised_data_module(
@@ -188,11 +194,12 @@ def _run(
     set_seed(training.seed)
     workers, cpus = training.dataloader_num_workers, default_workers()
     training.dataloader_num_workers = min(workers, cpus)
-    model: Any = build_model(base, chosen.model)
-    # Checkpoints say how their images were cut.
-    model.config.image_aspect_ratio = chosen.data.image_aspect_ratio
-    if chosen.model.lora_enable:
-        model = attach(model, chosen.model)
+    with built_whole(training.deepspeed_config):
+        model: Any = build_model(base, chosen.model)
+        # Checkpoints say how their images were cut.
+        model.config.image_aspect_ratio = chosen.data.image_aspect_ratio
+        if chosen.model.lora_enable:
+            model = attach(model, chosen.model)
     if not module.train_dataset.uniform:
         training.ddp_find_unused_parameters = True
     elif training.ddp_find_unused_parameters is None:
@@ -224,13 +231,15 @@ def _run(
             log.line(f"{folder}: damaged, not used")
         if start is not None:
             log.line(f"continuing from {start}")
+    spread = trainer.is_spread
     if start is not None and _is_last(start):
-        trainer._load_from_checkpoint(str(start))
+        spread = False
+        trainer.load_weights(start)
         trainer.state = TrainerState.load_from_json(str(start / STATE_FILE))
     else:
         trainer.train(resume_from_checkpoint=None if start is None else str(start))
     state = trainer.state
-    finish(trainer, chosen, base, output_dir, note)
+    finish(trainer, chosen, base, output_dir, note, spread=spread)
     if first:
         drawn = draw_curve(state.log_history, output_dir / CURVE_FILE)
         write_run(output_dir, identity, finished=True, steps=state.global_step)
@@ -281,18 +290,16 @@ def finish(
     base: Checkpoint,
     output_dir: Path,
     note: Mapping[str, Any],
+    *,
+    spread: bool = False,
 ) -> None:
     """Write the trained model into the run's folder itself, in the published layout.
 
     It is written aside and moved in part by part, ``config.json`` last, so that the folder is no
-    checkpoint before it is whole.
+    checkpoint before it is whole. With ``spread`` its weights are gathered from all processes first.
     """
     wrapped: Any = trainer.model_wrapped
-    gathered = (
-        trainer.accelerator.get_state_dict(wrapped)
-        if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
-        else None
-    )
+    gathered = trainer.accelerator.get_state_dict(wrapped) if spread else None
     if not trainer.args.should_save:
         return
     model = trainer.accelerator.unwrap_model(trainer.model)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import load_fsdp_model  # type: ignore[import-untyped]
 from torch.utils.data import Sampler
 from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -16,6 +17,7 @@ from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import save_upstream
 from x3spatial.train.arguments import Arguments
+from x3spatial.train.building import built_whole
 from x3spatial.train.checkpoints import publish, rotate, saving_dir
 from x3spatial.train.data_module import DataModule
 from x3spatial.train.evaluation import Evaluation, LiveAnswerer
@@ -169,25 +171,41 @@ class SpatialTrainer(Trainer):
             state_dict = merged_state(model)
         save_upstream(core(model), self.processor, folder, state_dict=state_dict)
 
+    @property
+    def is_spread(self) -> bool:
+        """Whether each process holds only pieces of the weights once training has begun."""
+        return bool(self.is_fsdp_enabled or self.x3.training.zero3)
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        folder = Path(resume_from_checkpoint)
         target = self.model if model is None else model
         if self.is_fsdp_enabled:
-            # FSDP shards are read back by the base class, the optimizer's with them.
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-        elif is_adapted(target):
-            restore_adapter(target, folder / ADAPTER)
+            # Its own file beside the published weights; the base class would warn of their version.
+            load_fsdp_model(
+                self.accelerator.state.fsdp_plugin, self.accelerator, target, resume_from_checkpoint
+            )
         else:
+            self.load_weights(Path(resume_from_checkpoint), target)
+
+    def load_weights(self, folder: Path, model: Any = None) -> None:
+        """Read a checkpoint's weights, or its adapter, into a model that is whole in this process."""
+        target = self.model if model is None else model
+        if is_adapted(target):
+            restore_adapter(target, folder / ADAPTER)
+            return
+        with built_whole(self.x3.training.deepspeed_config):
             state = read_tensors(read_checkpoint(folder))
-            missing, unexpected = core(target).load_state_dict(state, strict=False)
-            tied = {"llm.lm_head.weight"} if "llm.lm_head.weight" not in state else set()
-            assert not unexpected and set(missing) <= tied, (missing, unexpected)
+        missing, unexpected = core(target).load_state_dict(state, strict=False)
+        tied = {"llm.lm_head.weight"} if "llm.lm_head.weight" not in state else set()
+        assert not unexpected and set(missing) <= tied, (missing, unexpected)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Answer the questions of ``--eval_data_path``; the metrics go to every logger."""
         if self.evaluation is None:
             return {}
         model = core(self.accelerator.unwrap_model(self.model))
+        # Where every process holds pieces of the weights all must make the same steps together, so each
+        # answers all the questions; otherwise each answers its share.
+        shared = not self.is_spread
         answerer = LiveAnswerer(
             model,
             self.processor,
@@ -199,8 +217,8 @@ class SpatialTrainer(Trainer):
             metrics = self.evaluation.measure(
                 answerer,
                 batch_size=self.args.eval_batch_size,
-                rank=self.args.process_index,
-                world=self.args.world_size,
+                rank=self.args.process_index if shared else 0,
+                world=self.args.world_size if shared else 1,
             )
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,26 +14,26 @@ import transformers
 
 from x3spatial.errors import UserError
 from x3spatial.models.base import Answerer, Question
+from x3spatial.models.pictures import load_rgb
 from x3spatial.models.roborefer.chat import question_text
-from x3spatial.models.roborefer.checkpoint import (
-    DTYPES,
-    load_model,
-    read_checkpoint,
-)
+from x3spatial.models.roborefer.checkpoint import load_model, read_checkpoint
 from x3spatial.models.roborefer.depth import check_depth, depth_path
-from x3spatial.models.roborefer.images import check_aspect_mode, load_depth, load_rgb
+from x3spatial.models.roborefer.images import check_aspect_mode, load_depth
 from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.processing import Media, load_processor
 from x3spatial.models.roborefer.tokens import greedy
+from x3spatial.models.running import (
+    DTYPES,
+    check_numerics,
+    choose_device,
+    free_after_halving,
+    halving,
+    unused_rules,
+)
 
 CHAT_TEMPLATES = ("qwen2",)
-ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 DEPTH_TASKS = frozenset({"t0_marked", "t1_multi", "t2a_multi", "t2b_multi"})
-# What a generation config says besides decoding rules.
-_NOT_RULES = frozenset(
-    {"transformers_version", "_from_model_config", "bos_token_id", "pad_token_id"}
-)
 
 
 @dataclass(slots=True)
@@ -91,14 +90,7 @@ class RoboReferAnswerer(Answerer):
             raise UserError(
                 f"--chat_template {chat_template}: not supported; RoboRefer was trained with qwen2"
             )
-        for option, value, known in (
-            ("--attention", attention, ATTENTIONS),
-            ("--dtype", dtype, ("auto", *DTYPES)),
-        ):
-            if value not in known:
-                raise UserError(f"{option} {value}: expected one of {', '.join(known)}")
-        if max_new_tokens < 1:
-            raise UserError(f"--max_new_tokens {max_new_tokens}: must be at least 1")
+        check_numerics(dtype=dtype, attention=attention, max_new_tokens=max_new_tokens)
         check_aspect_mode(image_aspect_ratio)
         if depth is not None and not depth.is_dir():
             raise UserError(f"--depth {depth}: no such folder")
@@ -229,12 +221,7 @@ class RoboReferAnswerer(Answerer):
 
     def _lower_limit(self, size: int, limit: int) -> None:
         self._limit = limit
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        print(
-            f"x3: out of memory with {size} questions at once on {self.device}; going on with {limit}",
-            file=sys.stderr,
-        )
+        free_after_halving(self.device, size, limit)
 
     @torch.inference_mode()
     def _generate(self, questions: Sequence[Question], ready: Prepared) -> list[str]:
@@ -272,12 +259,6 @@ class RoboReferAnswerer(Answerer):
             "max_new_tokens": self.decoding.max_new_tokens,
             "eos_token_id": self.decoding.eos_token_id,
         }
-        unused = {
-            name: value
-            for name, value in stored.items()
-            if name not in _NOT_RULES and value not in (used.get(name), [used.get(name)])
-            and not (name == "eos_token_id" and [value] == used[name])
-        }  # fmt: skip
         return {
             "model": str(self.checkpoint.layout.path),
             "layout": self.checkpoint.layout.kind,
@@ -289,7 +270,7 @@ class RoboReferAnswerer(Answerer):
             "image_aspect_ratio": self.processor.image_processor.image_aspect_ratio,
             "depth": None if self.depth is None else str(self.depth),
             "decoding": used,
-            "generation_config_not_used": unused,
+            "generation_config_not_used": unused_rules(stored, used),
             "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         }
 
@@ -298,56 +279,3 @@ class RoboReferAnswerer(Answerer):
         self.__dict__.pop("_model", None)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def choose_device(name: str) -> torch.device:
-    """``auto``: the first GPU, else the CPU.
-
-    Raises:
-        UserError: no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"--device {name}: not a device of torch") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"--device {name}: {torch.cuda.device_count()} CUDA devices are here")
-    return device
-
-
-def halving(
-    work: Callable[[Sequence[Question]], list[str]],
-    questions: Sequence[Question],
-    limit: int | None,
-    lowered: Callable[[int, int], None],
-) -> list[str]:
-    """``work`` over pieces of at most ``limit`` questions; a piece that runs out of memory is halved.
-
-    ``lowered(size, limit)`` is told of each halving. A single question that does not fit raises.
-    """
-    answers: list[str] = []
-    limit = limit or max(len(questions), 1)
-    while len(answers) < len(questions):
-        piece = questions[len(answers) : len(answers) + limit]
-        try:
-            answers += work(piece)
-            continue
-        except (RuntimeError, MemoryError) as error:
-            if len(piece) == 1 or not is_out_of_memory(error):
-                raise
-        # Outside the handler: the exception's traceback would hold the failed step's tensors.
-        limit = len(piece) // 2
-        lowered(len(piece), limit)
-    return answers
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on a GPU or on the CPU."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        text in str(error)
-        for text in ("out of memory", "can't allocate memory", "not enough memory")
-    )

@@ -7,7 +7,6 @@ weight is read, and each complaint is one line that names the file, the field an
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ import torch
 from safetensors import safe_open
 from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
-from transformers.utils import logging as hf_logging
 
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG
@@ -28,19 +26,15 @@ from x3spatial.models.roborefer.layout import (
     Part,
     find_layout,
     flag,
-    list_tensors,
-    load_bin,
-    read_object,
 )
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.tokens import greedy, load_tokenizer
+from x3spatial.models.running import DTYPES, loading
+from x3spatial.models.weights import list_tensors, load_bin, read_object
 
 TOWER_TYPE = "siglip_vision_model"
 TEXT_TYPE = "qwen2"
 ENCODER = "BasicImageEncoder"
-DTYPES = {
-    "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16,
-}  # fmt: skip
 
 _TEXT_FIELDS = (
     "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
@@ -156,10 +150,7 @@ def load_model(
         "attn_implementation": attention,
         "device_map": device_map if device is None else {"": device},
     }
-    quiet = hf_logging.is_progress_bar_enabled() and not sys.stderr.isatty()
-    if quiet:
-        hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
+    with loading(attention):
         if checkpoint.layout.kind == "hf":
             model = RoboReferForConditionalGeneration.from_pretrained(
                 checkpoint.layout.root, local_files_only=True, **options
@@ -174,15 +165,6 @@ def load_model(
                 None, config=config, state_dict=read_tensors(checkpoint), **options
             )
             model.generation_config = greedy(tokenizer)
-    except ImportError as error:
-        raise UserError(f"--attention {attention}: {str(error).splitlines()[0]}") from None
-    except ValueError as error:
-        if attention in str(error) and "attention" in str(error).lower():
-            raise UserError(f"--attention {attention}: {str(error).splitlines()[0]}") from None
-        raise
-    finally:
-        if quiet:
-            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
     return model
 
 

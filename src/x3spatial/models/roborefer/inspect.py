@@ -13,10 +13,11 @@ from x3spatial.models.roborefer.checkpoint import (
     parameter_name,
     read_checkpoint,
 )
-from x3spatial.models.roborefer.layout import Tensor, fingerprint, list_tensors
+from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.modeling import PARTS, layers_run
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.tokens import stop_ids
+from x3spatial.models.weights import Tensor, list_tensors
 
 TUNE_FLAGS = {
     "vision_tower": "--tune_vision_tower",

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import default_collate
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 
 from x3spatial.errors import UserError
+from x3spatial.models.pictures import load_rgb
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
     DEPTH_TAG,
@@ -22,10 +24,9 @@ from x3spatial.models.roborefer.images import (
     RoboReferImageProcessor,
     flatten,
     load_depth,
-    load_rgb,
 )
-from x3spatial.models.roborefer.layout import read_object
 from x3spatial.models.roborefer.tokens import load_tokenizer
+from x3spatial.models.weights import read_object
 
 IGNORE_INDEX = -100
 
@@ -282,7 +283,9 @@ class Media:
         table = torch.full((samples, width), -1, dtype=torch.long)
         for sample, rows in self._shown.items():
             table[sample, : len(rows)] = torch.tensor(rows)
-        return {values: torch.cat(self.pictures), indices: table}
+        # In a worker of a data loader this writes straight into the memory shared with the main process.
+        rows = default_collate([row for pixels in self.pictures for row in pixels])
+        return {values: rows, indices: table}
 
 
 def load_processor(

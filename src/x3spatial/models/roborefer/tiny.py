@@ -29,12 +29,13 @@ from x3spatial.models.roborefer.chat import (
     TURN_END,
     TURN_START,
 )
-from x3spatial.models.roborefer.checkpoint import DTYPES, expected_shapes, stored_name
+from x3spatial.models.roborefer.checkpoint import expected_shapes, stored_name
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 from x3spatial.models.roborefer.images import RoboReferImageProcessor
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import write_configs, write_weights
+from x3spatial.models.running import DTYPES
 from x3spatial.tasks.prompts import load_templates
 
 SPECIAL_TOKENS = (

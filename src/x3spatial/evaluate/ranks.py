@@ -1,0 +1,75 @@
+"""Which share of the questions is this process's, where several evaluate together.
+
+torchrun and accelerate tell each process its rank, how many there are, and its number on its machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from x3spatial.errors import UserError
+
+TIMEOUT = 600.0
+"""Seconds; as long as torch's own collectives wait for a rank by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process among those that evaluate together."""
+
+    rank: int
+    world: int
+    """How many there are, at least two."""
+    timeout: float = TIMEOUT
+    """Seconds without a sign of life after which another process is given up."""
+    launch: str | None = None
+    """Common to the processes of one launch and to no other, where they have met already."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that builds, merges and writes."""
+        return self.rank == 0
+
+    def owns(self, id: str) -> bool:
+        """Whether this process asks the sample ``id``.
+
+        By a hash of the id alone, so the share does not depend on order, limit or what is answered already.
+        """
+        digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8], "big") % self.world == self.rank
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} of {self.world}"
+
+
+def ranks_from(
+    timeout: float = TIMEOUT, environment: Mapping[str, str] = os.environ
+) -> Ranks | None:
+    """What RANK and WORLD_SIZE say; None without them or for a single process.
+
+    Raises:
+        UserError: one of them is missing or no number, the rank is none of the world's, or a timeout that
+            is not positive.
+    """
+    if not timeout > 0:
+        raise UserError(f"--rank_timeout {timeout:g}: must be more than 0 seconds")
+    if "WORLD_SIZE" not in environment and "RANK" not in environment:
+        return None
+    world, rank = (_number(environment, name) for name in ("WORLD_SIZE", "RANK"))
+    if not 0 <= rank < world:
+        raise UserError(f"environment RANK {rank}: not a rank of WORLD_SIZE {world}")
+    return Ranks(rank, world, timeout) if world > 1 else None
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+    text = environment.get(name)
+    if text is None or not text.isascii() or not text.isdigit():
+        found = "is not set" if text is None else f"is {text!r}, not a number"
+        raise UserError(
+            f"environment {name} {found}; start all processes with torchrun or accelerate, or unset"
+            " RANK and WORLD_SIZE"
+        )
+    return int(text)

@@ -1,0 +1,298 @@
+"""A model's processor: pictures and text in, tensors out, the same with and without torchvision.
+
+transformers has most image processors twice, on Pillow and on torchvision, whose resampling differs. The one
+on Pillow is taken wherever there is one, so that answers do not depend on what is installed; and no
+processor for videos is loaded, which would need torchvision for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+import transformers
+from PIL import Image
+from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from transformers.models.auto.processing_auto import AutoProcessor
+from transformers.models.auto.tokenization_auto import AutoTokenizer
+from transformers.processing_utils import ProcessorMixin
+
+from x3spatial.errors import UserError
+from x3spatial.models.base import Size
+from x3spatial.models.huggingface.folder import Folder, first_line
+from x3spatial.models.weights import read_object
+
+EXTRA = "hf-torchvision"
+VISUAL_TOKENS = 1280
+"""How many merged patches an image may take by default: the shipped bounds of Qwen-VL allow 16384, which
+no batch has room for. 1280 is what the family's own documentation suggests."""
+_PROBE: Size = (160, 120)
+_VOCABULARIES = (
+    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json",
+)  # fmt: skip
+_CONFIGS = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
+
+Messages = list[dict[str, Any]]
+
+
+def messages(images: Sequence[Image.Image], text: str) -> Messages:
+    """One turn of the user: the images in the question's order, then the text."""
+    parts: list[dict[str, Any]] = [{"type": "image", "image": image} for image in images]
+    return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
+
+
+class Processor:
+    """Turns conversations into a model's inputs, and says what it does to pictures.
+
+    Safe to use from several threads.
+
+    Args:
+        folder: a checked folder.
+        trust_remote_code: whether the folder's own code may run.
+        min_pixels, max_pixels: bounds of an image's area after resizing, for the families that have
+            them (Qwen-VL and its like); None: the folder's lower bound; the smaller of its upper bound
+            and the area of ``VISUAL_TOKENS``.
+
+    Raises:
+        UserError: files are missing, there is no chat template, or a bound cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        *,
+        trust_remote_code: bool = False,
+        min_pixels: int | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
+        self._named = f"--model hf:{folder.given}"
+        self._processor = _load(folder, trust_remote_code=trust_remote_code)
+        self._lock = threading.Lock()
+        self._resized: dict[Size, Size | None] = {}
+        self.tokenizer = self._processor.tokenizer
+        self.tokenizer.padding_side = "left"
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        if not getattr(self._processor, "chat_template", None):
+            # Older folders have it with the tokenizer only; whether it knows of images is tried below.
+            self._processor.chat_template = self.tokenizer.chat_template
+        if not self._processor.chat_template:
+            raise UserError(
+                f"{self._named}: the processor has no chat template; put chat_template.jinja of the model"
+                " it was made from into the folder (base models without one cannot be asked)"
+            )
+        self.bounds = self._set_bounds(min_pixels, max_pixels)
+        self._probe()
+
+    def __call__(self, conversations: Sequence[Messages]) -> dict[str, Any]:
+        """Inputs of ``generate`` for a batch, tensors nearly all, padded on the left.
+
+        Raises:
+            ValueError: a picture cannot be used, or text and pictures do not match.
+        """
+        with self._lock:  # a fast tokenizer that pads is not to be entered twice
+            inputs = self._processor.apply_chat_template(
+                list(conversations),
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                processor_kwargs={"padding": True, "padding_side": "left"},
+            )
+        return dict(inputs)
+
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """The texts of token ids, without surrounding whitespace.
+
+        Special tokens stay: some families mark a point with them.
+        """
+        with self._lock:
+            texts = self.tokenizer.batch_decode(ids, skip_special_tokens=False)
+        return [text.strip() for text in texts]
+
+    def resized(self, size: Size) -> Size | None:
+        """(W, H) of an image of ``size`` as the model sees it; None where that is not one picture.
+
+        Found by resizing a black picture, once per size: from the patch grid that Qwen-VL's kind of
+        processor returns, or from the one picture per image that simpler ones return. Processors that cut
+        tiles, crop or pad have no such size.
+        """
+        if size not in self._resized:
+            self._resized[size] = self._measure(size)
+        return self._resized[size]
+
+    @property
+    def knows_resized(self) -> bool:
+        """Whether ``resized`` has an answer for this processor."""
+        return self.resized(_PROBE) is not None
+
+    def describe(self) -> dict[str, Any]:
+        """Class and settings, as JSON values."""
+        images = self._processor.image_processor
+        settings = json.loads(images.to_json_string())
+        return {
+            "class": type(self._processor).__name__,
+            "image_processor": type(images).__name__,
+            **({} if self.bounds is None else self.bounds),
+            "settings": {
+                name: value
+                for name, value in sorted(settings.items())
+                if value is not None and name not in ("image_processor_type", "processor_class")
+            },
+        }
+
+    def _measure(self, size: Size) -> Size | None:
+        images = self._processor.image_processor
+        with self._lock:
+            try:
+                made = images([Image.new("RGB", size)], return_tensors="pt")
+            except ValueError:
+                return None  # e.g. too narrow; the question itself will fail and say why
+        grid = made.get("image_grid_thw")
+        patch = getattr(images, "patch_size", None)
+        if grid is not None and isinstance(patch, int):
+            _, rows, columns = (int(value) for value in grid[0])
+            return columns * patch, rows * patch
+        pixels = made.get("pixel_values")
+        alone = set(made) == {"pixel_values"} and isinstance(pixels, torch.Tensor)
+        if not alone or pixels.ndim != 4 or len(pixels) != 1:
+            return None
+        if any(getattr(images, name, False) for name in ("do_center_crop", "do_pad")):
+            return None
+        return int(pixels.shape[3]), int(pixels.shape[2])
+
+    def _set_bounds(self, low: int | None, high: int | None) -> dict[str, int] | None:
+        """Set and return the bounds that hold; None for a family without."""
+        images = self._processor.image_processor
+        size = getattr(images, "size", None)
+        patch, merge = getattr(images, "patch_size", None), getattr(images, "merge_size", None)
+        areas = "max_pixels" in getattr(
+            getattr(images, "valid_kwargs", None), "__annotations__", {}
+        )
+        if not areas or size is None or not isinstance(patch, int) or not isinstance(merge, int):
+            for option, value in (("--min_pixels", low), ("--max_pixels", high)):
+                if value is not None:
+                    raise UserError(
+                        f"{option}: {self._named} resizes images by a rule of its own"
+                        f" ({type(images).__name__}); leave the option out"
+                    )
+            return None
+        token = (patch * merge) ** 2
+        own = (int(size["shortest_edge"]), int(size["longest_edge"]))
+        low = own[0] if low is None else low
+        high = max(low, min(own[1], VISUAL_TOKENS * token)) if high is None else high
+        if low < 1:
+            raise UserError(f"--min_pixels {low}: must be at least 1")
+        if high < max(low, token):
+            raise UserError(
+                f"--max_pixels {high}: must be at least {max(low, token)}"
+                f" (--min_pixels, and one token's {patch * merge} x {patch * merge} pixels)"
+            )
+        images.size = type(size)(shortest_edge=low, longest_edge=high)
+        return {"min_pixels": low, "max_pixels": high}
+
+    def _probe(self) -> None:
+        """Ask about a blank picture: what can never work is said before anything is."""
+        blank = Image.new("RGB", _PROBE)
+        try:
+            inputs = self([messages([blank], "?")])
+        except Exception as error:
+            raise UserError(
+                f"{self._named}: its processor and chat template cannot ask about an image:"
+                f" {first_line(error)}"
+            ) from None
+        if "pixel_values" not in inputs:
+            raise UserError(f"{self._named}: its chat template leaves images out")
+
+
+def _load(folder: Folder, *, trust_remote_code: bool) -> Any:
+    named = f"--model hf:{folder.given}"
+    everything = folder.path / _CONFIGS[0]
+    in_one = everything.is_file() and "image_processor" in read_object(everything)
+    if not in_one and not (folder.path / _CONFIGS[1]).is_file():
+        raise UserError(f"{named}: {_CONFIGS[1]} is missing; expected how its images are prepared")
+    # Without them some classes make a tokenizer that knows no words, and say nothing.
+    if not trust_remote_code and not any((folder.path / name).is_file() for name in _VOCABULARIES):
+        raise UserError(f"{named}: the tokenizer's files are missing; expected tokenizer.json")
+    try:
+        processor = _processor_class(folder, trust_remote_code=trust_remote_code).from_pretrained(
+            folder.path, local_files_only=True, trust_remote_code=trust_remote_code
+        )
+    except UserError:
+        raise
+    except Exception as error:  # files of others, read by code of others: anything may come
+        said = first_line(error)
+        if "torchvision" in str(error).lower():
+            raise UserError(
+                f'{named}: its processor needs torchvision; run: pip install "x3spatial[{EXTRA}]"'
+            ) from None
+        if "trust_remote_code" in str(error):
+            raise UserError(
+                f"{named}: its processor needs code that lies in the folder; read it, and if you trust"
+                " it give --trust_remote_code"
+            ) from None
+        raise UserError(f"{named}: the processor cannot be read: {said}") from None
+    for part in ("image_processor", "tokenizer"):
+        if getattr(processor, part, None) is None:
+            raise UserError(
+                f"{named}: the processor has no {part.replace('_', ' ')}; expected the folder to hold"
+                " preprocessor_config.json and the tokenizer's files"
+            )
+    return processor
+
+
+def _processor_class(folder: Folder, *, trust_remote_code: bool) -> Any:
+    """The class that reads the folder's processor: transformers' own without its video part."""
+    configs = [
+        read_object(folder.path / name) for name in _CONFIGS if (folder.path / name).is_file()
+    ]
+    if trust_remote_code and any(
+        "AutoProcessor" in (config.get("auto_map") or {}) for config in [folder.config, *configs]
+    ):
+        return AutoProcessor
+    names = [config["processor_class"] for config in configs if config.get("processor_class")]
+    names.append(PROCESSOR_MAPPING_NAMES.get(folder.model_type or ""))
+    found = next((getattr(transformers, name, None) for name in names if name), None)
+    if not (isinstance(found, type) and issubclass(found, ProcessorMixin)):
+        return AutoProcessor
+    return type(found.__name__, (_PicturesOnly, found), {"__module__": __name__})
+
+
+class _NoVideos:
+    """Stands where a processor keeps the one for videos."""
+
+    model_input_names: Sequence[str] = ()
+    num_frames = fps = None
+
+
+class _PicturesOnly(ProcessorMixin):
+    """Mixed into a processor's class: Pillow for images, nothing for videos."""
+
+    @classmethod
+    def _get_arguments_from_pretrained(
+        cls, pretrained_model_name_or_path: Any, processor_dict: Any = None, **kwargs: Any
+    ) -> Any:
+        path, stock = pretrained_model_name_or_path, cast(Any, super())
+        images, tokenizers = cast(Any, AutoImageProcessor), cast(Any, AutoTokenizer)
+        makers = {
+            "tokenizer": lambda: tokenizers.from_pretrained(path, **kwargs),
+            "image_processor": lambda: images.from_pretrained(path, backend="pil", **kwargs),
+            "video_processor": _NoVideos,
+        }
+        parts = cast(Any, cls).get_attributes()
+        if set(parts) <= set(makers):
+            return [makers[part]() for part in parts]
+        return stock._get_arguments_from_pretrained(path, processor_dict, **kwargs)
+
+    def check_argument_for_proper_class(self, argument_name: Any, argument: Any) -> Any:
+        if isinstance(argument, _NoVideos):
+            return None
+        return cast(Any, super()).check_argument_for_proper_class(argument_name, argument)
+
+    def to_dict(self) -> dict[str, Any]:
+        written: dict[str, Any] = super().to_dict()
+        return {name: part for name, part in written.items() if not isinstance(part, _NoVideos)}

@@ -1,0 +1,148 @@
+"""Answers kept on disk across runs: an SQLite file from a key to a JSON object.
+
+Nothing here is about servers; whoever can say in a hash what decides an answer can use it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from x3spatial.data.files import sha256_json
+from x3spatial.errors import UserError
+
+_APPLICATION_ID = 0x78334341
+"""Says in the file's header whose it is: "x3CA"."""
+_BUSY_SECONDS = 60.0
+
+
+def cache_key(identity: Mapping[str, Any], prompt: str, images: list[str]) -> str:
+    """Hash of all that decides an answer.
+
+    Args:
+        identity: model and settings, as JSON values.
+        prompt: the text that is asked.
+        images: hash of each image's bytes as the model is given them, in order.
+    """
+    return sha256_json([dict(identity), prompt, images])
+
+
+class AnswerCache:
+    """Answers by key. Threads may share one; processes may open the same file.
+
+    Args:
+        path: made if it is not there; its folder must be.
+
+    Raises:
+        UserError: the file is no such cache, is damaged, or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        if not path.parent.is_dir():
+            raise UserError(
+                f"--cache {path}: the folder {path.parent} does not exist; make it first"
+            )
+        with self._explained():
+            self._connection = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        try:
+            with self._explained():
+                self._open()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _open(self) -> None:
+        run = self._connection.execute
+        # Looked at before anything is written: a file of others stays as it is.
+        if not self._is_ours() and run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise UserError(
+                f"--cache {self.path}: an SQLite file, but no cache of answers; name another file"
+            )
+        # Other processes may be making it in the same moment; whoever is second finds it done.
+        run("BEGIN IMMEDIATE")
+        try:
+            if not self._is_ours():
+                run(f"PRAGMA application_id = {_APPLICATION_ID}")
+                run(
+                    "CREATE TABLE answers (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
+                )
+            run("COMMIT")
+        except BaseException:
+            run("ROLLBACK")
+            raise
+        self._use_wal()
+        # What a power failure may cost are the last answers, never the file.
+        run("PRAGMA synchronous = NORMAL")
+        run("SELECT key, value FROM answers LIMIT 1").fetchone()
+
+    def _is_ours(self) -> bool:
+        found = self._connection.execute("PRAGMA application_id").fetchone()[0]
+        return bool(found == _APPLICATION_ID)
+
+    def _use_wal(self) -> None:
+        # Two processes that switch at once: SQLite does not wait here. The mode stays in the file, so the
+        # other one's switch is as good; without it the cache is slower, not wrong.
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._connection.execute("PRAGMA journal_mode = WAL")
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """What is kept under ``key``. Raises: UserError: the file is damaged."""
+        with self._lock, self._explained():
+            row = self._connection.execute(
+                "SELECT value FROM answers WHERE key = ?", (key,)
+            ).fetchone()
+        if row is None:
+            return None
+        try:
+            value = json.loads(row[0])
+        except (ValueError, TypeError):
+            value = None
+        if not isinstance(value, dict):
+            raise self._unusable("damaged: an answer in it cannot be read")
+        return value
+
+    def put(self, key: str, value: Mapping[str, Any]) -> None:
+        """Keep ``value``, unless there is one already: the first answer stays the answer.
+
+        Raises:
+            UserError: the file is damaged or cannot be written.
+        """
+        # ASCII: a model's text may hold what UTF-8 cannot, half of a surrogate pair.
+        text = json.dumps(dict(value), allow_nan=False)
+        with self._lock, self._explained():
+            self._connection.execute(
+                "INSERT OR IGNORE INTO answers (key, value) VALUES (?, ?)", (key, text)
+            )
+
+    def close(self) -> None:
+        """Release the file."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._unusable(str(error)) from None
+
+    def _unusable(self, why: str) -> UserError:
+        return UserError(
+            f"--cache {self.path}: cannot be used as a cache of answers: {why}; name another file,"
+            " or remove this one"
+        )

@@ -1,0 +1,102 @@
+"""What can come of one attempt beside an answer, and which of it a further attempt can mend."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from x3spatial.errors import UserError
+
+_AGAIN = frozenset({408, 409, 425, 429})
+_NEVER = frozenset({501, 505})
+_OVERLOADED = frozenset({429, 503, 529})
+_WRONG_KEY = frozenset({401, 402, 403})
+_WRONG_ADDRESS = frozenset({404, 405, 410})
+_LONGEST_MESSAGE = 300
+
+
+class Fault(Exception):
+    """An attempt without an answer; the message is for the user."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        again: bool = True,
+        overloaded: bool = False,
+        unreachable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.again = again
+        """Whether another attempt may mend it."""
+        self.overloaded = overloaded
+        """Whether the server has too much to do: fewer requests at once from now on."""
+        self.unreachable = unreachable
+        """Whether nobody listens there."""
+        self.retry_after = retry_after
+        """Seconds that the server asked to be left alone for."""
+
+
+class Stop(UserError):
+    """What no further attempt and no other question can mend; it ends the run."""
+
+
+def status_fault(
+    status: int, body: bytes, *, where: str, retry_after: float | None = None
+) -> Fault | Stop:
+    """What an HTTP status other than 2xx means.
+
+    401, 402 and 403 (a wrong key) and 404, 405 and 410 (a wrong address or model) are alike for every
+    question and stop the run; so does a quota that is used up. Time-outs, rate limits and faults of the
+    server pass; anything else is the question's own.
+    """
+    said = said_by(body)
+    message = f"HTTP {status}" + (f": {said}" if said else "")
+    if status in _WRONG_KEY:
+        return Stop(
+            f"{where}: the server refuses: {message}; is the key right (the environment's OPENAI_API_KEY,"
+            " or --api_key_env)?"
+        )
+    if status in _WRONG_ADDRESS:
+        return Stop(
+            f"{where}: no such address or model: {message}; is the URL right (for most servers it ends in"
+            " /v1), and the model's name as the server has it?"
+        )
+    if status == 429 and _code(body) == "insufficient_quota":
+        return Stop(f"{where}: the quota is used up: {message}; the same command continues later")
+    return Fault(
+        message,
+        again=status in _AGAIN or (status >= 500 and status not in _NEVER),
+        overloaded=status in _OVERLOADED,
+        retry_after=retry_after,
+    )
+
+
+def said_by(body: bytes) -> str:
+    """The message in an error's body, on one line, shortened; empty if there is none."""
+    text = body.decode("utf-8", "replace")
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    for name in ("error", "message", "detail"):
+        if isinstance(value, dict) and value.get(name):
+            value = value[name]
+    if isinstance(value, str):
+        text = value
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """``text`` on one line, cut where it is long."""
+    # Only so much is looked at: a body may be an error page of megabytes.
+    text = " ".join(text[: 20 * _LONGEST_MESSAGE].split())
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
+
+
+def _code(body: bytes) -> Any:
+    try:
+        return json.loads(body)["error"]["code"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

@@ -1,0 +1,143 @@
+"""The answerer ``openai:MODEL``: a model behind any server that speaks OpenAI's chat completions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar, Self
+
+from x3spatial.errors import UserError
+from x3spatial.models.conventions.base import Convention
+from x3spatial.models.conventions.registry import choose_convention
+from x3spatial.models.conventions.resize import smart_resize
+from x3spatial.models.servers.answerer import Request, ServerAnswerer
+from x3spatial.models.servers.images import Sending
+from x3spatial.models.servers.reading import Reading, read_chat
+from x3spatial.models.servers.secret import Secret
+from x3spatial.models.servers.settings import OPTIONS, Settings, read_extra_body
+
+_PATCH = 28
+"""Qwen2.5-VL, the family whose numbers count pixels of the resized image, resizes to multiples of this."""
+_LEAST_PIXELS = 4 * _PATCH * _PATCH
+_MOST_PIXELS = 1280 * _PATCH * _PATCH
+"""1280 tokens' worth, as for checkpoints in this process."""
+_RESERVED = ("messages", "model", "n", "stream")
+
+
+class OpenAIAnswerer(ServerAnswerer):
+    """A served model, asked in one message of the user: the images in order, then the text.
+
+    Greedy (temperature 0), with a seed. Fields of ``extra_body`` are added to the request or replace ours;
+    null leaves a field out (servers differ in what they refuse).
+
+    Args:
+        model: as the server calls it. Nothing is concluded from the name.
+        convention: how it writes points; nothing else could tell.
+        min_pixels, max_pixels: for conventions that count pixels of the resized image: bounds of its area.
+
+    Raises:
+        UserError: options that cannot be used.
+    """
+
+    path: ClassVar[str] = "/chat/completions"
+    options = OPTIONS | {"api_key_env", "convention", "extra_body", "max_pixels", "min_pixels"}
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        convention: Convention,
+        settings: Settings,
+        secret: Secret,
+        extra_body: Mapping[str, Any] | None = None,
+        min_pixels: int | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
+        self.name = model.rstrip("/").rpartition("/")[2] or model
+        self.model = model
+        self.sending = _sending(convention, settings, min_pixels, max_pixels)
+        extra = dict(extra_body or {})
+        ours = {"temperature": 0, "max_tokens": settings.max_new_tokens, "seed": settings.seed}
+        fields = {**ours, **extra}
+        self.fields = {name: value for name, value in fields.items() if value is not None}
+        self._areas = None if convention.pixels != "resized" else _areas(min_pixels, max_pixels)
+        super().__init__(convention, settings, secret, self.sending)
+
+    @classmethod
+    def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
+        """See ``Answerer.create``."""
+        if not argument:
+            raise UserError("--model openai: name the model as the server has it, openai:MODEL")
+        secret = Secret.from_environment(options.get("api_key_env"))
+        extra = options.get("extra_body")
+        if extra is not None and secret.hide(extra) != extra:
+            raise UserError("--extra_body: holds the API key, and would be written to the results")
+        return cls(
+            argument,
+            convention=choose_convention(options.get("convention"), None),
+            settings=Settings.of(options),
+            secret=secret,
+            extra_body=read_extra_body(extra, _RESERVED),
+            min_pixels=options.get("min_pixels"),
+            max_pixels=options.get("max_pixels"),
+        )
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """See ``ServerAnswerer.body``."""
+        parts: list[dict[str, Any]] = [
+            {"type": "image_url", "image_url": {"url": picture.url}} for picture in request.pictures
+        ]
+        parts.append({"type": "text", "text": request.text})
+        return {
+            "model": self.model,
+            "messages": [{"role": "user", "content": parts}],
+            **self.fields,
+        }
+
+    def read(self, content: bytes) -> Reading:
+        """See ``ServerAnswerer.read``."""
+        return read_chat(content)
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the answers, as far as can be said from here: not which server gave them."""
+        return {
+            "api": "chat/completions",
+            "model": self.model,
+            "message": "images in the record's order, then the text",
+            "fields": self.fields,
+            "max_image_pixels": self.sending.max_pixels,
+            "max_image_bytes": self.sending.max_bytes,
+            "resized": None if self._areas is None else {"factor": _PATCH, "areas": self._areas},
+        }
+
+
+def _areas(min_pixels: int | None, max_pixels: int | None) -> tuple[int, int]:
+    """Bounds of the area of resized images. Raises: UserError."""
+    low = _LEAST_PIXELS if min_pixels is None else min_pixels
+    high = _MOST_PIXELS if max_pixels is None else max_pixels
+    if low < 1:
+        raise UserError(f"--min_pixels {low}: must be at least 1")
+    if high < max(low, _PATCH * _PATCH):
+        raise UserError(f"--max_pixels {high}: must be at least {max(low, _PATCH * _PATCH)}")
+    return low, high
+
+
+def _sending(
+    convention: Convention, settings: Settings, min_pixels: int | None, max_pixels: int | None
+) -> Sending:
+    if convention.pixels == "resized":
+        if settings.max_image_pixels is not None:
+            raise UserError(
+                f"--max_image_pixels: with --convention {convention.name} the size of images follows from"
+                " --min_pixels and --max_pixels; use these"
+            )
+        low, high = _areas(min_pixels, max_pixels)
+        resized = partial(smart_resize, factor=_PATCH, min_pixels=low, max_pixels=high)
+        return Sending(settings.max_image_bytes, resized=resized)
+    for name, value in (("min_pixels", min_pixels), ("max_pixels", max_pixels)):
+        if value is not None:
+            raise UserError(
+                f"--{name}: with --convention {convention.name} the server alone decides how images are"
+                " resized; to send smaller ones use --max_image_pixels"
+            )
+    return Sending(settings.max_image_bytes, settings.max_image_pixels)

@@ -1,0 +1,121 @@
+"""What a server's reply says: pure functions of its bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from x3spatial.models.servers.faults import Fault, said_by, shortened
+
+_OVERLOADED = frozenset({429, 503, "429", "503"})
+_CUT = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An answer."""
+
+    text: str
+    whole: bool = True
+    """Whether the model ended it, rather than a limit or a filter."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What else the reply says about it."""
+
+
+def _object(content: bytes) -> Mapping[str, Any]:
+    """The JSON object in a reply. Raises: Fault."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        said = shortened(content.decode("utf-8", "replace"))
+        raise Fault(f"the reply is not JSON: {said[:80]!r}") from None
+    if not isinstance(value, dict):
+        raise Fault(f"the reply is not a JSON object: {shortened(str(value))[:80]!r}")
+    return value
+
+
+def read_chat(content: bytes) -> Reading:
+    """The answer in a reply of ``/chat/completions``.
+
+    Only the message's content is the answer: reasoning beside it (``reasoning_content``) is not. Parts of
+    text are joined. A refusal that stands in the place of the content is an answer.
+
+    Raises:
+        Fault: an error in the body, no choices, no content, or another shape.
+    """
+    value = _object(content)
+    if value.get("error") or value.get("object") == "error":
+        error = value.get("error")
+        code = error.get("code") if isinstance(error, dict) else value.get("code")
+        code = code if isinstance(code, int | str) else None
+        raise Fault(f"the reply is an error: {said_by(content)}", overloaded=code in _OVERLOADED)
+    choices = value.get("choices")
+    if not isinstance(choices, list):
+        raise Fault("the reply has no list of choices")
+    if not choices:
+        raise Fault("the reply has no choices")
+    message = choices[0].get("message") if isinstance(choices[0], dict) else None
+    if not isinstance(message, dict):
+        raise Fault("the reply's first choice has no message")
+    finish = choices[0].get("finish_reason")
+    finish = finish.encode("utf-8", "replace").decode() if isinstance(finish, str) else None
+    text = _joined(message.get("content"))
+    if not text.strip() and isinstance(message.get("refusal"), str):
+        text = message["refusal"]
+    if not text.strip():
+        raise _nothing(finish)
+    details: dict[str, Any] = {"finish": finish}
+    if isinstance(value.get("model"), str):
+        details["served_model"] = value["model"].encode("utf-8", "replace").decode()
+    usage = value.get("usage")
+    if isinstance(usage, dict):
+        counts = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
+        details["usage"] = {k: v for k, v in counts.items() if isinstance(v, int)}
+    return Reading(text, whole=finish in (None, "stop", "eos"), details=details)
+
+
+def _joined(content: Any) -> str:
+    """The text of a message's content, "" for null. Raises: Fault: it is neither text nor parts."""
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise Fault(f"the reply's content is no text but of type {type(content).__name__}")
+    texts = []
+    for part in content:
+        text = part if isinstance(part, str) else None
+        if isinstance(part, dict) and part.get("type", "text") in ("text", "output_text"):
+            text = part.get("text")
+        # Parts of other types are thoughts, sounds and the like.
+        texts.append(text if isinstance(text, str) else "")
+    return "".join(texts)
+
+
+def _nothing(finish: str | None) -> Fault:
+    if finish == _CUT:
+        # The same request would end there again.
+        return Fault(
+            "nothing was said before --max_new_tokens were used up (by reasoning?); use more",
+            again=False,
+        )
+    if finish == "content_filter":
+        return Fault("a content filter of the server held the answer back", again=False)
+    return Fault("the reply's content is empty")
+
+
+def read_roborefer(content: bytes) -> Reading:
+    """The answer in a reply of ``/query`` of RoboRefer's own server: ``{"result": 1, "answer": TEXT}``.
+
+    Raises:
+        Fault: another shape, or an empty text.
+    """
+    value = _object(content)
+    text = value.get("answer")
+    if not isinstance(text, str):
+        raise Fault(f"the reply has no text 'answer': {said_by(content)}")
+    if not text.strip():
+        raise Fault("the reply's answer is empty")
+    return Reading(text)

@@ -1,0 +1,128 @@
+"""The answerer ``roborefer-server:URL``: RoboRefer's own server.
+
+Its interface, read from ``Zhoues/RoboRefer``, ``API/api.py``: ``POST /query`` with JSON. ``image_url`` holds
+the images' files in base64 without a ``data:`` prefix, in order; ``text`` the prompt; ``enable_depth`` is
+0 or 1. With 1, ``depth_url`` holds as many depth maps (8-bit, three channels), or is empty and the server
+estimates them with Depth Anything V2. The reply is ``{"result": 1, "answer": TEXT}``. The server decides how
+long answers are and how they are drawn.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from x3spatial.data.images import encode_png
+from x3spatial.errors import UserError, packages_of
+from x3spatial.models.base import Question, Unanswered
+from x3spatial.models.conventions.unit import UNIT
+from x3spatial.models.servers.answerer import Request, ServerAnswerer
+from x3spatial.models.servers.images import Sending
+from x3spatial.models.servers.reading import Reading, read_roborefer
+from x3spatial.models.servers.secret import Secret
+from x3spatial.models.servers.settings import OPTIONS, Settings
+
+
+class RoboReferServer(ServerAnswerer):
+    """RoboRefer behind its own server, asked with the record's own prompt.
+
+    Args:
+        settings: its servers, limits and tries; ``max_new_tokens`` and ``seed`` are not the client's there.
+        enable_depth: let the server estimate depth maps.
+        depth: folder that mirrors the data root with depth maps to send instead.
+
+    Raises:
+        UserError: options that cannot be used.
+    """
+
+    name = "roborefer-server"
+    path: ClassVar[str] = "/query"
+    options = OPTIONS | {"depth", "enable_depth"}
+
+    def __init__(
+        self, settings: Settings, *, enable_depth: bool = False, depth: Path | None = None
+    ) -> None:
+        if depth is not None:
+            if not depth.is_dir():
+                raise UserError(f"--depth {depth}: no such folder")
+            # The maps' reader lies with the model, whose packages are not needed otherwise.
+            with packages_of("roborefer", "--depth"):
+                from x3spatial.models.roborefer import depth as _  # noqa: F401
+            self.tasks = frozenset({"t1_multi", "t2a_multi", "t2b_multi"})  # type: ignore[misc]
+        self.enable_depth = enable_depth or depth is not None
+        self.depth = depth
+        self.sending = Sending(settings.max_image_bytes, settings.max_image_pixels)
+        # No key: it is for another kind of server.
+        super().__init__(UNIT, settings, Secret(None), self.sending)
+
+    @classmethod
+    def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
+        """See ``Answerer.create``."""
+        if not argument and not options.get("base_url"):
+            raise UserError(
+                "--model roborefer-server: where is it? for example roborefer-server:http://localhost:25547"
+            )
+        depth = options.get("depth")
+        return cls(
+            Settings.of(options, argument or None),
+            enable_depth=bool(options.get("enable_depth")),
+            depth=None if depth is None else Path(depth),
+        )
+
+    def reads(self, question: Question) -> tuple[Path, ...]:
+        """The images, and their depth maps where they are sent."""
+        return (*question.images, *self._maps(question))
+
+    def _maps(self, question: Question) -> list[Path]:
+        if self.depth is None:
+            return []
+        from x3spatial.models.roborefer.depth import depth_path
+
+        return [depth_path(image, self.depth) for image in question.images]
+
+    def own_fields(self, question: Question) -> dict[str, Any]:
+        """The depth maps. Raises: Unanswered: one is missing or cannot be read."""
+        if self.depth is None:
+            return {}
+        from x3spatial.models.roborefer.images import load_depth
+
+        try:
+            pictures = [np.asarray(load_depth(path), np.uint8) for path in self._maps(question)]
+        except (OSError, ValueError) as error:
+            raise Unanswered(str(error)) from None
+        return {"depth_url": [_base64(encode_png(picture)) for picture in pictures]}
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """See ``ServerAnswerer.body``."""
+        return {
+            "image_url": [picture.base64 for picture in request.pictures],
+            "depth_url": request.extra.get("depth_url", []),
+            "enable_depth": int(self.enable_depth),
+            "text": request.text,
+        }
+
+    def read(self, content: bytes) -> Reading:
+        """See ``ServerAnswerer.read``."""
+        return read_roborefer(content)
+
+    def identity(self) -> dict[str, Any]:
+        """With the address: nothing else says which model is behind it."""
+        return {**self.describe(), "server": self.settings.urls[0]}
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the answers, as far as can be said from here."""
+        return {
+            "api": "query",
+            "enable_depth": self.enable_depth,
+            "depth": None if self.depth is None else str(self.depth),
+            "max_image_pixels": self.sending.max_pixels,
+            "max_image_bytes": self.sending.max_bytes,
+        }
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

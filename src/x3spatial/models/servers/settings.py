@@ -1,0 +1,113 @@
+"""The options that all kinds of servers share, checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from x3spatial.errors import UserError
+
+OPTIONS = frozenset(
+    {
+        "base_url", "cache", "concurrency", "max_image_bytes", "max_image_pixels", "retries", "timeout",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a server is asked. None of it decides what it answers but ``seed`` and the image limits."""
+
+    urls: tuple[str, ...]
+    concurrency: int = 16
+    """Most requests under way at once, over all servers."""
+    timeout: float = 120.0
+    """Seconds for one request."""
+    retries: int = 5
+    """Attempts after the first one."""
+    max_image_pixels: int | None = None
+    max_image_bytes: int = 20_000_000
+    """As sent, before base64 makes them a third more."""
+    cache: Path | None = None
+    max_new_tokens: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.urls:
+            raise UserError("--base_url: name the server, for example http://localhost:8000/v1")
+        for url in self.urls:
+            check_url(url)
+        if len(set(self.urls)) < len(self.urls):
+            raise UserError("--base_url: the same server is named twice")
+        for name, least in (("concurrency", 1), ("retries", 0), ("max_image_bytes", 1000)):
+            value = getattr(self, name)
+            if value < least:
+                raise UserError(f"--{name} {value}: must be at least {least}")
+        if not 0 < self.timeout < float("inf"):
+            raise UserError(f"--timeout {self.timeout:g}: must be more than 0 seconds")
+        if self.max_image_pixels is not None and self.max_image_pixels < 28 * 28:
+            raise UserError(
+                f"--max_image_pixels {self.max_image_pixels}: must be at least {28 * 28}"
+            )
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], first_url: str | None = None) -> Settings:
+        """From the options of the command line. Raises: UserError."""
+        given = {name: options[name] for name in OPTIONS - {"base_url"} if name in options}
+        for name in ("max_new_tokens", "seed"):
+            if name in options:
+                given[name] = int(options[name])
+        if "cache" in given:
+            given["cache"] = Path(given["cache"])
+        urls = options.get("base_url", ())
+        urls = [urls] if isinstance(urls, str) else list(urls)
+        if first_url is not None:
+            urls.insert(0, first_url)
+        return cls(tuple(url.rstrip("/") for url in urls), **given)
+
+
+def check_url(url: str) -> None:
+    """Refuse what is no address of a server. Raises: UserError; a password in it is not repeated."""
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname)
+        secret = bool(parts.username or parts.password or parts.query or parts.fragment)
+        _ = parts.port
+    except ValueError:
+        fine = secret = False
+    if secret:
+        raise UserError(
+            "--base_url: has a user, a password or a ?query in it; keys belong in the environment"
+            " (--api_key_env), options of the server in --extra_body"
+        )
+    if fine and parts.path.endswith(("/chat/completions", "/query")):
+        raise UserError(f"--base_url {url}: leave its last part out, it is added to each request")
+    if not fine:
+        raise UserError(
+            f"--base_url {url}: not the URL of a server, such as http://localhost:8000/v1"
+        )
+
+
+def read_extra_body(text: str | None, forbidden: Sequence[str]) -> dict[str, Any]:
+    """``--extra_body``: fields of the request, as a JSON object.
+
+    Raises:
+        UserError: it is none, or sets a field that is not the user's to set.
+    """
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"--extra_body: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise UserError('--extra_body: must be a JSON object, such as {"top_k": 1}')
+    for name in forbidden:
+        if name in value:
+            raise UserError(f"--extra_body: {name!r} is not for it to set")
+    return value
