@@ -50,6 +50,7 @@ def test_help_is_instant_and_imports_nothing_heavy() -> None:
     "command",
     [
         "scenes",
+        "scenes-flat",
         "audit",
         "build",
         "preview",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,9 @@ def test_the_same_bytes_again_and_whole_scenes_are_kept(root: Path, tmp_path: Pa
     assert first.read_bytes() not in tree_bytes(root).values()
 
 
-def test_no_scenes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--scenes 0"):
-        make_flat(out_dir=tmp_path, scenes=0)
+@pytest.mark.parametrize(("option", "value"), [("scenes", 0), ("seed", -1), ("split", "validate")])
+def test_what_makes_no_sense_is_refused(tmp_path: Path, option: str, value: int | str) -> None:
+    given: dict[str, Any] = {"scenes": 1, option: value}
+    with pytest.raises(UserError, match=f"--{option} {value}"):
+        make_flat(out_dir=tmp_path, **given)
+    assert not list(tmp_path.iterdir())

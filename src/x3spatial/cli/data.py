@@ -1,4 +1,4 @@
-"""Commands that make, check and show data: scenes, audit, build, preview."""
+"""Commands that make, check and show data: scenes, scenes-flat, audit, build, preview."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ Prompts = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("scenes")(scenes)
+    app.command("scenes-flat")(scenes_flat)
     app.command("audit")(audit)
     app.command("build")(build)
     app.command("preview")(preview)
@@ -92,6 +93,20 @@ def scenes(
         f"{total} scenes ({summary.made} made now), {summary.objects} objects, {summary.views} views,"
         f" {summary.visible} of them show their object; in {output.shown(summary.out_dir)}"
     )
+
+
+def scenes_flat(
+    out_dir: Annotated[Path, typer.Argument(help="The data root to write.")],
+    scenes: Annotated[int, typer.Option(help="How many.")] = 100,
+    split: Annotated[str, typer.Option(help="train or validation.")] = "train",
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    workers: Workers = None,
+) -> None:
+    """Make flat composites instead of rooms: easy material to begin a training with."""
+    from x3spatial.scenes.flat import make_flat
+
+    made = make_flat(out_dir=out_dir, split=split, scenes=scenes, seed=seed, workers=workers)
+    typer.echo(f"{scenes} flat scenes ({made} made now) in {output.shown(out_dir)}")
 
 
 def audit(

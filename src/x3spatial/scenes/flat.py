@@ -20,6 +20,7 @@ from x3spatial.data.parallel import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.progress import progress
 from x3spatial.scenes.arrays import Bool, Float64
+from x3spatial.scenes.options import SPLITS
 from x3spatial.scenes.palette import COLOURS
 from x3spatial.scenes.patterns import fbm
 from x3spatial.scenes.writer import dilate
@@ -72,6 +73,10 @@ def make_flat(
     """
     if scenes < 1:
         raise UserError(f"--scenes {scenes}: must be at least 1")
+    if seed < 0:
+        raise UserError(f"--seed {seed}: must not be negative")
+    if split not in SPLITS:
+        raise UserError(f"--split {split}: expected one of {', '.join(SPLITS)}")
     make_dir(out_dir / split, "OUT")
     folders = [out_dir / split / f"flat_{split}_{seed}_{number:05d}" for number in range(scenes)]
     todo = [
