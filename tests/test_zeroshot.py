@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from models.server_common import serving
 from roots import make_root
 from x3spatial.build.options import BuildOptions
 from x3spatial.errors import UserError
@@ -62,6 +63,19 @@ def test_several_models_get_a_folder_each_and_one_summary(tmp_path: Path) -> Non
     chance = written["sets"][0]["chance"]["centre"]
     model = written["sets"][0]["models"][0]["metrics"]
     assert chance["hit_at_mask"] == model["hit_at_mask"], "the centre is the centre"
+
+
+def test_a_server_of_one_kind_is_not_asked_in_the_way_of_another(tmp_path: Path) -> None:
+    pytest.importorskip("openai")
+    root = make_root(tmp_path / "root")
+    with serving() as chat_server, serving() as own_server:
+        options = {"base_url": [chat_server.base], "convention": "fraction", "retries": 0}
+        with pytest.raises(UserError, match="openai and roborefer-server are not asked at one"):
+            run(tmp_path, "openai:M", "roborefer-server", root=root, model_options=options)
+        own = f"roborefer-server:{own_server.url}"
+        run(tmp_path, "openai:M", own, root=root, model_options=options)
+        assert set(chat_server.paths) == {"/v1/chat/completions"}
+        assert set(own_server.paths) == {"/query"}
 
 
 def test_a_second_run_asks_nothing_and_new_views_are_built(tmp_path: Path) -> None:

@@ -392,7 +392,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     value = json.loads(capsys.readouterr().out)
     assert value["outcome"] == "cannot tell" and value["thresholds"]
     assert x3(["check-model", "--model", "pixel-diff"]) == 2
-    assert "pixel-diff cannot answer" in capsys.readouterr().err
+    assert "--model pixel-diff cannot answer check-model's" in capsys.readouterr().err
+    assert x3(["check-model", "--model", "sift"]) == 2
+    assert "--model sift cannot answer check-model's" in capsys.readouterr().err
+    assert x3(["check-model", "--model", "openai:M", "--cache", str(out / "c.db")]) == 2
+    assert "--cache: kept answers say nothing" in capsys.readouterr().err
     for arguments, named in (
         (["--dots", "3"], "--dots 3"),
         (["--batch-size", "1"], "--batch_size 1"),

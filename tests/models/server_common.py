@@ -196,8 +196,8 @@ class FaultyServer:
             self._send(handler, 200, json.dumps({"choices": [{"text": "old"}]}))
         elif what == "ok":
             self.ended.wait(self.seconds * (number * 7 % 3))
-            reply = chat(text_of(number)) | {"result": 1, "answer": text_of(number)}
-            self._send(handler, 200, json.dumps(reply))
+            both = chat(text_of(number)) | {"result": 1, "answer": text_of(number)}
+            self._send(handler, 200, json.dumps(both))
         else:
             self._send(handler, 200, what)  # a reply given as it is
 

@@ -89,3 +89,19 @@ def test_a_file_that_is_no_cache(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert error.startswith(f"x3: --cache {notes}: ") or f"--cache {notes}: " in error
     assert len(error.splitlines()) == 1
     assert notes.read_text() == "mine\n" * 500
+
+
+@pytest.mark.parametrize("lost", [1, 2000, 4096])
+def test_a_cache_that_was_cut_short_is_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lost: int
+) -> None:
+    data, cache = numbered_set(tmp_path, 40), tmp_path / "answers.sqlite"
+    with serving() as server:
+        assert x3(data, tmp_path / "a.json", server.base, cache=cache) == 0
+        torn = cache.read_bytes()[:-lost]
+        cache.write_bytes(torn)
+        server.forget()
+        assert x3(data, tmp_path / "b.json", server.base, cache=cache) == 2
+        assert not server.asked
+    assert f"--cache {cache}: cannot be used" in capsys.readouterr().err
+    assert cache.read_bytes() == torn and not (tmp_path / "b.json").exists()

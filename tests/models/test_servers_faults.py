@@ -142,11 +142,15 @@ def test_an_interrupt_does_not_wait_for_the_server(data: Path, tmp_path: Path) -
             "import signal, sys, x3spatial.cli as cli;"
             "signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(cli.run(sys.argv[1:]))"
         )
-        process = subprocess.Popen([sys.executable, "-c", code, *arguments])
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True
+        )
         while process.poll() is None and not server.asked:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) != 0
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert said.splitlines()[-1].startswith("x3: interrupted; the same command continues")
 
 
 def test_fewer_at_once_while_the_server_has_too_much_to_do(data: Path, tmp_path: Path) -> None:
@@ -210,6 +214,22 @@ def test_what_no_attempt_can_mend_ends_the_run(
         assert set(server.asked.values()) == {1}
         assert len(server.asked) < 290  # what was answered before it ended is kept
     assert [entry["pred_text"] for entry in results(out)] == [text_of(n) for n in range(320)]
+
+
+def test_a_run_that_answered_nothing_does_not_hinder_the_corrected_one(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.json"
+    with serving(lambda number, attempt: "404") as server:
+        assert x3(data, out, server.base, extra_body='{"top_k": 2}') == 2
+        server.plan = lambda number, attempt: "ok" if number < 100 else "404"
+        assert x3(data, out, server.base, concurrency=1) == 2
+        capsys.readouterr()
+        # Now there are answers: those of another command are not mixed in, and what differs is named.
+        assert x3(data, out, server.base, extra_body='{"top_k": 2}') == 2
+        said = capsys.readouterr().err
+        assert "holds an unfinished run with other settings" in said
+        assert "fields top_k was None, is 2" in said and "temperature" not in said
 
 
 def test_nobody_there(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,9 @@ def recipe(tmp_path: Path) -> Path:
 
 def run(recipe: Path, out: Path, **more: Any) -> tuple[Path, list[str]]:
     lines: list[str] = []
+    given = {"base": CHECKPOINT, **more}
     last = run_recipe(
-        recipe=recipe,
-        base=CHECKPOINT,
-        data_dir=recipe.parent,
-        output_dir=out,
-        echo=lines.append,
-        **more,
+        recipe=recipe, data_dir=recipe.parent, output_dir=out, echo=lines.append, **given
     )
     return last, lines
 
@@ -117,6 +114,13 @@ def test_a_stopped_recipe_goes_on_and_a_finished_one_is_left_alone(
 def test_a_dry_run_writes_nothing(recipe: Path, tmp_path: Path) -> None:
     _, lines = run(recipe, tmp_path / "out", dry_run=True)
     assert len(lines) == 2 and not (tmp_path / "out").exists()
+    words = shlex.split(lines[1].partition(": ")[2])  # as a shell takes the line apart
+    assert words[:2] == ["x3", "sft"] and "seen + unseen*2" in words
+
+
+def test_a_first_checkpoint_that_is_missing_is_said_at_once(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--model_name_or_path .*none: no such folder"):
+        run(recipe, tmp_path / "out", base=tmp_path / "none", dry_run=True)
 
 
 @pytest.mark.parametrize(

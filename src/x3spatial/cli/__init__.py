@@ -20,6 +20,9 @@ from x3spatial.errors import Unfinished, UserError
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 _CommandError: type[Exception] = typer.BadParameter.__mro__[2]
 
+_INTERRUPTED = 130
+"""As shells report a process that SIGINT ended."""
+
 app = typer.Typer(
     name="x3",
     add_completion=False,
@@ -42,7 +45,7 @@ def root(
 
     Make scenes, audit a data root, build the tasks, evaluate models on them. Every option can be
     written with dashes or underscores. Exit codes: 0 done, 1 problems in the data or samples without
-    an answer, 2 a mistake in the command.
+    an answer, 2 a mistake in the command, 130 interrupted.
     """
     if version:
         typer.echo(f"x3spatial {__version__}")
@@ -70,6 +73,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(args=list(arguments), standalone_mode=False, prog_name="x3")
         sys.stdout.flush()
+        if code == _INTERRUPTED:  # what newer versions of Typer make of Ctrl-C
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except UserError as error:
         print(f"x3: {error}", file=sys.stderr)
@@ -86,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone, as in `x3 audit ROOT | head`: nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

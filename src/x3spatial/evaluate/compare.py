@@ -97,7 +97,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         )
     if output_a["scoring"] != output_b["scoring"]:
         raise UserError(
-            f"{run_a} and {run_b}: scored differently ({_scoring(output_a)}, {_scoring(output_b)});"
+            f"{run_a} and {run_b}: scored differently ({_scoring(output_a)}; {_scoring(output_b)});"
             " score one of them again with x3 score"
         )
     scores_a, scores_b = _scores(output_a), _scores(output_b)

@@ -106,9 +106,9 @@ def _open(
         for journal in others:
             journal.path.unlink(missing_ok=True)
     else:
-        header, entries = _read_journal(main, output_json, settings)
+        header, entries = _read_journal(main, output_json, settings, ignore_empty=True)
         for journal in others:
-            rest += _read_journal(journal, output_json, settings)[1]
+            rest += _read_journal(journal, output_json, settings, ignore_empty=True)[1]
     begun = header is not None
     if header is None:
         header = {
@@ -172,15 +172,24 @@ def _identity(output_json: Path) -> str:
 
 
 def _read_journal(
-    journal: Journal, output_json: Path, settings: Mapping[str, Any]
+    journal: Journal, output_json: Path, settings: Mapping[str, Any], *, ignore_empty: bool = False
 ) -> tuple[dict[str, Any] | None, list[Any]]:
-    """(header, lines) of a journal of these settings; (None, []) if nothing is there. Raises: UserError."""
+    """(header, lines) of a journal of these settings; (None, []) if nothing is there.
+
+    With ``ignore_empty`` one of other settings without an answer is nothing too: a run that ended at its
+    first question, for a wrong name or key, must not stand in the way of the corrected command.
+
+    Raises:
+        UserError: it is of other settings, or no journal.
+    """
     values = [value for _, value in journal.entries()]
     if not values:
         return None, []
     header = values[0]
     if not isinstance(header, dict) or not {"settings", "continues"} <= header.keys():
         raise UserError(f"{journal.path}: not a journal of x3 eval; remove it or use --fresh")
+    if ignore_empty and len(values) == 1 and _differing(header["settings"], settings):
+        return None, []
     check_settings(output_json, header["settings"], settings, "an unfinished run")
     return header, values[1:]
 
@@ -223,16 +232,31 @@ def check_settings(
     output_json: Path, stored: Mapping[str, Any], settings: Mapping[str, Any], what: str
 ) -> None:
     """Refuse to mix answers of different runs. Raises: UserError that names what differs."""
-    names = [name for name in _OPTIONS if stored.get(name) != settings.get(name)]
+    names = _differing(stored, settings)
+    if "model" in names and "describe" in names:
+        names.remove(
+            "describe"
+        )  # another model is described in other words: that says nothing more
     if names:
         differ = "; ".join(
-            f"{_OPTIONS[name]} was {_short(stored.get(name))}, is {_short(settings.get(name))}"
-            for name in names
+            f"{_OPTIONS[name]} {_change(stored.get(name), settings.get(name))}" for name in names
         )
         raise UserError(
             f"--output_json {output_json}: holds {what} with other settings: {differ};"
             " write elsewhere, or use --fresh to discard it"
         )
+
+
+def _differing(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    return [name for name in _OPTIONS if stored.get(name) != settings.get(name)]
+
+
+def _change(was: Any, now: Any) -> str:
+    """What differs: of nested settings only the parts that do, which may lie far behind their beginning."""
+    if not (isinstance(was, dict) and isinstance(now, dict)):
+        return f"was {_short(was)}, is {_short(now)}"
+    names = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
+    return ", ".join(f"{name} {_change(was.get(name), now.get(name))}" for name in names)
 
 
 def _short(value: Any) -> str:

@@ -19,6 +19,7 @@ with its folder.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,12 +186,14 @@ def run_recipe(
     read = read_recipe(recipe)
     base, data_dir, output_dir = base.absolute(), data_dir.absolute(), output_dir.absolute()
     commands = stage_arguments(read, base=base, data_dir=data_dir, output_dir=output_dir)
+    if not base.is_dir():
+        raise UserError(f"--model_name_or_path {base}: no such folder")
     _check(read, commands, data_dir)
     if not dry_run:
         make_dir(output_dir, "--output_dir")
         _write_registry(read, data_dir, output_dir)
     for number, (stage, arguments) in enumerate(zip(read.stages, commands, strict=True), start=1):
-        echo(f"stage {number} of {len(commands)}, {stage.name}: x3 sft {' '.join(arguments)}")
+        echo(f"stage {number} of {len(commands)}, {stage.name}: x3 sft {shlex.join(arguments)}")
         if not dry_run:
             _sft(arguments)
     return stage_dir(output_dir, len(commands), read.stages[-1])

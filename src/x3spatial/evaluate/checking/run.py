@@ -26,6 +26,7 @@ from x3spatial.evaluate.checking.verdicts import (
     judge,
     size_rows,
 )
+from x3spatial.evaluate.questions import lacking, supports
 from x3spatial.evaluate.run import evaluate
 from x3spatial.evaluate.store import read_results
 from x3spatial.models import registry
@@ -110,11 +111,16 @@ def check_model(
         raise UserError(
             f"--batch_size {batch_size}: must be at least 2, to be compared with one at a time"
         )
+    if "cache" in (model_options or {}):
+        raise UserError(
+            "--cache: kept answers say nothing about whether a model repeats itself; leave it out"
+        )
     options = {"max_new_tokens": max_new_tokens, "seed": seed, **(model_options or {})}
     answerer = model if isinstance(model, Answerer) else registry.create(model, options)
     with nullcontext() if answerer is model else closing(answerer), _folder(out) as folder:
         counts_pixels = find_convention(answerer.convention).pixels is not None
         shown = write_questions(folder / "images", dots=dots, seed=seed)
+        _check_askable(answerer, shown)
 
         def ask(name: str, questions: Sequence[Shown], batch_size: int) -> list[Given]:
             output_json = folder / f"{name}.json"
@@ -138,6 +144,16 @@ def check_model(
         some = shown[::_EVERY]
         checks = judge(given, ask("alone", some, 1), ask("again", some, 1))
     return ModelCheck(answerer.name, answerer.convention, tuple(size_rows(given)), tuple(checks))
+
+
+def _check_askable(answerer: Answerer, shown: Sequence[Shown]) -> None:
+    """Refuse what cannot be asked at all; the user knows nothing of the task files. Raises: UserError."""
+    for record in (one.record for one in shown):
+        if not supports(answerer, record.task) or lacking(answerer, record) is not None:
+            raise UserError(
+                f"--model {answerer.name} cannot answer check-model's questions, which show it a dot;"
+                " it needs what only its own tasks have"
+            )
 
 
 @contextmanager

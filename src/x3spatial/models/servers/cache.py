@@ -67,6 +67,7 @@ class AnswerCache:
             raise UserError(
                 f"--cache {self.path}: an SQLite file, but no cache of answers; name another file"
             )
+        self._refuse_torn()
         # Other processes may be making it in the same moment; whoever is second finds it done.
         run("BEGIN IMMEDIATE")
         try:
@@ -83,6 +84,14 @@ class AnswerCache:
         # What a power failure may cost are the last answers, never the file.
         run("PRAGMA synchronous = NORMAL")
         run("SELECT key, value FROM answers LIMIT 1").fetchone()
+
+    def _refuse_torn(self) -> None:
+        """Find damage before anything is written: SQLite reads a page that was cut as zeros, and goes on."""
+        run = self._connection.execute
+        whole = self.path.stat().st_size % run("PRAGMA page_size").fetchone()[0] == 0
+        found = run("PRAGMA quick_check(1)").fetchone()[0] if whole else "cut short"
+        if found != "ok":
+            raise self._unusable(f"damaged: {' '.join(found.split())}")
 
     def _is_ours(self) -> bool:
         found = self._connection.execute("PRAGMA application_id").fetchone()[0]
