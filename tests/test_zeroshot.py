@@ -70,8 +70,6 @@ def test_a_server_of_one_kind_is_not_asked_in_the_way_of_another(tmp_path: Path)
     root = make_root(tmp_path / "root")
     with serving() as chat_server, serving() as own_server:
         options = {"base_url": [chat_server.base], "convention": "fraction", "retries": 0}
-        with pytest.raises(UserError, match="openai and roborefer-server are not asked at one"):
-            run(tmp_path, "openai:M", "roborefer-server", root=root, model_options=options)
         own = f"roborefer-server:{own_server.url}"
         run(tmp_path, "openai:M", own, root=root, model_options=options)
         assert set(chat_server.paths) == {"/v1/chat/completions"}

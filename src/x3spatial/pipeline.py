@@ -174,32 +174,7 @@ def _options_by_spec(
     for name in options:
         if not any(name in share for share in shares.values()):
             raise UserError(f"--{name}: none of the models {', '.join(shares)} has this option")
-    _keep_servers_apart(shares)
     return shares
-
-
-def _keep_servers_apart(shares: dict[str, dict[str, Any]]) -> None:
-    """See that no server is asked in another kind's way: --base_url is for those without an own address.
-
-    Raises:
-        UserError: two kinds are left that would be asked there.
-    """
-    asked = {
-        spec: registry.split_spec(spec) for spec, share in shares.items() if "base_url" in share
-    }
-    if len({kind for kind, _ in asked.values()}) < 2:
-        return
-    kinds = set()
-    for spec, (kind, argument) in asked.items():
-        if argument is not None and "://" in argument:
-            del shares[spec]["base_url"]
-        else:
-            kinds.add(kind)
-    if len(kinds) > 1:
-        raise UserError(
-            f"--base_url: {' and '.join(sorted(kinds))} are not asked at one server; name the other's in"
-            " --model, as in roborefer-server:URL"
-        )
 
 
 def _build(

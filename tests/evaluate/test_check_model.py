@@ -412,3 +412,12 @@ def test_other_files_are_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="batched"):
         check_model(model="oracle", out=tmp_path)
     assert (tmp_path / "batched.json").read_text() == "mine"
+
+
+def test_one_process_is_enough(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert x3(["check-model", "--model", "centre"]) == 2
+    assert "without torchrun" in capsys.readouterr().err

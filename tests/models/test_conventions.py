@@ -140,12 +140,14 @@ def test_every_convention_has_a_template_and_every_template_a_convention() -> No
 
 
 def test_a_checkpoint_s_type_decides_unless_the_user_does() -> None:
-    assert choose_convention(None, "qwen2_5_vl").name == "qwen2.5-px"
-    assert choose_convention("percent", "qwen2_5_vl").name == "percent"
-    assert choose_convention("percent", None).name == "percent"
+    assert choose_convention(None, "qwen2_5_vl", model="m").name == "qwen2.5-px"
+    assert choose_convention("percent", "qwen2_5_vl", model="m").name == "percent"
+    assert choose_convention("percent", None, model="m").name == "percent"
     for model_type in (None, "mllama", "Qwen3-VL"):
-        with pytest.raises(UserError, match=r"--convention: .* name one of unit, fraction"):
-            choose_convention(None, model_type)
+        with pytest.raises(
+            UserError, match=r"--convention: .* how hf:m writes a point; name one of unit, fraction"
+        ):
+            choose_convention(None, model_type, model="hf:m")
     with pytest.raises(UserError, match="--convention inches: unknown; known are unit"):
         find_convention("inches")
     assert set(BY_MODEL_TYPE.values()) <= CONVENTIONS.keys()

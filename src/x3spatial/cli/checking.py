@@ -46,7 +46,13 @@ def check_model(
     passes, 1 if one fails or cannot be told.
     """
     from x3spatial.evaluate.checking.run import check_model as run
+    from x3spatial.evaluate.ranks import ranks_from
 
+    if ranks_from() is not None:
+        raise UserError(
+            "check-model is a matter of minutes for one process; start it without torchrun (or unset"
+            " RANK and WORLD_SIZE)"
+        )
     chosen = specs(model, model_name_or_path)
     if len(chosen) != 1:
         raise UserError("--model: name exactly one")

@@ -101,6 +101,11 @@ class Answerer(ABC):
     """Names of options that ``create`` understands beside ``max_new_tokens`` and ``seed``."""
 
     @classmethod
+    def options_for(cls, argument: str | None) -> frozenset[str]:
+        """Those of ``options`` that matter to ``KIND:ARGUMENT``."""
+        return cls.options
+
+    @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
         """Make one from ``--model KIND:ARGUMENT``; ``options`` holds only names it understands.
 

@@ -92,12 +92,13 @@ def split_spec(spec: str) -> tuple[str, str | None]:
 
 
 def own_options(spec: str) -> frozenset[str]:
-    """The options that the kind of ``spec`` has beside those that every kind understands.
+    """The options that ``spec`` has beside those that every kind understands.
 
     Raises:
         UserError: no such kind, or its packages are not installed.
     """
-    return _answerer_class(split_spec(spec)[0]).options
+    kind, argument = split_spec(spec)
+    return _answerer_class(kind).options_for(argument)
 
 
 def create(spec: str, options: Mapping[str, Any] | None = None) -> Answerer:

@@ -59,10 +59,11 @@ def find_convention(name: str) -> Convention:
     return CONVENTIONS[name]
 
 
-def choose_convention(chosen: str | None, model_type: str | None) -> Convention:
+def choose_convention(chosen: str | None, model_type: str | None, *, model: str) -> Convention:
     """The convention ``chosen`` by the user, else that of the checkpoint's type.
 
-    Names and paths of models are never looked at: a fine-tuned model keeps its type, not its name.
+    Names and paths of models are never looked at (``model`` is for the message): a fine-tuned model
+    keeps its type, not its name.
 
     Raises:
         UserError: an unknown name, or no name and no type in the table.
@@ -73,5 +74,5 @@ def choose_convention(chosen: str | None, model_type: str | None) -> Convention:
         return CONVENTIONS[BY_MODEL_TYPE[model_type]]
     why = "nothing says" if model_type is None else f"no entry for model type {model_type!r} says"
     raise UserError(
-        f"--convention: {why} how this model writes a point; name one of {', '.join(CONVENTIONS)}"
+        f"--convention: {why} how {model} writes a point; name one of {', '.join(CONVENTIONS)}"
     )

@@ -95,7 +95,9 @@ class HuggingFaceAnswerer(LocalAnswerer[Prepared]):
     ) -> None:
         check_numerics(dtype=dtype, attention=attention, max_new_tokens=max_new_tokens)
         self.folder = find_folder(str(model), trust_remote_code=trust_remote_code)
-        self._convention = choose_convention(convention, self.folder.model_type)
+        self._convention = choose_convention(
+            convention, self.folder.model_type, model=f"hf:{self.folder.given}"
+        )
         self.convention = self._convention.name
         self.adapter = adapter
         if adapter is not None:

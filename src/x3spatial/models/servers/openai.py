@@ -74,7 +74,9 @@ class OpenAIAnswerer(ServerAnswerer):
             raise UserError("--extra_body: holds the API key, and would be written to the results")
         return cls(
             argument,
-            convention=choose_convention(options.get("convention"), None),
+            convention=choose_convention(
+                options.get("convention"), None, model=f"openai:{argument}"
+            ),
             settings=Settings.of(options),
             secret=secret,
             extra_body=read_extra_body(extra, _RESERVED),

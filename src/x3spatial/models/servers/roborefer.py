@@ -52,12 +52,17 @@ class RoboReferServer(ServerAnswerer):
             # The maps' reader lies with the model, whose packages are not needed otherwise.
             with packages_of("roborefer", "--depth"):
                 from x3spatial.models.roborefer import depth as _  # noqa: F401
-            self.tasks = frozenset({"t1_multi", "t2a_multi", "t2b_multi"})  # type: ignore[misc]
+            self.tasks = frozenset({"t0_marked", "t1_multi", "t2a_multi", "t2b_multi"})  # type: ignore[misc]
         self.enable_depth = enable_depth or depth is not None
         self.depth = depth
         self.sending = Sending(settings.max_image_bytes, settings.max_image_pixels)
         # No key: it is for another kind of server.
         super().__init__(UNIT, settings, Secret(None), self.sending)
+
+    @classmethod
+    def options_for(cls, argument: str | None) -> frozenset[str]:
+        """See ``Answerer.options_for``: with an address in its name, ``--base_url`` is another model's."""
+        return cls.options - {"base_url"} if argument else cls.options
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
