@@ -13,6 +13,7 @@ from x3spatial.build.options import BuildOptions
 from x3spatial.errors import UserError
 from x3spatial.evaluate.compare import compare
 from x3spatial.evaluate.run import evaluate
+from x3spatial.models import registry
 from x3spatial.pipeline import SETS, ZeroshotSummary, zeroshot
 
 
@@ -71,6 +72,10 @@ def test_a_server_of_one_kind_is_not_asked_in_the_way_of_another(tmp_path: Path)
     with serving() as chat_server, serving() as own_server:
         options = {"base_url": [chat_server.base], "convention": "fraction", "retries": 0}
         own = f"roborefer-server:{own_server.url}"
+        with pytest.raises(UserError, match="base_url"):  # it has its address already
+            run(tmp_path, own, root=root, model_options={"base_url": [chat_server.base]})
+        with pytest.raises(UserError, match="unknown option 'base_url'"):
+            registry.create(own, {"base_url": [chat_server.base]})
         run(tmp_path, "openai:M", own, root=root, model_options=options)
         assert set(chat_server.paths) == {"/v1/chat/completions"}
         assert set(own_server.paths) == {"/query"}

@@ -113,9 +113,10 @@ def create(spec: str, options: Mapping[str, Any] | None = None) -> Answerer:
     name, argument = split_spec(spec)
     answerer = _answerer_class(name)
     given = dict(options or {})
-    unknown = sorted(set(given) - _COMMON_OPTIONS - answerer.options)
+    understood = answerer.options_for(argument)
+    unknown = sorted(set(given) - _COMMON_OPTIONS - understood)
     if unknown:
-        known = ", ".join(sorted(answerer.options)) or "none"
+        known = ", ".join(sorted(understood)) or "none"
         raise UserError(f"--model {name}: unknown option {unknown[0]!r}; its own are: {known}")
     with _packages_of(name):
         made = answerer.create(argument, given)
