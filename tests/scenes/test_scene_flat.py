@@ -65,6 +65,27 @@ def test_the_same_bytes_again_and_whole_scenes_are_kept(root: Path, tmp_path: Pa
     assert first.read_bytes() not in tree_bytes(root).values()
 
 
+def test_the_number_of_shapes_is_chosen(tmp_path: Path) -> None:
+    make_flat(out_dir=tmp_path, scenes=12, shapes=(1, 2), workers=1)
+    counts = [len(list(scene.glob("uid_*"))) for scene in (tmp_path / "train").iterdir()]
+    assert set(counts) == {1, 2}
+    for shapes in ((0, 3), (3, 2), (1, 13)):
+        with pytest.raises(UserError, match=f"--shapes {shapes[0]} {shapes[1]}: expected"):
+            make_flat(out_dir=tmp_path, scenes=1, shapes=shapes)
+
+
+def test_the_size_of_shapes_is_chosen(tmp_path: Path) -> None:
+    make_flat(out_dir=tmp_path / "small", scenes=6, radii=(3, 6), seed=1, workers=1)
+    make_flat(out_dir=tmp_path / "large", scenes=6, radii=(16, 22), seed=1, workers=1)
+    areas = {
+        name: np.median([read_mask(p).sum() for p in (tmp_path / name).rglob("01_*_mask.png")])
+        for name in ("small", "large")
+    }
+    assert areas["small"] < 80 < 300 < areas["large"]
+    with pytest.raises(UserError, match="--radii 2 9: expected"):
+        make_flat(out_dir=tmp_path, scenes=1, radii=(2, 9))
+
+
 @pytest.mark.parametrize(("option", "value"), [("scenes", 0), ("seed", -1), ("split", "validate")])
 def test_what_makes_no_sense_is_refused(tmp_path: Path, option: str, value: int | str) -> None:
     given: dict[str, Any] = {"scenes": 1, option: value}

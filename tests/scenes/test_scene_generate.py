@@ -148,6 +148,31 @@ def test_killed_and_started_again(root, tmp_path, workers):
     assert bytes_of(out) == bytes_of(root)
 
 
+def test_night_shows_the_same_rooms_in_one_dark_colour(root, tmp_path):
+    generate_scenes(out_dir=tmp_path, workers=1, depth=True, style="night", **SMALL)
+    day, night = bytes_of(root), bytes_of(tmp_path)
+    assert set(day) == set(night)
+    for name in day:
+        same = not str(name).endswith(("_original.png", "_inpainted.png", "scene.json"))
+        assert (day[name] == night[name]) == same, name
+    for path in sorted(tmp_path.rglob("*_original.png"))[:10]:
+        picture = cv2.imread(str(path)).astype(float)
+        lit = cv2.imread(str(root / path.relative_to(tmp_path))).astype(float)
+        blue, green, red = picture.reshape(-1, 3).T
+        assert np.abs(red - 0.55 * green).max() <= 1 and np.abs(blue - 0.7 * green).max() <= 1
+        assert green.mean() < 0.7 * lit.mean()
+        # Nothing else changes: what was brighter is not darker now.
+        grey = lit @ [0.114, 0.587, 0.299]
+        order = np.argsort(grey, axis=None)
+        assert np.diff(green[order]).min() >= -1
+    settings = json.loads((tmp_path / "train" / "train_0000" / "scene.json").read_text())[
+        "settings"
+    ]
+    assert settings["style"] == "night"
+    with pytest.raises(UserError, match="other settings .style night, not day"):
+        generate_scenes(out_dir=tmp_path, workers=1, depth=True, **SMALL)
+
+
 def test_other_settings_are_refused_unless_fresh(root, tmp_path):
     copy = tmp_path / "root"
     subprocess.run(["cp", "-a", str(root), str(copy)], check=True)
@@ -178,6 +203,7 @@ def test_more_scenes_can_be_added(root, tmp_path):
         ({"objects": 0}, "--objects 0"),
         ({"views": 9}, "--views 9"),
         ({"samples": 3}, "--samples 3"),
+        ({"style": "dusk"}, "--style dusk: expected day or night"),
         ({"width": 20}, "--width 20"),
         ({"width": 2000}, "longer side"),
         ({"scenes": {"training": 1}}, "split training"),

@@ -66,6 +66,9 @@ def scenes(
     depth: Annotated[
         bool, typer.Option("--depth", help="Also write 16-bit depth in millimetres.")
     ] = False,
+    style: Annotated[
+        str, typer.Option(help="day; night: the same rooms as a night camera sees them.")
+    ] = "day",
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     workers: Workers = None,
     fresh: Fresh = False,
@@ -84,6 +87,7 @@ def scenes(
         samples=samples,
         seed=seed,
         depth=depth,
+        style=style,
         workers=workers,
         fast=fast,
         fresh=fresh,
@@ -99,13 +103,27 @@ def scenes_flat(
     out_dir: Annotated[Path, typer.Argument(help="The data root to write.")],
     scenes: Annotated[int, typer.Option(help="How many.")] = 100,
     split: Annotated[str, typer.Option(help="train or validation.")] = "train",
+    shapes: Annotated[
+        tuple[int, int], typer.Option(help="Fewest and most shapes of a scene; fewer are easier.")
+    ] = (4, 7),
+    radii: Annotated[
+        tuple[float, float], typer.Option(help="Smallest and largest radius in pixels, of 112.")
+    ] = (6.0, 22.0),
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     workers: Workers = None,
 ) -> None:
     """Make flat composites instead of rooms: easy material to begin a training with."""
     from x3spatial.scenes.flat import make_flat
 
-    made = make_flat(out_dir=out_dir, split=split, scenes=scenes, seed=seed, workers=workers)
+    made = make_flat(
+        out_dir=out_dir,
+        split=split,
+        scenes=scenes,
+        shapes=shapes,
+        radii=radii,
+        seed=seed,
+        workers=workers,
+    )
     typer.echo(f"{scenes} flat scenes ({made} made now) in {output.shown(out_dir)}")
 
 

@@ -29,9 +29,10 @@ SIDE = 112
 """Pixels of a side: that of the fast rooms."""
 VIEWS = 4
 SHAPES = (4, 7)
-"""Fewest and most shapes of a scene; each is a target."""
+"""Fewest and most shapes of a scene unless others are asked for; each is a target."""
+MOST_SHAPES = 12
 RADII = (6.0, 22.0)
-"""Pixels; drawn evenly on a logarithmic scale."""
+"""Pixels, smallest and largest unless others are asked for; drawn evenly on a logarithmic scale."""
 ABSENT = 0.25
 """How often a view other than the first leaves a shape out."""
 LEAST = 24
@@ -46,6 +47,8 @@ class FlatTask:
 
     folder: Path
     seed: int
+    shapes: tuple[int, int] = SHAPES
+    radii: tuple[float, float] = RADII
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,26 @@ class _Shape:
 
 
 def make_flat(
-    *, out_dir: Path, split: str = "train", scenes: int, seed: int = 0, workers: int | None = None
+    *,
+    out_dir: Path,
+    split: str = "train",
+    scenes: int,
+    shapes: tuple[int, int] = SHAPES,
+    radii: tuple[float, float] = RADII,
+    seed: int = 0,
+    workers: int | None = None,
 ) -> int:
     """Write ``scenes`` flat scenes into ``out_dir``/``split``; those that are whole are kept.
+
+    Args:
+        out_dir: the data root.
+        split: of the scenes.
+        scenes: how many.
+        shapes: fewest and most shapes of a scene. Fewer are easier: where there is one, nothing has to be
+            told apart.
+        radii: smallest and largest radius in pixels of a picture of ``SIDE``.
+        seed: another seed gives other scenes.
+        workers: processes; all CPUs unless given.
 
     Returns:
         How many were made now.
@@ -75,12 +95,20 @@ def make_flat(
         raise UserError(f"--scenes {scenes}: must be at least 1")
     if seed < 0:
         raise UserError(f"--seed {seed}: must not be negative")
+    if not 1 <= shapes[0] <= shapes[1] <= MOST_SHAPES:
+        raise UserError(
+            f"--shapes {shapes[0]} {shapes[1]}: expected the fewest and the most, 1 to {MOST_SHAPES}"
+        )
+    if not 3 <= radii[0] <= radii[1] <= SIDE / 2:
+        raise UserError(
+            f"--radii {radii[0]:g} {radii[1]:g}: expected the smallest and the largest, 3 to {SIDE // 2}"
+        )
     if split not in SPLITS:
         raise UserError(f"--split {split}: expected one of {', '.join(SPLITS)}")
     make_dir(out_dir / split, "OUT")
     folders = [out_dir / split / f"flat_{split}_{seed}_{number:05d}" for number in range(scenes)]
     todo = [
-        FlatTask(folder, seed * 1_000_003 + number)
+        FlatTask(folder, seed * 1_000_003 + number, shapes, radii)
         for number, folder in enumerate(folders)
         if not (folder / _DONE).is_file()
     ]
@@ -97,7 +125,7 @@ def write_flat(task: FlatTask) -> int:
     if task.folder.exists():
         shutil.rmtree(task.folder)  # a run that was stopped half way
     rng = np.random.default_rng([7, task.seed])
-    shapes = _draw_shapes(rng)
+    shapes = _draw_shapes(rng, task.shapes, task.radii)
     for view in range(VIEWS):
         ground, layers, there = _view(shapes, rng, first=view == 0)
         order = [number for number in range(len(shapes)) if there[number]]
@@ -131,10 +159,12 @@ def _colour(rng: np.random.Generator) -> Float64:
     return np.clip(255 * tone ** (1 / 2.2) * rng.uniform(0.85, 1.15), 0, 255)
 
 
-def _draw_shapes(rng: np.random.Generator) -> list[_Shape]:
+def _draw_shapes(
+    rng: np.random.Generator, number: tuple[int, int], radii: tuple[float, float]
+) -> list[_Shape]:
     shapes: list[_Shape] = []
-    for _ in range(int(rng.integers(SHAPES[0], SHAPES[1] + 1))):
-        radius = float(np.exp(rng.uniform(*np.log(RADII))))
+    for _ in range(int(rng.integers(number[0], number[1] + 1))):
+        radius = float(np.exp(rng.uniform(*np.log(radii))))
         for _ in range(20):  # apart from the others where there is room
             centre = tuple(rng.uniform(8, SIDE - 8, 2).tolist())
             if all(

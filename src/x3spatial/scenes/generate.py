@@ -82,7 +82,8 @@ def _check_root(out_dir: Path, options: SceneOptions, scenes: dict[str, int]) ->
 def _difference(settings: Any, options: SceneOptions) -> str:
     if not isinstance(settings, dict):
         return "not recorded"
-    wanted = options.record()
+    day = {"style": "day"}  # not written down
+    wanted, settings = {**day, **options.record()}, {**day, **settings}
     names = [n for n in sorted({*wanted, *settings}) if wanted.get(n) != settings.get(n)]
     return ", ".join(f"{n} {settings.get(n)}, not {wanted.get(n)}" for n in names)
 
@@ -98,6 +99,7 @@ def generate_scenes(
     samples: int | None = None,
     seed: int = 0,
     depth: bool = False,
+    style: str = "day",
     workers: int | None = None,
     fast: bool = False,
     fresh: bool = False,
@@ -116,6 +118,7 @@ def generate_scenes(
         samples: rays per pixel, a square number; 4 unless given.
         seed: another seed gives other rooms.
         depth: also write ``{NN}_{frame}_depth.png``.
+        style: ``day``, or ``night`` for the same rooms as a night camera sees them.
         workers: processes; all CPUs unless given.
         fast: small training pictures: changes the defaults to 112 x 112 and 1 sample.
         fresh: delete scenes that an earlier run made in ``out_dir`` first.
@@ -135,6 +138,7 @@ def generate_scenes(
         seed=seed,
         depth=depth,
         tracer=backend(),
+        style=style,
     )
     check(options, scenes)
     if workers is not None and workers < 1:

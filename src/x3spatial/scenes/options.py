@@ -10,6 +10,8 @@ from x3spatial.errors import UserError
 
 VERSION = 1  # raise it when the same settings would give other bytes
 
+STYLES = ("day", "night")
+
 SPLITS = ("train", "validation", "val", "test")
 MOST_OBJECTS, MOST_VIEWS = 15, 6
 
@@ -18,6 +20,7 @@ MOST_OBJECTS, MOST_VIEWS = 15, 6
 class SceneOptions:
     """Everything that decides a scene's bytes, besides its split and number.
 
+    ``style``: ``day``, or the same rooms as a ``night`` camera sees them (``styles.seen``).
     ``samples`` per pixel are a square number (an even grid). ``tracer`` is ``tracing.backend()``.
     """
 
@@ -29,6 +32,7 @@ class SceneOptions:
     seed: int
     depth: bool
     tracer: str
+    style: str = "day"
 
     @property
     def side(self) -> int:
@@ -42,7 +46,10 @@ class SceneOptions:
 
     def record(self) -> dict[str, Any]:
         """The settings as written into ``scene.json``."""
-        return {"version": VERSION, **asdict(self)}
+        settings = {"version": VERSION, **asdict(self)}
+        if self.style == "day":  # as before there were styles
+            del settings["style"]
+        return settings
 
 
 def check(options: SceneOptions, scenes: dict[str, int]) -> None:
@@ -61,6 +68,8 @@ def check(options: SceneOptions, scenes: dict[str, int]) -> None:
         raise UserError(
             f"--samples {options.samples}: must be a square number (1, 4, 9, 16, 25 ...)"
         )
+    if options.style not in STYLES:
+        raise UserError(f"--style {options.style}: expected {' or '.join(STYLES)}")
     if not 0.5 <= options.width / options.height <= 2.5:
         raise UserError(
             f"--width {options.width} --height {options.height}: the longer side must not be"

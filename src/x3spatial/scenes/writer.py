@@ -19,6 +19,7 @@ from x3spatial.scenes.options import SceneOptions, scene_name
 from x3spatial.scenes.plan import Plan, make_plan
 from x3spatial.scenes.render import render
 from x3spatial.scenes.resolve import picture
+from x3spatial.scenes.styles import seen
 
 SCENE_FILE = "scene.json"
 CONVENTIONS = {
@@ -146,7 +147,7 @@ def _write_camera(task: SceneTask, plan: Plan, number: int) -> None:
     options, camera = task.options, plan.cameras[number]
     layers = render(plan.world, camera, options.side)
     original = picture(layers, camera.height, camera.width, options.side, plan.exposure)
-    original_png = encode_png(original)
+    original_png = encode_png(seen(original, options.style))
     depth_png = None
     if options.depth:
         depth_png = encode_depth_png(depth_map(plan.world.geometry, camera))
@@ -160,12 +161,11 @@ def _write_camera(task: SceneTask, plan: Plan, number: int) -> None:
             # Without the object in sight there is nothing to take away, also if its shadow shows.
             inpainted_png = original_png
             if view.mask.any():
-                inpainted_png = encode_png(
-                    remove(
-                        layers, original, choice.uid, plan.rests[choice.uid], camera, options.side,
-                        plan.exposure,
-                    )
+                without = remove(
+                    layers, original, choice.uid, plan.rests[choice.uid], camera, options.side,
+                    plan.exposure,
                 )  # fmt: skip
+                inpainted_png = encode_png(seen(without, options.style))
             write_bytes(folder / f"{stem}_original.png", original_png)
             write_bytes(folder / f"{stem}_inpainted.png", inpainted_png)
             write_bytes(folder / f"{stem}_mask.png", encode_mask_png(view.mask))

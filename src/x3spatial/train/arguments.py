@@ -202,6 +202,10 @@ class SftArguments(transformers.TrainingArguments):
     depth_tower_lr: float | None = _help("Peak rate of this part.", None)
     depth_projector_lr: float | None = _help("Peak rate of this part.", None)
     language_model_lr: float | None = _help("Peak rate of this part.", None)
+    muon_lr: float | None = _help(
+        "Train the matrices inside every part by Muon at this peak rate; --optim trains the rest.",
+        None,
+    )
     save_dtype: str = _help(
         "Type of the final weights: base (as the base checkpoint), float32, bfloat16, float16.",
         "base",
@@ -272,6 +276,8 @@ class SftArguments(transformers.TrainingArguments):
             )
         if str(self.save_strategy) == "SaveStrategy.BEST":
             raise UserError("--save_strategy best: not supported; expected no, steps or epoch")
+        if self.muon_lr is not None and self.muon_lr <= 0:
+            raise UserError(f"--muon_lr {self.muon_lr}: must be above 0")
         if self.save_dtype not in ("base", "float32", "bfloat16", "float16"):
             raise UserError(
                 f"--save_dtype {self.save_dtype}: expected base, float32, bfloat16 or float16"
@@ -335,6 +341,8 @@ def parse(arguments: Sequence[str]) -> Arguments:
     chosen = Arguments(model, data, training)
     for part in (model, data, training):
         part.check()
+    if training.muon_lr is not None and (training.fsdp or training.deepspeed):
+        raise UserError("--muon_lr: not with --fsdp or --deepspeed; Muon needs whole matrices")
     if model.lora_enable and (training.fsdp or training.zero3):
         raise UserError(
             "--lora_enable: not with --fsdp or ZeRO-3; adapters are merged into whole weights"

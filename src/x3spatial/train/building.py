@@ -16,7 +16,7 @@ from x3spatial.errors import UserError
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG, PAD, SENTINEL, TURN_END
 from x3spatial.models.roborefer.checkpoint import Checkpoint, load_model, read_checkpoint
 from x3spatial.models.roborefer.images import RoboReferImageProcessor
-from x3spatial.models.roborefer.layout import HF_TYPE, UPSTREAM_TYPE
+from x3spatial.models.roborefer.layout import HF_TYPE, UPSTREAM_TYPE, locate
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration, layers_run
 from x3spatial.models.roborefer.processing import RoboReferProcessor, load_processor
 from x3spatial.models.roborefer.tiny import small_tokenizer
@@ -34,6 +34,7 @@ def processor_for(path: Path | None, image_aspect_ratio: str) -> RoboReferProces
     Raises:
         UserError: the folder is neither.
     """
+    path = None if path is None else locate(path)
     for root in () if path is None else (path / "model", path):
         file = root / "config.json"
         if file.is_file() and read_object(file).get("model_type") in (UPSTREAM_TYPE, HF_TYPE):

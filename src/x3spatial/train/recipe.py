@@ -27,6 +27,7 @@ from typing import Any
 
 from x3spatial.data.files import make_dir, write_json
 from x3spatial.errors import UserError
+from x3spatial.models.roborefer.layout import locate
 from x3spatial.train.mixtures import Registry, parse_sources, read_yaml, resolve
 
 REGISTRY_FILE = "datasets.yaml"
@@ -184,7 +185,7 @@ def run_recipe(
             folder is wrong.
     """
     read = read_recipe(recipe)
-    base, data_dir, output_dir = base.absolute(), data_dir.absolute(), output_dir.absolute()
+    base, data_dir, output_dir = locate(base).absolute(), data_dir.absolute(), output_dir.absolute()
     commands = stage_arguments(read, base=base, data_dir=data_dir, output_dir=output_dir)
     if not base.is_dir():
         raise UserError(f"--model_name_or_path {base}: no such folder")

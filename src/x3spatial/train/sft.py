@@ -57,7 +57,7 @@ _DECIDING = (
     "max_grad_norm", "bf16", "fp16", "optim", "optim_args", "adam_beta1", "adam_beta2",
     "adam_epsilon", "seed", "data_seed", "train_sampling_strategy", "model_max_length",
     "dataloader_drop_last", "label_smoothing_factor", "vision_tower_lr", "mm_projector_lr",
-    "depth_tower_lr", "depth_projector_lr", "language_model_lr", "world_size",
+    "depth_tower_lr", "depth_projector_lr", "language_model_lr", "muon_lr", "world_size",
 )  # fmt: skip
 _DECIDING_MODEL = (
     "enable_depth", "use_depth_tower", "mm_vision_select_layer", "lora_enable", "lora_r",
@@ -167,7 +167,7 @@ def run_identity(
     settings = {**values.to_dict(), "world_size": world}
     identity = {
         "base": {
-            "path": str(Path(chosen.model.model_name_or_path).absolute()),
+            "path": str(base.layout.path.absolute()),
             "fingerprint": fingerprint(base.layout),
         },
         "data": module.identity(),

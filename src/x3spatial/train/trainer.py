@@ -29,6 +29,7 @@ from x3spatial.train.lora import (
     restore_adapter,
     save_adapter,
 )
+from x3spatial.train.muon import MuonBeside, suits_muon
 from x3spatial.train.sampler import MixtureSampler
 
 
@@ -111,14 +112,19 @@ class SpatialTrainer(Trainer):
         target: Any = self.model if model is None else model
         if self.optimizer is None:
             decay = set(self.get_decay_parameter_names(target))
-            rates = self.x3.training.rates()
+            rates, muon_rate = self.x3.training.rates(), self.x3.training.muon_lr
             groups: dict[tuple[str, bool], list[torch.nn.Parameter]] = {}
+            matrices: list[torch.nn.Parameter] = []
             for name, parameter in target.named_parameters():
-                if parameter.requires_grad:
-                    part = next(piece for piece in name.split(".") if piece in PARTS)
-                    groups.setdefault((part, name in decay), []).append(parameter)
+                if not parameter.requires_grad:
+                    continue
+                if muon_rate and suits_muon(name, parameter):
+                    matrices.append(parameter)
+                    continue
+                part = next(piece for piece in name.split(".") if piece in PARTS)
+                groups.setdefault((part, name in decay), []).append(parameter)
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, target)
-            self.optimizer = kind(
+            optimizer = kind(
                 [
                     {
                         "params": parameters,
@@ -129,6 +135,14 @@ class SpatialTrainer(Trainer):
                 ],
                 **options,
             )
+            if matrices:
+                hidden = {
+                    "params": matrices,
+                    "lr": muon_rate,
+                    "weight_decay": self.args.weight_decay,
+                }
+                optimizer = MuonBeside([hidden], optimizer)
+            self.optimizer = optimizer
         return self.optimizer
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:

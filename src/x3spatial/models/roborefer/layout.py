@@ -25,6 +25,15 @@ from x3spatial.models.weights import (
 UPSTREAM_TYPE = "llava_llama"
 HF_TYPE = "roborefer"
 
+SHIPPED = "x3-tiny"
+"""Names the checkpoint inside this package, wherever a folder can be named; a folder of that name comes first."""
+_SHIPPED_FOLDER = Path(__file__).with_name("x3_tiny")
+
+
+def locate(path: Path) -> Path:
+    """The folder that a user's name of a checkpoint means. It need not exist."""
+    return _SHIPPED_FOLDER if str(path) == SHIPPED and not path.is_dir() else path
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -43,7 +52,7 @@ class Layout:
     kind: str
     """``upstream`` or ``hf``."""
     path: Path
-    """As the user named it."""
+    """As the user named it, or where the named one of this package lies."""
     root: Path
     """Where ``config.json`` lies: ``path`` or ``path/model``."""
     config: Mapping[str, Any]
@@ -57,6 +66,7 @@ def find_layout(path: Path) -> Layout:
     Raises:
         UserError: nothing there, a folder, file or field is missing, or the model type is another's.
     """
+    path = locate(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such checkpoint folder")
     # Upstream's own loaders look one level down first; so a folder that has both means the inner.

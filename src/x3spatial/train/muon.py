@@ -1,0 +1,68 @@
+"""Muon for the matrices inside a model, with another optimizer for everything else.
+
+Muon (K. Jordan and others, 2024) makes the update of a matrix orthogonal, so that directions with small gradients
+are learned as fast as those with large ones. It is meant for the hidden matrices: embeddings, the head, the patch
+convolution, gains and biases stay with AdamW or whatever ``--optim`` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+_RATE_OF_ADAMW = "match_rms_adamw"
+"""Scales updates to the size that AdamW's have, so that both take rates of the same order (Moonshot AI, 2025)."""
+
+
+def suits_muon(name: str, parameter: torch.Tensor) -> bool:
+    """Whether a parameter is a hidden matrix.
+
+    Args:
+        name: its name in the model; those of embeddings and of the head say so.
+        parameter: the parameter.
+    """
+    return parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head"))
+
+
+class MuonBeside(torch.optim.Optimizer):
+    """Two optimizers that look like one: Muon for some groups of parameters, ``rest`` for its own.
+
+    Args:
+        groups: for Muon; matrices, each group with ``lr`` and ``weight_decay``.
+        rest: the optimizer of all other parameters.
+        momentum: of Muon.
+
+    Raises:
+        ValueError: a parameter in ``groups`` is no matrix.
+    """
+
+    def __init__(
+        self, groups: Iterable[dict[str, Any]], rest: torch.optim.Optimizer, momentum: float = 0.95
+    ) -> None:
+        self.rest = rest
+        self.muon = torch.optim.Muon(list(groups), momentum=momentum, adjust_lr_fn=_RATE_OF_ADAMW)
+        super().__init__([*self.muon.param_groups, *rest.param_groups], {})
+        self._share()
+
+    def _share(self) -> None:
+        # The very groups of the two: what a scheduler writes into them, they read.
+        self.param_groups = [*self.muon.param_groups, *self.rest.param_groups]
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One step of both. A closure is called once, before them."""
+        loss = closure() if closure is not None else None
+        self.muon.step()
+        self.rest.step()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of both, by name."""
+        return {"muon": self.muon.state_dict(), "rest": self.rest.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from what ``state_dict`` gave."""
+        self.muon.load_state_dict(state_dict["muon"])
+        self.rest.load_state_dict(state_dict["rest"])
+        self._share()
