@@ -9,10 +9,12 @@ DEMO ?= demo
 
 TINY ?= runs/tiny
 
-.PHONY: help demo tiny test test-slow lint format bench check-fullsize clean
+.PHONY: help demo demo-vlm demo-sft tiny test test-slow lint format bench check-fullsize clean
 
 help:
 	@echo "make demo       install, make scenes, build, evaluate the baselines, print the summary"
+	@echo "make demo-vlm   the same table on small rooms with a VLM in it: x3-tiny, which comes with the package"
+	@echo "make demo-sft   fine-tune x3-tiny on rooms it does not know, compare before and after"
 	@echo "make test       install everything, lint, type-check, run the tests"
 	@echo "make test-slow  the tests that take long"
 	@echo "make bench      the benchmarks, one JSON line each"
@@ -34,8 +36,19 @@ $(VENV)/.dev: $(VENV)/.core requirements/constraints.txt
 	$(PIP) install --constraint requirements/constraints.txt --editable '.[dev,export,hf,matching,openai,roborefer,train]'
 	@touch $@
 
+# The extra of `make demo-sft` holds that of `make demo-vlm`.
+$(VENV)/.train: $(VENV)/.core
+	$(PIP) install --constraint requirements/constraints.txt --editable '.[train]'
+	@touch $@
+
 demo: $(VENV)/.core
 	X3=$(BIN)/x3 OUT=$(DEMO) sh scripts/demo.sh
+
+demo-vlm: $(VENV)/.train
+	X3=$(BIN)/x3 OUT=$(DEMO)-vlm sh scripts/demo_vlm.sh
+
+demo-sft: $(VENV)/.train
+	X3=$(BIN)/x3 OUT=$(DEMO)-sft sh scripts/demo_sft.sh
 
 tiny: $(VENV)/.dev
 	X3=$(BIN)/x3 OUT=$(TINY) sh scripts/train_tiny.sh
@@ -64,4 +77,4 @@ check-fullsize: $(VENV)/.dev
 	$(BIN)/python benchmarks/fullsize.py
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) $(DEMO)-vlm $(DEMO)-sft

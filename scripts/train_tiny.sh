@@ -1,24 +1,38 @@
 #!/bin/sh
 # A small VLM from nothing: scenes, tasks, a random checkpoint, training in stages, its figures. The same
-# command goes on where it was stopped. X3 is the x3 command, OUT where everything goes (about 4 GB), FLAT,
-# SCENES and HELD_OUT how many composites and rooms to make; docs/training-a-tiny-model.md.
+# command goes on where it was stopped. X3 is the x3 command, OUT where everything goes (about 5 GB); FEW, FLAT and
+# SMALL how many composites to make, SCENES how many rooms, HELD_OUT how many others to be asked about;
+# docs/training-a-tiny-model.md.
 set -eu
 X3=${X3:-x3}
 OUT=${OUT:-runs/tiny}
-FLAT=${FLAT:-3000}
-SCENES=${SCENES:-1500}
-HELD_OUT=${HELD_OUT:-40}
+FEW=${FEW:-3000}
+FLAT=${FLAT:-2000}
+SMALL=${SMALL:-1500}
+SCENES=${SCENES:-1000}
+HELD_OUT=${HELD_OUT:-100}
 RECIPE=${RECIPE:-configs/x3_tiny.yaml}
 say() { printf '\n== %s\n' "$1"; }
 
-say "scenes: $FLAT composites and $SCENES rooms to learn from, $HELD_OUT other rooms to be asked about"
+say "composites: $FEW with few shapes, $FLAT with more, $SMALL with small ones"
+"$X3" scenes-flat "$OUT/few" --scenes "$FEW" --shapes 1 3 --seed 1
 "$X3" scenes-flat "$OUT/flat" --scenes "$FLAT"
-"$X3" scenes "$OUT/root" --fast --train "$SCENES" --validation "$HELD_OUT" --objects 8 --views 5
-say "tasks, the marked image alone among them"
-for root in flat root; do
-  "$X3" build --data-root "$OUT/$root" --out-dir "$OUT/tasks/$root" --tasks t0,t1,t2a,t2b \
-    --emit-concat 0
-done
+"$X3" scenes-flat "$OUT/flat" --split validation --scenes 60 --seed 9
+"$X3" scenes-flat "$OUT/small" --scenes "$SMALL" --shapes 5 9 --radii 3 10 --seed 2
+say "rooms: $SCENES to learn from, 24 to watch the training by, $HELD_OUT to be asked about at the end"
+"$X3" scenes "$OUT/root" --fast --train "$SCENES" --validation 24 --objects 8
+"$X3" scenes "$OUT/held-out" --fast --train 0 --validation "$HELD_OUT" --seed 1000
+say "tasks"
+build() { # ROOT NAME OPTIONS
+  root=$1 name=$2
+  shift 2
+  "$X3" build --data-root "$OUT/$root" --out-dir "$OUT/tasks/$name" --emit-concat 0 "$@"
+}
+build flat solid --tasks t0 --alpha 1 --limit 6000
+for name in few flat small; do build $name $name --tasks t0,t1,t2a,t2b; done
+build root root --tasks t0,t1,t2a,t2b --splits train --mode allpairs
+build root watched --tasks t0,t1,t2a,t2b --splits validation
+"$X3" build --data-root "$OUT/held-out" --out-dir "$OUT/tasks/held-out" --tasks t0,t1,t2a,t2b
 if [ ! -f "$OUT/base/config.json" ]; then
   say "a random checkpoint"
   rm -rf "$OUT/base"  # half-written
@@ -28,9 +42,9 @@ say "training"
 "$X3" recipe run "$RECIPE" --model-name-or-path "$OUT/base" --data-dir "$OUT/tasks" \
   --output-dir "$OUT/stages"
 for model in "$OUT"/stages/*/; do last=${model%/}; done
-say "held-out scenes"
-for name in t0_val_marked t1_val_multi t2a_val_multi t2b_val_multi; do
-  "$X3" eval --model "roborefer:$last" --data-json "$OUT/tasks/root/$name.json" \
+say "held-out rooms"
+for name in t0_val_marked t1_val_multi t1_val_concat t2a_val_multi t2b_val_multi; do
+  "$X3" eval --model "roborefer:$last" --data-json "$OUT/tasks/held-out/$name.json" \
     --output-json "$OUT/results/$name.json" --batch-size 64 --max-new-tokens 20
 done
 echo "the model: $last"

@@ -169,7 +169,7 @@ def test_night_shows_the_same_rooms_in_one_dark_colour(root, tmp_path):
         "settings"
     ]
     assert settings["style"] == "night"
-    with pytest.raises(UserError, match="other settings .style night, not day"):
+    with pytest.raises(UserError, match=r"other settings .style night, not day"):
         generate_scenes(out_dir=tmp_path, workers=1, depth=True, **SMALL)
 
 

@@ -1,4 +1,4 @@
-"""``--muon_lr``: which parameters Muon trains, that both optimizers step, and that a stopped run goes on as one."""
+"""``--muon_lr``: which parameters Muon trains, that both optimizers step, and that a stopped run goes on."""
 
 from __future__ import annotations
 
@@ -117,5 +117,5 @@ def test_a_run_of_it_is_continued_to_the_same_weights(
 
 def test_what_it_cannot_be_with(tmp_path: Path) -> None:
     data = write_data(tmp_path / "d.json", RGB)
-    with pytest.raises(UserError, match="--muon_lr 0.0: must be above 0"):
+    with pytest.raises(UserError, match=r"--muon_lr 0\.0: must be above 0"):
         run(data, tmp_path / "run", muon_lr=0)

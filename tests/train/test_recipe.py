@@ -63,6 +63,7 @@ def test_each_stage_starts_from_the_one_before(recipe: Path, tmp_path: Path) -> 
     assert f"{last.parent / '01-first'} -> " in logs[1]
     # Two of three records are seen once, the third, NOT_VISIBLE, twice.
     assert "answers: 50% of an epoch's are NOT_VISIBLE" in logs[1]
+    assert (last.parent / "curve.png").read_bytes().startswith(b"\x89PNG")
     first, second = weights(last.parent / "01-first"), weights(last)
     assert {value.dtype for value in first.values()} == {torch.float32}
     assert {value.dtype for value in second.values()} == {torch.float16}

@@ -1,8 +1,8 @@
 """Muon for the matrices inside a model, with another optimizer for everything else.
 
-Muon (K. Jordan and others, 2024) makes the update of a matrix orthogonal, so that directions with small gradients
-are learned as fast as those with large ones. It is meant for the hidden matrices: embeddings, the head, the patch
-convolution, gains and biases stay with AdamW or whatever ``--optim`` says.
+Muon (K. Jordan and others, 2024) makes the update of a matrix orthogonal, so that directions with small
+gradients are learned as fast as those with large ones. It is meant for the hidden matrices: embeddings, the
+head, the patch convolution, gains and biases stay with AdamW or whatever ``--optim`` says.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 _RATE_OF_ADAMW = "match_rms_adamw"
-"""Scales updates to the size that AdamW's have, so that both take rates of the same order (Moonshot AI, 2025)."""
+"""Scales updates to the size that AdamW's have, so that both take rates of one order (Moonshot AI, 2025)."""
 
 
 def suits_muon(name: str, parameter: torch.Tensor) -> bool:

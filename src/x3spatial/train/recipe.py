@@ -25,11 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from x3spatial.data.files import make_dir, write_json
+from x3spatial.data.files import make_dir, read_json, write_json
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.layout import locate
 from x3spatial.train.mixtures import Registry, parse_sources, read_yaml, resolve
 
+CURVE_FILE = "curve.png"
+"""In the output folder: loss and Hit@Mask over all stages."""
 REGISTRY_FILE = "datasets.yaml"
 """In the output folder: the recipe's data sets with their whole paths, the stages' ``--data_registry``."""
 
@@ -197,6 +199,8 @@ def run_recipe(
         echo(f"stage {number} of {len(commands)}, {stage.name}: x3 sft {shlex.join(arguments)}")
         if not dry_run:
             _sft(arguments)
+    if not dry_run:
+        _draw(read, output_dir)
     return stage_dir(output_dir, len(commands), read.stages[-1])
 
 
@@ -221,6 +225,18 @@ def _sft(arguments: Sequence[str]) -> None:
     from x3spatial.train.sft import sft
 
     sft(arguments)
+
+
+def _draw(recipe: Recipe, output_dir: Path) -> None:
+    from x3spatial.train.checkpoints import STATE_FILE, last_good
+    from x3spatial.train.curve import draw_stages
+
+    logs = []
+    for number, stage in enumerate(recipe.stages, start=1):
+        last, _ = last_good(stage_dir(output_dir, number, stage))
+        if last is not None:
+            logs.append((stage.name, stage.evaluate, read_json(last / STATE_FILE)["log_history"]))
+    draw_stages(logs, output_dir / CURVE_FILE)
 
 
 def _write_registry(recipe: Recipe, data_dir: Path, output_dir: Path) -> None:

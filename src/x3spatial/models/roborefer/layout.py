@@ -26,7 +26,7 @@ UPSTREAM_TYPE = "llava_llama"
 HF_TYPE = "roborefer"
 
 SHIPPED = "x3-tiny"
-"""Names the checkpoint inside this package, wherever a folder can be named; a folder of that name comes first."""
+"""Names the checkpoint inside this package wherever a folder can be named; a folder so called comes first."""
 _SHIPPED_FOLDER = Path(__file__).with_name("x3_tiny")
 
 

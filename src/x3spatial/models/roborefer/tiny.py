@@ -219,9 +219,9 @@ def position_waves(patches: int, width: int) -> torch.Tensor:
     """``[patches, width]``: sines and cosines of a patch's column, then of its row, of mean square 1.
 
     The waves of "Attention Is All You Need" on two axes, their lengths in geometric steps between
-    ``SHORTEST_WAVE`` and twice the grid. Near places look alike, so that one place teaches its neighbours; and
-    they are as large as patch embeddings: beside the 0.02 of large models places cannot be seen at first, and
-    nothing is learned.
+    ``SHORTEST_WAVE`` and twice the grid. Near places look alike, so that one place teaches its neighbours;
+    and they are as large as patch embeddings: with the 0.02 of large models places cannot be seen at first,
+    and nothing is learned.
     """
     grid, count = math.isqrt(patches), width // 4
     steps = torch.linspace(0, 1, count, dtype=torch.float64)

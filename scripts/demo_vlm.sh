@@ -1,0 +1,27 @@
+#!/bin/sh
+# A VLM among the answerers, with nothing to download: make demo-vlm. x3-tiny comes with the package and was
+# trained on other rooms of this kind (docs/training-a-tiny-model.md). X3 is the x3 command, OUT where
+# everything goes.
+set -eu
+X3=${X3:-x3}
+OUT=${OUT:-demo-vlm}
+say() { printf '\n== %s\n' "$1"; }
+
+say "scenes: small rooms that the model was not trained on"
+"$X3" scenes "$OUT/root" --fast --train 0 --validation 20 --seed 77
+say "zeroshot: the tasks, a VLM, and what needs no model"
+"$X3" zeroshot --data-root "$OUT/root" --out-dir "$OUT/tasks" --eval-dir "$OUT/results" \
+  --model roborefer:x3-tiny --model sift --model pixel-diff --model oracle --batch-size 32
+say "preview: its answers"
+for name in t1_val_multi t2b_val_multi; do
+  "$X3" preview "$OUT/tasks/$name.json" --results "$OUT/results/x3-tiny/$name.json" \
+    --output "$OUT/preview_$name.png" --limit 8
+done
+
+cat <<END
+
+== done; where to look
+  $OUT/preview_*.png        the model's answers (magenta) and the truth (green)
+  $OUT/results              results per answerer and set, summary.json
+Next: teach it something: make demo-sft
+END
