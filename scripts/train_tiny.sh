@@ -39,7 +39,7 @@ if [ ! -f "$OUT/base/config.json" ]; then
   "$X3" model tiny "$OUT/base" --size learner --no-depth
 fi
 say "training"
-"$X3" recipe run "$RECIPE" --model-name-or-path "$OUT/base" --data-dir "$OUT/tasks" \
+"$X3" recipe run "$RECIPE" --processes 2 --model-name-or-path "$OUT/base" --data-dir "$OUT/tasks" \
   --output-dir "$OUT/stages"
 for model in "$OUT"/stages/*/; do last=${model%/}; done
 say "held-out rooms"

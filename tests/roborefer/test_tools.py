@@ -90,13 +90,37 @@ def test_a_learner_is_made_to_be_trained(tmp_path: Path) -> None:
     for name, value in load_model(again).state_dict().items():
         assert torch.equal(value, model.state_dict()[name]), name
     assert 1.2e6 <= sum(p.numel() for p in model.parameters()) <= 3e6
-    # 14 x 14 patches, padded to 15 x 15, fold to 5 x 5.
-    assert model.config.tokens_per_image == 25
-    embeddings = model.vision_tower.embeddings
-    assert 0.5 <= embeddings.position_embedding.weight.std() <= 1.5
-    noise = torch.rand(4, 3, 112, 112) * 2 - 1
+    # 12 x 12 patches fold to 4 x 4 without padding.
+    assert model.config.tokens_per_image == 16
+    places = model.vision_tower.embeddings.position_embedding.weight.detach()
+    assert 0.5 <= places.std() <= 1.5
+    # Near places look alike: each is most like itself, then like a neighbour.
+    alike = places @ places.T / 64
+    for patch in range(144):
+        order = alike[patch].argsort(descending=True).tolist()
+        assert order[0] == patch
+        row, column = divmod(order[1], 12)
+        assert abs(row - patch // 12) + abs(column - patch % 12) == 1
+    noise = torch.rand(4, 3, 108, 108) * 2 - 1
     rows = model.get_image_features(noise)
     assert rows.isfinite().all() and 0.05 < rows.std() < 20
+
+
+def test_a_learner_begins_by_looking_one_image_back(tmp_path: Path) -> None:
+    folder = make_tiny(out=tmp_path / "learner", size="learner", depth=False)
+    model, processor = load_model(folder, attention="eager"), load_processor(folder)
+    ids = processor.tokenize("<image>\n<image>\nWhere?")
+    row, _ = processor.expand(ids)
+    places = [n for n, token in enumerate(row) if token == model.config.image_token_id]
+    torch.manual_seed(0)
+    rows = torch.randn(1, len(row), model.config.text_config.hidden_size)
+    attention = model.llm(inputs_embeds=rows, output_attentions=True).attentions[0][0]
+    for head, expected in ((0, True), (1, True), (2, False), (3, False)):
+        shares = [
+            attention[head, here, there - 1 : there + 2].sum().item()
+            for there, here in zip(places[:16], places[16:], strict=True)
+        ]
+        assert (sum(shares) / 16 > 0.6) == expected, (head, shares)
 
 
 def test_a_learner_reads_a_prompt_as_a_few_tokens(tmp_path: Path) -> None:

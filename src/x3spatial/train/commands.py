@@ -102,6 +102,9 @@ def run_recipe_command(arguments: Sequence[str]) -> int:
     parser.option(
         "output_dir", type=Path, required=True, help="A folder for every stage goes here."
     )
+    parser.option(
+        "processes", type=int, default=1, help="Of each stage, by torchrun; batch sizes are of one."
+    )
     parser.option("dry_run", action="store_true", help="Only print the commands.")
     given = vars(parser.parse_args(list(arguments)))
     from x3spatial.train.recipe import run_recipe

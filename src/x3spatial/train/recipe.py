@@ -20,6 +20,8 @@ with its folder.
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,6 +168,7 @@ def run_recipe(
     base: Path,
     data_dir: Path,
     output_dir: Path,
+    processes: int = 1,
     dry_run: bool = False,
     echo: Callable[[str], None] = print,
 ) -> Path:
@@ -176,6 +179,8 @@ def run_recipe(
         base: the checkpoint that the first stage starts from.
         data_dir: the folder with the task files that the recipe names.
         output_dir: where every stage gets a folder.
+        processes: of each stage; with several, torchrun starts them on this machine. Batch sizes of the
+            recipe are those of one process.
         dry_run: only say the commands.
         echo: prints a line.
 
@@ -186,6 +191,8 @@ def run_recipe(
         UserError: the recipe, an option of any stage (found before the first one starts), a file, or a
             folder is wrong.
     """
+    if processes < 1:
+        raise UserError(f"--processes {processes}: must be at least 1")
     read = read_recipe(recipe)
     base, data_dir, output_dir = locate(base).absolute(), data_dir.absolute(), output_dir.absolute()
     commands = stage_arguments(read, base=base, data_dir=data_dir, output_dir=output_dir)
@@ -196,9 +203,17 @@ def run_recipe(
         make_dir(output_dir, "--output_dir")
         _write_registry(read, data_dir, output_dir)
     for number, (stage, arguments) in enumerate(zip(read.stages, commands, strict=True), start=1):
-        echo(f"stage {number} of {len(commands)}, {stage.name}: x3 sft {shlex.join(arguments)}")
-        if not dry_run:
+        launch = _launch(processes)
+        shown = "x3 sft" if processes == 1 else f"torchrun {shlex.join(launch[3:])}"
+        echo(f"stage {number} of {len(commands)}, {stage.name}: {shown} {shlex.join(arguments)}")
+        if dry_run:
+            continue
+        if processes == 1:
             _sft(arguments)
+        elif code := subprocess.run([*launch, *arguments], check=False).returncode:  # noqa: S603
+            raise UserError(
+                f"stage {stage.name}: its processes stopped with exit code {code}; see above"
+            )
     if not dry_run:
         _draw(read, output_dir)
     return stage_dir(output_dir, len(commands), read.stages[-1])
@@ -219,6 +234,15 @@ def _check(recipe: Recipe, commands: Sequence[Sequence[str]], data_dir: Path) ->
             parse(arguments)
         except UserError as error:
             raise UserError(f"{recipe.path}: stage {stage.name}: {error}") from None
+
+
+def _launch(processes: int) -> list[str]:
+    """The beginning of a command that runs ``x3 sft`` in several processes."""
+    return [
+        *(sys.executable, "-m", "torch.distributed.run"),
+        *("--standalone", f"--nproc_per_node={processes}"),
+        *("-m", "x3spatial.train.commands", "sft"),
+    ]
 
 
 def _sft(arguments: Sequence[str]) -> None:
