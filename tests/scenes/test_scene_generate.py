@@ -148,6 +148,18 @@ def test_killed_and_started_again(root, tmp_path, workers):
     assert bytes_of(out) == bytes_of(root)
 
 
+def test_no_two_scenes_share_a_thing(root):
+    """Shapes are drawn anew for every scene: what one split holds, the others never show."""
+    seen: dict[tuple, str] = {}
+    for path in sorted(root.rglob("scene.json")):
+        about = json.loads(path.read_text())
+        for thing in about["objects"]:
+            low, high = thing["box"]
+            size = tuple(round(b - a, 6) for a, b in zip(low, high, strict=True))
+            assert seen.setdefault((thing["kind"], size), about["scene"]) == about["scene"]
+    assert len(seen) > 40
+
+
 def test_night_shows_the_same_rooms_in_one_dark_colour(root, tmp_path):
     generate_scenes(out_dir=tmp_path, workers=1, depth=True, style="night", **SMALL)
     day, night = bytes_of(root), bytes_of(tmp_path)
