@@ -119,6 +119,21 @@ def test_a_dry_run_writes_nothing(recipe: Path, tmp_path: Path) -> None:
     assert words[:2] == ["x3", "sft"] and "seen + unseen*2" in words
 
 
+def test_several_processes_take_the_stages(recipe: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "src"))
+    _, lines = run(recipe, tmp_path / "out", processes=2, dry_run=True)
+    words = shlex.split(lines[0].partition(": ")[2])
+    assert words[:3] == ["torchrun", "--standalone", "--nproc_per_node=2"]
+    last, _ = run(recipe, tmp_path / "out", processes=2)
+    log = (last / "train.log").read_text()
+    assert "x 2 processes" in log and "finished: 3 steps" in log
+    with pytest.raises(UserError, match="stage first: its processes stopped with exit code"):
+        run(recipe, tmp_path / "out", processes=3)  # another run: the batch is larger
+    with pytest.raises(UserError, match="--processes 0: must be at least 1"):
+        run(recipe, tmp_path / "out", processes=0)
+
+
 def test_a_first_checkpoint_that_is_missing_is_said_at_once(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--model_name_or_path .*none: no such folder"):
         run(recipe, tmp_path / "out", base=tmp_path / "none", dry_run=True)

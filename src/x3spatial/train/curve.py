@@ -84,7 +84,8 @@ def draw_stages(
         done += max((entry.get("step", 0) for entry in log), default=0)
         axes.axvline(done, color="0.8", linewidth=1)
     axes.set_ylim(0, 1.1 * top)  # the first steps of a stage would flatten the rest
-    rates.legend(loc="upper right", fontsize="small")
+    if rates.lines:
+        rates.legend(loc="upper right", fontsize="small")
     _save(figure, out)
     return True
 

@@ -53,7 +53,7 @@ class MuonBeside(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One step of both. A closure is called once, before them."""
         loss = closure() if closure is not None else None
-        self.muon.step()
+        self.muon.step()  # type: ignore[no-untyped-call]
         self.rest.step()
         return loss
 

@@ -88,7 +88,7 @@ SIZES = {
 can be trained from nothing on a CPU: 12 x 12 patches of 9 pixels fold to 16 tokens an image, no padding."""
 
 LOOK_BACK = (2, 5, 3.0)
-"""Heads, frequencies and size of the biases with which a learner's first layer looks one image back."""
+"""Heads, frequencies and strength of the biases with which a learner's first layer looks one image back."""
 
 SHORTEST_WAVE = 2.5
 """Patches; of a learner's position embedding. The longest is twice the grid."""
@@ -145,7 +145,7 @@ def make_tiny(
         }
         if part == "llm" and dimensions.learner:
             # An image's rows and the newline after it.
-            look_back(tensors, config.text_config, config.tokens_per_image + 1)
+            look_back(tensors, dimensions, config.tokens_per_image + 1)
         if tensors:
             write_weights(out / part, tensors)
     write_configs(config, processor, out, dtype=DTYPES[dtype])
@@ -238,7 +238,7 @@ def position_waves(patches: int, width: int) -> torch.Tensor:
     return torch.cat([across, down], -1).reshape(grid * grid, width).float()
 
 
-def look_back(tensors: dict[str, torch.Tensor], config: Qwen2Config, distance: int) -> None:
+def look_back(tensors: dict[str, torch.Tensor], size: Size, distance: int) -> None:
     """Let some heads of the decoder's first layer begin by attending to the token ``distance`` before.
 
     That is the same place of the image before. What two images have in common and where they differ is
@@ -248,18 +248,17 @@ def look_back(tensors: dict[str, torch.Tensor], config: Qwen2Config, distance: i
 
     Args:
         tensors: of the language model, by their stored names; the biases are changed in place.
-        config: its configuration.
+        size: its dimensions; as many heads must have keys of their own.
         distance: in tokens.
     """
-    heads, count, size = LOOK_BACK
-    width = config.hidden_size // config.num_attention_heads
-    theta = float(config.rope_parameters["rope_theta"])
-    frequencies = theta ** (-2 * torch.arange(count, dtype=torch.float64) / width)
+    heads, count, strength = LOOK_BACK
+    width = size.text[0] // size.text[2]
+    frequencies = size.rope_theta ** (-2 * torch.arange(count, dtype=torch.float64) / width)
     key, query = torch.zeros(width), torch.zeros(width)
-    key[:count] = size
+    key[:count] = strength
     # Both are turned by their positions: a query `distance` further must agree with its key.
-    query[:count] = (size * torch.cos(-distance * frequencies)).float()
-    query[width // 2 : width // 2 + count] = (size * torch.sin(-distance * frequencies)).float()
+    query[:count] = (strength * torch.cos(-distance * frequencies)).float()
+    query[width // 2 : width // 2 + count] = (strength * torch.sin(-distance * frequencies)).float()
     for name, value in (("q_proj", query), ("k_proj", key)):
         bias = tensors[f"model.layers.0.self_attn.{name}.bias"]
         bias[: heads * width] = value.repeat(heads).to(bias.dtype)
