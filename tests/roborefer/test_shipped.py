@@ -11,12 +11,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from safetensors.torch import load_file  # noqa: E402
+from safetensors.torch import load_file
 
-from x3spatial.models.roborefer.checkpoint import read_checkpoint  # noqa: E402
-from x3spatial.models.roborefer.inspect import inspect  # noqa: E402
-from x3spatial.models.roborefer.layout import SHIPPED, locate  # noqa: E402
-from x3spatial.tasks.prompts import load_templates  # noqa: E402
+from x3spatial.models.roborefer.checkpoint import read_checkpoint
+from x3spatial.models.roborefer.inspect import inspect
+from x3spatial.models.roborefer.layout import SHIPPED, locate
+from x3spatial.tasks.prompts import load_templates
 
 FOLDER = locate(Path(SHIPPED))
 
@@ -39,9 +39,7 @@ def test_it_is_complete_and_small() -> None:
         assert f"## {part}" in card
 
 
-def test_a_folder_of_that_name_comes_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert locate(Path(SHIPPED)) == FOLDER
     assert locate(tmp_path / "other") == tmp_path / "other"

@@ -74,6 +74,25 @@ def test_the_number_of_shapes_is_chosen(tmp_path: Path) -> None:
             make_flat(out_dir=tmp_path, scenes=1, shapes=shapes)
 
 
+def test_shapes_stay_near_or_lie_anywhere(tmp_path: Path) -> None:
+    def far(folder: Path) -> float:
+        """Median way in pixels from an object's place in view 1 to that in another."""
+        ways = []
+        for first in sorted(folder.rglob("01_*_mask.png")):
+            here = np.argwhere(read_mask(first)).mean(axis=0)
+            for other in sorted(first.parent.glob("0[234]_*_mask.png")):
+                mask = read_mask(other)
+                if mask.any():
+                    ways.append(float(np.hypot(*(np.argwhere(mask).mean(axis=0) - here))))
+        return float(np.median(ways))
+
+    for name, anywhere in (("near", False), ("any", True)):
+        make_flat(
+            out_dir=tmp_path / name, scenes=8, shapes=(2, 3), anywhere=anywhere, seed=2, workers=1
+        )
+    assert far(tmp_path / "near") < 16 < 35 < far(tmp_path / "any")
+
+
 def test_the_size_of_shapes_is_chosen(tmp_path: Path) -> None:
     make_flat(out_dir=tmp_path / "small", scenes=6, radii=(3, 6), seed=1, workers=1)
     make_flat(out_dir=tmp_path / "large", scenes=6, radii=(16, 22), seed=1, workers=1)

@@ -109,6 +109,9 @@ def scenes_flat(
     radii: Annotated[
         tuple[float, float], typer.Option(help="Smallest and largest radius in pixels, of 112.")
     ] = (6.0, 22.0),
+    anywhere: Annotated[
+        bool, typer.Option("--anywhere", help="Other views put every shape anywhere, not near by.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     workers: Workers = None,
 ) -> None:
@@ -121,6 +124,7 @@ def scenes_flat(
         scenes=scenes,
         shapes=shapes,
         radii=radii,
+        anywhere=anywhere,
         seed=seed,
         workers=workers,
     )

@@ -9,7 +9,7 @@ model from nothing (docs/training-a-tiny-model.md), never for its evaluation.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,7 @@ class FlatTask:
     seed: int
     shapes: tuple[int, int] = SHAPES
     radii: tuple[float, float] = RADII
+    anywhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def make_flat(
     scenes: int,
     shapes: tuple[int, int] = SHAPES,
     radii: tuple[float, float] = RADII,
+    anywhere: bool = False,
     seed: int = 0,
     workers: int | None = None,
 ) -> int:
@@ -82,6 +84,8 @@ def make_flat(
         shapes: fewest and most shapes of a scene. Fewer are easier: where there is one, nothing has to be
             told apart.
         radii: smallest and largest radius in pixels of a picture of ``SIDE``.
+        anywhere: other views put every shape anywhere, so that only its looks tell which it is; otherwise it
+            stays near its first place.
         seed: another seed gives other scenes.
         workers: processes; all CPUs unless given.
 
@@ -108,7 +112,7 @@ def make_flat(
     make_dir(out_dir / split, "OUT")
     folders = [out_dir / split / f"flat_{split}_{seed}_{number:05d}" for number in range(scenes)]
     todo = [
-        FlatTask(folder, seed * 1_000_003 + number, shapes, radii)
+        FlatTask(folder, seed * 1_000_003 + number, shapes, radii, anywhere)
         for number, folder in enumerate(folders)
         if not (folder / _DONE).is_file()
     ]
@@ -127,7 +131,7 @@ def write_flat(task: FlatTask) -> int:
     rng = np.random.default_rng([7, task.seed])
     shapes = _draw_shapes(rng, task.shapes, task.radii)
     for view in range(VIEWS):
-        ground, layers, there = _view(shapes, rng, first=view == 0)
+        ground, layers, there = _view(shapes, rng, first=view == 0, anywhere=task.anywhere)
         order = [number for number in range(len(shapes)) if there[number]]
         original = _paint(ground, layers, order)
         original_png = encode_png(original)
@@ -192,7 +196,7 @@ _Layer = tuple[Float64, Float64]
 
 
 def _view(
-    shapes: list[_Shape], rng: np.random.Generator, *, first: bool
+    shapes: list[_Shape], rng: np.random.Generator, *, first: bool, anywhere: bool
 ) -> tuple[Float64, list[_Layer], list[bool]]:
     """Ground, layers and which shapes are there; drawn again until none of these shows too little."""
     noise = fbm(rng, int(rng.integers(2, 8)), int(rng.integers(2, 8)), 4, SIDE)
@@ -201,7 +205,8 @@ def _view(
         # Where it is crowded, moving less keeps everything in sight.
         reach = 0.0 if first else 18.0 * max(0.0, 1 - attempt / 40)
         there = [first or rng.random() >= ABSENT for _ in shapes]
-        layers = [_layer(shape, rng, reach, first) for shape in shapes]
+        placed = shapes if first or not anywhere else [_elsewhere(shape, rng) for shape in shapes]
+        layers = [_layer(shape, rng, reach, first) for shape in placed]
         visible = _visible(layers, [n for n, is_there in enumerate(there) if is_there])
         if all(mask.sum() >= LEAST for mask in visible.values()):
             break
@@ -211,6 +216,11 @@ def _view(
     else:
         there = [there[n] and visible[n].sum() >= LEAST for n in range(len(shapes))]
     return np.clip(ground, 0, 255), layers, there
+
+
+def _elsewhere(shape: _Shape, rng: np.random.Generator) -> _Shape:
+    across, down = rng.uniform(8, SIDE - 8, 2).tolist()
+    return replace(shape, centre=(across, down))
 
 
 def _layer(shape: _Shape, rng: np.random.Generator, reach: float, first: bool) -> _Layer:
