@@ -76,8 +76,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 
 
 def test_it_points_where_chance_does_not(results: dict[str, dict[str, Any]]) -> None:
-    """Far below its figures, far above chance (about 0.02): that it works at all, on any machine."""
-    assert results["t2b_val_multi"]["hit_at_mask"] > 0.3
-    assert results["t2b_val_multi"]["parse_failures"] == 0
-    assert results["t1_val_multi"]["hit_at_mask"] > 0.08
-    assert results["t1_val_multi"]["balanced_accuracy"] > 0.52
+    """Far below its figure for Task2B, far above chance (0.02): that it works at all, on any machine.
+
+    Task1 it has not learned (its card says so); what it says there can at least be read.
+    """
+    assert results["t2b_val_multi"]["hit_at_mask"] > 0.35
+    for name in ("t1_val_multi", "t2a_val_multi", "t2b_val_multi"):
+        assert results[name]["parse_failures"] == 0
