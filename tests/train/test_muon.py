@@ -115,7 +115,11 @@ def test_a_run_of_it_is_continued_to_the_same_weights(
         run(data, tmp_path / "run", **{**more, "muon_lr": 3e-3})
 
 
-def test_what_it_cannot_be_with(tmp_path: Path) -> None:
+def test_what_it_cannot_be_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_data(tmp_path / "d.json", RGB)
+    with monkeypatch.context() as patch:
+        patch.delattr(torch.optim, "Muon")
+        with pytest.raises(UserError, match="has no Muon; install torch"):
+            run(data, tmp_path / "run", muon_lr=1e-3)
     with pytest.raises(UserError, match=r"--muon_lr 0\.0: must be above 0"):
         run(data, tmp_path / "run", muon_lr=0)

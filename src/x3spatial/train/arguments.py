@@ -278,6 +278,10 @@ class SftArguments(transformers.TrainingArguments):
             raise UserError("--save_strategy best: not supported; expected no, steps or epoch")
         if self.muon_lr is not None and self.muon_lr <= 0:
             raise UserError(f"--muon_lr {self.muon_lr}: must be above 0")
+        if self.muon_lr is not None and not hasattr(torch.optim, "Muon"):
+            raise UserError(
+                f"--muon_lr: torch {torch.__version__} has no Muon; install torch 2.9 or newer"
+            )
         if self.save_dtype not in ("base", "float32", "bfloat16", "float16"):
             raise UserError(
                 f"--save_dtype {self.save_dtype}: expected base, float32, bfloat16 or float16"
