@@ -121,5 +121,7 @@ def test_what_it_cannot_be_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         patch.delattr(torch.optim, "Muon")
         with pytest.raises(UserError, match="has no Muon; install torch"):
             run(data, tmp_path / "run", muon_lr=1e-3)
+    with pytest.raises(UserError, match="--muon_lr: not with --lora_enable"):
+        run(data, tmp_path / "run", muon_lr=1e-3, lora_enable=True)
     with pytest.raises(UserError, match=r"--muon_lr 0\.0: must be above 0"):
         run(data, tmp_path / "run", muon_lr=0)

@@ -347,6 +347,8 @@ def parse(arguments: Sequence[str]) -> Arguments:
         part.check()
     if training.muon_lr is not None and (training.fsdp or training.deepspeed):
         raise UserError("--muon_lr: not with --fsdp or --deepspeed; Muon needs whole matrices")
+    if training.muon_lr is not None and model.lora_enable:
+        raise UserError("--muon_lr: not with --lora_enable; adapters are trained by --optim")
     if model.lora_enable and (training.fsdp or training.zero3):
         raise UserError(
             "--lora_enable: not with --fsdp or ZeRO-3; adapters are merged into whole weights"

@@ -202,9 +202,9 @@ def run_recipe(
     if not dry_run:
         make_dir(output_dir, "--output_dir")
         _write_registry(read, data_dir, output_dir)
+    launch = _launch(processes)
+    shown = "x3 sft" if processes == 1 else f"torchrun {shlex.join(launch[3:])}"
     for number, (stage, arguments) in enumerate(zip(read.stages, commands, strict=True), start=1):
-        launch = _launch(processes)
-        shown = "x3 sft" if processes == 1 else f"torchrun {shlex.join(launch[3:])}"
         echo(f"stage {number} of {len(commands)}, {stage.name}: {shown} {shlex.join(arguments)}")
         if dry_run:
             continue
