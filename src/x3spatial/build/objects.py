@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.build.options import BuildOptions
-from x3spatial.build.render import mark, side_by_side
+from x3spatial.build.render import close_up, mark, side_by_side
 from x3spatial.build.views import LoadedView, load_views
 from x3spatial.data.files import write_bytes
 from x3spatial.data.images import ImageError, encode_jpeg, encode_png
 from x3spatial.data.layout import ORIGINAL, ObjectFiles, ObjectKey, Problem
 from x3spatial.data.records import TaskRecord
+from x3spatial.tasks.points import sample_seed
 from x3spatial.tasks.prompts import Template
 from x3spatial.tasks.samples import (
     Draft,
@@ -183,6 +184,8 @@ class _Painter:
                 return str(self.loaded(view).files.files["inpainted"])
             case Marked(view):
                 image = mark(self.loaded(view).pixels(), view.mask, self._job.options.alpha)
+                if self._job.options.closeup is not None:
+                    image = close_up(image, view.mask, self._job.options.closeup, self._seed(view))
                 name = f"{view.rank}_{view.frame}_marked.png"
                 return self._write("marked_abs", name, encode_png(image))
             case SideBySide(reference, query):
@@ -190,6 +193,12 @@ class _Painter:
                 name = f"{reference.name}_to_{query.name}_concat.jpg"
                 data = encode_jpeg(image, self._job.options.jpeg_quality)
                 return self._write("concat_abs", name, data)
+
+    def _seed(self, view: View) -> int:
+        key = self._job.files.key
+        return sample_seed(
+            self._job.options.seed, key.split, key.scene, key.uid, view.name, "closeup"
+        )
 
     def _write(self, kind: str, name: str, data: bytes) -> str:
         key = self._job.files.key

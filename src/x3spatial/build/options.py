@@ -9,6 +9,9 @@ from typing import Any
 from x3spatial.errors import UserError
 from x3spatial.tasks.registry import DEFAULT_TASKS, TASKS, Task, choose_tasks
 
+CLOSEUP_TASKS = ("t1_multi", "t2a_multi")
+"""Tasks that ask about the other view only."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
@@ -24,6 +27,8 @@ class BuildOptions:
     """Rank of the reference view in anchor mode."""
     alpha: float = 0.45
     """Opacity of the red overlay, above 0 and up to 1."""
+    closeup: tuple[float, float] | None = None
+    """Cut Task1's marked view to this many times the object's extent, least and most; None: whole views."""
     use_dilated_mask: bool = False
     """Prefer the dilated mask to the tight one."""
     emit_concat: bool = True
@@ -50,6 +55,19 @@ class BuildOptions:
             raise UserError(f"--anchor_k {self.anchor_k}: view ranks start at 1")
         if not 0.0 < self.alpha <= 1.0:
             raise UserError(f"--alpha {self.alpha}: must be above 0 and at most 1")
+        if self.closeup is not None:
+            least, most = self.closeup
+            if not 1.0 <= least <= most:
+                raise UserError(
+                    f"--closeup {least:g} {most:g}: expected the least and the most, from 1 on"
+                )
+            # The other tasks' answers are places in the view that would be cut.
+            others = [task.name for task in self.chosen if task.name not in CLOSEUP_TASKS]
+            if others:
+                raise UserError(
+                    f"--closeup: only for {' and '.join(CLOSEUP_TASKS)}, not {', '.join(others)};"
+                    " give --tasks t1,t2a --emit-concat 0"
+                )
         if not 1 <= self.jpeg_quality <= 100:
             raise UserError(f"--jpeg_quality {self.jpeg_quality}: must be 1 to 100")
         if self.limit is not None and self.limit < 1:
@@ -68,6 +86,7 @@ class BuildOptions:
             "limit": self.limit,
             "jpeg_quality": self.jpeg_quality,
             # Only where chosen: builds from before there was a choice still hold.
+            **({} if self.closeup is None else {"closeup": list(self.closeup)}),
             **({} if self.tasks == DEFAULT_TASKS else {"tasks": list(self.tasks)}),
         }
 

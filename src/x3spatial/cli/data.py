@@ -182,6 +182,13 @@ def build(
     ] = "anchor",
     anchor_k: Annotated[int, typer.Option(help="Rank of the reference view (anchor mode).")] = 1,
     alpha: Annotated[float, typer.Option(help="Opacity of the red overlay, 0 to 1.")] = 0.45,
+    closeup: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            help="Cut Task1's marked view to this many times the object's extent, least and most:"
+            " material to learn from, not to be asked about."
+        ),
+    ] = None,
     use_dilated_mask: Annotated[
         bool, typer.Option(help="Prefer the dilated mask to the tight one.")
     ] = False,
@@ -219,6 +226,7 @@ def build(
             mode=mode,
             anchor_k=anchor_k,
             alpha=alpha,
+            closeup=closeup,
             use_dilated_mask=use_dilated_mask,
             emit_concat=bool(emit_concat),
             tasks=choose_tasks(

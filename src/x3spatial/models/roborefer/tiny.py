@@ -31,6 +31,7 @@ from x3spatial.models.roborefer.chat import (
 )
 from x3spatial.models.roborefer.checkpoint import expected_shapes, stored_name
 from x3spatial.models.roborefer.configuration import RoboReferConfig
+from x3spatial.models.roborefer.head_start import first_tensor, head_start
 from x3spatial.models.roborefer.images import RoboReferImageProcessor
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
@@ -87,12 +88,6 @@ SIZES = {
 """``2b`` has the dimensions of RoboRefer-2B (about 5 GB in bfloat16 with depth). ``learner`` is the one that
 can be trained from nothing on a CPU: 12 x 12 patches of 9 pixels fold to 16 tokens an image, no padding."""
 
-LOOK_BACK = (2, 5, 3.0)
-"""Heads, frequencies and strength of the biases with which a learner's first layer looks one image back."""
-
-SHORTEST_WAVE = 2.5
-"""Patches; of a learner's position embedding. The longest is twice the grid."""
-
 
 def make_tiny(
     *,
@@ -144,8 +139,7 @@ def make_tiny(
             if name.startswith(f"{part}.")
         }
         if part == "llm" and dimensions.learner:
-            # An image's rows and the newline after it.
-            look_back(tensors, dimensions, config.tokens_per_image + 1)
+            head_start(tensors, config.text_config, config.tokens_per_image, generator)
         if tensors:
             write_weights(out / part, tensors)
     write_configs(config, processor, out, dtype=DTYPES[dtype])
@@ -202,69 +196,6 @@ def random_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator)
     if "embed" in name and "patch" not in name:
         return values * (0.05 if "position" in name else 0.1)
     return values / math.sqrt(math.prod(shape[1:]))
-
-
-def first_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-    """What a learner's parameter is before the first step.
-
-    Gains are 1 and biases 0; a matrix keeps the scale of what it is given, but the ones that write into
-    a residual stream add little; and a tower's position embedding is made of waves as large as the content.
-    """
-    if len(shape) == 1:
-        return torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
-    values: torch.Tensor = torch.randn(shape, generator=generator)
-    if "position_embedding" in name:
-        return position_waves(*shape)
-    if "embed_tokens" in name or "lm_head" in name:
-        return values * 0.1
-    scale = 1 / math.sqrt(math.prod(shape[1:]))
-    return values * scale * (0.3 if any(end in name for end in _RESIDUAL) else 1.0)
-
-
-def position_waves(patches: int, width: int) -> torch.Tensor:
-    """``[patches, width]``: sines and cosines of a patch's column, then of its row, of mean square 1.
-
-    The waves of "Attention Is All You Need" on two axes, their lengths in geometric steps between
-    ``SHORTEST_WAVE`` and twice the grid. Near places look alike, so that one place teaches its neighbours;
-    and they are as large as patch embeddings: with the 0.02 of large models places cannot be seen at first,
-    and nothing is learned.
-    """
-    grid, count = math.isqrt(patches), width // 4
-    steps = torch.linspace(0, 1, count, dtype=torch.float64)
-    lengths = 2.0 * grid * (SHORTEST_WAVE / (2.0 * grid)) ** steps
-    angles = (torch.arange(grid) + 0.5)[:, None] * (2 * math.pi / lengths)
-    waves = torch.cat([angles.sin(), angles.cos()], 1) * math.sqrt(2)
-    across, down = waves.expand(grid, grid, -1), waves[:, None].expand(grid, grid, -1)
-    return torch.cat([across, down], -1).reshape(grid * grid, width).float()
-
-
-def look_back(tensors: dict[str, torch.Tensor], size: Size, distance: int) -> None:
-    """Let some heads of the decoder's first layer begin by attending to the token ``distance`` before.
-
-    That is the same place of the image before. What two images have in common and where they differ is
-    then a matter of one layer, instead of something that has to be found first. Keys get a constant bias in
-    the fastest rotary frequencies, queries the same turned back by ``distance``, so that their product is
-    greatest there (about 8, and 1 less one token further) whatever the tokens hold.
-
-    Args:
-        tensors: of the language model, by their stored names; the biases are changed in place.
-        size: its dimensions; as many heads must have keys of their own.
-        distance: in tokens.
-    """
-    heads, count, strength = LOOK_BACK
-    width = size.text[0] // size.text[2]
-    frequencies = size.rope_theta ** (-2 * torch.arange(count, dtype=torch.float64) / width)
-    key, query = torch.zeros(width), torch.zeros(width)
-    key[:count] = strength
-    # Both are turned by their positions: a query `distance` further must agree with its key.
-    query[:count] = (strength * torch.cos(-distance * frequencies)).float()
-    query[width // 2 : width // 2 + count] = (strength * torch.sin(-distance * frequencies)).float()
-    for name, value in (("q_proj", query), ("k_proj", key)):
-        bias = tensors[f"model.layers.0.self_attn.{name}.bias"]
-        bias[: heads * width] = value.repeat(heads).to(bias.dtype)
-
-
-_RESIDUAL = ("o_proj.", "down_proj.", "out_proj.", "fc2.")
 
 
 def prompt_phrases() -> tuple[str, ...]:

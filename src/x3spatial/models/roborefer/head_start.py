@@ -1,0 +1,133 @@
+"""The first weights of a model that is trained from nothing: random, but for what costs most to find.
+
+Places can be seen (waves), an image can be compared with the one before it (looking back), and a thing can be
+found by its looks (matching). All of it is ordinary parameters that training may change; what each of them
+is worth was measured (docs/training-a-tiny-model.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import MutableMapping
+
+import torch
+from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
+
+LOOK_BACK = (2, 5, 3.0)
+"""Heads, frequencies and strength of the biases with which the first layer looks one image back."""
+
+SHORTEST_WAVE = 2.5
+"""Patches; of the position embedding. The longest is twice the grid."""
+
+CARRY, MATCH = 0.5, 1.0
+"""How much of a token that is attended to is added, and how large queries and keys are."""
+
+_RESIDUAL = ("o_proj.", "down_proj.", "out_proj.", "fc2.")
+
+
+def first_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    """A parameter before the first step.
+
+    Gains are 1 and biases 0; a matrix keeps the scale of what it is given, but the ones that write into
+    a residual stream add little; and a tower's position embedding is made of waves as large as the content.
+    """
+    if len(shape) == 1:
+        return torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
+    values: torch.Tensor = torch.randn(shape, generator=generator)
+    if "position_embedding" in name:
+        return position_waves(*shape)
+    if "embed_tokens" in name or "lm_head" in name:
+        return values * 0.1
+    scale = 1 / math.sqrt(math.prod(shape[1:]))
+    return values * scale * (0.3 if any(end in name for end in _RESIDUAL) else 1.0)
+
+
+def position_waves(patches: int, width: int) -> torch.Tensor:
+    """``[patches, width]``: sines and cosines of a patch's column, then of its row, of mean square 1.
+
+    The waves of "Attention Is All You Need" on two axes, their lengths in geometric steps between
+    ``SHORTEST_WAVE`` and twice the grid. Near places look alike, so that one place teaches its neighbours;
+    and they are as large as patch embeddings: with the 0.02 of large models places cannot be seen at first,
+    and nothing is learned.
+    """
+    grid, count = math.isqrt(patches), width // 4
+    steps = torch.linspace(0, 1, count, dtype=torch.float64)
+    lengths = 2.0 * grid * (SHORTEST_WAVE / (2.0 * grid)) ** steps
+    angles = (torch.arange(grid) + 0.5)[:, None] * (2 * math.pi / lengths)
+    waves = torch.cat([angles.sin(), angles.cos()], 1) * math.sqrt(2)
+    across, down = waves.expand(grid, grid, -1), waves[:, None].expand(grid, grid, -1)
+    return torch.cat([across, down], -1).reshape(grid * grid, width).float()
+
+
+def head_start(
+    tensors: MutableMapping[str, torch.Tensor],
+    config: Qwen2Config,
+    tokens_per_image: int,
+    generator: torch.Generator,
+) -> None:
+    """Change a language model's first weights in place, so that it can compare and match from the start.
+
+    Args:
+        tensors: of the language model, by their stored names.
+        config: of the language model; every head has keys of its own.
+        tokens_per_image: without the newline that follows them.
+        generator: for what is random.
+    """
+    look_back(tensors, config, tokens_per_image + 1)
+    match_looks(tensors, config, generator)
+
+
+def look_back(
+    tensors: MutableMapping[str, torch.Tensor], config: Qwen2Config, distance: int
+) -> None:
+    """Let some heads of the first layer begin by attending to the token ``distance`` before.
+
+    That is the same place of the image before. What two images have in common and where they differ is
+    then a matter of one layer, instead of something that has to be found first. Keys get a constant bias in
+    the fastest rotary frequencies, queries the same turned back by ``distance``, so that their product is
+    greatest there (about 8, and 1 less one token further) whatever the tokens hold.
+    """
+    heads, count, strength = LOOK_BACK
+    width = config.hidden_size // config.num_attention_heads
+    theta = config.rope_parameters["rope_theta"]
+    frequencies = theta ** (-2 * torch.arange(count, dtype=torch.float64) / width)
+    key, query = torch.zeros(width), torch.zeros(width)
+    key[:count] = strength
+    # Both are turned by their positions: a query `distance` further must agree with its key.
+    query[:count] = (strength * torch.cos(-distance * frequencies)).float()
+    query[width // 2 : width // 2 + count] = (strength * torch.sin(-distance * frequencies)).float()
+    for name, value in (("q_proj", query), ("k_proj", key)):
+        bias = tensors[f"model.layers.0.self_attn.{name}.bias"]
+        bias[: heads * width] = value.repeat(heads).to(bias.dtype)
+
+
+def match_looks(
+    tensors: MutableMapping[str, torch.Tensor], config: Qwen2Config, generator: torch.Generator
+) -> None:
+    """Let the last layers begin as a way from a token to others that look like what it has seen.
+
+    To find the marked thing in another image takes two steps: fetch its looks from the marked token, then
+    attend to what looks the same. Either is useless without the other, so neither is found by chance. Here
+    the layers in the middle begin by adding a share of what they attend to as it is (output times value
+    is ``CARRY`` times the identity), and the last two attend to likeness (queries and keys are the same
+    orthogonal map). The idea of such products near the identity is that of "Mimetic Initialization of
+    Self-Attention Layers" (Trockman and Kolter, 2023).
+    """
+    width, last = config.hidden_size, config.num_hidden_layers - 1
+
+    def turn() -> torch.Tensor:
+        square = torch.randn(width, width, generator=generator, dtype=torch.float64)
+        return torch.linalg.qr(square)[0].float()
+
+    def put(layer: int, name: str, value: torch.Tensor) -> None:
+        stored = tensors[f"model.layers.{layer}.self_attn.{name}_proj.weight"]
+        stored.copy_(value)
+
+    for layer in range(max(last - 2, 0), last):
+        value = turn()
+        put(layer, "v", value)
+        put(layer, "o", CARRY * value.T)
+    for layer in range(max(last - 1, 0), last + 1):
+        likeness = MATCH * turn()
+        put(layer, "q", likeness)
+        put(layer, "k", likeness)
