@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import colorsys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -103,6 +105,35 @@ def test_the_size_of_shapes_is_chosen(tmp_path: Path) -> None:
     assert areas["small"] < 80 < 300 < areas["large"]
     with pytest.raises(UserError, match="--radii 2 9: expected"):
         make_flat(out_dir=tmp_path, scenes=1, radii=(2, 9))
+
+
+def test_vivid_shapes_are_plain_and_far_apart(tmp_path: Path) -> None:
+    def colours(folder: Path) -> list[list[tuple[float, float, float]]]:
+        """(hue, saturation, spread of hue) of every shape in view 1, scene by scene."""
+        scenes = []
+        for scene in sorted((folder / "train").iterdir()):
+            found = []
+            for mask in sorted(scene.glob("uid_*/01_*_mask.png")):
+                inside = cv2.erode(read_mask(mask).astype(np.uint8), np.ones((3, 3)))
+                pixels = read_rgb(Path(str(mask).replace("_mask", "_original")))[inside > 0]
+                hsv = np.array([colorsys.rgb_to_hsv(*(p / 255)) for p in pixels])
+                found.append((*np.median(hsv[:, :2], axis=0), np.ptp(hsv[:, 0])))
+            scenes.append(found)
+        return scenes
+
+    options: dict[str, Any] = {"scenes": 10, "shapes": (2, 3), "radii": (10, 20), "workers": 1}
+    make_flat(out_dir=tmp_path / "vivid", colours="vivid", **options)
+    make_flat(out_dir=tmp_path / "muted", **options)
+    for scene in colours(tmp_path / "vivid"):
+        hues = sorted(hue for hue, _, _ in scene)
+        assert all(0.05 < hue < 0.95 for hue in hues)  # none is the marker's red
+        assert min(np.diff(hues)) > 0.1
+        assert all(saturation > 0.5 and spread < 0.03 for _, saturation, spread in scene)
+    assert any(
+        saturation < 0.3 for scene in colours(tmp_path / "muted") for _, saturation, _ in scene
+    )
+    with pytest.raises(UserError, match="--colours loud: expected muted or vivid"):
+        make_flat(out_dir=tmp_path, scenes=1, colours="loud")
 
 
 @pytest.mark.parametrize(("option", "value"), [("scenes", 0), ("seed", -1), ("split", "validate")])

@@ -112,6 +112,9 @@ def scenes_flat(
     anywhere: Annotated[
         bool, typer.Option("--anywhere", help="Other views put every shape anywhere, not near by.")
     ] = False,
+    colours: Annotated[
+        str, typer.Option(help="muted, as in rooms, or vivid: plain and easily told apart.")
+    ] = "muted",
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     workers: Workers = None,
 ) -> None:
@@ -125,6 +128,7 @@ def scenes_flat(
         shapes=shapes,
         radii=radii,
         anywhere=anywhere,
+        colours=colours,
         seed=seed,
         workers=workers,
     )

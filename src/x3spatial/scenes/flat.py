@@ -8,6 +8,7 @@ model from nothing (docs/training-a-tiny-model.md), never for its evaluation.
 
 from __future__ import annotations
 
+import colorsys
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,8 @@ ABSENT = 0.25
 """How often a view other than the first leaves a shape out."""
 LEAST = 24
 """Pixels that a shape must show where it is in sight."""
+COLOUR_KINDS = ("muted", "vivid")
+"""Those of rooms, or saturated ones that are far apart in every scene."""
 _KINDS = ("ellipse", "box", "triangle", "cross", "ring")
 _DONE = "scene.json"
 
@@ -50,6 +53,7 @@ class FlatTask:
     shapes: tuple[int, int] = SHAPES
     radii: tuple[float, float] = RADII
     anywhere: bool = False
+    colours: str = "muted"
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ def make_flat(
     shapes: tuple[int, int] = SHAPES,
     radii: tuple[float, float] = RADII,
     anywhere: bool = False,
+    colours: str = "muted",
     seed: int = 0,
     workers: int | None = None,
 ) -> int:
@@ -86,6 +91,8 @@ def make_flat(
         radii: smallest and largest radius in pixels of a picture of ``SIDE``.
         anywhere: other views put every shape anywhere, so that only its looks tell which it is; otherwise it
             stays near its first place.
+        colours: of shapes: ``muted``, those of rooms, or ``vivid``: plain, saturated, and in every scene
+            as far apart as their number allows, so that which is which can be seen at a glance.
         seed: another seed gives other scenes.
         workers: processes; all CPUs unless given.
 
@@ -107,12 +114,14 @@ def make_flat(
         raise UserError(
             f"--radii {radii[0]:g} {radii[1]:g}: expected the smallest and the largest, 3 to {SIDE // 2}"
         )
+    if colours not in COLOUR_KINDS:
+        raise UserError(f"--colours {colours}: expected {' or '.join(COLOUR_KINDS)}")
     if split not in SPLITS:
         raise UserError(f"--split {split}: expected one of {', '.join(SPLITS)}")
     make_dir(out_dir / split, "OUT")
     folders = [out_dir / split / f"flat_{split}_{seed}_{number:05d}" for number in range(scenes)]
     todo = [
-        FlatTask(folder, seed * 1_000_003 + number, shapes, radii, anywhere)
+        FlatTask(folder, seed * 1_000_003 + number, shapes, radii, anywhere, colours)
         for number, folder in enumerate(folders)
         if not (folder / _DONE).is_file()
     ]
@@ -130,6 +139,8 @@ def write_flat(task: FlatTask) -> int:
         shutil.rmtree(task.folder)  # a run that was stopped half way
     rng = np.random.default_rng([7, task.seed])
     shapes = _draw_shapes(rng, task.shapes, task.radii)
+    if task.colours == "vivid":
+        shapes = _vivid(rng, shapes)
     for view in range(VIEWS):
         ground, layers, there = _view(shapes, rng, first=view == 0, anywhere=task.anywhere)
         order = [number for number in range(len(shapes)) if there[number]]
@@ -161,6 +172,20 @@ def _colour(rng: np.random.Generator) -> Float64:
     names = sorted(COLOURS)
     tone = np.array(COLOURS[names[int(rng.integers(len(names)))]][int(rng.integers(2))], float)
     return np.clip(255 * tone ** (1 / 2.2) * rng.uniform(0.85, 1.15), 0, 255)
+
+
+def _vivid(rng: np.random.Generator, shapes: list[_Shape]) -> list[_Shape]:
+    """The shapes in plain saturated colours, their hues evenly spread but for chance; none is red."""
+    first = rng.random()
+    vivid = []
+    for place in rng.permutation(len(shapes)):
+        hue = (first + (place + rng.uniform(-0.25, 0.25)) / len(shapes)) % 1.0
+        red, green, blue = colorsys.hsv_to_rgb(
+            0.07 + 0.86 * hue, rng.uniform(0.6, 1.0), rng.uniform(0.5, 1.0)
+        )
+        colour = 255 * np.array([red, green, blue])
+        vivid.append(replace(shapes[len(vivid)], colours=(colour, colour), stripes=0.0))
+    return vivid
 
 
 def _draw_shapes(
