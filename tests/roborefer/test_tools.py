@@ -123,27 +123,6 @@ def test_a_learner_begins_by_looking_one_image_back(tmp_path: Path) -> None:
         assert (sum(shares) / 16 > 0.6) == expected, (head, shares)
 
 
-def test_a_learner_begins_by_attending_to_likeness(tmp_path: Path) -> None:
-    folder = make_tiny(out=tmp_path / "learner", size="learner", depth=False)
-    model = load_model(folder, attention="eager")
-    # Twelve different tokens, then one of them again: it attends to its like, whatever they are.
-    for seed in range(5):
-        torch.manual_seed(seed)
-        rows = torch.randn(1, 12, model.config.text_config.hidden_size)
-        again = torch.cat([rows, rows[:, 4:5]], 1)
-        layers = model.llm.model.layers
-        for layer, alike in ((0, False), (2, True), (3, True)):
-            attention = layers[layer].self_attn
-            place = model.llm.model.rotary_emb(again, torch.arange(13)[None])
-            shares = attention(again, place, attention_mask=None)[1][0, :, -1].mean(0)
-            others = torch.cat([shares[:4], shares[5:12]])
-            assert (shares[4] > 3 * others.max()) == alike, (seed, layer, shares)
-    for layer in (1, 2):
-        attention = model.llm.model.layers[layer].self_attn
-        product = attention.o_proj.weight @ attention.v_proj.weight
-        assert torch.allclose(product, 0.5 * torch.eye(128), atol=1e-5)
-
-
 def test_a_learner_reads_a_prompt_as_a_few_tokens(tmp_path: Path) -> None:
     processor = load_processor(make_tiny(out=tmp_path / "l", size="learner", depth=False))
     plain = small_tokenizer(depth=False)

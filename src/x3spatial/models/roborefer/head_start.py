@@ -1,8 +1,8 @@
 """The first weights of a model that is trained from nothing: random, but for what costs most to find.
 
-Places can be seen (waves), an image can be compared with the one before it (looking back), and a thing can be
-found by its looks (matching). All of it is ordinary parameters that training may change; what each of them
-is worth was measured (docs/training-a-tiny-model.md).
+Places can be seen (waves), and an image can be compared with the one before it (looking back). Both are
+ordinary parameters that training may change; what each is worth was measured
+(docs/training-a-tiny-model.md).
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ LOOK_BACK = (2, 5, 3.0)
 
 SHORTEST_WAVE = 2.5
 """Patches; of the position embedding. The longest is twice the grid."""
-
-CARRY, MATCH = 0.5, 1.0
-"""How much of a token that is attended to is added, and how large queries and keys are."""
 
 _RESIDUAL = ("o_proj.", "down_proj.", "out_proj.", "fc2.")
 
@@ -59,24 +56,6 @@ def position_waves(patches: int, width: int) -> torch.Tensor:
     return torch.cat([across, down], -1).reshape(grid * grid, width).float()
 
 
-def head_start(
-    tensors: MutableMapping[str, torch.Tensor],
-    config: Qwen2Config,
-    tokens_per_image: int,
-    generator: torch.Generator,
-) -> None:
-    """Change a language model's first weights in place, so that it can compare and match from the start.
-
-    Args:
-        tensors: of the language model, by their stored names.
-        config: of the language model; every head has keys of its own.
-        tokens_per_image: without the newline that follows them.
-        generator: for what is random.
-    """
-    look_back(tensors, config, tokens_per_image + 1)
-    match_looks(tensors, config, generator)
-
-
 def look_back(
     tensors: MutableMapping[str, torch.Tensor], config: Qwen2Config, distance: int
 ) -> None:
@@ -99,35 +78,3 @@ def look_back(
     for name, value in (("q_proj", query), ("k_proj", key)):
         bias = tensors[f"model.layers.0.self_attn.{name}.bias"]
         bias[: heads * width] = value.repeat(heads).to(bias.dtype)
-
-
-def match_looks(
-    tensors: MutableMapping[str, torch.Tensor], config: Qwen2Config, generator: torch.Generator
-) -> None:
-    """Let the last layers begin as a way from a token to others that look like what it has seen.
-
-    To find the marked thing in another image takes two steps: fetch its looks from the marked token, then
-    attend to what looks the same. Either is useless without the other, so neither is found by chance. Here
-    the layers in the middle begin by adding a share of what they attend to as it is (output times value
-    is ``CARRY`` times the identity), and the last two attend to likeness (queries and keys are the same
-    orthogonal map). The idea of such products near the identity is that of "Mimetic Initialization of
-    Self-Attention Layers" (Trockman and Kolter, 2023).
-    """
-    width, last = config.hidden_size, config.num_hidden_layers - 1
-
-    def turn() -> torch.Tensor:
-        square = torch.randn(width, width, generator=generator, dtype=torch.float64)
-        return torch.linalg.qr(square)[0].float()
-
-    def put(layer: int, name: str, value: torch.Tensor) -> None:
-        stored = tensors[f"model.layers.{layer}.self_attn.{name}_proj.weight"]
-        stored.copy_(value)
-
-    for layer in range(max(last - 2, 0), last):
-        value = turn()
-        put(layer, "v", value)
-        put(layer, "o", CARRY * value.T)
-    for layer in range(max(last - 1, 0), last + 1):
-        likeness = MATCH * turn()
-        put(layer, "q", likeness)
-        put(layer, "k", likeness)

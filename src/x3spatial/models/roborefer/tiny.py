@@ -31,7 +31,7 @@ from x3spatial.models.roborefer.chat import (
 )
 from x3spatial.models.roborefer.checkpoint import expected_shapes, stored_name
 from x3spatial.models.roborefer.configuration import RoboReferConfig
-from x3spatial.models.roborefer.head_start import first_tensor, head_start
+from x3spatial.models.roborefer.head_start import first_tensor, look_back
 from x3spatial.models.roborefer.images import RoboReferImageProcessor
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
@@ -139,7 +139,8 @@ def make_tiny(
             if name.startswith(f"{part}.")
         }
         if part == "llm" and dimensions.learner:
-            head_start(tensors, config.text_config, config.tokens_per_image, generator)
+            # An image's rows and the newline after it.
+            look_back(tensors, config.text_config, config.tokens_per_image + 1)
         if tensors:
             write_weights(out / part, tensors)
     write_configs(config, processor, out, dtype=DTYPES[dtype])
