@@ -177,7 +177,7 @@ def _colour(rng: np.random.Generator) -> Float64:
 def _vivid(rng: np.random.Generator, shapes: list[_Shape]) -> list[_Shape]:
     """The shapes in plain saturated colours, their hues evenly spread but for chance; none is red."""
     first = rng.random()
-    vivid = []
+    vivid: list[_Shape] = []
     for place in rng.permutation(len(shapes)):
         hue = (first + (place + rng.uniform(-0.25, 0.25)) / len(shapes)) % 1.0
         red, green, blue = colorsys.hsv_to_rgb(

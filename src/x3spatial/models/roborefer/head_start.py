@@ -11,7 +11,6 @@ import math
 from collections.abc import MutableMapping
 
 import torch
-from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 
 LOOK_BACK = (2, 5, 3.0)
 """Heads, frequencies and strength of the biases with which the first layer looks one image back."""
@@ -57,7 +56,7 @@ def position_waves(patches: int, width: int) -> torch.Tensor:
 
 
 def look_back(
-    tensors: MutableMapping[str, torch.Tensor], config: Qwen2Config, distance: int
+    tensors: MutableMapping[str, torch.Tensor], *, distance: int, width: int, theta: float
 ) -> None:
     """Let some heads of the first layer begin by attending to the token ``distance`` before.
 
@@ -65,10 +64,14 @@ def look_back(
     then a matter of one layer, instead of something that has to be found first. Keys get a constant bias in
     the fastest rotary frequencies, queries the same turned back by ``distance``, so that their product is
     greatest there (about 8, and 1 less one token further) whatever the tokens hold.
+
+    Args:
+        tensors: of the language model, by their stored names; the biases are changed in place.
+        distance: in tokens.
+        width: of a head; as many heads must have keys of their own.
+        theta: base of the rotary frequencies.
     """
     heads, count, strength = LOOK_BACK
-    width = config.hidden_size // config.num_attention_heads
-    theta = config.rope_parameters["rope_theta"]
     frequencies = theta ** (-2 * torch.arange(count, dtype=torch.float64) / width)
     key, query = torch.zeros(width), torch.zeros(width)
     key[:count] = strength

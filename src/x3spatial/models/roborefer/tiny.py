@@ -140,7 +140,12 @@ def make_tiny(
         }
         if part == "llm" and dimensions.learner:
             # An image's rows and the newline after it.
-            look_back(tensors, config.text_config, config.tokens_per_image + 1)
+            look_back(
+                tensors,
+                distance=config.tokens_per_image + 1,
+                width=dimensions.text[0] // dimensions.text[2],
+                theta=dimensions.rope_theta,
+            )
         if tensors:
             write_weights(out / part, tensors)
     write_configs(config, processor, out, dtype=DTYPES[dtype])
