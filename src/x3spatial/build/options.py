@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.tasks.registry import DEFAULT_TASKS, TASKS, Task, choose_tasks
-
-CLOSEUP_TASKS = ("t1_multi", "t2a_multi")
-"""Tasks that ask about the other view only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +55,15 @@ class BuildOptions:
             raise UserError(f"--alpha {self.alpha}: must be above 0 and at most 1")
         if self.closeup is not None:
             least, most = self.closeup
-            if not 1.0 <= least <= most:
+            if not 1.0 <= least <= most < math.inf:
                 raise UserError(
                     f"--closeup {least:g} {most:g}: expected the least and the most, from 1 on"
                 )
-            # The other tasks' answers are places in the view that would be cut.
-            others = [task.name for task in self.chosen if task.name not in CLOSEUP_TASKS]
-            if others:
+            whole = [task.name for task in self.chosen if not task.reference_may_be_cut]
+            if whole:
+                able = " and ".join(task.name for task in TASKS if task.reference_may_be_cut)
                 raise UserError(
-                    f"--closeup: only for {' and '.join(CLOSEUP_TASKS)}, not {', '.join(others)};"
+                    f"--closeup: only for {able}, not {', '.join(whole)};"
                     " give --tasks t1,t2a --emit-concat 0"
                 )
         if not 1 <= self.jpeg_quality <= 100:

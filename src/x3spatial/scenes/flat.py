@@ -177,14 +177,14 @@ def _colour(rng: np.random.Generator) -> Float64:
 def _vivid(rng: np.random.Generator, shapes: list[_Shape]) -> list[_Shape]:
     """The shapes in plain saturated colours, their hues evenly spread but for chance; none is red."""
     first = rng.random()
-    vivid: list[_Shape] = []
-    for place in rng.permutation(len(shapes)):
+    vivid = []
+    for shape, place in zip(shapes, rng.permutation(len(shapes)), strict=True):
         hue = (first + (place + rng.uniform(-0.25, 0.25)) / len(shapes)) % 1.0
         red, green, blue = colorsys.hsv_to_rgb(
             0.07 + 0.86 * hue, rng.uniform(0.6, 1.0), rng.uniform(0.5, 1.0)
         )
         colour = 255 * np.array([red, green, blue])
-        vivid.append(replace(shapes[len(vivid)], colours=(colour, colour), stripes=0.0))
+        vivid.append(replace(shape, colours=(colour, colour), stripes=0.0))
     return vivid
 
 

@@ -26,6 +26,8 @@ class Task:
     """Whether the train file is left out when it would be empty."""
     side_by_side: bool = False
     """Whether ``--emit_concat 0`` leaves it out."""
+    reference_may_be_cut: bool = False
+    """Whether ``--closeup`` can be had: nothing of its question or answer is a place in the marked view."""
     by_default: bool = True
     """Whether it is built where nobody chose tasks."""
 
@@ -40,7 +42,13 @@ class Task:
 
 
 TASKS: tuple[Task, ...] = (
-    Task("t1_multi", "t1_{split}_multi.json", "t1_multi", task1.draft_multi),
+    Task(
+        "t1_multi",
+        "t1_{split}_multi.json",
+        "t1_multi",
+        task1.draft_multi,
+        reference_may_be_cut=True,
+    ),
     Task(
         "t1_concat",
         "t1_{split}_concat.json",
@@ -48,7 +56,14 @@ TASKS: tuple[Task, ...] = (
         task1.draft_concat,
         side_by_side=True,
     ),
-    Task("t2a_multi", "t2a_{split}_multi.json", "t1_multi", task2a.draft, optional_in_train=True),
+    Task(
+        "t2a_multi",
+        "t2a_{split}_multi.json",
+        "t1_multi",
+        task2a.draft,
+        optional_in_train=True,
+        reference_may_be_cut=True,
+    ),
     Task("t2b_multi", "t2b_{split}_multi.json", "t2b_multi", task2b.draft, optional_in_train=True),
     Task(
         "t0_marked",
