@@ -51,6 +51,7 @@ def test_help_is_instant_and_imports_nothing_heavy() -> None:
     [
         "scenes",
         "scenes-flat",
+        "zoom",
         "audit",
         "build",
         "preview",

@@ -123,6 +123,23 @@ def test_a_learner_begins_by_looking_one_image_back(tmp_path: Path) -> None:
         assert (sum(shares) / 16 > 0.6) == expected, (head, shares)
 
 
+def test_a_learner_begins_by_seeing_alike_what_lies_elsewhere_in_a_token(tmp_path: Path) -> None:
+    model = load_model(make_tiny(out=tmp_path / "learner", size="learner", depth=False))
+    first_layers = model.mm_projector.layers[:3]  # fold, norm, linear
+    torch.manual_seed(0)
+    patch = torch.randn(64)
+    units = []
+    for row, column in ((0, 0), (1, 2), (2, 1)):
+        rows = torch.zeros(1, 144, 64)
+        rows[0, 12 * row + column] = patch
+        units.append(first_layers(rows)[0, 0])
+    half = len(units[0]) // 2
+    for other in units[1:]:
+        torch.testing.assert_close(other[:half], units[0][:half])
+        # The other half can tell where it lies.
+        assert torch.corrcoef(torch.stack([other[half:], units[0][half:]]))[0, 1] < 0.5
+
+
 def test_a_learner_reads_a_prompt_as_a_few_tokens(tmp_path: Path) -> None:
     processor = load_processor(make_tiny(out=tmp_path / "l", size="learner", depth=False))
     plain = small_tokenizer(depth=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from x3spatial.data.crops import draw_part
 from x3spatial.data.images import UInt8Array, resize_rgb
 from x3spatial.tasks.points import BoolArray
 
@@ -34,9 +35,7 @@ def close_up(
 ) -> UInt8Array:
     """The part of ``image`` [H, W, 3] around the object, as large as the whole: a view from nearer.
 
-    The part has the image's proportions. How many times the object's extent it measures is drawn between
-    ``times`` on a logarithmic scale, and where in it the object lies is drawn as well; it never leaves the
-    image.
+    Size and place are drawn (``draw_part``).
 
     Args:
         image: the marked view.
@@ -45,19 +44,8 @@ def close_up(
         draw_seed: of the draws.
     """
     height, width = mask.shape
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    rng = np.random.default_rng(draw_seed)
-    share = max((rows[-1] - rows[0] + 1) / height, (columns[-1] - columns[0] + 1) / width)
-    share = min(1.0, share * float(np.exp(rng.uniform(*np.log(times)))))
-
-    def part(size: int, first: int, last: int) -> slice:
-        length = min(size, max(round(share * size), last - first + 1))
-        start = rng.integers(max(0, last + 1 - length), min(first, size - length) + 1)
-        return slice(int(start), int(start) + length)
-
-    down = part(height, int(rows[0]), int(rows[-1]))
-    across = part(width, int(columns[0]), int(columns[-1]))
-    return resize_rgb(np.ascontiguousarray(image[down, across]), width, height)
+    part = draw_part(mask, times, np.random.default_rng(draw_seed))
+    return resize_rgb(np.ascontiguousarray(image[part]), width, height)
 
 
 def side_by_side(reference: UInt8Array, query: UInt8Array) -> UInt8Array:

@@ -1,4 +1,4 @@
-"""Commands that make, check and show data: scenes, scenes-flat, audit, build, preview."""
+"""Commands that make, check and show data: scenes, scenes-flat, zoom, audit, build, preview."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("scenes")(scenes)
     app.command("scenes-flat")(scenes_flat)
+    app.command("zoom")(zoom)
     app.command("audit")(audit)
     app.command("build")(build)
     app.command("preview")(preview)
@@ -133,6 +134,39 @@ def scenes_flat(
         workers=workers,
     )
     typer.echo(f"{scenes} flat scenes ({made} made now) in {output.shown(out_dir)}")
+
+
+def zoom(
+    data_root: Annotated[Path, typer.Argument(help="The data root to cut.")],
+    out_dir: Annotated[Path, typer.Argument(help="The data root to write.")],
+    times: Annotated[
+        tuple[float, float],
+        typer.Option(help="How many times the object's extent a view shows, least and most."),
+    ] = (2.0, 6.0),
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    splits: Annotated[
+        str | None, typer.Option(help="Comma-separated splits; default all that exist.")
+    ] = None,
+    workers: Workers = None,
+    fresh: Fresh = False,
+) -> None:
+    """Cut the views of a data root to parts around their objects: another data root, seen from nearer."""
+    from x3spatial.scenes.zoom import zoom_root
+
+    summary = zoom_root(
+        data_root=data_root,
+        out_dir=out_dir,
+        times=times,
+        seed=seed,
+        splits=None if splits is None else [name.strip() for name in splits.split(",")],
+        workers=workers,
+        fresh=fresh,
+    )
+    output.problems(summary.problems, f"x3 audit {data_root} --json")
+    typer.echo(
+        f"{summary.objects} objects ({summary.made} made now), {summary.views} views,"
+        f" {len(summary.problems)} problems; in {output.shown(summary.out_dir)}"
+    )
 
 
 def audit(

@@ -202,3 +202,11 @@ def resize_rgb(image: UInt8Array, width: int, height: int) -> UInt8Array:
     shrinking = width <= image.shape[1] and height <= image.shape[0]
     method = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
+
+
+def resize_mask(mask: BoolArray, width: int, height: int) -> BoolArray:
+    """Resize ``bool [H, W]`` to (width, height), each pixel from the nearest one."""
+    size = (width, height)
+    return np.asarray(
+        cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
+    )

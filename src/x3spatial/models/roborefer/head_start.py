@@ -1,8 +1,8 @@
 """The first weights of a model that is trained from nothing: random, but for what costs most to find.
 
-Places can be seen (waves), and an image can be compared with the one before it (looking back). Both are
-ordinary parameters that training may change; what each is worth was measured
-(docs/training-a-tiny-model.md).
+Places can be seen (waves), an image can be compared with the one before it (looking back), and what is in a
+token can be told wherever in it it lies (sharing). All are ordinary parameters that training may change; what
+each is worth was measured (docs/training-a-tiny-model.md).
 """
 
 from __future__ import annotations
@@ -53,6 +53,21 @@ def position_waves(patches: int, width: int) -> torch.Tensor:
     waves = torch.cat([angles.sin(), angles.cos()], 1) * math.sqrt(2)
     across, down = waves.expand(grid, grid, -1), waves[:, None].expand(grid, grid, -1)
     return torch.cat([across, down], -1).reshape(grid * grid, width).float()
+
+
+def share_patches(weight: torch.Tensor, patches: int) -> None:
+    """Let half of a projector's first layer begin by adding up the patches that are folded into a token.
+
+    A fold puts ``patches`` side by side, and random weights read each of them in a way of its own: the same
+    colour then looks different in every corner of a token, and nothing can be compared. The other half
+    still tells corners apart.
+
+    Args:
+        weight: ``[units, patches * width]`` of the first linear layer; changed in place.
+        patches: folded into one token.
+    """
+    half, width = weight.shape[0] // 2, weight.shape[1] // patches
+    weight[:half] = weight[:half, :width].repeat(1, patches)
 
 
 def look_back(

@@ -31,7 +31,7 @@ from x3spatial.models.roborefer.chat import (
 )
 from x3spatial.models.roborefer.checkpoint import expected_shapes, stored_name
 from x3spatial.models.roborefer.configuration import RoboReferConfig
-from x3spatial.models.roborefer.head_start import first_tensor, look_back
+from x3spatial.models.roborefer.head_start import first_tensor, look_back, share_patches
 from x3spatial.models.roborefer.images import RoboReferImageProcessor
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
@@ -138,6 +138,8 @@ def make_tiny(
             for name, shape in shapes.items()
             if name.startswith(f"{part}.")
         }
+        if part == "mm_projector" and dimensions.learner:
+            share_patches(tensors["layers.2.weight"], 9)  # of the 3x3 fold
         if part == "llm" and dimensions.learner:
             # An image's rows and the newline after it.
             look_back(
