@@ -1,6 +1,6 @@
 #!/bin/sh
 # A small VLM from nothing: scenes, tasks, a random checkpoint, training in stages, its figures. The same
-# command goes on where it was stopped. X3 is the x3 command, OUT where everything goes (about 18 GB); FEW, FLAT, SMALL,
+# command goes on where it was stopped. X3 is the x3 command, OUT where everything goes (about 18 GB); FEW, FLAT,
 # ANYWHERE and PAIRS how many composites to make, SCENES how many rooms, HELD_OUT how many others to be asked about;
 # docs/training-a-tiny-model.md.
 set -eu
@@ -8,7 +8,6 @@ X3=${X3:-x3}
 OUT=${OUT:-runs/tiny}
 FEW=${FEW:-3000}
 FLAT=${FLAT:-2000}
-SMALL=${SMALL:-1500}
 ANYWHERE=${ANYWHERE:-2500}
 PAIRS=${PAIRS:-2500}
 SCENES=${SCENES:-1000}
@@ -16,19 +15,18 @@ HELD_OUT=${HELD_OUT:-100}
 RECIPE=${RECIPE:-configs/x3_tiny.yaml}
 say() { printf '\n== %s\n' "$1"; }
 
-say "composites: $FEW with few shapes, $FLAT with more, $SMALL with small ones, $ANYWHERE that are mixed up, 3 x $PAIRS to match"
+say "composites: $FEW with few shapes, $FLAT with more, $ANYWHERE that are mixed up, 3 x $PAIRS to match"
 "$X3" scenes-flat "$OUT/few" --scenes "$FEW" --shapes 1 3 --seed 1
 "$X3" scenes-flat "$OUT/flat" --scenes "$FLAT"
 "$X3" scenes-flat "$OUT/flat" --split validation --scenes 60 --seed 9
-"$X3" scenes-flat "$OUT/small" --scenes "$SMALL" --shapes 5 9 --radii 3 10 --seed 2
 "$X3" scenes-flat "$OUT/anywhere" --scenes "$ANYWHERE" --shapes 2 5 --radii 5 18 --anywhere --seed 3
-"$X3" scenes-flat "$OUT/anywhere" --split validation --scenes 40 --shapes 2 5 --radii 5 18 --anywhere --seed 4
 "$X3" scenes-flat "$OUT/lone" --scenes "$PAIRS" --shapes 1 3 --radii 10 24 --anywhere --seed 5
 "$X3" scenes-flat "$OUT/pair" --scenes "$PAIRS" --shapes 2 2 --radii 12 24 --anywhere --colours vivid --seed 11
-"$X3" scenes-flat "$OUT/pair" --split validation --scenes 60 --shapes 2 2 --radii 12 24 --anywhere --colours vivid --seed 12
 "$X3" scenes-flat "$OUT/vivid" --scenes "$PAIRS" --shapes 2 5 --radii 6 20 --anywhere --colours vivid --seed 13
 say "rooms: $SCENES to learn from, 24 to watch the training by, $HELD_OUT to be asked about at the end"
 "$X3" scenes "$OUT/root" --fast --train "$SCENES" --validation 24 --objects 8
+"$X3" zoom "$OUT/root" "$OUT/nearest" --times 1.3 4 --seed 21 --splits train
+"$X3" zoom "$OUT/root" "$OUT/near" --times 2 10 --seed 22
 "$X3" scenes "$OUT/held-out" --fast --train 0 --validation "$HELD_OUT" --seed 1000
 say "tasks"
 build() { # ROOT NAME OPTIONS
@@ -37,16 +35,18 @@ build() { # ROOT NAME OPTIONS
   "$X3" build --data-root "$OUT/$root" --out-dir "$OUT/tasks/$name" --emit-concat 0 "$@"
 }
 build flat solid --tasks t0 --alpha 1 --limit 6000
-for name in few flat small; do build $name $name --tasks t0,t1,t2a,t2b; done
-build anywhere anywhere --tasks t1 --splits train --mode allpairs
-build anywhere anyval --tasks t1 --splits validation
-build anywhere anyclose --tasks t1 --mode allpairs --closeup 1 10
-build lone lone --tasks t1 --splits train --closeup 1 4
+build few few --tasks t2b
+build flat flat --tasks t0,t2b
+build lone lone --tasks t1 --closeup 1 4
 build pair pair --tasks t1 --mode allpairs --closeup 1 4
-build vivid vivid --tasks t1 --splits train --mode allpairs --closeup 1 8
-build root root --tasks t0,t1,t2a,t2b --splits train --mode allpairs
-build root rootclose --tasks t1 --splits train --mode allpairs --closeup 1.2 12
-build root watched --tasks t0,t1,t2a,t2b --splits validation
+build vivid vivid --tasks t1 --mode allpairs --closeup 1 8
+build anywhere anywhere --tasks t1 --mode allpairs --closeup 1 10
+build root root --tasks t0,t1,t2b --splits train --mode allpairs
+build root close --tasks t1 --splits train --mode allpairs --closeup 1.2 12
+build nearest nearest --tasks t1 --mode allpairs --closeup 1 3
+build near near --tasks t1 --splits train --mode allpairs --closeup 1 6
+build near near-watched --tasks t1 --splits validation
+build root watched --tasks t1,t2b --splits validation
 "$X3" build --data-root "$OUT/held-out" --out-dir "$OUT/tasks/held-out" --tasks t0,t1,t2a,t2b
 if [ ! -f "$OUT/base/config.json" ]; then
   say "a random checkpoint"
