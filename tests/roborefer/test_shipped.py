@@ -78,7 +78,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 def test_it_points_where_chance_does_not(results: dict[str, dict[str, Any]]) -> None:
     """Far below its figure for Task2B, far above chance (0.02): that it works at all, on any machine.
 
-    Task1 of rooms it has not learned (its card says so); what it says there can at least be read.
+    Of Task1 of rooms it has learned little (its card says so); what it says there can at least be read.
     """
     assert results["t2b_val_multi"]["hit_at_mask"] > 0.35
     for name in ("t1_val_multi", "t2a_val_multi", "t2b_val_multi"):
@@ -86,7 +86,7 @@ def test_it_points_where_chance_does_not(results: dict[str, dict[str, Any]]) -> 
 
 
 def test_it_matches_what_is_easily_told_apart(tmp_path: Path) -> None:
-    """Task1 of vivid pairs that nobody trained on: 0.79, and a balanced accuracy of 0.86.
+    """Task1 of vivid pairs that nobody trained on: 0.81, and a balanced accuracy of 0.99.
 
     A model that finds shapes but takes any of them would hit about 0.47, and one that never says NOT_VISIBLE
     would have a balanced accuracy of 0.5.
@@ -108,4 +108,4 @@ def test_it_matches_what_is_easily_told_apart(tmp_path: Path) -> None:
     )  # fmt: skip
     metrics = json.loads((tmp_path / "r.json").read_text())["metrics"]
     assert metrics["hit_at_mask"] > 0.6
-    assert metrics["balanced_accuracy"] > 0.7
+    assert metrics["balanced_accuracy"] > 0.85

@@ -151,7 +151,7 @@ def zoom(
     fresh: Fresh = False,
 ) -> None:
     """Cut the views of a data root to parts around their objects: another data root, seen from nearer."""
-    from x3spatial.scenes.zoom import zoom_root
+    from x3spatial.build.zoom import zoom_root
 
     summary = zoom_root(
         data_root=data_root,

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from roots import box_mask, make_root, tree_bytes
 from x3spatial.audit.run import audit
+from x3spatial.build.zoom import zoom_root
 from x3spatial.data.crops import draw_part, extent
 from x3spatial.data.images import read_mask, read_rgb, resize_rgb
 from x3spatial.data.layout import list_object, list_root
 from x3spatial.errors import UserError
-from x3spatial.scenes.zoom import zoom_root
 
 pytestmark = pytest.mark.filterwarnings("error")
 
