@@ -141,6 +141,10 @@ def test_never_over_the_source_or_other_things(tmp_path: Path) -> None:
     for out in (root, root / "train" / "zoomed"):
         with pytest.raises(UserError, match="is in the data root"):
             zoom_root(data_root=root, out_dir=out, times=(1, 2))
+    zoom_root(data_root=root, out_dir=tmp_path / "out", times=(1, 2), workers=1)
+    (tmp_path / "out" / "notes").mkdir()
+    zoom_root(data_root=root, out_dir=tmp_path / "out", times=(1, 2), workers=1, fresh=True)
+    assert (tmp_path / "out" / "notes").is_dir()
     (tmp_path / "mine" / "train").mkdir(parents=True)
     with pytest.raises(UserError, match="holds other things"):
         zoom_root(data_root=root, out_dir=tmp_path / "mine", times=(1, 2), fresh=True)
@@ -157,12 +161,12 @@ def test_bad_data_is_reported_and_left_out(tmp_path: Path) -> None:
         path.unlink()
     summary = zoom_root(data_root=root, out_dir=tmp_path / "out", times=(1, 2), workers=1)
     assert (summary.objects, summary.views) == (1, 1)
-    told = {Path(problem.path).name: problem.reason for problem in summary.problems}
-    assert (
-        "cannot be decoded" in told["01_000010_original.png"]
-        or "left out" in told["01_000010_original.png"]
-    )
-    assert told["uid_1"] == "object left out: it has no usable view"
+    told = {"/".join(Path(p.path).parts[-2:]): p.reason for p in summary.problems}
+    # Each file once.
+    assert len({problem.path for problem in summary.problems}) == len(summary.problems)
+    assert "cannot be decoded" in told["uid_0/01_000010_original.png"]
+    assert "missing" in told["uid_0/02_000020_inpainted.png"]
+    assert told["train_0/uid_1"] == "object left out: it has no usable view"
     assert not (tmp_path / "out/train/train_0/uid_1").exists()
     assert not list((tmp_path / "out").rglob("*_inpainted.png"))
     # A second run keeps what there is and still says what is not.

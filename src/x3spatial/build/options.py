@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from x3spatial.data.crops import check_times
 from x3spatial.errors import UserError
 from x3spatial.tasks.registry import DEFAULT_TASKS, TASKS, Task, choose_tasks
 
@@ -54,11 +54,7 @@ class BuildOptions:
         if not 0.0 < self.alpha <= 1.0:
             raise UserError(f"--alpha {self.alpha}: must be above 0 and at most 1")
         if self.closeup is not None:
-            least, most = self.closeup
-            if not 1.0 <= least <= most < math.inf:
-                raise UserError(
-                    f"--closeup {least:g} {most:g}: expected the least and the most, from 1 on"
-                )
+            check_times("--closeup", self.closeup)
             whole = [task.name for task in self.chosen if not task.reference_may_be_cut]
             if whole:
                 able = " and ".join(task.name for task in TASKS if task.reference_may_be_cut)

@@ -8,7 +8,6 @@ to ask how answers depend on apparent size, and easy material to learn from befo
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from x3spatial.data.crops import draw_part, extent
+from x3spatial.build.views import LoadedView, load_views
+from x3spatial.data.crops import check_times, draw_part, extent
 from x3spatial.data.files import (
     lock_dir,
     make_dir,
@@ -27,13 +27,11 @@ from x3spatial.data.files import (
     write_json,
 )
 from x3spatial.data.images import (
-    BoolArray,
     ImageError,
-    decode_mask,
-    decode_rgb,
     encode_mask_png,
     encode_png,
-    read_bytes,
+    read_mask,
+    read_rgb,
     resize_mask,
     resize_rgb,
 )
@@ -42,11 +40,10 @@ from x3spatial.data.layout import (
     INPAINTED,
     MASK,
     ORIGINAL,
-    ObjectFiles,
+    SPLITS,
     ObjectKey,
     Problem,
     RootListing,
-    ViewFiles,
     list_object,
     list_root,
 )
@@ -118,9 +115,7 @@ def zoom_root(
         UserError: an option makes no sense, ``out_dir`` cannot be written, is (in) the root itself, or was
             made with other settings.
     """
-    least, most = times
-    if not 1 <= least <= most < float("inf"):
-        raise UserError(f"--times {least:g} {most:g}: expected the least and the most, from 1 on")
+    check_times("--times", times)
     if seed < 0:
         raise UserError(f"--seed {seed}: must not be negative")
     if workers is not None and workers < 1:
@@ -132,7 +127,7 @@ def zoom_root(
     settings = {
         "version": 1,
         "data_root": str(data_root.resolve()),
-        "times": [least, most],
+        "times": list(times),
         "seed": seed,
     }
     with lock_dir(out_dir, "OUT_DIR"):
@@ -154,7 +149,8 @@ def _take_over(out_dir: Path, settings: dict[str, Any], *, fresh: bool) -> None:
         raise UserError(f"OUT_DIR {out_dir}: made with other settings ({told}); add --fresh")
     if fresh:
         for folder in folders:
-            shutil.rmtree(folder)
+            if folder.name in SPLITS:  # what else is there is not ours
+                shutil.rmtree(folder)
     write_json(out_dir / SETTINGS_FILE, settings)
 
 
@@ -190,72 +186,73 @@ def _run(
 
 def zoom_object(job: ZoomJob) -> tuple[int, list[Problem]]:
     """Write one object's folder, all of it or nothing; returns its number of views and what was left out."""
-    files = list_object(job.key, job.source)
+    key, files = job.key, list_object(job.key, job.source)
     problems = list(files.problems)
-    views = [
-        (view, arrays)
-        for view in files.views
-        if (arrays := _read(files, view, problems)) is not None
-    ]
+    usable = load_views(files, use_dilated=False, seed=job.seed, problems=problems)
+    views = [(loaded, found) for loaded in usable if (found := _pictures(loaded, problems))]
     if not views:
         problems.append(Problem(str(job.source), "object left out: it has no usable view"))
         return 0, problems
-    extents = [extent(mask) for _, arrays in views if (mask := _mask(arrays)).any()]
+    extents = [extent(loaded.view.mask) for loaded, _ in views if loaded.view.mask.any()]
     usual = float(np.exp(np.mean(np.log(extents)))) if extents else 1.0
     part = part_path(job.folder)
     if part.exists():
         shutil.rmtree(part)  # a run that was stopped half way
     part.mkdir(parents=True)
-    for view, arrays in views:
+    for loaded, found in views:
+        view = loaded.view
         name = f"{view.rank}_{view.frame}"
-        key = job.key
         rng = np.random.default_rng(
             sample_seed(job.seed, key.split, key.scene, key.uid, name, "zoom")
         )
-        box = draw_part(_mask(arrays), job.times, rng, usual=usual, least_side=LEAST_SIDE)
-        for kind, array in arrays.items():
-            write_bytes(part / view.files[kind].name, _cut(kind, array, box))
+        box = draw_part(view.mask, job.times, rng, usual=usual, least_side=LEAST_SIDE)
+        for kind, picture in found.items():
+            write_bytes(part / loaded.files.files[kind].name, _cut(kind, picture, box))
     if files.label is not None:
-        write_json(
-            part / f"{job.key.scene}_uid_{job.key.uid}_five_frames.json", {"label": files.label}
-        )
+        write_json(part / f"{key.scene}_uid_{key.uid}_five_frames.json", {"label": files.label})
     write_json(part / _NOTE, {"views": len(views), "problems": [list(p) for p in problems]})
     part.rename(job.folder)
     return len(views), problems
 
 
-def _mask(arrays: dict[str, _Array]) -> BoolArray:
-    """What the object shows: the tight mask, or the dilated one where that is all there is."""
-    return arrays[MASK if MASK in arrays else DILATED]
-
-
-def _read(files: ObjectFiles, view: ViewFiles, problems: list[Problem]) -> dict[str, _Array] | None:
-    """All of a view's pictures by kind; None, with a problem, where it cannot be used."""
-    arrays: dict[str, _Array] = {}
-    for kind, path in view.files.items():
-        if kind not in _KINDS:
+def _pictures(loaded: LoadedView, problems: list[Problem]) -> dict[str, _Array]:
+    """A usable view's pictures by kind; empty, with a problem, where its original is no image after all."""
+    view, found = loaded.view, {}
+    for kind in _KINDS:
+        path = loaded.files.files.get(kind)
+        if path is None:
             continue
+        if kind == INPAINTED and view.target is not None and not view.has_inpainted:
+            continue  # unfit, and reported where the view was loaded
         try:
-            data = read_bytes(path)
-            arrays[kind] = decode_mask(data) if kind in (MASK, DILATED) else decode_rgb(data)
+            picture = _decode(loaded, kind, path)
         except ImageError as error:
             problems.append(Problem(str(path), f"{kind} left out: {error.reason}"))
-    if ORIGINAL not in arrays or not arrays.keys() & {MASK, DILATED}:
-        missing = "original" if ORIGINAL not in arrays else "mask"
-        place = files.folder / f"{view.rank}_{view.frame}_{missing}.png"
-        problems.append(Problem(str(place), "view left out: this file is missing or unreadable"))
-        return None
-    sizes = Counter(array.shape[:2] for array in arrays.values())
-    if len(sizes) > 1:
-        told = ", ".join(f"{kind} {a.shape[1]}x{a.shape[0]}" for kind, a in sorted(arrays.items()))
-        problems.append(Problem(str(view.files[ORIGINAL]), f"view left out: sizes differ: {told}"))
-        return None
-    return arrays
+            if kind == ORIGINAL:
+                return {}
+            continue
+        height, width = picture.shape[:2]
+        if (width, height) != view.size:
+            size, expected = f"{width}x{height}", f"{view.size[0]}x{view.size[1]}"
+            problems.append(
+                Problem(str(path), f"{kind} left out: is {size}, original is {expected}")
+            )
+            continue
+        found[kind] = picture
+    return found
 
 
-def _cut(kind: str, array: _Array, box: tuple[slice, slice]) -> bytes:
-    height, width = array.shape[:2]
-    part = np.ascontiguousarray(array[box])
+def _decode(loaded: LoadedView, kind: str, path: Path) -> _Array:
+    if kind == ORIGINAL:
+        return loaded.pixels()
+    if path == loaded.mask_path:
+        return loaded.view.mask
+    return read_rgb(path) if kind == INPAINTED else read_mask(path)
+
+
+def _cut(kind: str, picture: _Array, box: tuple[slice, slice]) -> bytes:
+    height, width = picture.shape[:2]
+    part = np.ascontiguousarray(picture[box])
     if kind in (ORIGINAL, INPAINTED):
         return encode_png(resize_rgb(part, width, height))
     return encode_mask_png(resize_mask(part, width, height))

@@ -158,7 +158,7 @@ def zoom(
         out_dir=out_dir,
         times=times,
         seed=seed,
-        splits=None if splits is None else [name.strip() for name in splits.split(",")],
+        splits=_names(splits),
         workers=workers,
         fresh=fresh,
     )
@@ -267,11 +267,9 @@ def build(
             closeup=closeup,
             use_dilated_mask=use_dilated_mask,
             emit_concat=bool(emit_concat),
-            tasks=choose_tasks(
-                None if tasks is None else [name.strip() for name in tasks.split(",")]
-            ),
+            tasks=choose_tasks(_names(tasks)),
             seed=seed,
-            splits=None if splits is None else tuple(name.strip() for name in splits.split(",")),
+            splits=_names(splits),
             limit=limit,
             prompts=prompts,
             jpeg_quality=jpeg_quality,
@@ -337,3 +335,8 @@ def preview(
         image_folder=image_folder,
     )
     typer.echo(f"green: right point, yellow: mask, cyan: reference, magenta: answer; see {path}")
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """The names of a comma-separated option; None where it was not given."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))

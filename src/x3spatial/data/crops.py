@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from x3spatial.data.images import BoolArray
+from x3spatial.errors import UserError
+
+
+def check_times(option: str, times: tuple[float, float]) -> None:
+    """Refuse a range of sizes that ``draw_part`` cannot draw from.
+
+    Raises:
+        UserError: it names ``option``.
+    """
+    least, most = times
+    if not 1 <= least <= most < math.inf:
+        raise UserError(f"{option} {least:g} {most:g}: expected the least and the most, from 1 on")
 
 
 def draw_part(
