@@ -1,6 +1,6 @@
 #!/bin/sh
 # A small VLM from nothing: scenes, tasks, a random checkpoint, training in stages, its figures. The same
-# command goes on where it was stopped. X3 is the x3 command, OUT where everything goes (about 18 GB); FEW, FLAT,
+# command goes on where it was stopped. X3 is the x3 command, OUT where everything goes (about 20 GB); FEW, FLAT,
 # ANYWHERE and PAIRS how many composites to make, SCENES how many rooms, HELD_OUT how many others to be asked about;
 # docs/training-a-tiny-model.md.
 set -eu
