@@ -337,6 +337,7 @@ def _report(result: EvalResult, title: str) -> int:
         rows.append((name, text, shown))
     unit = f"95 % over {result.ci_unit}" if result.ci_unit else "95 %"
     output.table(title, ("metric", "value", unit), rows)
+    _print_sizes(result)
     problems = [(entry["path"], entry["reason"]) for entry in result.problems]
     output.problems(problems, output.shown(result.output_json))
     typer.echo(
@@ -350,3 +351,23 @@ def _report(result: EvalResult, title: str) -> int:
             err=True,
         )
     return 1 if result.errors else 0
+
+
+def _print_sizes(result: EvalResult) -> None:
+    """Hit@Mask by how large the object appears, if anything visible was asked about."""
+    rows = [
+        (
+            f"{row.least:.2%} to {row.most:.2%}" if row.most else f"{row.least:.2%} and more",
+            str(row.samples),
+            _figure(row.metrics["hit_at_mask"], row.ci95["hit_at_mask"]),
+            _figure(row.metrics["false_not_visible_rate"]),
+            _figure(row.metrics["median_l2_error"]),
+            _figure(row.chance),
+        )
+        for row in result.by_mask_area
+    ]
+    if any(row.samples for row in result.by_mask_area):
+        columns = (
+            "share of the image", "samples", "Hit@Mask", "false NOT_VISIBLE", "median L2", "uniform point",
+        )  # fmt: skip
+        output.table("by size of the object", columns, rows)

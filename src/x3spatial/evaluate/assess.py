@@ -25,6 +25,7 @@ from x3spatial.evaluate.scoring import (
     to_json,
     truth_of,
 )
+from x3spatial.evaluate.sizes import SizeRow, size_rows
 from x3spatial.evaluate.threads import in_order
 from x3spatial.models.conventions.registry import find_convention
 
@@ -43,6 +44,7 @@ class Assessment:
     ci95: dict[str, Interval | None]
     ci_unit: str | None
     chance: dict[str, dict[str, Any] | None]
+    by_mask_area: tuple[SizeRow, ...]
     problems: tuple[dict[str, str], ...]
     """Masks that are not there or cannot be read: ``path``, ``reason``; each path once."""
 
@@ -53,6 +55,7 @@ class Assessment:
             "ci95": self.ci95,
             "ci_unit": self.ci_unit,
             "chance": self.chance,
+            "by_mask_area": [row.to_json() for row in self.by_mask_area],
             "scoring": {"rule": self.rule, "mask": self.mask},
             "problems": list(self.problems),
             "results": [to_json(score, self.rule) for score in self.scores],
@@ -124,6 +127,7 @@ def assess(
         ci95=intervals(table, clusters),
         ci_unit=clusters.unit,
         chance=chance_rows(samples),
+        by_mask_area=size_rows(scores, [sample.area for sample in samples]),
         problems=tuple({"path": path, "reason": reason} for path, reason in problems.items()),
     )
 

@@ -27,6 +27,7 @@ from x3spatial.evaluate.metrics import Value
 from x3spatial.evaluate.questions import check_supported, files_state, question_of
 from x3spatial.evaluate.ranks import Ranks
 from x3spatial.evaluate.scoring import check_scoring, truth_of
+from x3spatial.evaluate.sizes import SizeRow
 from x3spatial.evaluate.store import (
     Store,
     check_replaceable,
@@ -50,6 +51,8 @@ class EvalResult:
     ci95: dict[str, Interval | None]
     ci_unit: str | None
     chance: dict[str, dict[str, Any] | None]
+    by_mask_area: tuple[SizeRow, ...]
+    """Visible samples by how much of the image their object covers."""
     asked: int
     """Samples asked by this call."""
     kept: int
@@ -73,6 +76,7 @@ class EvalResult:
             ci95=assessment.ci95,
             ci_unit=assessment.ci_unit,
             chance=assessment.chance,
+            by_mask_area=assessment.by_mask_area,
             asked=asked,
             kept=kept,
             errors=len(failures),
@@ -92,6 +96,7 @@ class EvalResult:
             ci95={name: pair and (pair[0], pair[1]) for name, pair in output["ci95"].items()},
             ci_unit=output["ci_unit"],
             chance=output["chance"],
+            by_mask_area=tuple(SizeRow.from_json(row) for row in output["by_mask_area"]),
             asked=asked,
             kept=kept,
             errors=len(failures),
