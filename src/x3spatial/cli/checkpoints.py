@@ -1,4 +1,4 @@
-"""Commands about checkpoints: model inspect, model tiny."""
+"""Commands about checkpoints: model inspect, model tiny, model grow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import typer
 from x3spatial.cli import output
 from x3spatial.errors import packages_of
 
-model = typer.Typer(help="Look at a RoboRefer checkpoint, or make a small random one.")
+model = typer.Typer(
+    help="Look at a RoboRefer checkpoint, make a small random one, or one for larger images."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -53,3 +55,24 @@ def tiny(
 
         path = make_tiny(out=out, size=size, seed=seed, depth=depth, dtype=dtype, tied=tied)
     typer.echo(f"a random checkpoint in {output.shown(path)}; try --model roborefer:{path}")
+
+
+@model.command("grow")
+def grow(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint folder, or x3-tiny.")],
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    image_size: Annotated[int, typer.Option(help="Pixels; a multiple of the patch size.")],
+    turn_heads: Annotated[
+        int,
+        typer.Option(
+            help="Heads of the first layer that shall look one image back as before; 2 for models of"
+            " x3 model tiny --size learner."
+        ),
+    ] = 0,
+) -> None:
+    """Write a checkpoint for images of another size, to be trained further: more patches, more tokens."""
+    with packages_of("roborefer", "x3 model grow"):
+        from x3spatial.models.roborefer.grow import grow as run
+
+        path = run(checkpoint=checkpoint, out=out, image_size=image_size, turn_heads=turn_heads)
+    typer.echo(f"for {image_size} x {image_size} pixels: {output.shown(path)}; train it further")
