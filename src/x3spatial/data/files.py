@@ -100,6 +100,13 @@ def make_dir(path: Path, option: str) -> None:
         raise UserError(f"{option} {path}: cannot write there: {reason}") from None
 
 
+def make_new_dir(path: Path, option: str) -> None:
+    """Like ``make_dir``, for a folder that must be empty. Raises: UserError."""
+    make_dir(path, option)
+    if any(path.iterdir()):
+        raise UserError(f"{path}: not empty; name a new folder")
+
+
 @contextmanager
 def lock_dir(path: Path, option: str) -> Iterator[None]:
     """Hold ``path`` for one process: two runs writing into one folder would mix their files.

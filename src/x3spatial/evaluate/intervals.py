@@ -8,7 +8,7 @@ sums; the median is found through cluster-by-block counts of the sorted distance
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -199,3 +199,8 @@ def interval_of(values: FloatArray) -> Interval | None:
         return None
     low, high = np.percentile(known, _PERCENTILES)
     return float(low), float(high)
+
+
+def from_json(stored: Mapping[str, Sequence[float] | None]) -> dict[str, Interval | None]:
+    """Intervals by metric as a results file holds them."""
+    return {name: None if pair is None else (pair[0], pair[1]) for name, pair in stored.items()}

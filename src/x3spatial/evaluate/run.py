@@ -22,6 +22,7 @@ from x3spatial.evaluate.assess import Assessment, assess, write_output
 from x3spatial.evaluate.crew import Leader, Member
 from x3spatial.evaluate.identity import data_identity, versions
 from x3spatial.evaluate.intervals import Interval
+from x3spatial.evaluate.intervals import from_json as intervals_from_json
 from x3spatial.evaluate.masks import check_mask_choice
 from x3spatial.evaluate.metrics import Value
 from x3spatial.evaluate.questions import check_supported, files_state, question_of
@@ -93,7 +94,7 @@ class EvalResult:
             output_json=output_json,
             model=output["model"]["name"],
             metrics=output["metrics"],
-            ci95={name: pair and (pair[0], pair[1]) for name, pair in output["ci95"].items()},
+            ci95=intervals_from_json(output["ci95"]),
             ci_unit=output["ci_unit"],
             chance=output["chance"],
             by_mask_area=tuple(SizeRow.from_json(row) for row in output["by_mask_area"]),

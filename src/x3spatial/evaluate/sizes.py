@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from x3spatial.evaluate.intervals import Interval, clusters_of, intervals
+from x3spatial.evaluate.intervals import from_json as intervals_from_json
 from x3spatial.evaluate.metrics import table_of, value_of
 from x3spatial.evaluate.scoring import Score
 
@@ -48,7 +49,7 @@ class SizeRow:
             most=row["area_to"],
             samples=row["samples"],
             metrics={name: row["metrics"][name] for name in METRICS},
-            ci95={name: pair and (pair[0], pair[1]) for name, pair in row["ci95"].items()},
+            ci95=intervals_from_json(row["ci95"]),
             ci_unit=row["ci_unit"],
             chance=row["chance_uniform"],
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from x3spatial.data.files import make_dir
+from x3spatial.data.files import make_new_dir
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.checkpoint import load_model, read_checkpoint
 from x3spatial.models.roborefer.configuration import RoboReferConfig
@@ -45,9 +45,7 @@ def grow(*, checkpoint: Path, out: Path, image_size: int, turn_heads: int = 0) -
         )
     if not 0 <= turn_heads <= heads:
         raise UserError(f"--turn-heads {turn_heads}: expected 0 to {heads}, the heads with keys")
-    make_dir(out, "OUT")
-    if any(out.iterdir()):
-        raise UserError(f"{out}: not empty; name a new folder")
+    make_new_dir(out, "OUT")
     model, processor = load_model(read), load_processor(read)
     config: RoboReferConfig = model.config
     state = dict(model.state_dict())

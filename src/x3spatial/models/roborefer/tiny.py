@@ -17,7 +17,7 @@ from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 
-from x3spatial.data.files import make_dir
+from x3spatial.data.files import make_new_dir
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
@@ -116,9 +116,7 @@ def make_tiny(
     if dtype not in DTYPES:
         raise UserError(f"--dtype {dtype}: expected one of {', '.join(DTYPES)}")
     dimensions = SIZES[size] if isinstance(size, str) else size
-    make_dir(out, "OUT")
-    if any(out.iterdir()):
-        raise UserError(f"{out}: not empty; name a new folder")
+    make_new_dir(out, "OUT")
     tokenizer = small_tokenizer(depth=depth, phrases=prompt_phrases() if dimensions.learner else ())
     config = make_config(dimensions, tokenizer, depth=depth, tied=tied)
     processor = RoboReferProcessor(
