@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,44 @@ def test_a_stopped_recipe_goes_on_and_a_finished_one_is_left_alone(
     assert seen == []
 
 
+def test_a_stage_can_start_from_a_grown_model(recipe: Path, tmp_path: Path) -> None:
+    from x3spatial.models.roborefer import load_model, load_processor
+
+    side, patch = 112, 14
+    old = load_model(CHECKPOINT).config.vision_config
+    assert (old.image_size, old.patch_size) == (side, patch)
+    text = recipe.read_text()
+    grown = text.replace(
+        "- name: second", f"- name: second\n    grow: {{image_size: {side + patch}}}"
+    )
+    recipe.write_text(grown)
+    _, lines = run(recipe, tmp_path / "out", dry_run=True)
+    assert "stage 2 of 2, second: x3 model grow " in lines[1] and "--image-size 126" in lines[1]
+    last, _ = run(recipe, tmp_path / "out")
+    between = tmp_path / "out" / "01-first-126px"
+    assert sorted(tmp_path.joinpath("out").glob("0*")) == [
+        tmp_path / "out" / "01-first", between, last,
+    ]  # fmt: skip
+    assert f"{between} -> " in (last / "train.log").read_text()
+    for folder, size in ((tmp_path / "out" / "01-first", side), (between, 126), (last, 126)):
+        assert load_processor(folder).image_processor.size["height"] == size
+        assert load_model(folder).config.vision_config.image_size == size
+    # Grown once only, and again if the weights before it changed: then the next stage is another run.
+    stamp = (between / "config.json").stat().st_mtime_ns
+    run(recipe, tmp_path / "out")
+    assert (between / "config.json").stat().st_mtime_ns == stamp
+    recipe.write_text(grown.replace("image_size: 126", "image_size: 127"))
+    with pytest.raises(
+        UserError, match="stage second: --image-size 127: expected a multiple of 14"
+    ):
+        run(recipe, tmp_path / "out")
+    recipe.write_text(grown)
+    shutil.rmtree(tmp_path / "out" / "01-first")
+    recipe.write_text(grown.replace("max_steps: 2", "max_steps: 1"))
+    with pytest.raises(UserError, match="02-second"):
+        run(recipe, tmp_path / "out")
+
+
 def test_a_dry_run_writes_nothing(recipe: Path, tmp_path: Path) -> None:
     _, lines = run(recipe, tmp_path / "out", dry_run=True)
     assert len(lines) == 2 and not (tmp_path / "out").exists()
@@ -149,6 +188,21 @@ def test_a_first_checkpoint_that_is_missing_is_said_at_once(recipe: Path, tmp_pa
         ("name: second", "name: first", "there is another stage 'first'"),
         ("name: second", "name: a/b", "cannot be a folder's name"),
         ("stages:", "steps:", "unknown entry 'steps'"),
+        (
+            "- name: second",
+            "- name: second\n    grow: 70",
+            "stage 2: grow must be a mapping with image_size",
+        ),
+        (
+            "- name: second",
+            "- name: second\n    grow: {image_size: 70, heads: 2}",
+            "stage 2: grow: unknown entry 'heads'",
+        ),
+        (
+            "- name: second",
+            "- name: second\n    grow: {image_size: 70, turn_heads: two}",
+            "stage 2: grow: turn_heads 'two' is no number of heads",
+        ),
         ("only: visible", "only: some", "data set 'seen': only is 'some'"),
         ("d.json, only: visible", "e.json, only: visible", "e.json is missing"),
         ("datasets:", "datasets: {", "cannot be read as YAML"),

@@ -54,16 +54,19 @@ def _upstream_name(name: str) -> str:
     return name.replace("vision_tower.", "vision_tower.vision_tower.vision_model.", 1)
 
 
-@pytest.mark.parametrize("split", ["one batch", "accumulated"])
+@pytest.mark.parametrize(
+    ("split", "attention"),
+    [("one batch", "eager"), ("accumulated", "eager"), ("one batch", "lean")],
+)
 def test_losses_gradients_and_trajectory_are_the_references(
-    tmp_path: Path, gradients: list[dict[str, Any]], split: str
+    tmp_path: Path, gradients: list[dict[str, Any]], split: str, attention: str
 ) -> None:
     """The window of two samples is one batch, or two: the token mean is over the window."""
     wanted = expected("training.json")
     data = write_data(tmp_path / "d.json", ["t1_visible", "concat_single_string"])
     batch, steps = (2, 1) if split == "one batch" else (1, 2)
     run(
-        data, tmp_path / "run", max_steps=4, max_grad_norm=0, attention="eager",
+        data, tmp_path / "run", max_steps=4, max_grad_norm=0, attention=attention,
         per_device_train_batch_size=batch, gradient_accumulation_steps=steps,
     )  # fmt: skip
     losses = [entry["loss"] for entry in history(tmp_path / "run") if "loss" in entry]

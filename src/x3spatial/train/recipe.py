@@ -12,6 +12,9 @@ A recipe file::
         mixture: t0
         evaluate: t0_val_marked.json   # optional, relative to the data folder
         options: {max_steps: 500}      # this stage's own
+      - name: finer
+        grow: {image_size: 162, turn_heads: 2}  # optional: what x3 model grow does to the model first
+        mixture: t0 + t1_absent*0.5
 
 A stage that is finished is passed over and one that was stopped goes on, because that is what ``x3 sft`` does
 with its folder.
@@ -20,6 +23,7 @@ with its folder.
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +42,8 @@ REGISTRY_FILE = "datasets.yaml"
 """In the output folder: the recipe's data sets with their whole paths, the stages' ``--data_registry``."""
 
 _TOP = frozenset({"datasets", "options", "stages"})
-_STAGE = frozenset({"name", "mixture", "evaluate", "options"})
+_STAGE = frozenset({"name", "mixture", "evaluate", "options", "grow"})
+_GROWTH = frozenset({"image_size", "turn_heads"})
 _OURS = frozenset(
     {
         "model_name_or_path",
@@ -62,6 +67,8 @@ class Stage:
     """Options of ``x3 sft``, those of all stages included."""
     evaluate: str | None = None
     """A task file of the data folder whose questions are answered on the way."""
+    growth: Mapping[str, int] | None = None
+    """Options of ``x3 model grow`` for the checkpoint that the stage starts from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,8 @@ def read_recipe(path: Path) -> Recipe:
         if evaluate is not None and not isinstance(evaluate, str):
             raise UserError(f"{where}: evaluate must be the name of a task file")
         options = {**common, **_options(entry.get("options"), where)}
-        stages.append(Stage(name, entry["mixture"], options, evaluate))
+        growth = _growth(entry["grow"], where) if "grow" in entry else None
+        stages.append(Stage(name, entry["mixture"], options, evaluate, growth))
     return Recipe(path, value["datasets"], tuple(stages))
 
 
@@ -119,6 +127,15 @@ def _only(value: Mapping[Any, Any], known: frozenset[str], where: str) -> None:
         raise UserError(
             f"{where}: unknown entry {min(map(str, unknown))!r}; expected {', '.join(sorted(known))}"
         )
+
+
+def _growth(value: Any, where: str) -> dict[str, int]:
+    if not isinstance(value, dict) or type(value.get("image_size")) is not int:
+        raise UserError(f"{where}: grow must be a mapping with image_size, in pixels")
+    _only(value, _GROWTH, f"{where}: grow")
+    if type(value.get("turn_heads", 0)) is not int:
+        raise UserError(f"{where}: grow: turn_heads {value['turn_heads']!r} is no number of heads")
+    return value
 
 
 def _options(value: Any, where: str) -> dict[str, Any]:
@@ -140,13 +157,28 @@ def stage_dir(output_dir: Path, number: int, stage: Stage) -> Path:
     return output_dir / f"{number:02d}-{stage.name}"
 
 
-def stage_arguments(
-    recipe: Recipe, *, base: Path, data_dir: Path, output_dir: Path
-) -> list[list[str]]:
-    """The options of ``x3 sft`` of every stage, in order."""
-    found = []
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stage with the folders it works in."""
+
+    stage: Stage
+    before: Path
+    """The checkpoint that the stage before it ended with."""
+    base: Path
+    """What it starts from: that, or that grown."""
+    arguments: tuple[str, ...]
+    """Options of ``x3 sft``."""
+
+
+def plan(recipe: Recipe, *, base: Path, data_dir: Path, output_dir: Path) -> list[Run]:
+    """The runs of a recipe, in order; arguments as in ``run_recipe``, with whole paths."""
+    found: list[Run] = []
     for number, stage in enumerate(recipe.stages, start=1):
-        folder = stage_dir(output_dir, number, stage)
+        before, folder = base, stage_dir(output_dir, number, stage)
+        if stage.growth is not None:
+            # Named after what it was grown from: the stages' folders are last in their order.
+            name = before.name if found else f"00-{before.name}"
+            base = output_dir / f"{name}-{stage.growth['image_size']}px"
         values: dict[str, Any] = {
             "model_name_or_path": base,
             "data_mixture": stage.mixture,
@@ -155,9 +187,8 @@ def stage_arguments(
             "output_dir": folder,
             **stage.options,
         }
-        found.append(
-            [piece for name, value in values.items() for piece in (f"--{name}", str(value))]
-        )
+        pieces = [piece for name, value in values.items() for piece in (f"--{name}", str(value))]
+        found.append(Run(stage, before, base, tuple(pieces)))
         base = folder
     return found
 
@@ -195,32 +226,39 @@ def run_recipe(
         raise UserError(f"--processes {processes}: must be at least 1")
     read = read_recipe(recipe)
     base, data_dir, output_dir = locate(base).absolute(), data_dir.absolute(), output_dir.absolute()
-    commands = stage_arguments(read, base=base, data_dir=data_dir, output_dir=output_dir)
+    runs = plan(read, base=base, data_dir=data_dir, output_dir=output_dir)
     if not base.is_dir():
         raise UserError(f"--model_name_or_path {base}: no such folder")
-    _check(read, commands, data_dir)
+    _check(read, base, runs, data_dir)
     if not dry_run:
         make_dir(output_dir, "--output_dir")
         _write_registry(read, data_dir, output_dir)
     launch = _launch(processes)
     shown = "x3 sft" if processes == 1 else f"torchrun {shlex.join(launch[3:])}"
-    for number, (stage, arguments) in enumerate(zip(read.stages, commands, strict=True), start=1):
-        echo(f"stage {number} of {len(commands)}, {stage.name}: {shown} {shlex.join(arguments)}")
+    for number, run in enumerate(runs, start=1):
+        name = f"stage {number} of {len(runs)}, {run.stage.name}"
+        if run.stage.growth is not None:
+            echo(f"{name}: x3 model grow {shlex.join(_growing(run))}")
+            if not dry_run:
+                _grow(run)
+        echo(f"{name}: {shown} {shlex.join(run.arguments)}")
         if dry_run:
             continue
         if processes == 1:
-            _sft(arguments)
-        elif code := subprocess.run([*launch, *arguments], check=False).returncode:  # noqa: S603
+            _sft(run.arguments)
+        elif code := subprocess.run([*launch, *run.arguments], check=False).returncode:  # noqa: S603
             raise UserError(
-                f"stage {stage.name}: its processes stopped with exit code {code}; see above"
+                f"stage {run.stage.name}: its processes stopped with exit code {code}; see above"
             )
     if not dry_run:
         _draw(read, output_dir)
-    return stage_dir(output_dir, len(commands), read.stages[-1])
+    return stage_dir(output_dir, len(runs), read.stages[-1])
 
 
-def _check(recipe: Recipe, commands: Sequence[Sequence[str]], data_dir: Path) -> None:
+def _check(recipe: Recipe, base: Path, runs: Sequence[Run], data_dir: Path) -> None:
     """What would otherwise stop the last stage after hours."""
+    from x3spatial.models.roborefer.checkpoint import read_checkpoint
+    from x3spatial.models.roborefer.grow import check_growth
     from x3spatial.train.arguments import parse
 
     sources = parse_sources(recipe.path, recipe.datasets).values()
@@ -229,11 +267,40 @@ def _check(recipe: Recipe, commands: Sequence[Sequence[str]], data_dir: Path) ->
     for file in files:
         if not (data_dir / file).is_file():
             raise UserError(f"--data_dir {data_dir}: {file} is missing; {recipe.path} names it")
-    for stage, arguments in zip(recipe.stages, commands, strict=True):
+    for run in runs:
         try:
-            parse(arguments)
+            parse(run.arguments)
+            if (
+                run.stage.growth is not None
+            ):  # patches and heads stay what they are in the first one
+                check_growth(read_checkpoint(base), **run.stage.growth)
         except UserError as error:
-            raise UserError(f"{recipe.path}: stage {stage.name}: {error}") from None
+            raise UserError(f"{recipe.path}: stage {run.stage.name}: {error}") from None
+
+
+def _growing(run: Run) -> list[str]:
+    """The arguments of ``x3 model grow``."""
+    options = [
+        piece
+        for name, value in (run.stage.growth or {}).items()
+        for piece in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    return [str(run.before), str(run.base), *options]
+
+
+def _grow(run: Run) -> None:
+    """Grow what the stage before ended with; what was grown from it already stays."""
+    from x3spatial.models.roborefer.grow import GROWTH_FILE, grow, is_grown
+
+    if run.stage.growth is None or is_grown(
+        checkpoint=run.before, out=run.base, **run.stage.growth
+    ):
+        return
+    if (run.base / GROWTH_FILE).is_file():
+        shutil.rmtree(
+            run.base
+        )  # grown from other weights or otherwise; x3 sft says so if it matters
+    grow(checkpoint=run.before, out=run.base, **run.stage.growth)
 
 
 def _launch(processes: int) -> list[str]:

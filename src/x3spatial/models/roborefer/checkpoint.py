@@ -18,6 +18,7 @@ from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 
 from x3spatial.errors import UserError
+from x3spatial.models.roborefer.attention import register as register_attention
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE, RoboReferConfig
 from x3spatial.models.roborefer.images import ASPECT_MODES
@@ -136,7 +137,7 @@ def load_model(
         dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
         device: such as ``cpu`` or ``cuda:0``.
         device_map: instead of ``device``, as in ``from_pretrained``.
-        attention: ``sdpa``, ``eager`` or ``flash_attention_2``.
+        attention: ``sdpa``, ``eager``, ``flash_attention_2`` or ``lean`` (``models.roborefer.attention``).
 
     Raises:
         UserError: the folder is no complete checkpoint, or the type or kernel is not available.
@@ -150,6 +151,7 @@ def load_model(
         "attn_implementation": attention,
         "device_map": device_map if device is None else {"": device},
     }
+    register_attention()
     with loading(attention):
         if checkpoint.layout.kind == "hf":
             model = RoboReferForConditionalGeneration.from_pretrained(

@@ -9,16 +9,22 @@ elsewhere.
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from x3spatial.data.files import make_new_dir
+from x3spatial.data.files import make_new_dir, read_manifest, write_json
 from x3spatial.errors import UserError
-from x3spatial.models.roborefer.checkpoint import load_model, read_checkpoint
+from x3spatial.models.roborefer.checkpoint import Checkpoint, load_model, read_checkpoint
 from x3spatial.models.roborefer.configuration import RoboReferConfig
+from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.saving import save_upstream
+
+GROWTH_FILE = "x3_growth.json"
+"""In a grown checkpoint: what it was grown from, and how."""
 
 _POSITIONS = "embeddings.position_embedding.weight"
 
@@ -38,13 +44,7 @@ def grow(*, checkpoint: Path, out: Path, image_size: int, turn_heads: int = 0) -
         UserError: no checkpoint, a size that does not fit, too many heads, or the folder holds something.
     """
     read = read_checkpoint(checkpoint)
-    patch, heads = read.config.vision_config.patch_size, read.config.text_config.num_key_value_heads
-    if image_size < 1 or image_size % patch:
-        raise UserError(
-            f"--image-size {image_size}: expected a multiple of {patch}, the patch size"
-        )
-    if not 0 <= turn_heads <= heads:
-        raise UserError(f"--turn-heads {turn_heads}: expected 0 to {heads}, the heads with keys")
+    check_growth(read, image_size=image_size, turn_heads=turn_heads)
     make_new_dir(out, "OUT")
     model, processor = load_model(read), load_processor(read)
     config: RoboReferConfig = model.config
@@ -71,7 +71,42 @@ def grow(*, checkpoint: Path, out: Path, image_size: int, turn_heads: int = 0) -
             distance=config.tokens_per_image - before,
             theta=text.rope_parameters["rope_theta"],
         )
-    return save_upstream(model, processor, out, state_dict=state)
+    part = out.with_name(f".{out.name}.growing")
+    shutil.rmtree(part, ignore_errors=True)
+    save_upstream(model, processor, part, state_dict=state)
+    write_json(part / GROWTH_FILE, _note(read, image_size, turn_heads))
+    out.rmdir()
+    return part.rename(out)
+
+
+def check_growth(checkpoint: Checkpoint, *, image_size: int, turn_heads: int = 0) -> None:
+    """Refuse what ``grow`` cannot do with this checkpoint. Raises: UserError."""
+    config = checkpoint.config
+    patch, heads = config.vision_config.patch_size, config.text_config.num_key_value_heads
+    if image_size < 1 or image_size % patch:
+        raise UserError(
+            f"--image-size {image_size}: expected a multiple of {patch}, the patch size"
+        )
+    if not 0 <= turn_heads <= heads:
+        raise UserError(f"--turn-heads {turn_heads}: expected 0 to {heads}, the heads with keys")
+
+
+def is_grown(*, checkpoint: Path, out: Path, image_size: int, turn_heads: int = 0) -> bool:
+    """Whether ``out`` is what ``grow`` with these arguments writes: the same weights, grown alike.
+
+    Raises:
+        UserError: ``checkpoint`` is none.
+    """
+    note = read_manifest(out / GROWTH_FILE)
+    return note == _note(read_checkpoint(checkpoint), image_size, turn_heads)
+
+
+def _note(checkpoint: Checkpoint, image_size: int, turn_heads: int) -> dict[str, Any]:
+    return {
+        "from": fingerprint(checkpoint.layout),
+        "image_size": image_size,
+        "turn_heads": turn_heads,
+    }
 
 
 def resize_positions(weight: torch.Tensor, grid: int) -> torch.Tensor:

@@ -1,0 +1,59 @@
+"""``lean`` attention: the plain kernel without a float32 copy of its scores.
+
+transformers' ``eager`` turns scores into float32 for the softmax and keeps both for the backward pass;
+torch's softmax computes in float32 inside whatever goes in and comes out. For training in bfloat16 on a CPU, where
+memory traffic is what attention costs and the fused kernel's backward pass is slow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.masking_utils import AttentionMaskInterface, eager_mask
+from transformers.modeling_utils import AttentionInterface
+
+NAME = "lean"
+
+
+def lean_attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **_: Any,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """An attention function as transformers calls it.
+
+    Args:
+        module: the attention layer; its mode decides about dropout.
+        query: ``[B, heads, Q, D]``.
+        key, value: ``[B, heads or groups of them, K, D]``.
+        attention_mask: ``[B, 1, Q, >= K]``, added to the scores.
+        scaling: of the scores; default ``D ** -0.5``.
+        dropout: share of the weights that are dropped.
+
+    Returns:
+        ``[B, Q, heads, D]`` and the weights ``[B, heads, Q, K]``.
+    """
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = (query * scale) @ key.transpose(-1, -2)
+    if attention_mask is not None:
+        # In the scores' own type, or they would all become float32; the least float32 is no bfloat16.
+        least = torch.finfo(scores.dtype).min
+        scores = scores + attention_mask[..., : key.shape[-2]].clamp(min=least).to(scores.dtype)
+    weights = nn.functional.dropout(scores.softmax(dim=-1), p=dropout, training=module.training)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+def register() -> None:
+    """Make ``attn_implementation="lean"`` known to transformers."""
+    AttentionInterface.register(NAME, lean_attention)
+    AttentionMaskInterface.register(NAME, eager_mask)
