@@ -1,8 +1,8 @@
 """``lean`` attention: the plain kernel without a float32 copy of its scores.
 
 transformers' ``eager`` turns scores into float32 for the softmax and keeps both for the backward pass;
-torch's softmax computes in float32 inside whatever goes in and comes out. For training in bfloat16 on a CPU, where
-memory traffic is what attention costs and the fused kernel's backward pass is slow.
+torch's softmax computes in float32 inside, whatever goes in and comes out. For training in bfloat16 on a
+CPU, where memory traffic is what attention costs and the fused kernel's backward pass is slow.
 """
 
 from __future__ import annotations
