@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +13,20 @@ from hypothesis import strategies as st
 from roborefer.fixture import CHECKPOINT
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer import load_model, load_processor
-from x3spatial.models.roborefer.grow import grow, resize_positions, turn_queries
+from x3spatial.models.roborefer.grow import grow, is_grown, resize_positions, turn_queries
 from x3spatial.models.roborefer.inspect import inspect
-from x3spatial.models.roborefer.layout import SHIPPED
+from x3spatial.models.roborefer.tiny import make_tiny
+
+
+@pytest.fixture(scope="module")
+def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """108 x 108 pixels, patches of 9, two heads of the first layer that look one image back."""
+    return make_tiny(
+        out=tmp_path_factory.mktemp("grow") / "learner",
+        size="learner",
+        depth=False,
+        dtype="float16",
+    )
 
 
 def rotary(vector: torch.Tensor, position: int, theta: float) -> torch.Tensor:
@@ -53,16 +65,16 @@ def test_positions_keep_their_places() -> None:
     assert torch.allclose(grown[inner, 5, 1], expected[inner], atol=0.05)
 
 
-def test_a_grown_model_has_more_tokens_and_can_be_used(tmp_path: Path) -> None:
-    out = grow(checkpoint=Path(SHIPPED), out=tmp_path / "out", image_size=162, turn_heads=2)
-    before, after = inspect(path=Path(SHIPPED)), inspect(path=out)
+def test_a_grown_model_has_more_tokens_and_can_be_used(learner: Path, tmp_path: Path) -> None:
+    out = grow(checkpoint=learner, out=tmp_path / "out", image_size=162, turn_heads=2)
+    before, after = inspect(path=learner), inspect(path=out)
     assert (before["tokens"]["per_image"], after["tokens"]["per_image"]) == (17, 37)
     assert after["dtype"] == before["dtype"]
     for name in ("mm_projector", "llm"):
         assert after["parts"][name]["parameters"] == before["parts"][name]["parameters"]
     processor = load_processor(out)
     assert processor.image_processor.size == {"height": 162, "width": 162}
-    old, new = load_model(Path(SHIPPED)).state_dict(), load_model(out).state_dict()
+    old, new = load_model(learner).state_dict(), load_model(out).state_dict()
     changed = {name for name, value in new.items() if not torch.equal(value, old[name])}
     query = "llm.model.layers.0.self_attn.q_proj."
     assert changed == {
@@ -86,14 +98,39 @@ def test_the_same_size_changes_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_one_line(
-    tmp_path: Path, options: dict[str, int], message: str
+    learner: Path, tmp_path: Path, options: dict[str, int], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        grow(checkpoint=Path(SHIPPED), out=tmp_path / "out", **options)
+        grow(checkpoint=learner, out=tmp_path / "out", **options)
 
 
-def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_something_in_it_is_refused(learner: Path, tmp_path: Path) -> None:
     (tmp_path / "kept.txt").write_text("mine")
     with pytest.raises(UserError, match="not empty"):
-        grow(checkpoint=Path(SHIPPED), out=tmp_path, image_size=162)
+        grow(checkpoint=learner, out=tmp_path, image_size=162)
     assert [file.name for file in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_one_that_is_stopped_leaves_nothing_half_written(
+    learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from x3spatial.models.roborefer import grow as module
+
+    real = module.save_upstream
+
+    def stopped(*args: Any, **kwargs: Any) -> Path:
+        real(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(module, "save_upstream", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        grow(checkpoint=learner, out=out, image_size=162)
+    assert not any(out.iterdir())
+    assert not is_grown(checkpoint=learner, out=out, image_size=162)
+    monkeypatch.undo()
+    assert grow(checkpoint=learner, out=out, image_size=162) == out
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["out"]
+    assert is_grown(checkpoint=learner, out=out, image_size=162)
+    assert not is_grown(checkpoint=learner, out=out, image_size=162, turn_heads=2)
+    assert not is_grown(checkpoint=CHECKPOINT, out=out, image_size=162)
