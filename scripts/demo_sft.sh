@@ -5,7 +5,7 @@
 set -eu
 X3=${X3:-x3}
 OUT=${OUT:-demo-sft}
-STEPS=${STEPS:-500}
+STEPS=${STEPS:-350}
 say() { printf '\n== %s\n' "$1"; }
 
 say "scenes: night rooms to learn from, and others to be asked about"
@@ -24,7 +24,7 @@ say "x3 sft, $STEPS steps"
   --data_mixture "$OUT/tasks/t2b_train_multi.json+$OUT/tasks/t1_train_multi.json*0.5" \
   --output_dir "$OUT/run" --max_steps "$STEPS" --per_device_train_batch_size 32 \
   --gradient_accumulation_steps 1 --muon_lr 1e-3 --learning_rate 3e-4 --adam_beta2 0.99 \
-  --attention eager --gradient_checkpointing False --dataloader_num_workers 1 --logging_steps 50
+  --attention lean --gradient_checkpointing False --dataloader_num_workers 1 --logging_steps 50
 say "after"
 ask "roborefer:$OUT/run" after
 for name in t2b_val_multi t1_val_multi; do
