@@ -19,7 +19,7 @@ help:
 	@echo "make test-slow  the tests that take long"
 	@echo "make bench      the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
-	@echo "make tiny       train a small VLM from nothing on synthetic scenes: hours on two cores"
+	@echo "make tiny       train a small VLM from nothing on synthetic scenes: some 4.5 hours on two cores"
 	@echo "make lint       ruff, mypy and the import directions"
 	@echo "make clean      remove .venv and the demo"
 
