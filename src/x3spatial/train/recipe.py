@@ -270,9 +270,8 @@ def _check(recipe: Recipe, base: Path, runs: Sequence[Run], data_dir: Path) -> N
     for run in runs:
         try:
             parse(run.arguments)
-            if (
-                run.stage.growth is not None
-            ):  # patches and heads stay what they are in the first one
+            if run.stage.growth is not None:
+                # Sizes of patches and numbers of heads stay what they are in the first checkpoint.
                 check_growth(read_checkpoint(base), **run.stage.growth)
         except UserError as error:
             raise UserError(f"{recipe.path}: stage {run.stage.name}: {error}") from None
@@ -297,9 +296,9 @@ def _grow(run: Run) -> None:
     ):
         return
     if (run.base / GROWTH_FILE).is_file():
-        shutil.rmtree(
-            run.base
-        )  # grown from other weights or otherwise; x3 sft says so if it matters
+        # Grown from other weights, or otherwise: the stage, if it has begun, is another run then, and
+        # x3 sft refuses it.
+        shutil.rmtree(run.base)
     grow(checkpoint=run.before, out=run.base, **run.stage.growth)
 
 
