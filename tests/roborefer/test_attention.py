@@ -31,7 +31,6 @@ def test_it_agrees_with_the_plain_kernel(left: bool) -> None:
     found = {}
     for kernel in ("eager", "lean"):
         model = load_model(CHECKPOINT, dtype="float32", attention=kernel)
-        model.config.enable_depth = False
         batch = _batch(model.config, left=left)
         output = model(**batch)
         output.loss.backward()

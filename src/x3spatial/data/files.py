@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,11 +101,27 @@ def make_dir(path: Path, option: str) -> None:
         raise UserError(f"{option} {path}: cannot write there: {reason}") from None
 
 
-def make_new_dir(path: Path, option: str) -> None:
-    """Like ``make_dir``, for a folder that must be empty. Raises: UserError."""
+@contextmanager
+def new_dir(path: Path, option: str) -> Iterator[Path]:
+    """A folder to fill, whose entries move to the new folder ``path`` when all of them are written.
+
+    It lies in ``path``, which may be the current folder or a mounted one. What a killed run left in it goes.
+
+    Raises:
+        UserError: as ``make_dir``, or ``path`` holds something.
+    """
     make_dir(path, option)
-    if any(path.iterdir()):
+    part = path / ".part"
+    if any(entry != part for entry in path.iterdir()):
         raise UserError(f"{path}: not empty; name a new folder")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        for entry in sorted(part.iterdir()):
+            entry.rename(path / entry.name)
+    finally:
+        shutil.rmtree(part)
 
 
 @contextmanager

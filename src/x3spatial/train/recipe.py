@@ -237,10 +237,10 @@ def run_recipe(
     shown = "x3 sft" if processes == 1 else f"torchrun {shlex.join(launch[3:])}"
     for number, run in enumerate(runs, start=1):
         name = f"stage {number} of {len(runs)}, {run.stage.name}"
-        if run.stage.growth is not None:
-            echo(f"{name}: x3 model grow {shlex.join(_growing(run))}")
+        if (growth := run.stage.growth) is not None:
+            echo(f"{name}: x3 model grow {shlex.join(_growing(run, growth))}")
             if not dry_run:
-                _grow(run)
+                _grow(run, growth)
         echo(f"{name}: {shown} {shlex.join(run.arguments)}")
         if dry_run:
             continue
@@ -277,29 +277,27 @@ def _check(recipe: Recipe, base: Path, runs: Sequence[Run], data_dir: Path) -> N
             raise UserError(f"{recipe.path}: stage {run.stage.name}: {error}") from None
 
 
-def _growing(run: Run) -> list[str]:
+def _growing(run: Run, growth: Mapping[str, int]) -> list[str]:
     """The arguments of ``x3 model grow``."""
     options = [
         piece
-        for name, value in (run.stage.growth or {}).items()
+        for name, value in growth.items()
         for piece in (f"--{name.replace('_', '-')}", str(value))
     ]
     return [str(run.before), str(run.base), *options]
 
 
-def _grow(run: Run) -> None:
+def _grow(run: Run, growth: Mapping[str, int]) -> None:
     """Grow what the stage before ended with; what was grown from it already stays."""
     from x3spatial.models.roborefer.grow import GROWTH_FILE, grow, is_grown
 
-    if run.stage.growth is None or is_grown(
-        checkpoint=run.before, out=run.base, **run.stage.growth
-    ):
+    if is_grown(checkpoint=run.before, out=run.base, **growth):
         return
     if (run.base / GROWTH_FILE).is_file():
         # Grown from other weights, or otherwise: the stage, if it has begun, is another run then, and
         # x3 sft refuses it.
         shutil.rmtree(run.base)
-    grow(checkpoint=run.before, out=run.base, **run.stage.growth)
+    grow(checkpoint=run.before, out=run.base, **growth)
 
 
 def _launch(processes: int) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers.integrations.sdpa_attention import repeat_kv
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
 from transformers.modeling_utils import AttentionInterface
 
@@ -33,7 +34,7 @@ def lean_attention(
         module: the attention layer; its mode decides about dropout.
         query: ``[B, heads, Q, D]``.
         key, value: ``[B, heads or groups of them, K, D]``.
-        attention_mask: ``[B, 1, Q, >= K]``, added to the scores.
+        attention_mask: ``[B, 1, Q, K]``, added to the scores.
         scaling: of the scores; default ``D ** -0.5``.
         dropout: share of the weights that are dropped.
 
@@ -41,14 +42,13 @@ def lean_attention(
         ``[B, Q, heads, D]`` and the weights ``[B, heads, Q, K]``.
     """
     groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     scores = (query * scale) @ key.transpose(-1, -2)
     if attention_mask is not None:
         # In the scores' own type, or they would all become float32; the least float32 is no bfloat16.
         least = torch.finfo(scores.dtype).min
-        scores = scores + attention_mask[..., : key.shape[-2]].clamp(min=least).to(scores.dtype)
+        scores = scores + attention_mask.clamp(min=least).to(scores.dtype)
     weights = nn.functional.dropout(scores.softmax(dim=-1), p=dropout, training=module.training)
     return (weights @ value).transpose(1, 2).contiguous(), weights
 

@@ -9,18 +9,18 @@ elsewhere.
 from __future__ import annotations
 
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from x3spatial.data.files import make_new_dir, read_manifest, write_json
+from x3spatial.data.files import new_dir, read_manifest, write_json
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.checkpoint import Checkpoint, load_model, read_checkpoint
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 from x3spatial.models.roborefer.layout import fingerprint
-from x3spatial.models.roborefer.processing import load_processor
+from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
+from x3spatial.models.roborefer.processing import RoboReferProcessor, load_processor
 from x3spatial.models.roborefer.saving import save_upstream
 
 GROWTH_FILE = "x3_growth.json"
@@ -45,7 +45,18 @@ def grow(*, checkpoint: Path, out: Path, image_size: int, turn_heads: int = 0) -
     """
     read = read_checkpoint(checkpoint)
     check_growth(read, image_size=image_size, turn_heads=turn_heads)
-    make_new_dir(out, "OUT")
+    with new_dir(out, "OUT") as part:
+        model, processor, state = _enlarged(read, image_size, turn_heads)
+        save_upstream(model, processor, part, state_dict=state)
+    # Last: where it stands, all of it is there.
+    write_json(out / GROWTH_FILE, _note(read, image_size, turn_heads))
+    return out
+
+
+def _enlarged(
+    read: Checkpoint, image_size: int, turn_heads: int
+) -> tuple[RoboReferForConditionalGeneration, RoboReferProcessor, dict[str, torch.Tensor]]:
+    """The model and its processor set to the new size, and the tensors to store."""
     model, processor = load_model(read), load_processor(read)
     config: RoboReferConfig = model.config
     state = dict(model.state_dict())
@@ -71,12 +82,7 @@ def grow(*, checkpoint: Path, out: Path, image_size: int, turn_heads: int = 0) -
             distance=config.tokens_per_image - before,
             theta=text.rope_parameters["rope_theta"],
         )
-    part = out.with_name(f".{out.name}.growing")
-    shutil.rmtree(part, ignore_errors=True)
-    save_upstream(model, processor, part, state_dict=state)
-    write_json(part / GROWTH_FILE, _note(read, image_size, turn_heads))
-    out.rmdir()
-    return part.rename(out)
+    return model, processor, state
 
 
 def check_growth(checkpoint: Checkpoint, *, image_size: int, turn_heads: int = 0) -> None:

@@ -17,7 +17,7 @@ from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 
-from x3spatial.data.files import make_new_dir
+from x3spatial.data.files import new_dir
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
@@ -116,7 +116,6 @@ def make_tiny(
     if dtype not in DTYPES:
         raise UserError(f"--dtype {dtype}: expected one of {', '.join(DTYPES)}")
     dimensions = SIZES[size] if isinstance(size, str) else size
-    make_new_dir(out, "OUT")
     tokenizer = small_tokenizer(depth=depth, phrases=prompt_phrases() if dimensions.learner else ())
     config = make_config(dimensions, tokenizer, depth=depth, tied=tied)
     processor = RoboReferProcessor(
@@ -129,26 +128,27 @@ def make_tiny(
     draw = first_tensor if dimensions.learner else random_tensor
     if tied:
         shapes.pop("llm.lm_head.weight")
-    for number, part in enumerate(PARTS):
-        generator = torch.Generator().manual_seed(1000 * seed + number)
-        tensors = {
-            stored_name(part, name): draw(name, shape, generator).to(DTYPES[dtype])
-            for name, shape in shapes.items()
-            if name.startswith(f"{part}.")
-        }
-        if part == "mm_projector" and dimensions.learner:
-            share_patches(tensors["layers.2.weight"], 9)  # of the 3x3 fold
-        if part == "llm" and dimensions.learner:
-            # An image's rows and the newline after it.
-            look_back(
-                tensors,
-                distance=config.tokens_per_image + 1,
-                width=dimensions.text[0] // dimensions.text[2],
-                theta=dimensions.rope_theta,
-            )
-        if tensors:
-            write_weights(out / part, tensors)
-    write_configs(config, processor, out, dtype=DTYPES[dtype])
+    with new_dir(out, "OUT") as folder:
+        for number, part in enumerate(PARTS):
+            generator = torch.Generator().manual_seed(1000 * seed + number)
+            tensors = {
+                stored_name(part, name): draw(name, shape, generator).to(DTYPES[dtype])
+                for name, shape in shapes.items()
+                if name.startswith(f"{part}.")
+            }
+            if part == "mm_projector" and dimensions.learner:
+                share_patches(tensors["layers.2.weight"], 9)  # of the 3x3 fold
+            if part == "llm" and dimensions.learner:
+                # An image's rows and the newline after it.
+                look_back(
+                    tensors,
+                    distance=config.tokens_per_image + 1,
+                    width=dimensions.text[0] // dimensions.text[2],
+                    theta=dimensions.rope_theta,
+                )
+            if tensors:
+                write_weights(folder / part, tensors)
+        write_configs(config, processor, folder, dtype=DTYPES[dtype])
     return out
 
 
