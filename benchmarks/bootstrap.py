@@ -14,8 +14,8 @@ import time
 
 import numpy as np
 
-from x3spatial.evaluate.intervals import RESAMPLES, Clusters, draw_counts, intervals
-from x3spatial.evaluate.metrics import ESTIMATED, Table, value_of
+from x3spatial.evaluation.statistics.intervals import RESAMPLES, Clusters, draw_counts, intervals
+from x3spatial.evaluation.statistics.metrics import ESTIMATED, Table, value_of
 
 
 def random_table(samples: int, rng: np.random.Generator) -> Table:

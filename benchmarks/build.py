@@ -27,9 +27,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from x3spatial.build.options import BuildOptions
-from x3spatial.build.run import build_tasks
-from x3spatial.data.images import (
+from x3spatial.builder.options import BuildOptions
+from x3spatial.builder.run import build_tasks
+from x3spatial.io.images import (
     decode_mask,
     decode_rgb,
     encode_jpeg,

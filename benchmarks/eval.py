@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from x3spatial.models.base import Question
-from x3spatial.models.roborefer.answerer import RoboReferAnswerer
+from x3spatial.models.roborefer.model import RoboReferAnswerer
 from x3spatial.models.roborefer.tiny import make_tiny
+from x3spatial.tasks.question import Question
 
 PROMPT = (
     "The first image shows a scene with one object marked in red. The second image shows the same room"

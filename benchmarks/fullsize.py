@@ -44,8 +44,8 @@ def answer(folder: Path, _: str) -> dict[str, Any]:
     import numpy as np
     from PIL import Image
 
-    from x3spatial.models.base import Question
-    from x3spatial.models.roborefer.answerer import RoboReferAnswerer
+    from x3spatial.models.roborefer.model import RoboReferAnswerer
+    from x3spatial.tasks.question import Question
 
     random = np.random.default_rng(0)
     images = []

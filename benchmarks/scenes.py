@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from x3spatial.scenes.counterfactual import remove
-from x3spatial.scenes.generate import generate_scenes
-from x3spatial.scenes.options import SceneOptions
-from x3spatial.scenes.plan import make_plan
-from x3spatial.scenes.render import render
-from x3spatial.scenes.resolve import picture
-from x3spatial.scenes.tracing import backend
+from x3spatial.raycast.tracer import backend
+from x3spatial.synth.generate import generate_scenes
+from x3spatial.synth.options import SceneOptions
+from x3spatial.synth.plan import make_plan
+from x3spatial.synth.rendering.counterfactual import remove
+from x3spatial.synth.rendering.denoise import picture
+from x3spatial.synth.rendering.render import render
 
 
 def counterfactual_ratio(width: int, height: int, side: int) -> dict[str, float]:

@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from x3spatial.data.images import encode_jpeg
-from x3spatial.evaluate.asking import ask
-from x3spatial.models.base import Question
+from x3spatial.evaluation.inference import ask
+from x3spatial.io.images import encode_jpeg
 from x3spatial.models.registry import create
+from x3spatial.tasks.question import Question
 
 _REPLY = json.dumps(
     {"choices": [{"message": {"content": "[(0.5, 0.5)]"}, "finish_reason": "stop"}]}

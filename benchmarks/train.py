@@ -67,10 +67,10 @@ def arguments(base: Path, data: Path, out: Path, **more: Any) -> list[str]:
 def prepare(options: list[str]) -> tuple[Any, Any, Any, Any]:
     """What a run prepares: arguments, model, data, trainer."""
     from x3spatial.models.roborefer.processing import load_processor
-    from x3spatial.train.arguments import parse
-    from x3spatial.train.building import build_model, read_base
-    from x3spatial.train.data_module import make_supervised_data_module
-    from x3spatial.train.trainer import SpatialTrainer
+    from x3spatial.training.arguments import parse
+    from x3spatial.training.data_module import make_supervised_data_module
+    from x3spatial.training.setup import build_model, read_base
+    from x3spatial.training.trainer import SpatialTrainer
 
     chosen = parse(options)
     base = read_base(chosen.model)

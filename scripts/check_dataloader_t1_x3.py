@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from x3spatial.train.commands import main
+from x3spatial.training.commands import main
 
 if __name__ == "__main__":
     os.chdir(Path(__file__).resolve().parent.parent)

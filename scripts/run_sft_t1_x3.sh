@@ -31,10 +31,10 @@ if [ ! -f "$OUT_DIR/t1_train_multi.json" ]; then
     --mode anchor --anchor_k 1 --alpha 0.45 --use_dilated_mask --emit_concat 1
 fi
 
-LAUNCH=("$PYTHON" -m x3spatial.train.commands sft)
+LAUNCH=("$PYTHON" -m x3spatial.training.commands sft)
 if [ "${NPROC:-1}" -gt 1 ]; then
   LAUNCH=("$PYTHON" -m torch.distributed.run --standalone --nproc_per_node "$NPROC"
-    -m x3spatial.train.commands sft)
+    -m x3spatial.training.commands sft)
 fi
 "${LAUNCH[@]}" \
   --model_name_or_path "$MODEL" --chat_template qwen2 \
@@ -53,7 +53,7 @@ fi
   ${DEEPSPEED:+--deepspeed "$DEEPSPEED"} "$@"
 
 if [ "${EVALUATE:-1}" = 1 ]; then
-  "$PYTHON" -m x3spatial.train.improvement --base "$MODEL" --trained "$RUN_DIR" \
+  "$PYTHON" -m x3spatial.training.before_after --base "$MODEL" --trained "$RUN_DIR" \
     --train_json "$OUT_DIR/t1_train_multi.json" --held_out_json "$OUT_DIR/t1_val_multi.json" \
     --eval_dir "$EVAL_DIR"
 fi

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-DATA = Path(__file__).parent / "data"
+from helpers.paths import FIXTURES
 
 
 @pytest.fixture
 def small_root() -> Path:
     """A clean data root; read only."""
-    return DATA / "x3-small" / "root"
+    return FIXTURES / "x3-small" / "root"

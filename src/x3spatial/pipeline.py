@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from x3spatial.build.manifest import MANIFEST
-from x3spatial.build.options import BuildOptions
-from x3spatial.build.run import JOURNAL, BuildSummary, build_tasks
-from x3spatial.data.files import make_dir, read_json, write_json
-from x3spatial.data.records import TaskRecord, read_records
+from x3spatial.builder.manifest import MANIFEST
+from x3spatial.builder.options import BuildOptions
+from x3spatial.builder.run import JOURNAL, BuildSummary, build_tasks
+from x3spatial.engine.rendezvous import Leader, Member
+from x3spatial.engine.world import Ranks
 from x3spatial.errors import UserError
-from x3spatial.evaluate.crew import Leader, Member
-from x3spatial.evaluate.questions import lacking, supports
-from x3spatial.evaluate.ranks import Ranks
-from x3spatial.evaluate.run import EvalResult, evaluate
+from x3spatial.evaluation.questions import lacking, supports
+from x3spatial.evaluation.run import EvalResult, evaluate
+from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.models import registry
 from x3spatial.models.base import Answerer
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from roots import make_root
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from helpers.paths import REPOSITORY
+from helpers.roots import make_root
 
 
 def x3(*arguments: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:

@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 import pytest
 
-from task_sets import box_mask, make_record
-from x3spatial.data.images import UInt8Array, encode_mask_png, encode_png
-from x3spatial.data.records import TaskRecord
-from x3spatial.evaluate.questions import question_of
+from helpers.task_sets import box_mask, make_record
+from x3spatial.evaluation.questions import question_of
+from x3spatial.formats.task_file import TaskRecord
+from x3spatial.io.images import UInt8Array, encode_mask_png, encode_png
 from x3spatial.models import registry
-from x3spatial.models.base import Question
 from x3spatial.models.baselines.common import LruCache
 from x3spatial.models.baselines.pixel_diff import changed_point
 from x3spatial.tasks.answers import Said, parse_unit
-from x3spatial.tasks.points import Point, hits
+from x3spatial.tasks.geometry import Point, hits
+from x3spatial.tasks.question import Question
 
 
 def noise(width: int, height: int, seed: int, smooth: float = 1.5) -> UInt8Array:

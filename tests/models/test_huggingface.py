@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.hf_common import PROMPT, ask, folder, mixed, picture, question
-from models.tiny_vlms import FAMILIES, torch
+from helpers.hf_common import PROMPT, ask, folder, mixed, picture, question
+from helpers.tiny_vlms import FAMILIES, torch
 from x3spatial.errors import UserError
-from x3spatial.models.huggingface.answerer import HuggingFaceAnswerer, Prepared
+from x3spatial.models.huggingface.model import HuggingFaceAnswerer, Prepared
 
 NEW = 10
 

@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from models.hf_common import folder
-from models.tiny_vlms import make_text_model
-from x3spatial.build.options import BuildOptions
-from x3spatial.build.run import build_tasks
+from helpers.hf_common import folder
+from helpers.paths import FIXTURES
+from helpers.tiny_vlms import make_text_model
+from x3spatial.builder.options import BuildOptions
+from x3spatial.builder.run import build_tasks
 from x3spatial.cli import run as cli
 from x3spatial.errors import UserError
-from x3spatial.evaluate.run import evaluate
-from x3spatial.models.huggingface.answerer import HuggingFaceAnswerer
+from x3spatial.evaluation.run import evaluate
+from x3spatial.models.huggingface.model import HuggingFaceAnswerer
 from x3spatial.models.huggingface.processor import Processor
 from x3spatial.pipeline import SETS, zeroshot
 
-ROOT = Path(__file__).parents[1] / "data" / "x3-small" / "root"
+ROOT = FIXTURES / "x3-small" / "root"
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from models.hf_common import ask, folder, mixed, picture, question
-from models.tiny_vlms import load_file, make_text_model, make_vlm, save_file, torch
+from helpers.hf_common import ask, folder, mixed, picture, question
+from helpers.tiny_vlms import load_file, make_text_model, make_vlm, save_file, torch
 from x3spatial.errors import UserError
-from x3spatial.models.huggingface.answerer import HuggingFaceAnswerer
+from x3spatial.models.huggingface.model import HuggingFaceAnswerer
 
 
 def refused(path: Path | str, message: str, **options: Any) -> None:

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.errors import UserError
 from x3spatial.models import registry
-from x3spatial.models.conventions.registry import CONVENTIONS
 
 NEED_EXTRAS = {"hf", "openai", "roborefer", "roborefer-server", "xfeat"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.server_common import FaultyServer, chat, numbered_set, results, serving, text_of, x3
+from helpers.server_common import FaultyServer, chat, numbered_set, results, serving, text_of, x3
 from x3spatial.models.servers import retrying
 
 pytest.importorskip("openai")

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from models.server_common import (
+from helpers.server_common import (
     FaultyServer,
     chat,
     command,
@@ -25,7 +25,7 @@ from models.server_common import (
     text_of,
     x3,
 )
-from x3spatial.evaluate.store import journal_path
+from x3spatial.evaluation.journal import journal_path
 from x3spatial.models.servers import retrying
 
 pytest.importorskip("openai")

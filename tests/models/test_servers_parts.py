@@ -20,21 +20,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from x3spatial.data.images import ImageError, decode_rgb
 from x3spatial.errors import UserError
+from x3spatial.io.images import ImageError, decode_rgb
 from x3spatial.models.servers import images
 from x3spatial.models.servers.cache import AnswerCache, cache_key
+from x3spatial.models.servers.concurrency import Window
 from x3spatial.models.servers.faults import Fault, status_fault
 from x3spatial.models.servers.hosts import Hosts
 from x3spatial.models.servers.images import Pictures, Sending, make_picture
-from x3spatial.models.servers.reading import read_chat, read_roborefer
+from x3spatial.models.servers.parsing import read_chat, read_roborefer
 from x3spatial.models.servers.retrying import (
     LONGEST_RETRY_AFTER,
     LONGEST_SECONDS,
     Backoff,
     parse_retry_after,
 )
-from x3spatial.models.servers.window import Window
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 

@@ -17,20 +17,22 @@ from typing import Any
 
 import pytest
 
+from helpers.paths import FIXTURES
+
 pytest.importorskip("openai")
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 pytest.importorskip("transformers")
 
-from models.hf_common import folder, picture, question
-from models.server_common import results, x3
-from x3spatial.build.options import BuildOptions
-from x3spatial.build.run import build_tasks
+from helpers.hf_common import folder, picture, question
+from helpers.server_common import results, x3
+from x3spatial.builder.options import BuildOptions
+from x3spatial.builder.run import build_tasks
 from x3spatial.cli import run
-from x3spatial.models.huggingface.answerer import HuggingFaceAnswerer
+from x3spatial.models.huggingface.model import HuggingFaceAnswerer
 from x3spatial.models.registry import create
 
-ROOT = Path(__file__).parents[1] / "data" / "x3-small" / "root"
+ROOT = FIXTURES / "x3-small" / "root"
 FAMILIES = ("llava", "idefics3")
 """Whose stock processors need no torchvision: what that server can load here."""
 

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.server_common import chat, numbered_set, results, serving, text_of, x3
-from task_sets import box_mask, make_record, make_set, write_set
+from helpers.server_common import chat, numbered_set, results, serving, text_of, x3
+from helpers.task_sets import box_mask, make_record, make_set, write_set
 from x3spatial.cli import run
-from x3spatial.models.base import Output, Question, Unanswered
-from x3spatial.models.conventions.resize import smart_resize
+from x3spatial.conventions.resize import smart_resize
+from x3spatial.models.base import Output, Unanswered
 from x3spatial.models.registry import create
 from x3spatial.models.servers import retrying
+from x3spatial.tasks.question import Question
 
 pytest.importorskip("openai")
 

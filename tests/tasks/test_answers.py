@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from x3spatial.tasks.answers import Said, parse_unit
-from x3spatial.tasks.points import Point
+from x3spatial.tasks.geometry import Point
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,15 @@ from hypothesis.extra import numpy as hnp
 
 from x3spatial.tasks.answers import NOT_VISIBLE, Said, answer_text, parse_unit, point_text
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.points import Pixel, Point, centre_of, hits, mask_target, pixel_of, sample_seed
+from x3spatial.tasks.geometry import (
+    Pixel,
+    Point,
+    centre_of,
+    hits,
+    mask_target,
+    pixel_of,
+    sample_seed,
+)
 
 Mask = npt.NDArray[np.bool_]
 sizes = st.integers(1, 4000)

@@ -15,7 +15,7 @@ from x3spatial.cli.model_options import Checkpoint, Model, model_options, specs
 from x3spatial.errors import UserError
 
 if TYPE_CHECKING:
-    from x3spatial.evaluate.checking.run import ModelCheck
+    from x3spatial.evaluation.check_model.run import ModelCheck
 
 
 def register(app: typer.Typer) -> None:
@@ -45,8 +45,8 @@ def check_model(
     wrong answers: swapped axes, another scale, another image, a resized image. Exits 0 if every check
     passes, 1 if one fails or cannot be told.
     """
-    from x3spatial.evaluate.checking.run import check_model as run
-    from x3spatial.evaluate.ranks import ranks_from
+    from x3spatial.engine.world import ranks_from
+    from x3spatial.evaluation.check_model.run import check_model as run
 
     if ranks_from() is not None:
         raise UserError(

@@ -72,7 +72,7 @@ def grow(
 ) -> None:
     """Write a checkpoint for images of another size, to be trained further: more patches, more tokens."""
     with packages_of("roborefer", "x3 model grow"):
-        from x3spatial.models.roborefer.grow import grow as run
+        from x3spatial.models.roborefer.resize import grow as run
 
         path = run(checkpoint=checkpoint, out=out, image_size=image_size, turn_heads=turn_heads)
     typer.echo(f"for {image_size} x {image_size} pixels: {output.shown(path)}; train it further")

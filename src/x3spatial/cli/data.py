@@ -75,7 +75,7 @@ def scenes(
     fresh: Fresh = False,
 ) -> None:
     """Make synthetic rooms: views, masks, and the same views with each object really removed."""
-    from x3spatial.scenes.generate import generate_scenes
+    from x3spatial.synth.generate import generate_scenes
 
     wanted = {"train": train, "validation": validation, "test": test}
     summary = generate_scenes(
@@ -120,7 +120,7 @@ def scenes_flat(
     workers: Workers = None,
 ) -> None:
     """Make flat composites instead of rooms: easy material to begin a training with."""
-    from x3spatial.scenes.flat import make_flat
+    from x3spatial.synth.composites import make_flat
 
     made = make_flat(
         out_dir=out_dir,
@@ -151,7 +151,7 @@ def zoom(
     fresh: Fresh = False,
 ) -> None:
     """Cut the views of a data root to parts around their objects: another data root, seen from nearer."""
-    from x3spatial.build.zoom import zoom_root
+    from x3spatial.roots.crop_root import zoom_root
 
     summary = zoom_root(
         data_root=data_root,
@@ -177,7 +177,7 @@ def audit(
     workers: Workers = None,
 ) -> int:
     """Check every file of a data root without building; exit 1 if something is wrong."""
-    from x3spatial.audit.run import audit as run
+    from x3spatial.roots.audit.run import audit as run
 
     report = run(data_root=data_root, workers=workers)
     if as_json:
@@ -253,9 +253,9 @@ def build(
     fresh: Fresh = False,
 ) -> int:
     """Build the task files and their images from a data root."""
-    from x3spatial.build.options import BuildOptions
-    from x3spatial.build.run import build_tasks
-    from x3spatial.tasks.registry import choose_tasks
+    from x3spatial.builder.options import BuildOptions
+    from x3spatial.builder.run import build_tasks
+    from x3spatial.tasks.spec import choose_tasks
 
     summary = build_tasks(
         data_root=data_root,
@@ -324,7 +324,7 @@ def preview(
     ] = None,
 ) -> None:
     """Draw a contact sheet of samples as a model sees them, with the right point and the answer."""
-    from x3spatial.report.preview import preview as draw
+    from x3spatial.reports.preview import preview as draw
 
     path = draw(
         data_json=data_json,

@@ -21,7 +21,7 @@ from x3spatial.cli.model_options import (
 from x3spatial.errors import UserError
 
 if TYPE_CHECKING:
-    from x3spatial.evaluate.run import EvalResult
+    from x3spatial.evaluation.run import EvalResult
     from x3spatial.pipeline import SetSummary
 
 BatchSize = Annotated[int, typer.Option("--batch-size", help="Samples per call of the model.")]
@@ -95,8 +95,8 @@ def evaluate(
     or accelerate, on one machine or several that share the files, each process asks a share of the samples
     on a GPU of its own.
     """
-    from x3spatial.evaluate.ranks import ranks_from
-    from x3spatial.evaluate.run import evaluate as run
+    from x3spatial.engine.world import ranks_from
+    from x3spatial.evaluation.run import evaluate as run
 
     chosen = specs(model, model_name_or_path)
     if len(chosen) != 1:
@@ -136,7 +136,7 @@ def score(
     workers: Workers = None,
 ) -> int:
     """Score stored answers again, without a model."""
-    from x3spatial.evaluate.rescore import rescore
+    from x3spatial.evaluation.rescore import rescore
 
     result = rescore(
         results=results,
@@ -156,7 +156,7 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Paired differences B - A between two runs, with 95 % intervals; * marks those without zero."""
-    from x3spatial.evaluate.compare import compare as run
+    from x3spatial.evaluation.compare import compare as run
 
     comparison = run(run_a, run_b)
     typer.echo(json.dumps(comparison.to_json(), indent=2) if as_json else comparison.render())
@@ -223,8 +223,8 @@ def zeroshot(
 
     Started by torchrun or accelerate, the first process builds and prints, and all ask, as in x3 eval.
     """
-    from x3spatial.build.options import BuildOptions
-    from x3spatial.evaluate.ranks import ranks_from
+    from x3spatial.builder.options import BuildOptions
+    from x3spatial.engine.world import ranks_from
     from x3spatial.pipeline import zeroshot as run
 
     if data_root is None:

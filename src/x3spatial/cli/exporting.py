@@ -53,7 +53,7 @@ def export(
     ] = False,
 ) -> None:
     """Write task files in the shape another trainer reads; each becomes a file of its own."""
-    from x3spatial.export.run import export as run
+    from x3spatial.exporters.run import export as run
 
     summary = run(
         data_json=data_json,

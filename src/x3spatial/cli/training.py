@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def _run(command: str, name: str, arguments: Sequence[str]) -> int:
     with packages_of("train", command):
-        from x3spatial.train import commands
+        from x3spatial.training import commands
 
         run: Callable[[Sequence[str]], int] = getattr(commands, name)
         return run(arguments)

@@ -13,36 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from x3spatial.errors import UserError
-
-Size = tuple[int, int]
-"""(W, H) of an image in pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question with its images, exactly as a record shows it to a model."""
-
-    id: str
-    task: str
-    """``t1_multi``, ``t1_concat``, ``t2a_multi``, ``t2b_multi`` or ``t0_marked``."""
-    images: tuple[Path, ...]
-    """In the order the prompt speaks of them; the answer is a point of the last one."""
-    prompt: str
-    """The human turn of the record: question and format as RoboRefer is asked, no ``<image>``."""
-    question: str
-    """The task alone, without any paragraph on the output format."""
-    reference_point: tuple[float, float] | None = None
-    """t1_concat: the reference point in the frame of the whole image, normalised."""
-    image_sizes: tuple[tuple[int, int], ...] = ()
-    """(W, H) of each image where the record says so."""
-    record: Mapping[str, Any] | None = None
-    """The whole record, ground truth included, its paths joined to the image folder: set only for
-    answerers that declare ``privileged``."""
-
-    @property
-    def is_concat(self) -> bool:
-        """Whether the question shows one side-by-side image, and the answer is a point of the whole."""
-        return self.task == "t1_concat"
+from x3spatial.tasks.question import Question, Size
 
 
 @dataclass(frozen=True, slots=True)

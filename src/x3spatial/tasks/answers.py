@@ -9,8 +9,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.points import BoolArray, Point, Target, centre_of, hits
-from x3spatial.tasks.reading import first_pair, plain, spoken
+from x3spatial.tasks.geometry import BoolArray, Point, Target, centre_of, hits
+from x3spatial.tasks.parsing import first_pair, plain, spoken
 
 NOT_VISIBLE = "NOT_VISIBLE"
 

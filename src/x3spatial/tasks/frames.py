@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from x3spatial.tasks.points import Point
+from x3spatial.tasks.geometry import Point
 
 
 class Frame(Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from x3spatial.tasks.points import BoolArray, Target
+from x3spatial.tasks.geometry import BoolArray, Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)

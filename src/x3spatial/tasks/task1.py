@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from x3spatial.tasks.answers import answer_text, point_text
 from x3spatial.tasks.frames import Frame
+from x3spatial.tasks.parsing import first_pair
 from x3spatial.tasks.prompts import Template
-from x3spatial.tasks.reading import first_pair
 from x3spatial.tasks.samples import Draft, Marked, Original, Pairs, SideBySide, SpatialObject
 
 

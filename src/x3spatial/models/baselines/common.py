@@ -8,10 +8,10 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
-from x3spatial.data.images import BoolArray, ImageError, UInt8Array, read_mask, read_rgb
-from x3spatial.models.base import Question
+from x3spatial.io.images import BoolArray, ImageError, UInt8Array, read_mask, read_rgb
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.points import Point
+from x3spatial.tasks.geometry import Point
+from x3spatial.tasks.question import Question
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from x3spatial.errors import UserError
-from x3spatial.models.base import Answerer, Question
+from x3spatial.models.base import Answerer
 from x3spatial.models.baselines.common import TASK1, LruCache, load_mask, record_path, say
-from x3spatial.tasks.points import Point, mask_target, sample_seed
+from x3spatial.tasks.geometry import Point, mask_target, sample_seed
+from x3spatial.tasks.question import Question
 
 
 class CopyReference(Answerer):

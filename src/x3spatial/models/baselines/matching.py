@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from x3spatial.data.images import BoolArray, UInt8Array
-from x3spatial.models.base import Answerer, Question
+from x3spatial.io.images import BoolArray, UInt8Array
+from x3spatial.models.base import Answerer
 from x3spatial.models.baselines.common import (
     TASK1,
     LruCache,
@@ -24,7 +24,8 @@ from x3spatial.models.baselines.common import (
     say,
 )
 from x3spatial.tasks.answers import NOT_VISIBLE
-from x3spatial.tasks.points import Point
+from x3spatial.tasks.geometry import Point
+from x3spatial.tasks.question import Question
 
 FloatArray = npt.NDArray[np.float64]
 

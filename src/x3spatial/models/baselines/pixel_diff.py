@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from x3spatial.data.images import BoolArray, UInt8Array, resize_rgb
-from x3spatial.models.base import Answerer, Question
+from x3spatial.io.images import BoolArray, UInt8Array, resize_rgb
+from x3spatial.models.base import Answerer
 from x3spatial.models.baselines.common import LruCache, load_rgb, say
-from x3spatial.tasks.points import Pixel, Point, centre_of
+from x3spatial.tasks.geometry import Pixel, Point, centre_of
+from x3spatial.tasks.question import Question
 
 Float32Array = npt.NDArray[np.float32]
 

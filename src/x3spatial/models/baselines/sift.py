@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from x3spatial.data.images import BoolArray, UInt8Array
+from x3spatial.io.images import BoolArray, UInt8Array
 from x3spatial.models.baselines.matching import Features, FloatArray, MatchingAnswerer, on_mask
 
 Float32Array = npt.NDArray[np.float32]

@@ -8,10 +8,11 @@ from typing import Any, Self
 import numpy as np
 
 from x3spatial.errors import UserError
-from x3spatial.models.base import Answerer, Question
+from x3spatial.models.base import Answerer
 from x3spatial.models.baselines.common import say
 from x3spatial.tasks.answers import NOT_VISIBLE
-from x3spatial.tasks.points import Point, sample_seed
+from x3spatial.tasks.geometry import Point, sample_seed
+from x3spatial.tasks.question import Question
 
 
 class Oracle(Answerer):

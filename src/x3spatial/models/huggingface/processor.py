@@ -22,9 +22,9 @@ from transformers.models.auto.tokenization_auto import AutoTokenizer
 from transformers.processing_utils import ProcessorMixin
 
 from x3spatial.errors import UserError
-from x3spatial.models.base import Size
 from x3spatial.models.huggingface.folder import Folder, first_line
-from x3spatial.models.weights import read_object
+from x3spatial.models.local.weights import read_object
+from x3spatial.tasks.question import Size
 
 EXTRA = "hf-torchvision"
 VISUAL_TOKENS = 1280

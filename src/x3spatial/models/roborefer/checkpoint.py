@@ -18,6 +18,8 @@ from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 
 from x3spatial.errors import UserError
+from x3spatial.models.local.runtime import DTYPES, loading
+from x3spatial.models.local.weights import list_tensors, load_bin, read_object
 from x3spatial.models.roborefer.attention import register as register_attention
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE, RoboReferConfig
@@ -30,8 +32,6 @@ from x3spatial.models.roborefer.layout import (
 )
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.tokens import greedy, load_tokenizer
-from x3spatial.models.running import DTYPES, loading
-from x3spatial.models.weights import list_tensors, load_bin, read_object
 
 TOWER_TYPE = "siglip_vision_model"
 TEXT_TYPE = "qwen2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from x3spatial.errors import UserError
-from x3spatial.models.base import Question
+from x3spatial.tasks.question import Question
 
 _KINDS = ("_original", "_marked", "_inpainted")
 

@@ -19,7 +19,7 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
 from x3spatial.errors import UserError
-from x3spatial.models.pictures import load_rgb
+from x3spatial.models.local.image_loading import load_rgb
 
 ASPECT_MODES = ("resize", "pad", "dynamic")
 

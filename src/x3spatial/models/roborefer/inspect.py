@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from x3spatial.models.local.weights import Tensor, list_tensors
 from x3spatial.models.roborefer.checkpoint import (
     Checkpoint,
     expected_shapes,
@@ -17,7 +18,6 @@ from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.modeling import PARTS, layers_run
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.tokens import stop_ids
-from x3spatial.models.weights import Tensor, list_tensors
 
 TUNE_FLAGS = {
     "vision_tower": "--tune_vision_tower",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
-from x3spatial.models.weights import (
+from x3spatial.models.local.weights import (
     Tensor,
     fingerprint_folders,
     list_tensors,

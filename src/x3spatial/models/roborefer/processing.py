@@ -12,7 +12,8 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 
 from x3spatial.errors import UserError
-from x3spatial.models.pictures import load_rgb
+from x3spatial.models.local.image_loading import load_rgb
+from x3spatial.models.local.weights import read_object
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
     DEPTH_TAG,
@@ -26,7 +27,6 @@ from x3spatial.models.roborefer.images import (
     load_depth,
 )
 from x3spatial.models.roborefer.tokens import load_tokenizer
-from x3spatial.models.weights import read_object
 
 IGNORE_INDEX = -100
 

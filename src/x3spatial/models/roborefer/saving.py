@@ -16,7 +16,7 @@ import torch
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 
-from x3spatial.data.files import make_dir, part_path, write_json
+from x3spatial.io.files import make_dir, part_path, write_json
 from x3spatial.models.roborefer.checkpoint import stored_name
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE, RoboReferConfig
 from x3spatial.models.roborefer.modeling import PARTS, RoboReferForConditionalGeneration

@@ -17,8 +17,9 @@ from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 
-from x3spatial.data.files import new_dir
 from x3spatial.errors import UserError
+from x3spatial.io.files import new_dir
+from x3spatial.models.local.runtime import DTYPES
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
     DEPTH_TAG,
@@ -31,12 +32,11 @@ from x3spatial.models.roborefer.chat import (
 )
 from x3spatial.models.roborefer.checkpoint import expected_shapes, stored_name
 from x3spatial.models.roborefer.configuration import RoboReferConfig
-from x3spatial.models.roborefer.head_start import first_tensor, look_back, share_patches
 from x3spatial.models.roborefer.images import RoboReferImageProcessor
+from x3spatial.models.roborefer.initialization import first_tensor, look_back, share_patches
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import write_configs, write_weights
-from x3spatial.models.running import DTYPES
 from x3spatial.tasks.prompts import load_templates
 
 SPECIAL_TOKENS = (

@@ -9,7 +9,7 @@ from transformers.generation.configuration_utils import GenerationConfig
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
 from x3spatial.errors import UserError
-from x3spatial.models.local import greedy_rules
+from x3spatial.models.local.model import greedy_rules
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG, PAD, TURN_END, TURN_START
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 

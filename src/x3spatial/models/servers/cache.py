@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from x3spatial.data.files import sha256_json
 from x3spatial.errors import UserError
+from x3spatial.io.files import sha256_json
 
 _APPLICATION_ID = 0x78334341
 """Says in the file's header whose it is: "x3CA"."""

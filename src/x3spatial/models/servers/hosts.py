@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from x3spatial.models.servers.window import Window
+from x3spatial.models.servers.concurrency import Window
 
 _FIRST_OUT_SECONDS = 1.0
 _LONGEST_OUT_SECONDS = 60.0

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from x3spatial.data.images import (
+from x3spatial.io.images import (
     ImageError,
     UInt8Array,
     decode_rgb,
@@ -27,7 +27,7 @@ from x3spatial.data.images import (
     read_bytes,
     resize_rgb,
 )
-from x3spatial.models.base import Size
+from x3spatial.tasks.question import Size
 
 _MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 _ORIENTATION = 0x0112

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Self
 
+from x3spatial.conventions.base import Convention
+from x3spatial.conventions.registry import choose_convention
+from x3spatial.conventions.resize import smart_resize
 from x3spatial.errors import UserError
-from x3spatial.models.conventions.base import Convention
-from x3spatial.models.conventions.registry import choose_convention
-from x3spatial.models.conventions.resize import smart_resize
-from x3spatial.models.servers.answerer import Request, ServerAnswerer
+from x3spatial.models.servers.api_key import Secret
 from x3spatial.models.servers.images import Sending
-from x3spatial.models.servers.reading import Reading, read_chat
-from x3spatial.models.servers.secret import Secret
+from x3spatial.models.servers.model import Request, ServerAnswerer
+from x3spatial.models.servers.parsing import Reading, read_chat
 from x3spatial.models.servers.settings import OPTIONS, Settings, read_extra_body
 
 _PATCH = 28

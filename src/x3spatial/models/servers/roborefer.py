@@ -16,15 +16,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from x3spatial.data.images import encode_png
+from x3spatial.conventions.unit import UNIT
 from x3spatial.errors import UserError, packages_of
-from x3spatial.models.base import Question, Unanswered
-from x3spatial.models.conventions.unit import UNIT
-from x3spatial.models.servers.answerer import Request, ServerAnswerer
+from x3spatial.io.images import encode_png
+from x3spatial.models.base import Unanswered
+from x3spatial.models.servers.api_key import Secret
 from x3spatial.models.servers.images import Sending
-from x3spatial.models.servers.reading import Reading, read_roborefer
-from x3spatial.models.servers.secret import Secret
+from x3spatial.models.servers.model import Request, ServerAnswerer
+from x3spatial.models.servers.parsing import Reading, read_roborefer
 from x3spatial.models.servers.settings import OPTIONS, Settings
+from x3spatial.tasks.question import Question
 
 
 class RoboReferServer(ServerAnswerer):

@@ -12,10 +12,10 @@ from typing import Any
 import httpx2
 import openai
 
+from x3spatial.models.servers.api_key import Secret
 from x3spatial.models.servers.faults import Fault, shortened, status_fault
 from x3spatial.models.servers.hosts import Host
 from x3spatial.models.servers.retrying import parse_retry_after
-from x3spatial.models.servers.secret import Secret
 
 _CONNECT_SECONDS = 10.0
 

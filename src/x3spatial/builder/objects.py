@@ -1,0 +1,249 @@
+"""One object, start to end: read its views, draft its samples, write its images, return its records.
+
+This is the unit of parallel work and of resuming. It depends on nothing but its job.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from x3spatial.builder.options import BuildOptions
+from x3spatial.builder.render import close_up, mark, side_by_side
+from x3spatial.formats.task_file import TaskRecord
+from x3spatial.io.files import write_bytes
+from x3spatial.io.images import ImageError, encode_jpeg, encode_png
+from x3spatial.roots.layout import ORIGINAL, ObjectFiles, ObjectKey, Problem
+from x3spatial.roots.views import LoadedView, load_views
+from x3spatial.tasks.geometry import sample_seed
+from x3spatial.tasks.prompts import Template
+from x3spatial.tasks.samples import (
+    Draft,
+    Inpainted,
+    Marked,
+    Original,
+    SideBySide,
+    Source,
+    SpatialObject,
+    View,
+    pair_views,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectJob:
+    """All that building one object needs; picklable."""
+
+    files: ObjectFiles
+    out_dir: Path
+    options: BuildOptions
+    templates: dict[str, Template]
+    fingerprint: str
+    """Identity of the inputs and of every parameter that decides the result."""
+
+
+@dataclass(slots=True)
+class ObjectResult:
+    """What building one object gave; goes through JSON unchanged."""
+
+    key: ObjectKey
+    fingerprint: str
+    records: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Task name → records, in order."""
+    images: dict[str, int] = field(default_factory=dict)
+    """Path of every image written, relative to the output folder → its size in bytes."""
+    problems: list[Problem] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a journal line."""
+        return {
+            "key": list(self.key),
+            "fingerprint": self.fingerprint,
+            "records": self.records,
+            "images": self.images,
+            "problems": [list(problem) for problem in self.problems],
+            "counts": self.counts,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> ObjectResult:
+        """Back from a journal line."""
+        return cls(
+            key=ObjectKey(*value["key"]),
+            fingerprint=value["fingerprint"],
+            records=value["records"],
+            images=value["images"],
+            problems=[Problem(*problem) for problem in value["problems"]],
+            counts=value["counts"],
+        )
+
+
+def build_object(job: ObjectJob) -> ObjectResult:
+    """Write the images of one object and return its records."""
+    problems = list(job.files.problems)
+    views = load_views(
+        job.files,
+        use_dilated=job.options.use_dilated_mask,
+        seed=job.options.seed,
+        problems=problems,
+    )
+    while True:
+        counts, drafts = _draft(job, views)
+        sources = list(dict.fromkeys(s for draft in drafts for s in draft.images))
+        bad = _first_undecodable(sources, views)
+        if bad is None:
+            break
+        # Its checksums are right and yet it is no image. Rare, so simply plan again without it.
+        view, reason = bad
+        problems.append(
+            Problem(str(view.files.files[ORIGINAL]), f"view left out: original: {reason}")
+        )
+        views = [other for other in views if other is not view]
+    if counts.pop("anchor_missing", 0):
+        problems.append(
+            Problem(
+                str(job.files.folder),
+                f"no usable view of rank {job.options.anchor_k} (--anchor_k): no Task1 or Task2A",
+            )
+        )
+    result = ObjectResult(job.files.key, job.fingerprint, problems=problems, counts=counts)
+    painter = _Painter(job, {id(loaded.view): loaded for loaded in views})
+    for draft in drafts:
+        paths = [painter.path(source) for source in draft.images]
+        record = _record(job, draft, paths, painter)
+        result.records.setdefault(draft.task, []).append(record.to_json())
+    result.images = painter.written
+    return result
+
+
+def _draft(job: ObjectJob, views: list[LoadedView]) -> tuple[dict[str, int], list[Draft]]:
+    item = SpatialObject(
+        job.files.key.scene, job.files.key.uid, tuple(loaded.view for loaded in views)
+    )
+    pairs = pair_views(item, job.options.mode, job.options.anchor_k)
+    counts = Counter(
+        views=len(views),
+        views_not_visible=sum(loaded.view.target is None for loaded in views),
+        views_left_out=len(job.files.views) - len(views),
+        pairs=len(pairs.pairs),
+        pairs_with_empty_reference=pairs.empty_references,
+    )
+    if pairs.anchor_missing:
+        counts["anchor_missing"] = 1
+    drafts = [
+        draft
+        for task in job.options.chosen
+        for draft in task.draft(item, pairs, job.templates[task.template])
+    ]
+    return dict(counts), drafts
+
+
+def _first_undecodable(
+    sources: list[Source], views: list[LoadedView]
+) -> tuple[LoadedView, str] | None:
+    needed: set[int] = set()
+    for source in sources:
+        if isinstance(source, Marked):
+            needed.add(id(source.view))
+        elif isinstance(source, SideBySide):
+            needed.update((id(source.reference), id(source.query)))
+    for loaded in views:
+        if id(loaded.view) in needed:
+            try:
+                loaded.pixels()
+            except ImageError as error:
+                return loaded, error.reason
+    return None
+
+
+class _Painter:
+    """Gives every image source a path, writing the images that a build makes, each once."""
+
+    def __init__(self, job: ObjectJob, views: dict[int, LoadedView]) -> None:
+        self._job = job
+        self._views = views
+        self._paths: dict[Source, str] = {}
+        self.written: dict[str, int] = {}
+
+    def loaded(self, view: View) -> LoadedView:
+        return self._views[id(view)]
+
+    def path(self, source: Source) -> str:
+        if source not in self._paths:
+            self._paths[source] = self._make(source)
+        return self._paths[source]
+
+    def _make(self, source: Source) -> str:
+        match source:
+            case Original(view):
+                return str(self.loaded(view).files.files["original"])
+            case Inpainted(view):
+                return str(self.loaded(view).files.files["inpainted"])
+            case Marked(view):
+                image = mark(self.loaded(view).pixels(), view.mask, self._job.options.alpha)
+                if self._job.options.closeup is not None:
+                    image = close_up(image, view.mask, self._job.options.closeup, self._seed(view))
+                name = f"{view.rank}_{view.frame}_marked.png"
+                return self._write("marked_abs", name, encode_png(image))
+            case SideBySide(reference, query):
+                image = side_by_side(self.loaded(reference).pixels(), self.loaded(query).pixels())
+                name = f"{reference.name}_to_{query.name}_concat.jpg"
+                data = encode_jpeg(image, self._job.options.jpeg_quality)
+                return self._write("concat_abs", name, data)
+
+    def _seed(self, view: View) -> int:
+        key = self._job.files.key
+        return sample_seed(
+            self._job.options.seed, key.split, key.scene, key.uid, view.name, "closeup"
+        )
+
+    def _write(self, kind: str, name: str, data: bytes) -> str:
+        key = self._job.files.key
+        relative = f"{kind}/{key}/{name}"
+        path = self._job.out_dir / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, data)
+        self.written[relative] = len(data)
+        return str(path)
+
+
+def _record(job: ObjectJob, draft: Draft, paths: list[str], painter: _Painter) -> TaskRecord:
+    key = job.files.key
+    reference, query = painter.loaded(draft.reference), painter.loaded(draft.query)
+    side = isinstance(draft.images[0], SideBySide)
+    query_original = str(query.files.files[ORIGINAL])
+    width, height = draft.reference.size
+    if side:
+        sizes: tuple[tuple[int, int], ...] = ((2 * width, height),)
+    elif len(paths) == 1:
+        sizes = (draft.query.size,)
+    else:
+        sizes = (draft.reference.size, draft.query.size)
+        query_original = paths[-1]
+    return TaskRecord(
+        id=draft.id,
+        task=draft.task,
+        image=paths[0] if side else tuple(paths),
+        query_original=query_original,
+        prompt=draft.prompt,
+        answer=draft.answer,
+        question=draft.question,
+        reference_point=draft.reference_point,
+        split=key.split,
+        scene=key.scene,
+        uid=key.uid,
+        label=job.files.label,
+        ref_rank=reference.view.rank,
+        ref_frame=reference.view.frame,
+        query_rank=query.view.rank,
+        query_frame=query.view.frame,
+        ref_original=str(reference.files.files[ORIGINAL]),
+        ref_mask=str(reference.mask_path),
+        query_mask=str(query.mask_path),
+        query_mask_kind=query.mask_kind,
+        image_sizes=sizes,
+        mask_area_fraction=query.mask_area_fraction,
+    )

@@ -1,0 +1,99 @@
+"""What a build can be told, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from x3spatial.errors import UserError
+from x3spatial.roots.crops import check_times
+from x3spatial.tasks.spec import DEFAULT_TASKS, TASKS, Task, choose_tasks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """Everything that decides what a build writes.
+
+    Raises:
+        UserError: a value is out of its range; the message names the option.
+    """
+
+    mode: str = "anchor"
+    """``anchor``: one reference view per object; ``allpairs``: every ordered pair of views."""
+    anchor_k: int = 1
+    """Rank of the reference view in anchor mode."""
+    alpha: float = 0.45
+    """Opacity of the red overlay, above 0 and up to 1."""
+    closeup: tuple[float, float] | None = None
+    """Cut Task1's marked view to this many times the object's extent, least and most; None: whole views."""
+    use_dilated_mask: bool = False
+    """Prefer the dilated mask to the tight one."""
+    emit_concat: bool = True
+    """Whether to write the side-by-side form of Task1."""
+    seed: int = 0
+    splits: tuple[str, ...] | None = None
+    """Splits to build; None for all that exist."""
+    limit: int | None = None
+    """At most this many objects of each split, the first in order."""
+    prompts: Path | None = None
+    """Folder with prompt templates that replace the built-in ones."""
+    jpeg_quality: int = 95
+    tasks: tuple[str, ...] = DEFAULT_TASKS
+    """Names or short names of the tasks to build; kept in full and in the registry's order."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", choose_tasks(self.tasks))
+        if not self.chosen:
+            left = ",".join(self.tasks)
+            raise UserError(f"--tasks {left}: --emit_concat 0 leaves nothing of it to build")
+        if self.mode not in ("anchor", "allpairs"):
+            raise UserError(f"--mode {self.mode}: must be anchor or allpairs")
+        if self.anchor_k < 1:
+            raise UserError(f"--anchor_k {self.anchor_k}: view ranks start at 1")
+        if not 0.0 < self.alpha <= 1.0:
+            raise UserError(f"--alpha {self.alpha}: must be above 0 and at most 1")
+        if self.closeup is not None:
+            check_times("--closeup", self.closeup)
+            whole = [task.name for task in self.chosen if not task.reference_may_be_cut]
+            if whole:
+                able = " and ".join(task.name for task in TASKS if task.reference_may_be_cut)
+                raise UserError(
+                    f"--closeup: only for {able}, not {', '.join(whole)};"
+                    " give --tasks t1,t2a --emit-concat 0"
+                )
+        if not 1 <= self.jpeg_quality <= 100:
+            raise UserError(f"--jpeg_quality {self.jpeg_quality}: must be 1 to 100")
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"--limit {self.limit}: must be at least 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as the build manifest records them."""
+        return {
+            "mode": self.mode,
+            "anchor_k": self.anchor_k if self.mode == "anchor" else None,
+            "alpha": self.alpha,
+            "use_dilated_mask": self.use_dilated_mask,
+            "emit_concat": self.emit_concat,
+            "seed": self.seed,
+            "splits": None if self.splits is None else list(self.splits),
+            "limit": self.limit,
+            "jpeg_quality": self.jpeg_quality,
+            # Only where chosen: builds from before there was a choice still hold.
+            **({} if self.closeup is None else {"closeup": list(self.closeup)}),
+            **({} if self.tasks == DEFAULT_TASKS else {"tasks": list(self.tasks)}),
+        }
+
+    @property
+    def chosen(self) -> tuple[Task, ...]:
+        """The tasks to build."""
+        return tuple(
+            task
+            for task in TASKS
+            if task.name in self.tasks and (self.emit_concat or not task.side_by_side)
+        )
+
+    @property
+    def templates(self) -> frozenset[str]:
+        """Names of the prompt templates that the chosen tasks may ask with."""
+        return frozenset(task.template for task in TASKS if task.name in self.tasks)

@@ -1,0 +1,328 @@
+"""Build a whole root: in parallel, resumable, and with the same bytes however it came about.
+
+Every finished object is one line of a journal in the output folder: its records, its images and a
+fingerprint of its inputs and of all that decides the result. A later run takes over the lines whose
+fingerprint still holds and whose images are still there, and builds the rest. Only then are the task
+files streamed from the journal in sorted order, and the manifest is written last.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from x3spatial.builder.manifest import MANIFEST, identity, run_facts, summed
+from x3spatial.builder.objects import ObjectJob, ObjectResult, build_object
+from x3spatial.builder.options import BuildOptions
+from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.errors import UserError
+from x3spatial.io.files import (
+    Journal,
+    JsonArrayWriter,
+    lock_dir,
+    make_dir,
+    read_manifest,
+    sha256_file,
+    sha256_json,
+    write_json,
+)
+from x3spatial.progress import progress
+from x3spatial.roots.layout import (
+    SPLITS,
+    ObjectFiles,
+    ObjectKey,
+    Problem,
+    RootListing,
+    list_object,
+    list_root,
+    short_split,
+)
+from x3spatial.tasks.prompts import load_templates
+from x3spatial.tasks.spec import TASKS
+
+JOURNAL = ".x3-build.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSummary:
+    """What a build left in its output folder."""
+
+    out_dir: Path
+    manifest: dict[str, Any]
+    objects_built: int
+    """How many objects this run built; the others were taken over from an earlier one."""
+
+    @property
+    def records(self) -> int:
+        """Samples written, over all task files."""
+        return sum(int(file["records"]) for file in self.manifest["files"].values())
+
+
+def build_tasks(
+    *,
+    data_root: Path,
+    out_dir: Path,
+    options: BuildOptions | None = None,
+    workers: int | None = None,
+    fresh: bool = False,
+) -> BuildSummary:
+    """Build the task files of a data root.
+
+    Args:
+        data_root: the folder that holds the splits.
+        out_dir: where task files, images and ``build.json`` go.
+        options: what to build.
+        workers: threads; None for one per usable CPU.
+        fresh: rebuild everything instead of taking over what still holds.
+
+    Raises:
+        UserError: bad paths or options, or another run is writing to ``out_dir``.
+    """
+    start = time.monotonic()
+    options = options or BuildOptions()
+    workers = default_workers() if workers is None else workers
+    # Not resolve(): records keep the names that the user gave, links included.
+    root = Path(os.path.abspath(data_root))  # noqa: PTH100
+    out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
+    if out_dir == root or root in out_dir.parents:
+        raise UserError(f"--out_dir {out_dir}: lies in the data root; name a folder outside of it")
+    templates = {
+        name: template
+        for name, template in load_templates(options.prompts).items()
+        if name in options.templates
+    }
+    listing = _limited(list_root(root, options.splits), options.limit)
+    make_dir(out_dir, "--out_dir")
+    with lock_dir(out_dir, "--out_dir"):
+        what = identity(root, out_dir, options, templates)
+        state = _State(out_dir, listing, _object_identity(what), fresh)
+        manifest = read_manifest(out_dir / MANIFEST)
+        if not state.todo and _still_holds(manifest, what, out_dir, listing, state):
+            assert manifest is not None
+            return BuildSummary(out_dir, manifest, 0)
+        # From here on the folder is between two builds: no manifest may vouch for it.
+        (out_dir / MANIFEST).unlink(missing_ok=True)
+        with state.journal.open(fresh=fresh):
+            jobs = (
+                ObjectJob(item, out_dir, options, templates, fingerprint)
+                for item, fingerprint in state.pending()
+            )
+            state.void_stale()
+            total = len(listing.objects)
+            with progress("building", total, done=total - len(state.todo)) as advance:
+                for result in map_unordered(build_object, jobs, workers, threads=True):
+                    state.add(result)
+                    advance()
+        files, counts, problems = _write_task_files(out_dir, listing, state, options)
+        state.finish()
+        manifest = {
+            **what,
+            "counts": counts,
+            "files": files,
+            "skipped_total": len(problems),
+            "skipped": [problem._asdict() for problem in problems],
+            "run": run_facts(time.monotonic() - start, workers),
+        }
+        write_json(out_dir / MANIFEST, manifest, fsync=True)
+    return BuildSummary(out_dir, manifest, len(state.todo))
+
+
+def _limited(listing: RootListing, limit: int | None) -> RootListing:
+    if limit is None:
+        return listing
+    kept = [
+        key
+        for _, keys in groupby(listing.objects, key=lambda key: key.split)
+        for key in list(keys)[:limit]
+    ]
+    return RootListing(listing.root, listing.splits, tuple(kept), listing.problems)
+
+
+def _object_identity(what: dict[str, Any]) -> dict[str, Any]:
+    """The part of a build's identity that decides one object's result."""
+    parameters = {k: v for k, v in what["parameters"].items() if k not in ("splits", "limit")}
+    prompts = {name: prompt["sha256"] for name, prompt in what["prompts"].items()}
+    return {**what, "parameters": parameters, "prompts": prompts}
+
+
+def _fingerprint(item: ObjectFiles, what: dict[str, Any]) -> str:
+    """Of an object's inputs, by name, size and time of change, and of all parameters."""
+    stats = []
+    for view in item.views:
+        for kind, path in sorted(view.files.items()):
+            stat = path.stat()
+            stats.append([view.rank, view.frame, kind, path.name, stat.st_size, stat.st_mtime_ns])
+    return sha256_json([what, item.label, [list(problem) for problem in item.problems], stats])
+
+
+class _State:
+    """What earlier runs finished, and what is left to do."""
+
+    def __init__(
+        self, out_dir: Path, listing: RootListing, what: dict[str, Any], fresh: bool
+    ) -> None:
+        self.out_dir = out_dir
+        self.journal = Journal(out_dir / JOURNAL)
+        self._listing = listing
+        self._what = what
+        self._wanted = {key: _fingerprint(item, what) for key, item in self._list(listing.objects)}
+        self._offsets: dict[ObjectKey, int] = {}
+        self._superseded: set[str] = set()
+        """Images of earlier results that may have to go."""
+        self._stale: set[ObjectKey] = set()
+        """Objects whose last line is of other inputs or parameters, and not yet said to be void."""
+        for offset, value in self.journal.entries():
+            if "void" in value:
+                voided = self._offsets.pop(ObjectKey(*value["void"]), None)
+                if voided is not None:
+                    self._superseded.update(self.journal.value_at(voided)["images"])
+                self._stale.discard(ObjectKey(*value["void"]))
+                continue
+            result = ObjectResult.from_json(value)
+            self._offsets.pop(result.key, None)
+            if not fresh and self._is_current(result):
+                self._offsets[result.key] = offset
+                self._stale.discard(result.key)
+            else:
+                self._superseded.update(result.images)
+                self._stale.add(result.key)
+        self.todo = [key for key in listing.objects if key not in self._offsets]
+
+    def _list(self, keys: tuple[ObjectKey, ...]) -> Iterator[tuple[ObjectKey, ObjectFiles]]:
+        for key in keys:
+            yield key, list_object(key, self._listing.folder(key))
+
+    def _is_current(self, result: ObjectResult) -> bool:
+        if self._wanted.get(result.key) != result.fingerprint:
+            return False
+        return all(_size(self.out_dir / path) == size for path, size in result.images.items())
+
+    def pending(self) -> Iterator[tuple[ObjectFiles, str]]:
+        """The objects to build, with the fingerprints that their results will carry."""
+        for key, item in self._list(tuple(self.todo)):
+            yield item, self._wanted[key]
+
+    def void_stale(self) -> None:
+        """Say that the lines of other inputs and parameters no longer hold.
+
+        Their images are about to be written over. Killed in the middle of that, a run with the earlier
+        parameters must not take its old lines for good.
+        """
+        for key in sorted(self._stale):
+            self.journal.append({"void": list(key)})
+
+    def add(self, result: ObjectResult) -> None:
+        """Record a finished object."""
+        self._offsets[result.key] = self.journal.append(result.to_json())
+
+    def results(self) -> Iterator[ObjectResult]:
+        """All results in sorted order, read back one at a time."""
+        for key in self._listing.objects:
+            yield ObjectResult.from_json(self.journal.value_at(self._offsets[key]))
+
+    def finish(self) -> None:
+        """Drop what no result refers to: lines of the journal and images of earlier builds."""
+        live: set[str] = set()
+        compact = Journal(self.journal.path.with_suffix(".new"))
+        with compact.open(fresh=True):
+            for result in self.results():
+                live.update(result.images)
+                compact.append(result.to_json())
+        os.replace(compact.path, self.journal.path)
+        for relative in sorted(self._superseded - live):
+            path = self.out_dir / relative
+            path.unlink(missing_ok=True)
+            for folder in list(path.parents)[: relative.count("/")]:
+                if not folder.is_dir() or any(folder.iterdir()):
+                    break
+                folder.rmdir()
+
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether the journal knows of objects or images that are no longer wanted."""
+        return bool(self._superseded)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _still_holds(
+    manifest: dict[str, Any] | None,
+    what: dict[str, Any],
+    out_dir: Path,
+    listing: RootListing,
+    state: _State,
+) -> bool:
+    """Whether the finished build in ``out_dir`` is the one asked for, with its files untouched."""
+    if manifest is None or any(manifest.get(name) != value for name, value in what.items()):
+        return False
+    if state.has_leftovers:
+        return False
+    skipped = [Problem(**problem) for problem in manifest["skipped"]]
+    if skipped[: len(listing.problems)] != list(listing.problems):
+        return False
+    return all(_size(out_dir / name) == file["bytes"] for name, file in manifest["files"].items())
+
+
+def _write_task_files(
+    out_dir: Path, listing: RootListing, state: _State, options: BuildOptions
+) -> tuple[dict[str, Any], dict[str, Any], list[Problem]]:
+    """Stream the task files; returns (files, counts per split, problems) for the manifest."""
+    files: dict[str, Any] = {}
+    counts: dict[str, Any] = {}
+    problems = list(listing.problems)
+    by_split = {s: list(g) for s, g in groupby(listing.objects, key=lambda key: key.split)}
+    results = state.results()
+    for split in _splits_to_write(listing, options):
+        short = short_split(split)
+        total: Counter[str] = Counter()
+        per_task: Counter[str] = Counter()
+        tasks = options.chosen
+        with ExitStack() as stack:
+            writers = {
+                task.name: stack.enter_context(JsonArrayWriter(out_dir / task.file(short)))
+                for task in tasks
+            }
+            for _ in by_split.get(split, []):
+                result = next(results)
+                problems.extend(result.problems)
+                total.update({"objects": 1, **result.counts})
+                for name, records in result.records.items():
+                    for record in records:
+                        writers[name].write(record)
+                    per_task[name] += len(records)
+        for task in tasks:
+            path = out_dir / task.file(short)
+            if per_task[task.name] == 0 and task.optional_in_train and short == "train":
+                path.unlink()
+                continue
+            files[path.name] = {
+                "records": per_task[task.name],
+                "bytes": path.stat().st_size,
+                "sha256": sha256_file(path),
+            }
+        counts[split] = {**summed(total), "samples": {t.name: per_task[t.name] for t in tasks}}
+    for short in {short_split(split) for split in SPLITS}:
+        for task in TASKS:
+            if task.file(short) not in files:
+                (out_dir / task.file(short)).unlink(missing_ok=True)
+    return files, counts, problems
+
+
+def _splits_to_write(listing: RootListing, options: BuildOptions) -> list[str]:
+    """The splits of the root, and an empty validation split where nobody chose to leave it out."""
+    splits = list(listing.splits)
+    if options.splits is None and not {"validation", "val"} & set(splits):
+        splits.append("validation")
+    return splits

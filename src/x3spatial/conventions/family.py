@@ -1,0 +1,124 @@
+"""The one implementation of ``Convention``: what differs between families is data and a finder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from x3spatial.conventions.base import Pixels
+from x3spatial.conventions.prompt_template import wording
+from x3spatial.errors import UserError
+from x3spatial.tasks.answers import NOT_VISIBLE, Answer, never, parse_with
+from x3spatial.tasks.geometry import Point
+from x3spatial.tasks.question import Question, Size
+
+Find = Callable[[str, int], tuple[float, float] | None]
+"""From a text in plain characters and the number of the question's images to (x, y) as the family counts
+them, x first, finite; None: no point of the query image is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A family's way; see ``Convention``. Prompts come from ``templates/{name}.txt``."""
+
+    name: str
+    describes: str
+    find: Find
+    answer: str
+    """An answer, with ``{x}``, ``{y}`` and ``{index}``, the query image's number from 1."""
+    inline: str
+    """The same for a point in the middle of a sentence."""
+    scale: float | None = None
+    """The number at the right and the bottom edge of the image; None where pixels are counted."""
+    pixels: Pixels | None = None
+    decimals: int = 0
+    digits: int = 1
+    """How many digits a number has at least before its decimals."""
+    names_pixels: bool = False
+    """Whether a whole number names a pixel (its index) rather than a distance from the edge."""
+    absent: str = NOT_VISIBLE
+    says_absent: Callable[[str], bool] = never
+    """Whether a text has the family's own words for "not visible"."""
+    says_nothing: Callable[[str], bool] = never
+    """The same for a form that counts only where there is no point."""
+
+    def prompt(
+        self, question: Question, sizes: Sequence[Size] = (), *, reference: str | None = None
+    ) -> str:
+        """See ``Convention.prompt``."""
+        if question.question == question.prompt:
+            raise UserError(
+                f"--convention {self.name}: record {question.id} has no field 'question' (not made by x3"
+                " build), so it can only be asked as it stands; use --convention unit"
+            )
+        if reference is None and question.reference_point is not None:
+            reference = self.mention(Point(*question.reference_point), question, sizes)[0]
+        size = None
+        if self.pixels == "sent":
+            size = self._size(sizes)
+        return wording(self.name).render(
+            question.task,
+            question.question,
+            images=len(question.images),
+            reference=reference,
+            size=size,
+        )
+
+    def parse(self, text: str, question: Question, sizes: Sequence[Size] = ()) -> Answer:
+        """See ``Convention.parse``."""
+        right, bottom = self._edges(sizes)
+
+        def find(text: str) -> Point | None:
+            found = self.find(text, len(question.images))
+            return None if found is None else Point(found[0] / right, found[1] / bottom)
+
+        return parse_with(text, find, says_absent=self.says_absent, says_nothing=self.says_nothing)
+
+    def write(
+        self,
+        point: Point,
+        question: Question,
+        sizes: Sequence[Size] = (),
+        decimals: int | None = None,
+    ) -> tuple[str, Point]:
+        """See ``Convention.write``."""
+        return self._filled(self.answer, point, question, sizes, decimals)
+
+    def mention(
+        self,
+        point: Point,
+        question: Question,
+        sizes: Sequence[Size] = (),
+        decimals: int | None = None,
+    ) -> tuple[str, Point]:
+        """See ``Convention.mention``."""
+        return self._filled(self.inline, point, question, sizes, decimals)
+
+    def _filled(
+        self,
+        form: str,
+        point: Point,
+        question: Question,
+        sizes: Sequence[Size],
+        decimals: int | None,
+    ) -> tuple[str, Point]:
+        edges = self._edges(sizes)
+        decimals = self.decimals if decimals is None else decimals
+        down = self.names_pixels and decimals == 0
+        width = self.digits + (decimals + 1 if decimals else 0)
+        x, y = (
+            f"{math.floor(value * edge) if down else value * edge:0{width}.{decimals}f}"
+            for value, edge in zip(point, edges, strict=True)
+        )
+        text = form.replace("{index}", str(len(question.images)))
+        text = text.replace("{x}", x).replace("{y}", y)
+        return text, Point(float(x) / edges[0], float(y) / edges[1])
+
+    def _edges(self, sizes: Sequence[Size]) -> tuple[float, float]:
+        return self._size(sizes) if self.scale is None else (self.scale, self.scale)
+
+    def _size(self, sizes: Sequence[Size]) -> Size:
+        if not sizes:
+            raise ValueError(f"convention {self.name} counts pixels: it needs the images' sizes")
+        return sizes[-1]

@@ -1,0 +1,96 @@
+"""Points as markup: Molmo's and Molmo 2's. Nothing else in their answers is taken for a point."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from x3spatial.conventions.family import Family
+from x3spatial.tasks.parsing import NUMBER, finite_point
+
+# A tag ends where the next begins, a name begins where no other character of a name stands before it: open
+# ones cost no second look. A value without its closing quote, or an unquoted one at the very end, was cut by
+# the token limit, and so perhaps was its last number.
+_TAG = re.compile(r"<points?+(?=\s)([^<>]*+)(?=([<>]?))")
+_ATTRIBUTE = re.compile(
+    r"""(?<![A-Za-z0-9_])([A-Za-z_]++[0-9]*+)\s*+=\s*+"""
+    r"""(?:(?:"([^"]*+)|'([^']*+))(["']?+)|([^\s"'=/]++)(?=([\s/])|\Z))"""
+)
+_NUMBER = re.compile(NUMBER)
+_INDEX = re.compile(r"[0-9]{1,9}")
+_IMAGES = re.compile(r"[\t\n;:,]")
+_NONE = re.compile(r"""\bthere are none[\s"'*]*+(?:[.!]|\Z)""", re.IGNORECASE)
+
+
+def says_none(text: str) -> bool:
+    """Whether the sentence "There are none." stands in ``text``, in any case."""
+    return _NONE.search(text) is not None
+
+
+def _tags(text: str) -> Iterator[dict[str, tuple[str, bool]]]:
+    """The attributes of each ``<point`` and ``<points`` tag: name → value and whether it is complete."""
+    for tag in _TAG.finditer(text):
+        attributes: dict[str, tuple[str, bool]] = {}
+        for name, double, single, quote, bare, blank in _ATTRIBUTE.findall(tag[1]):
+            complete = bool(quote or blank or (bare and tag[2]))
+            attributes.setdefault(name, (double or single or bare, complete))
+        yield attributes
+
+
+def find_molmo(text: str, images: int) -> tuple[float, float] | None:
+    """The first ``x`` and ``y``, or ``x1`` and ``y1``, of a tag. Tags of several points are sorted by x."""
+    for attributes in _tags(text):
+        for name in attributes:
+            if not name.startswith("x"):
+                continue
+            pair = attributes[name], attributes.get("y" + name[1:], ("", False))
+            if all(complete and _NUMBER.fullmatch(value.strip()) for value, complete in pair):
+                return finite_point(value for value, _ in pair)
+    return None
+
+
+def find_molmo2(text: str, images: int) -> tuple[float, float] | None:
+    """The first point of image number ``images``, the question's last, in a ``coords`` attribute.
+
+    Images are parted by a tab (html-v1) or a semicolon (html-v2); each has its number, then object, x, y of
+    its points. A point of another image says nothing about the query image and is passed over.
+    """
+    for attributes in _tags(text):
+        value, complete = attributes.get("coords", ("", True))
+        groups = _IMAGES.split(value)
+        for number, group in enumerate(groups, start=1):
+            numbers = group.split()
+            if number == len(groups) and not complete:
+                if not group[-1:].isspace():
+                    del numbers[-1:]
+            elif len(numbers) % 3 != 1:
+                continue
+            if len(numbers) < 4 or not all(map(_NUMBER.fullmatch, numbers)):
+                continue
+            if _INDEX.fullmatch(numbers[0]) and int(numbers[0]) == images:
+                return finite_point(numbers[2:4])
+    return None
+
+
+MOLMO = Family(
+    name="molmo-100",
+    describes='<point x="61.5" y="40.2" ...>, percent of the image (Molmo)',
+    find=find_molmo,
+    answer='<point x="{x}" y="{y}" alt="object">object</point>',
+    inline="x={x}, y={y}",
+    scale=100.0,
+    decimals=1,
+    absent="There are none.",
+    says_absent=says_none,
+)
+MOLMO2 = Family(
+    name="molmo2-1000",
+    describes='<points coords="2 1 615 402">: image, object, x, y, 0 to 1000 of the image (Molmo 2)',
+    find=find_molmo2,
+    answer='<points coords="{index} 1 {x} {y}">object</points>',
+    inline='<points coords="{index} 1 {x} {y}">object</points>',
+    scale=1000.0,
+    digits=3,
+    absent="There are none.",
+    says_absent=says_none,
+)

@@ -1,0 +1,78 @@
+"""The conventions by name, and which one a checkpoint's type writes."""
+
+from __future__ import annotations
+
+from x3spatial.conventions.base import Convention
+from x3spatial.conventions.brackets import (
+    FRACTION,
+    INTERNVL,
+    PERCENT,
+    PIXEL,
+    QWEN2,
+    THOUSAND,
+)
+from x3spatial.conventions.json_points import GEMINI, QWEN3, QWEN25
+from x3spatial.conventions.markup import MOLMO, MOLMO2
+from x3spatial.conventions.unit import UNIT
+from x3spatial.errors import UserError
+
+_ALL: tuple[Convention, ...] = (
+    UNIT,
+    FRACTION,
+    PERCENT,
+    THOUSAND,
+    PIXEL,
+    QWEN2,
+    QWEN25,
+    QWEN3,
+    INTERNVL,
+    MOLMO,
+    MOLMO2,
+    GEMINI,
+)
+CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention in _ALL}
+
+BY_MODEL_TYPE: dict[str, str] = {
+    "roborefer": "unit",
+    # RoboRefer as published; RoboPoint and LLaVA of that type write fractions too.
+    "llava_llama": "unit",
+    "qwen2_vl": "qwen2-1000",
+    "qwen2_5_vl": "qwen2.5-px",
+    "qwen3_vl": "qwen3-1000",
+    "qwen3_vl_moe": "qwen3-1000",
+    # Still relative to 1000, say its makers: QwenLM/Qwen3.8-Flash-Next, issue 4.
+    "qwen3_5": "qwen3-1000",
+    "qwen3_5_moe": "qwen3-1000",
+    "internvl": "internvl-1000",
+    "internvl_chat": "internvl-1000",
+    "molmo": "molmo-100",
+    "molmo2": "molmo2-1000",
+}
+"""``model_type`` of a checkpoint's ``config.json`` → the convention its family was trained with. Families
+without a published way to write points are not here: they need ``--convention``."""
+
+
+def find_convention(name: str) -> Convention:
+    """The convention ``name``. Raises: UserError."""
+    if name not in CONVENTIONS:
+        raise UserError(f"--convention {name}: unknown; known are {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[name]
+
+
+def choose_convention(chosen: str | None, model_type: str | None, *, model: str) -> Convention:
+    """The convention ``chosen`` by the user, else that of the checkpoint's type.
+
+    Names and paths of models are never looked at (``model`` is for the message): a fine-tuned model
+    keeps its type, not its name.
+
+    Raises:
+        UserError: an unknown name, or no name and no type in the table.
+    """
+    if chosen is not None:
+        return find_convention(chosen)
+    if model_type in BY_MODEL_TYPE:
+        return CONVENTIONS[BY_MODEL_TYPE[model_type]]
+    why = "nothing says" if model_type is None else f"no entry for model type {model_type!r} says"
+    raise UserError(
+        f"--convention: {why} how {model} writes a point; name one of {', '.join(CONVENTIONS)}"
+    )

@@ -1,0 +1,32 @@
+"""RoboRefer's and RoboPoint's own way, which the task files are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from x3spatial.conventions.brackets import find_pair
+from x3spatial.conventions.family import Family
+from x3spatial.tasks.question import Question, Size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsRecorded(Family):
+    """A family that is asked with the record's own prompt."""
+
+    def prompt(
+        self, question: Question, sizes: Sequence[Size] = (), *, reference: str | None = None
+    ) -> str:
+        """The record's prompt, as RoboRefer is asked; it holds the reference point already."""
+        return question.prompt
+
+
+UNIT = AsRecorded(
+    name="unit",
+    describes="[(x, y)], x first, 0 to 1 of the image (RoboRefer, RoboPoint)",
+    find=find_pair(),
+    answer="[({x}, {y})]",
+    inline="({x}, {y})",
+    scale=1.0,
+    decimals=3,
+)

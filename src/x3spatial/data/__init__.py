@@ -1,1 +1,0 @@
-"""What lies on disk: the data root, task records, images, and writing files safely."""

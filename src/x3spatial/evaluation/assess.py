@@ -1,0 +1,143 @@
+"""From replies to the scored part of a results file: metrics, intervals, chance rows, results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from x3spatial.conventions.registry import find_convention
+from x3spatial.engine.ordered import in_order
+from x3spatial.errors import UserError
+from x3spatial.evaluation.inference import Reply
+from x3spatial.evaluation.questions import question_of
+from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskChoice, MaskFinder
+from x3spatial.evaluation.scoring.scores import (
+    Score,
+    ScoringRule,
+    failed,
+    score_answer,
+    to_json,
+    truth_of,
+)
+from x3spatial.evaluation.statistics.by_size import SizeRow, size_rows
+from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, chance_rows
+from x3spatial.evaluation.statistics.intervals import Interval, clusters_of, intervals
+from x3spatial.evaluation.statistics.metrics import Value, compute, table_of
+from x3spatial.formats.task_file import TaskRecord
+from x3spatial.io.files import write_text
+
+_READ_AHEAD = 64
+NEVER_ASKED = "not asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Scored replies, in the order of the records."""
+
+    rule: ScoringRule
+    mask: MaskChoice
+    scores: tuple[Score, ...]
+    metrics: dict[str, Value]
+    ci95: dict[str, Interval | None]
+    ci_unit: str | None
+    chance: dict[str, dict[str, Any] | None]
+    by_mask_area: tuple[SizeRow, ...]
+    problems: tuple[dict[str, str], ...]
+    """Masks that are not there or cannot be read: ``path``, ``reason``; each path once."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Its part of the results file; ``results`` stands last."""
+        return {
+            "metrics": self.metrics,
+            "ci95": self.ci95,
+            "ci_unit": self.ci_unit,
+            "chance": self.chance,
+            "by_mask_area": [row.to_json() for row in self.by_mask_area],
+            "scoring": {"rule": self.rule, "mask": self.mask},
+            "problems": list(self.problems),
+            "results": [to_json(score, self.rule) for score in self.scores],
+        }
+
+
+def assess(
+    records: Sequence[TaskRecord],
+    replies: Mapping[str, Reply],
+    *,
+    convention: str,
+    rule: ScoringRule,
+    mask: MaskChoice,
+    image_folder: Path | None,
+    workers: int,
+) -> Assessment:
+    """Score the reply to each record; a record without one counts as an error.
+
+    Masks are read in ``workers`` threads; the outcome does not depend on their number.
+
+    Raises:
+        UserError: an unknown convention, a record whose own answer cannot be read, or a reply without the
+            sizes that its convention counts in.
+    """
+    parse = find_convention(convention).parse
+    finder = MaskFinder(mask, image_folder)
+    chance = Chance(image_folder)
+
+    def score(record: TaskRecord) -> tuple[Score, ChanceSample, tuple[str, str] | None]:
+        truth = truth_of(record)
+        masks = finder.masks(record) if truth.visible else NO_MASKS
+        reply = replies.get(record.id, Reply(None, NEVER_ASKED))
+        if reply.text is None:
+            outcome = failed(record, truth, reply.error or NEVER_ASKED)
+        else:
+            try:
+                answer = parse(reply.text, question_of(record, image_folder), reply.sizes)
+            except ValueError as error:  # sizes that a results file has lost
+                raise UserError(f"the answer to {record.id} cannot be read: {error}") from None
+            outcome = score_answer(
+                record,
+                truth,
+                reply.text,
+                answer,
+                masks,
+                rule=rule,
+                reads_text=convention == "unit",
+            )
+        outcome = replace(
+            outcome, images_seen=reply.seen, pixel_sizes=reply.sizes, details=reply.details
+        )
+        return outcome, chance.sample(record, truth, masks), masks.problem
+
+    scores: list[Score] = []
+    samples: list[ChanceSample] = []
+    problems: dict[str, str] = {}
+    for outcome, sample, problem in in_order(score, records, workers=workers, ahead=_READ_AHEAD):
+        scores.append(outcome)
+        samples.append(sample)
+        if problem is not None:
+            problems.setdefault(*problem)
+    table = table_of(scores)
+    clusters = clusters_of(scores)
+    return Assessment(
+        rule=rule,
+        mask=mask,
+        scores=tuple(scores),
+        metrics=compute(table),
+        ci95=intervals(table, clusters),
+        ci_unit=clusters.unit,
+        chance=chance_rows(samples),
+        by_mask_area=size_rows(scores, [sample.area for sample in samples]),
+        problems=tuple({"path": path, "reason": reason} for path, reason in problems.items()),
+    )
+
+
+def write_output(path: Path, output: Mapping[str, Any]) -> None:
+    """Write a results file in one step: readable at the top, then one result per line."""
+    head = {name: value for name, value in output.items() if name != "results"}
+    text = json.dumps(head, indent=2, ensure_ascii=False, allow_nan=False)
+    lines = [json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in output["results"]]
+    results = "[]" if not lines else "[\n    " + ",\n    ".join(lines) + "\n  ]"
+    write_text(
+        path, f'{text.removesuffix("}").rstrip()},\n  "results": {results}\n}}\n', fsync=True
+    )

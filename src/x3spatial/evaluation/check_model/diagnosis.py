@@ -1,0 +1,319 @@
+"""From answers to verdicts: what is right, what is wrong and why, and what cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from x3spatial.evaluation.check_model.faults import (
+    RIGHT,
+    TOLERANCE,
+    Fault,
+    Kind,
+    Sighting,
+    by_size,
+    explain,
+)
+from x3spatial.evaluation.check_model.questions import Shown
+from x3spatial.tasks.geometry import Point
+from x3spatial.tasks.question import Size
+
+Verdict = Literal["pass", "fail", "cannot tell"]
+
+POINTS, ABSENT = "points", "NOT_VISIBLE"
+"""Names of checks."""
+
+LEAST_POINTS = 0.75
+"""Part of the questions with a dot that must be answered by a point for anything to be said about points."""
+LEAST_ABSENT = 0.5
+"""Part of the questions without a dot that must be answered NOT_VISIBLE."""
+BATCH_SHIFT = 0.01
+"""Between batch sizes a point may move by this part of the diagonal: in half precision rounding can tip
+a last digit. Asked twice in the same way, texts must be equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A question and what came back, as the results file has it."""
+
+    shown: Shown
+    text: str | None
+    """None: no answer at all."""
+    point: Point | None
+    absent: bool
+    """Whether it was read as NOT_VISIBLE."""
+    error: str | None
+    pixels: tuple[Size, ...]
+
+    @classmethod
+    def of(cls, shown: Shown, entry: Mapping[str, Any], *, counts_pixels: bool) -> Given:
+        """From an entry of ``results``; ``counts_pixels``: whether the convention read the sizes in it."""
+        parsed = entry["pred_parsed"]
+        coord = parsed["coord"]
+        return cls(
+            shown,
+            entry["pred_text"],
+            None if coord is None else Point(*coord),
+            bool(parsed["is_not_visible"]),
+            entry.get("error"),
+            tuple((width, height) for width, height in entry.get("pixel_sizes", ()))
+            if counts_pixels
+            else (),
+        )
+
+    @property
+    def sighting(self) -> Sighting | None:
+        """The point beside its dot; None where one of them is missing."""
+        dot = self.shown.dot
+        if dot is None or self.point is None:
+            return None
+        return Sighting(
+            self.shown.size, dot, self.point, self.pixels, self.shown.first_size, self.shown.decoy
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One suspicion and what became of it."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SizeRow:
+    """The answers about images of one size."""
+
+    images: str
+    """``640x480``, or ``448x448 + 1280x720`` where the second image is asked about."""
+    asked: int
+    points: int
+    not_visible: int
+    unparsed: int
+    errors: int
+    median_px: float | None
+    """Median distance of the points to their dots, in pixels of the image asked about; None: no points."""
+    median_part: float | None
+    """The same in diagonals of that image."""
+    worst_px: float | None
+
+
+def size_rows(given: Sequence[Given]) -> list[SizeRow]:
+    """One row per size (and size of the first image) of the questions with a dot, in the order asked."""
+    groups: dict[str, list[Given]] = {}
+    for one in given:
+        if one.shown.dot is not None:
+            groups.setdefault(_images(one.shown), []).append(one)
+    return [_row(images, group) for images, group in groups.items()]
+
+
+def _images(shown: Shown) -> str:
+    sizes = [shown.size] if shown.first_size is None else [shown.first_size, shown.size]
+    return " + ".join(f"{width}x{height}" for width, height in sizes)
+
+
+def _row(images: str, group: Sequence[Given]) -> SizeRow:
+    sightings = [one.sighting for one in group if one.sighting is not None]
+    errors = [s.error(s.point) for s in sightings]
+    return SizeRow(
+        images=images,
+        asked=len(group),
+        points=len(sightings),
+        not_visible=sum(one.absent for one in group),
+        unparsed=sum(_unparsed(one) for one in group),
+        errors=sum(one.text is None for one in group),
+        median_px=float(np.median(errors)) if errors else None,
+        median_part=float(np.median(errors)) / sightings[0].diagonal if errors else None,
+        worst_px=max(errors, default=None),
+    )
+
+
+def _unparsed(one: Given) -> bool:
+    return one.text is not None and one.point is None and not one.absent
+
+
+def judge(given: Sequence[Given], alone: Sequence[Given], again: Sequence[Given]) -> list[Check]:
+    """Every check.
+
+    Args:
+        given: every question, asked in batches.
+        alone: some of them, asked one at a time.
+        again: the same as ``alone``, in the same way.
+    """
+    asked = [one for one in given if one.shown.dot is not None]
+    single = _Diagnosis.of("one image", [one for one in asked if one.shown.first_size is None])
+    double = _Diagnosis.of("two images", [one for one in asked if one.shown.first_size is not None])
+    both = (single, double)
+    return [
+        _answered(given),
+        _pointing(asked, both),
+        _suspicion("axes", "axes", both),
+        _suspicion("scale", "scale", both),
+        _suspicion("image", "which image", (double,)),
+        _suspicion("resize", "resized image", both),
+        _absent(given),
+        *_repeated(given, alone, again),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Diagnosis:
+    """What explains one group of questions."""
+
+    name: str
+    fault: Fault | None
+    why_not: str = ""
+    """Where nothing explains them."""
+
+    @classmethod
+    def of(cls, name: str, group: Sequence[Given]) -> _Diagnosis:
+        sightings = [one.sighting for one in group if one.sighting is not None]
+        if len(sightings) < LEAST_POINTS * len(group):
+            return cls(name, None, f"only {len(sightings)} of {len(group)} answers are points")
+        fault = explain(sightings)
+        if fault is not None:
+            return cls(name, fault)
+        return cls(name, None, _unexplained(sightings))
+
+
+def _unexplained(sightings: Sequence[Sighting]) -> str:
+    if len({s.point for s in sightings}) == 1:
+        return "every answer is the same point"
+    wrong = []
+    groups = by_size(sightings)
+    for (size, _), group in groups:
+        median = float(np.median([s.error(s.point) for s in group]))
+        if median > TOLERANCE * group[0].diagonal:
+            wrong.append(f"{median:.0f} px at {size[0]}x{size[1]}")
+    everywhere = "at every size" if len(wrong) == len(groups) else "at some sizes"
+    return f"errors {everywhere} that no known fault explains (median {', '.join(wrong)})"
+
+
+def _answered(given: Sequence[Given]) -> Check:
+    failed = [one for one in given if one.text is None]
+    if not failed:
+        return Check("answers", "pass", f"all {len(given)} questions were answered")
+    return Check(
+        "answers",
+        "fail",
+        f"{len(failed)} of {len(given)} questions stayed without an answer; first: {failed[0].error}",
+    )
+
+
+def _pointing(asked: Sequence[Given], groups: Sequence[_Diagnosis]) -> Check:
+    points = sum(one.point is not None for one in asked)
+    absent = sum(one.absent for one in asked)
+    if points < LEAST_POINTS * len(asked):
+        unread = [one.text for one in asked if _unparsed(one)]
+        counts = f"{points} of {len(asked)} answers are points"
+        if len(unread) >= absent and unread:
+            return Check(
+                POINTS,
+                "cannot tell",
+                f"{counts}, {len(unread)} cannot be read in the model's convention, such as"
+                f" {_short(unread[0])}: another --convention, or a model that does not point",
+            )
+        return Check(POINTS, "cannot tell", f"{counts}, {absent} are NOT_VISIBLE")
+    worst = [row.median_part for row in size_rows(asked) if row.median_part is not None]
+    if all(group.fault is RIGHT for group in groups):
+        return Check(POINTS, "pass", f"median error at most {max(worst):.1%} of the diagonal")
+    unexplained = [group for group in groups if group.fault is None]
+    if unexplained:
+        return Check(POINTS, "cannot tell", _named([(g.name, g.why_not) for g in unexplained]))
+    wrong = [(g.name, g.fault.text) for g in groups if g.fault not in (None, RIGHT) and g.fault]
+    return Check(POINTS, "fail", _named(wrong))
+
+
+def _suspicion(kind: Kind, name: str, groups: Sequence[_Diagnosis]) -> Check:
+    guilty = [
+        (g.name, g.fault.text) for g in groups if g.fault is not None and kind in g.fault.kinds
+    ]
+    if guilty:
+        return Check(name, "fail", _named(guilty))
+    if any(group.fault is None for group in groups):
+        return Check(name, "cannot tell", "")  # why stands beside the points
+    return Check(name, "pass", "")
+
+
+def _named(reasons: Sequence[tuple[str, str]]) -> str:
+    """``group: reason`` each; one reason of several groups once."""
+    by_reason: dict[str, list[str]] = {}
+    for group, reason in reasons:
+        by_reason.setdefault(reason, []).append(group)
+    return "; ".join(f"{' and '.join(names)}: {reason}" for reason, names in by_reason.items())
+
+
+def _absent(given: Sequence[Given]) -> Check:
+    empty = [one for one in given if one.shown.dot is None]
+    said = sum(one.absent for one in empty)
+    full = [one for one in given if one.shown.dot is not None]
+    wrongly = sum(one.absent for one in full)
+    text = f"{said} of {len(empty)} images without a dot are answered NOT_VISIBLE"
+    if wrongly > LEAST_ABSENT * len(full):
+        return Check(ABSENT, "fail", f"{text}, but so are {wrongly} of {len(full)} with one")
+    if said >= LEAST_ABSENT * len(empty):
+        return Check(ABSENT, "pass", text)
+    other = next((one.text for one in empty if not one.absent and one.text is not None), None)
+    example = "" if other is None else f"; one says {_short(other)}"
+    return Check(ABSENT, "fail", text + example)
+
+
+def _repeated(
+    given: Sequence[Given], alone: Sequence[Given], again: Sequence[Given]
+) -> list[Check]:
+    unlike = [(a, b) for a, b in zip(alone, again, strict=True) if a.text != b.text]
+    total = len(alone)
+    if all(one.text is None for one in alone):
+        nothing = "no question was answered"
+        return [Check(name, "cannot tell", nothing) for name in ("asked twice", "batches")]
+    if unlike:
+        a, b = unlike[0]
+        differ = (
+            f"{len(unlike)} of {total} answers differ, such as {_short(a.text)}, {_short(b.text)}"
+        )
+        return [
+            Check("asked twice", "fail", differ),
+            Check("batches", "cannot tell", "answers differ even when asked in the same way"),
+        ]
+    twice = Check("asked twice", "pass", f"{total} answers, the same texts")
+    batched = {one.shown.record.id: one for one in given}
+    pairs = [(one, batched[one.shown.record.id]) for one in alone]
+    pairs = [(a, b) for a, b in pairs if a.text != b.text]
+    if not pairs:
+        return [
+            twice,
+            Check("batches", "pass", f"{total} answers, the same texts as one at a time"),
+        ]
+    differ = f"{len(pairs)} of {total} answers differ from those asked one at a time"
+    moved = [_moved(a, b) for a, b in pairs]
+    shifts = [shift for shift in moved if shift is not None]
+    if len(shifts) == len(moved) and max(shifts) <= BATCH_SHIFT:
+        return [
+            twice,
+            Check("batches", "pass", f"{differ}, by rounding: {max(shifts):.2%} at most"),
+        ]
+    a, b = next(
+        pair for pair, shift in zip(pairs, moved, strict=True)
+        if shift is None or shift > BATCH_SHIFT
+    )  # fmt: skip
+    return [
+        twice,
+        Check("batches", "fail", f"{differ}, such as {_short(b.text)} for {_short(a.text)}"),
+    ]
+
+
+def _moved(a: Given, b: Given) -> float | None:
+    """How far apart two answers point, in diagonals; None: not both are points."""
+    if a.point is None or b.point is None or a.sighting is None:
+        return 0.0 if a.absent and b.absent else None
+    moved = Sighting(a.shown.size, b.point, a.point)
+    return moved.error(a.point) / moved.diagonal
+
+
+def _short(text: str | None) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."

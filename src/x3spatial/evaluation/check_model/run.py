@@ -1,0 +1,166 @@
+"""``x3 check-model``: ask for dots in known places, through the same path as ``x3 eval``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from x3spatial.conventions.registry import find_convention
+from x3spatial.errors import UserError
+from x3spatial.evaluation.check_model.diagnosis import (
+    ABSENT,
+    BATCH_SHIFT,
+    LEAST_ABSENT,
+    LEAST_POINTS,
+    POINTS,
+    Check,
+    Given,
+    SizeRow,
+    Verdict,
+    judge,
+    size_rows,
+)
+from x3spatial.evaluation.check_model.faults import EDGE_SHIFT, TOLERANCE
+from x3spatial.evaluation.check_model.questions import DOTS, Shown, write_questions, write_task_file
+from x3spatial.evaluation.journal import read_results
+from x3spatial.evaluation.questions import lacking, supports
+from x3spatial.evaluation.run import evaluate
+from x3spatial.io.files import make_dir
+from x3spatial.models import registry
+from x3spatial.models.base import Answerer
+
+LEAST_DOTS = 4
+_EVERY = 4
+"""Each so-many-th question is asked again, one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCheck:
+    """The outcome of ``check_model``."""
+
+    model: str
+    convention: str
+    sizes: tuple[SizeRow, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed; one that cannot be told did not."""
+        return all(check.verdict == "pass" for check in self.checks)
+
+    @property
+    def outcome(self) -> Verdict:
+        """``cannot tell`` where the model is too weak, or too unlike its convention, to show a fault."""
+        if self.passed:
+            return "pass"
+        verdicts = {check.name: check.verdict for check in self.checks}
+        # A model that does not point need not know NOT_VISIBLE either.
+        faulty = any(v == "fail" for name, v in verdicts.items() if name != ABSENT)
+        return "cannot tell" if verdicts[POINTS] == "cannot tell" and not faulty else "fail"
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, with the thresholds that the verdicts rest on."""
+        return {
+            "model": self.model,
+            "convention": self.convention,
+            "outcome": self.outcome,
+            "checks": [asdict(check) for check in self.checks],
+            "sizes": [asdict(row) for row in self.sizes],
+            "thresholds": {
+                "median_error_of_diagonal": TOLERANCE,
+                "edge_shift_of_side": EDGE_SHIFT,
+                "points_of_questions_with_dot": LEAST_POINTS,
+                "not_visible_of_questions_without_dot": LEAST_ABSENT,
+                "batch_shift_of_diagonal": BATCH_SHIFT,
+            },
+        }
+
+
+def check_model(
+    *,
+    model: str | Answerer,
+    out: Path | None = None,
+    dots: int = DOTS,
+    max_new_tokens: int = 64,
+    batch_size: int = 8,
+    workers: int | None = None,
+    seed: int = 0,
+    model_options: Mapping[str, Any] | None = None,
+) -> ModelCheck:
+    """Ask ``model`` for dots at known places and say what its answers show about how it is asked and read.
+
+    Every question is asked once in batches; a quarter of them twice more, one at a time.
+
+    Args:
+        model: ``KIND[:ARG]`` of ``models.registry``, or an answerer, which stays open.
+        out: where images, task files and results stay; None: nowhere.
+        dots: questions per image size.
+        batch_size: samples per call of the model, to be compared with one at a time.
+        max_new_tokens, workers, seed, model_options: as for ``evaluate``; the seed also places the dots.
+
+    Raises:
+        UserError: what ``evaluate`` raises, or an option out of range.
+    """
+    if dots < LEAST_DOTS:
+        raise UserError(f"--dots {dots}: must be at least {LEAST_DOTS}, to fit scale and offset")
+    if batch_size < 2:
+        raise UserError(
+            f"--batch_size {batch_size}: must be at least 2, to be compared with one at a time"
+        )
+    if "cache" in (model_options or {}):
+        raise UserError(
+            "--cache: kept answers say nothing about whether a model repeats itself; leave it out"
+        )
+    options = {"max_new_tokens": max_new_tokens, "seed": seed, **(model_options or {})}
+    answerer = model if isinstance(model, Answerer) else registry.create(model, options)
+    with nullcontext() if answerer is model else closing(answerer), _folder(out) as folder:
+        counts_pixels = find_convention(answerer.convention).pixels is not None
+        shown = write_questions(folder / "images", dots=dots, seed=seed)
+        _check_askable(answerer, shown)
+
+        def ask(name: str, questions: Sequence[Shown], batch_size: int) -> list[Given]:
+            output_json = folder / f"{name}.json"
+            evaluate(
+                data_json=write_task_file(folder / f"questions_{name}.json", list(questions)),
+                output_json=output_json,
+                model=answerer,
+                max_new_tokens=max_new_tokens,
+                batch_size=batch_size,
+                workers=workers,
+                seed=seed,
+                fresh=True,
+            )
+            entries = read_results(output_json)["results"]
+            return [
+                Given.of(one, entry, counts_pixels=counts_pixels)
+                for one, entry in zip(questions, entries, strict=True)
+            ]
+
+        given = ask("batched", shown, batch_size)
+        some = shown[::_EVERY]
+        checks = judge(given, ask("alone", some, 1), ask("again", some, 1))
+    return ModelCheck(answerer.name, answerer.convention, tuple(size_rows(given)), tuple(checks))
+
+
+def _check_askable(answerer: Answerer, shown: Sequence[Shown]) -> None:
+    """Refuse what cannot be asked at all; the user knows nothing of the task files. Raises: UserError."""
+    for record in (one.record for one in shown):
+        if not supports(answerer, record.task) or lacking(answerer, record) is not None:
+            raise UserError(
+                f"--model {answerer.name} cannot answer check-model's questions, which show it a dot;"
+                " it needs what only its own tasks have"
+            )
+
+
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    if out is not None:
+        make_dir(out, "--out")
+        yield out
+        return
+    with tempfile.TemporaryDirectory(prefix="x3-check-model-") as folder:
+        yield Path(folder)

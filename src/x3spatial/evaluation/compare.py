@@ -1,0 +1,150 @@
+"""``x3 compare``: paired differences between two runs on the same data, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from x3spatial.errors import UserError
+from x3spatial.evaluation.journal import read_results
+from x3spatial.evaluation.scoring.scores import Score, from_json
+from x3spatial.evaluation.statistics.intervals import (
+    FEWEST,
+    RESAMPLES,
+    Interval,
+    Resampler,
+    clusters_of,
+    draw_counts,
+    interval_of,
+)
+from x3spatial.evaluation.statistics.metrics import ESTIMATED, table_of, value_of
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One metric in both runs; ``difference`` is B - A."""
+
+    metric: str
+    a: float | None
+    b: float | None
+    difference: float | None
+    ci95: Interval | None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.ci95 is not None and not self.ci95[0] <= 0.0 <= self.ci95[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs on the samples that both answered."""
+
+    name_a: str
+    name_b: str
+    samples: int
+    left_out: int
+    """Samples that only one run holds, or that stayed without an answer in either."""
+    ci_unit: str | None
+    differences: tuple[Difference, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a file."""
+        return asdict(self)
+
+    def render(self) -> str:
+        """A plain-text table."""
+        lines = [
+            f"A: {self.name_a}",
+            f"B: {self.name_b}",
+            f"{self.samples} samples in both, {self.left_out} left out;"
+            f" 95 % intervals over {self.ci_unit or 'nothing: fewer than 10 objects'}",
+            f"{'metric':<24}{'A':>10}{'B':>10}{'B - A':>10}   95 %",
+        ]
+        for row in self.differences:
+            interval = "" if row.ci95 is None else f"[{row.ci95[0]:+.4f}, {row.ci95[1]:+.4f}]"
+            numbers = f"{_text(row.a):>10}{_text(row.b):>10}{_text(row.difference, '+'):>10}"
+            mark = " *" if row.is_clear else ""
+            lines.append(f"{row.metric:<24}{numbers}   {interval}{mark}".rstrip())
+        return "\n".join(lines)
+
+
+def _text(value: float | None, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.4f}"
+
+
+def compare(run_a: Path, run_b: Path) -> Comparison:
+    """Compare two results files metric by metric, each resample drawing the same clusters for both.
+
+    Raises:
+        UserError: a file is no results file, or the two differ in data or scoring, or share no sample.
+    """
+    output_a, output_b = read_results(run_a), read_results(run_b)
+    if output_a["data"]["sha256"] != output_b["data"]["sha256"]:
+        raise UserError(
+            f"{run_a} and {run_b}: made from different data ({output_a['data']['path']},"
+            f" {output_b['data']['path']}); compare runs of one task file"
+        )
+    builds = output_a["data"].get("build"), output_b["data"].get("build")
+    if None not in builds and builds[0] != builds[1]:
+        raise UserError(
+            f"{run_a} and {run_b}: asked about images that were built with other parameters;"
+            " compare runs on one build"
+        )
+    if output_a["scoring"] != output_b["scoring"]:
+        raise UserError(
+            f"{run_a} and {run_b}: scored differently ({_scoring(output_a)}; {_scoring(output_b)});"
+            " score one of them again with x3 score"
+        )
+    scores_a, scores_b = _scores(output_a), _scores(output_b)
+    common = [
+        id
+        for id, score in scores_a.items()
+        if id in scores_b and "error" not in (score.status, scores_b[id].status)
+    ]
+    if not common:
+        raise UserError(f"{run_a} and {run_b}: no sample was answered in both")
+    a, b = [scores_a[id] for id in common], [scores_b[id] for id in common]
+    table_a, table_b = table_of(a), table_of(b)
+    clusters = clusters_of(a)
+    found: dict[str, Interval | None] = dict.fromkeys(ESTIMATED)
+    if clusters.unit is not None:
+        resample_a, resample_b = Resampler(table_a, clusters), Resampler(table_b, clusters)
+        drawn: dict[str, list[Any]] = {name: [] for name in ESTIMATED}
+        for counts in draw_counts(clusters.count, RESAMPLES, seed=0):
+            values_a, values_b = resample_a(counts), resample_b(counts)
+            for name in ESTIMATED:
+                drawn[name].append(values_b[name] - values_a[name])
+        for name in ESTIMATED:
+            if min(resample_a.support[name], resample_b.support[name]) >= FEWEST:
+                found[name] = interval_of(np.concatenate(drawn[name]))
+    rows = []
+    for name in ESTIMATED:
+        value_a, value_b = value_of(name, table_a), value_of(name, table_b)
+        both = value_a is not None and value_b is not None
+        difference = value_b - value_a if both else None  # type: ignore[operator]
+        rows.append(Difference(name, value_a, value_b, difference, found[name] if both else None))
+    return Comparison(
+        name_a=_name(run_a, output_a),
+        name_b=_name(run_b, output_b),
+        samples=len(common),
+        left_out=len(scores_a.keys() | scores_b.keys()) - len(common),
+        ci_unit=clusters.unit,
+        differences=tuple(rows),
+    )
+
+
+def _scoring(output: Mapping[str, Any]) -> str:
+    return f"{output['scoring']['rule']}, {output['scoring']['mask']} mask"
+
+
+def _name(path: Path, output: Mapping[str, Any]) -> str:
+    return f"{output['model']['name']} ({path})"
+
+
+def _scores(output: Mapping[str, Any]) -> dict[str, Score]:
+    return {entry["id"]: from_json(entry) for entry in output["results"]}

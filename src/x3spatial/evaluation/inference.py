@@ -1,0 +1,154 @@
+"""Asking an answerer in batches, so that one bad sample costs one sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from x3spatial.engine.local import map_unordered
+from x3spatial.engine.ordered import in_order
+from x3spatial.errors import UserError
+from x3spatial.models.base import Answerer, Output, Unanswered, as_output
+from x3spatial.tasks.question import Question, Size
+
+_TRIES_ALONE = 2
+"""A failing sample is asked alone, and once more."""
+_BATCHES_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for one sample: a text, or why there is none."""
+
+    text: str | None
+    error: str | None = None
+    seen: str | None = None
+    """State of the files that the answer was given from, see ``questions.files_state``."""
+    sizes: tuple[Size, ...] = ()
+    """As in ``models.base.Output``."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """As in ``models.base.Output``."""
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Reply:
+        """The reply that ``to_json`` wrote."""
+        return cls(
+            value.get("text"),
+            value.get("error"),
+            value.get("seen"),
+            tuple((int(width), int(height)) for width, height in value.get("sizes", ())),
+            value.get("details", {}),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``from_json`` reads; fields that say nothing are left out."""
+        if self.error is not None:
+            return {"error": self.error}
+        value: dict[str, Any] = {"text": self.text, "seen": self.seen}
+        if self.sizes:
+            value["sizes"] = [list(size) for size in self.sizes]
+        return value | ({"details": dict(self.details)} if self.details else {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    questions: tuple[Question, ...]
+    prepared: Any = None
+    failure: Exception | None = None
+    """What ``prepare`` raised."""
+
+
+def ask(
+    answerer: Answerer, questions: Sequence[Question], *, batch_size: int, workers: int
+) -> Iterator[dict[str, Reply]]:
+    """Yield replies by id, batch by batch, each batch once.
+
+    A question whose image file is missing is not asked. ``prepare`` runs in another thread, up to two batches
+    ahead; a concurrent answerer does whole batches in ``workers`` threads, or single questions in as many
+    threads as it wants ``in_flight``.
+
+    Raises:
+        UserError: what the answerer raised as such, for something no second try can mend.
+    """
+    askable = []
+    for question in questions:
+        missing = next((path for path in question.images if not path.exists()), None)
+        if missing is None:
+            askable.append(question)
+        else:
+            yield {question.id: Reply(None, f"{missing}: file is missing")}
+    if answerer.concurrent and answerer.in_flight is not None:
+        batch_size, workers = 1, answerer.in_flight
+    batches = [
+        tuple(askable[start : start + batch_size]) for start in range(0, len(askable), batch_size)
+    ]
+    prepare = partial(_prepare, answerer)
+    if answerer.concurrent:
+        work = lambda batch: _answer(answerer, prepare(batch))  # noqa: E731
+        yield from map_unordered(work, batches, workers, threads=True, interrupt=answerer.interrupt)
+        return
+    for batch in in_order(prepare, batches, workers=1, ahead=_BATCHES_AHEAD):
+        yield _answer(answerer, batch)
+
+
+def _prepare(answerer: Answerer, questions: tuple[Question, ...]) -> _Batch:
+    try:
+        return _Batch(questions, answerer.prepare(questions))
+    except UserError:
+        raise
+    except Exception as error:
+        return _Batch(questions, failure=error)
+
+
+def _answer(answerer: Answerer, batch: _Batch) -> dict[str, Reply]:
+    """All replies of a batch, sample by sample if it fails as a whole."""
+    if batch.failure is None:
+        try:
+            return _texts(answerer, batch.questions, batch.prepared)
+        except UserError:
+            raise
+        except Exception as error:
+            if isinstance(error, Unanswered) and len(batch.questions) == 1:
+                return {batch.questions[0].id: Reply(None, _storable(str(error)))}
+            # Asked again below, where a second failure is kept.
+    replies: dict[str, Reply] = {}
+    for question in batch.questions:
+        replies |= _answer_alone(answerer, question)
+    return replies
+
+
+def _answer_alone(answerer: Answerer, question: Question) -> dict[str, Reply]:
+    message = ""
+    for _ in range(_TRIES_ALONE):
+        try:
+            return _texts(answerer, (question,), answerer.prepare((question,)))
+        except UserError:
+            raise
+        except Unanswered as error:
+            return {question.id: Reply(None, _storable(str(error)))}
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+    return {question.id: Reply(None, _storable(message))}
+
+
+def _texts(answerer: Answerer, questions: tuple[Question, ...], prepared: Any) -> dict[str, Reply]:
+    answers = answerer.answer(questions, prepared)
+    if len(answers) != len(questions):
+        raise TypeError(
+            f"{answerer.name} gave {len(answers)} answers to {len(questions)} questions"
+        )
+    return {
+        question.id: _reply(answer) for question, answer in zip(questions, answers, strict=True)
+    }
+
+
+def _reply(answer: str | Output) -> Reply:
+    output = as_output(answer)
+    return Reply(_storable(output.text), sizes=output.sizes, details=output.details)
+
+
+def _storable(text: str) -> str:
+    """``text`` without what UTF-8 cannot hold (a lone surrogate from a broken decoder)."""
+    return text.encode("utf-8", "replace").decode("utf-8")

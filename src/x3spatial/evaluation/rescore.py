@@ -1,0 +1,87 @@
+"""``x3 score``: score stored answers again, without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from x3spatial.engine.local import default_workers
+from x3spatial.errors import UserError
+from x3spatial.evaluation.assess import assess, write_output
+from x3spatial.evaluation.journal import check_replaceable, read_results, stored_replies
+from x3spatial.evaluation.provenance import data_identity, versions
+from x3spatial.evaluation.run import EvalResult
+from x3spatial.evaluation.scoring.masks import check_mask_choice
+from x3spatial.evaluation.scoring.scores import check_scoring
+from x3spatial.formats.task_file import read_records
+from x3spatial.io.files import check_output, sha256_file
+
+
+def rescore(
+    *,
+    results: Path,
+    data_json: Path,
+    output_json: Path | None = None,
+    scoring: str = "x3",
+    mask: str = "auto",
+    image_folder: Path | None = None,
+    workers: int | None = None,
+) -> EvalResult:
+    """Score the answers in ``results`` again and write ``output_json`` (default: ``results`` itself).
+
+    ``data_json`` need not be the same bytes that were asked: a data root that was moved gives other paths.
+    It must hold every sample of ``results`` with the same right answer; only those are scored.
+
+    Args:
+        results: a results file of ``x3 eval``.
+        data_json: the task file with the records, which say where the masks lie.
+        output_json: where to write; None replaces ``results``.
+        scoring: ``x3`` or ``roborefer``.
+        mask: ``auto``, ``tight`` or ``dilated``.
+        image_folder: where relative paths lie; None takes what the run used.
+        workers: threads for reading masks; default: the CPUs.
+
+    Raises:
+        UserError: bad options or files, data that does not fit the results, or an ``output_json`` that
+            holds something else than results.
+    """
+    rule, choice = check_scoring(scoring), check_mask_choice(mask)
+    workers = default_workers() if workers is None else workers
+    if workers < 1:
+        raise UserError(f"--workers {workers}: must be at least 1")
+    output = read_results(results)
+    asked_build = output["data"].get("build")
+    records = {record.id: record for record in read_records(data_json)}
+    wanted = {entry["id"]: entry["gt"]["text"] for entry in output["results"]}
+    for id, answer in wanted.items():
+        if id not in records:
+            raise UserError(f"{data_json}: has no sample {id!r}, which {results} answers")
+        if records[id].answer != answer:
+            raise UserError(
+                f"{data_json}: the right answer of {id!r} is {records[id].answer}, but {results}"
+                f" was asked with {answer}; give the data that was asked"
+            )
+    target = results if output_json is None else output_json
+    check_output(target, "--output_json", [data_json])
+    check_replaceable(target)
+    if image_folder is None and output["settings"].get("image_folder") is not None:
+        image_folder = Path(output["settings"]["image_folder"])
+    assessment = assess(
+        [record for id, record in records.items() if id in wanted],
+        stored_replies(output),
+        convention=output["model"]["convention"],
+        rule=rule,
+        mask=choice,
+        image_folder=image_folder,
+        workers=workers,
+    )
+    output |= assessment.to_json()
+    output |= {"versions": versions(), "data": data_identity(data_json, sha256_file(data_json))}
+    output["data"]["build"] = asked_build  # of the images that were asked about
+    write_output(target, output)
+    return EvalResult.of(
+        assessment,
+        output_json=target,
+        model=output["model"]["name"],
+        asked=0,
+        kept=len(wanted),
+    )

@@ -1,0 +1,335 @@
+"""``x3 eval``: ask an answerer about every record of a task file and score what it says."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from x3spatial.conventions.registry import find_convention
+from x3spatial.engine import rendezvous
+from x3spatial.engine.local import default_workers
+from x3spatial.engine.rendezvous import Leader, Member
+from x3spatial.engine.world import Ranks
+from x3spatial.errors import UserError
+from x3spatial.evaluation.assess import Assessment, assess, write_output
+from x3spatial.evaluation.inference import ask
+from x3spatial.evaluation.journal import (
+    Store,
+    check_replaceable,
+    open_share,
+    open_store,
+    read_results,
+)
+from x3spatial.evaluation.provenance import data_identity, versions
+from x3spatial.evaluation.questions import check_supported, files_state, question_of
+from x3spatial.evaluation.scoring.masks import check_mask_choice
+from x3spatial.evaluation.scoring.scores import check_scoring, truth_of
+from x3spatial.evaluation.statistics.by_size import SizeRow
+from x3spatial.evaluation.statistics.intervals import Interval
+from x3spatial.evaluation.statistics.intervals import from_json as intervals_from_json
+from x3spatial.evaluation.statistics.metrics import Value
+from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.io.files import check_output, sha256_file
+from x3spatial.models import registry
+from x3spatial.models.base import Answerer
+from x3spatial.progress import progress
+from x3spatial.tasks.question import Question
+
+
+@dataclass(frozen=True, slots=True)
+class EvalResult:
+    """What an evaluation or a re-scoring came to."""
+
+    output_json: Path
+    model: str
+    metrics: dict[str, Value]
+    ci95: dict[str, Interval | None]
+    ci_unit: str | None
+    chance: dict[str, dict[str, Any] | None]
+    by_mask_area: tuple[SizeRow, ...]
+    """Visible samples by how much of the image their object covers."""
+    asked: int
+    """Samples asked by this call."""
+    kept: int
+    """Samples whose answer an earlier run had stored."""
+    errors: int
+    """Samples that stayed without an answer: the command exits 1 if there are any."""
+    first_error: str | None
+    problems: tuple[dict[str, str], ...]
+    """Masks that are not there or cannot be read: ``path`` and ``reason``."""
+
+    @classmethod
+    def of(
+        cls, assessment: Assessment, *, output_json: Path, model: str, asked: int, kept: int
+    ) -> EvalResult:
+        """The outcome of ``assessment``."""
+        failures = [f"{s.id}: {s.error}" for s in assessment.scores if s.status == "error"]
+        return cls(
+            output_json=output_json,
+            model=model,
+            metrics=assessment.metrics,
+            ci95=assessment.ci95,
+            ci_unit=assessment.ci_unit,
+            chance=assessment.chance,
+            by_mask_area=assessment.by_mask_area,
+            asked=asked,
+            kept=kept,
+            errors=len(failures),
+            first_error=failures[0] if failures else None,
+            problems=assessment.problems,
+        )
+
+    @classmethod
+    def read(cls, output_json: Path, *, asked: int, kept: int) -> EvalResult:
+        """The outcome that another process wrote. Raises: UserError."""
+        output = read_results(output_json)
+        failures = [f"{e['id']}: {e['error']}" for e in output["results"] if e["status"] == "error"]
+        return cls(
+            output_json=output_json,
+            model=output["model"]["name"],
+            metrics=output["metrics"],
+            ci95=intervals_from_json(output["ci95"]),
+            ci_unit=output["ci_unit"],
+            chance=output["chance"],
+            by_mask_area=tuple(SizeRow.from_json(row) for row in output["by_mask_area"]),
+            asked=asked,
+            kept=kept,
+            errors=len(failures),
+            first_error=failures[0] if failures else None,
+            problems=tuple(output["problems"]),
+        )
+
+
+def evaluate(
+    *,
+    data_json: Path,
+    output_json: Path,
+    model: str | Answerer,
+    image_folder: Path | None = None,
+    max_new_tokens: int = 64,
+    batch_size: int = 8,
+    limit: int | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    scoring: str = "x3",
+    mask: str = "auto",
+    fresh: bool = False,
+    model_options: Mapping[str, Any] | None = None,
+    ranks: Ranks | None = None,
+) -> EvalResult:
+    """Answer and score the records of ``data_json``, and write ``output_json``.
+
+    Answers are journalled as they come. A run that was killed, or that left samples without an answer, is
+    continued by the same call: only what is missing is asked. What the answers do not depend on (``scoring``,
+    ``mask``, ``batch_size``, ``workers``, a larger ``limit``, ``ranks``) may change between calls.
+
+    Several processes that share the file system can do it together, each with its ``ranks``: each asks its
+    share and keeps its own journal, rank 0 waits for all, scores and writes; the others return with it.
+
+    Args:
+        data_json: a task file of ``x3 build``.
+        output_json: the results file; replaced in one step at the end.
+        model: ``KIND[:ARG]`` of ``models.registry``, or an answerer, which stays open.
+        image_folder: where relative image paths lie.
+        max_new_tokens: for models that generate.
+        batch_size: samples per call of the model.
+        limit: the first so many records only.
+        workers: threads for a concurrent answerer and for reading masks; default: the CPUs.
+        seed: for answerers that draw.
+        scoring: ``x3`` or ``roborefer``.
+        mask: ``auto``, ``tight`` or ``dilated``.
+        fresh: discard an earlier output and journal; a file that is no results file stays.
+        model_options: options of the model's kind.
+        ranks: this process among those that are called alike; None: it is alone.
+
+    Raises:
+        UserError: bad options or files, an answerer that cannot do the task, or an output made with
+            other settings.
+        Unfinished: another rank failed or is gone; what was answered is kept.
+    """
+    started = time.perf_counter()
+    rule, choice = check_scoring(scoring), check_mask_choice(mask)
+    workers = default_workers() if workers is None else workers
+    for name, number in (
+        ("batch_size", batch_size),
+        ("workers", workers),
+        ("max_new_tokens", max_new_tokens),
+        ("limit", 1 if limit is None else limit),
+    ):
+        if number < 1:
+            raise UserError(f"--{name} {number}: must be at least 1")
+    everything = read_records(data_json)
+    records = everything[:limit]
+    for record in records:  # a file that cannot be scored is refused before a model is asked
+        try:
+            truth_of(record)
+        except UserError as error:
+            raise UserError(f"{data_json}: {error}") from None
+    options = {"max_new_tokens": max_new_tokens, "seed": seed, **(model_options or {})}
+    given = isinstance(model, Answerer)
+    answerer = model if isinstance(model, Answerer) else registry.create(model, options)
+    with nullcontext() if given else closing(answerer):
+        find_convention(answerer.convention)
+        check_supported(answerer, records, data_json)
+        data_sha256 = sha256_file(data_json)
+        settings = {
+            "model": answerer.spec or answerer.name,
+            "describe": json.loads(json.dumps(answerer.describe())),  # as it will be read back
+            "convention": answerer.convention,
+            "data_sha256": data_sha256,
+            "max_new_tokens": max_new_tokens,
+            "seed": seed,
+            "image_folder": None if image_folder is None else str(image_folder.absolute()),
+        }
+        asking = _Asking(answerer, tuple(records), image_folder, batch_size, workers, ranks)
+        if ranks is not None and not ranks.leads:
+            return _take_part(asking, output_json, settings, ranks)
+        with nullcontext() if ranks is None else Leader(output_json, ranks) as leader:
+            check_output(output_json, "--output_json", [data_json])
+            check_replaceable(output_json)
+            with open_store(output_json, settings, fresh=fresh) as store:
+                _check_not_shrunk(store, records, everything, output_json, limit)
+                if leader is not None:
+                    leader.ready()
+                asked = asking.run(store)
+                if leader is not None:
+                    asked += sum(report["asked"] for report in leader.wait())
+                    store.take_in_ranks()
+                assessment = assess(
+                    records,
+                    store.replies,
+                    convention=answerer.convention,
+                    rule=rule,
+                    mask=choice,
+                    image_folder=image_folder,
+                    workers=workers,
+                )
+                seconds = time.perf_counter() - started
+                output = assessment.to_json() | {
+                    "settings": settings | {"limit": limit},
+                    "versions": versions(),
+                    "model": {
+                        "name": answerer.name,
+                        "kind": answerer.spec and answerer.spec.partition(":")[0],
+                        "convention": answerer.convention,
+                        "privileged": answerer.privileged,
+                        "describe": settings["describe"],
+                    },
+                    "data": data_identity(data_json, data_sha256),
+                    "run": {
+                        "seconds": round(seconds, 3),
+                        "samples_per_second": round(asked / seconds, 3),
+                        "asked": asked,
+                        "host": socket.gethostname(),
+                        "processes": 1 if ranks is None else ranks.world,
+                        "workers": workers,
+                        "batch_size": batch_size,
+                        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                    },
+                }
+                write_output(output_json, output)
+                store.remove_journal()
+        rendezvous.clear(output_json)
+    return EvalResult.of(
+        assessment,
+        output_json=output_json,
+        model=answerer.name,
+        asked=asked,
+        kept=len(records) - asked,
+    )
+
+
+def _take_part(
+    asking: _Asking, output_json: Path, settings: Mapping[str, Any], ranks: Ranks
+) -> EvalResult:
+    """Ask this rank's share, and wait for rank 0 to write the results of all."""
+    with Member(output_json, ranks) as member:
+        member.join()
+        with open_share(output_json, ranks, settings) as store:
+            asked = asking.run(store, member.check)
+        member.done({"asked": asked})
+    return EvalResult.read(output_json, asked=asked, kept=asking.share - asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What this process asks, and how."""
+
+    answerer: Answerer
+    records: tuple[TaskRecord, ...]
+    image_folder: Path | None
+    batch_size: int
+    workers: int
+    ranks: Ranks | None
+
+    def _is_mine(self, record: TaskRecord) -> bool:
+        return self.ranks is None or self.ranks.owns(record.id)
+
+    @property
+    def share(self) -> int:
+        """How many of the records are this process's."""
+        return sum(map(self._is_mine, self.records))
+
+    def run(self, store: Store, check: Callable[[], None] = lambda: None) -> int:
+        """Ask what has no answer yet, or one given from other images; how many samples were asked.
+
+        ``check`` is called between batches, and may raise to stop.
+        """
+        questions, states = [], {}
+        for record in filter(self._is_mine, self.records):
+            question = question_of(record, self.image_folder, privileged=self.answerer.privileged)
+            state = _state(self.answerer, question)
+            known = store.replies.get(record.id)
+            if known is None or known.text is None or known.seen not in (None, state):
+                questions.append(question)
+                states[record.id] = state
+        share = self.share
+        # One bar is enough on a terminal that several processes share.
+        shown = (
+            nullcontext(_unseen)
+            if self.ranks is not None and self.ranks.rank
+            else progress(self.answerer.name, share, done=share - len(questions))
+        )
+        with shown as advance:
+            for replies in ask(
+                self.answerer, questions, batch_size=self.batch_size, workers=self.workers
+            ):
+                store.add({id: replace(reply, seen=states[id]) for id, reply in replies.items()})
+                advance(len(replies))
+                check()
+        return len(questions)
+
+
+def _unseen(n: int = 1) -> None:
+    """An advance that nobody watches."""
+
+
+def _state(answerer: Answerer, question: Question) -> str:
+    try:
+        return files_state(answerer.reads(question))
+    except (OSError, ValueError):
+        return ""  # a file is not there: the answerer will say which
+
+
+def _check_not_shrunk(
+    store: Store,
+    records: Sequence[TaskRecord],
+    everything: Sequence[TaskRecord],
+    output_json: Path,
+    limit: int | None,
+) -> None:
+    """A smaller limit would drop answers that were paid for."""
+    beyond = {record.id for record in everything[len(records) :]}
+    lost = sum(reply.text is not None for id, reply in store.replies.items() if id in beyond)
+    if lost:
+        raise UserError(
+            f"--limit {limit}: {output_json} holds {lost} more answers, which this would drop;"
+            " use the earlier limit or more, write elsewhere, or use --fresh"
+        )

@@ -1,0 +1,140 @@
+"""Which mask a sample is scored against, and reading it once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from x3spatial.errors import UserError
+from x3spatial.formats.task_file import TaskRecord
+from x3spatial.io.images import BoolArray, ImageError, read_mask
+
+MaskChoice = Literal["auto", "tight", "dilated"]
+
+# The data spells it "dialated"; the right spelling is accepted too.
+_SUFFIXES = {"tight": ("_mask",), "dilated": ("_mask_dialated", "_mask_dilated")}
+_IMAGE_KINDS = ("_original", "_inpainted")
+_MASK_SUFFIXES = (*_SUFFIXES["dilated"], *_SUFFIXES["tight"])
+
+
+def check_mask_choice(mask: str) -> MaskChoice:
+    """``mask`` if it is one of the choices. Raises: UserError."""
+    for choice in get_args(MaskChoice):
+        if mask == choice:
+            return choice  # type: ignore[no-any-return]
+    raise UserError(f"--mask {mask}: must be one of {', '.join(get_args(MaskChoice))}")
+
+
+def join(path: str, image_folder: Path | None) -> Path:
+    """A record's path: relative ones lie in ``image_folder``, absolute ones are taken as they are."""
+    return Path(path) if image_folder is None else image_folder / path
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """The masks of one visible sample; None where there is none to read."""
+
+    chosen: BoolArray | None
+    tight: BoolArray | None
+    problem: tuple[str, str] | None = None
+    """(path, reason) where the chosen mask is not there or cannot be read."""
+
+
+NO_MASKS = Masks(None, None)
+
+
+class MaskFinder:
+    """Finds and reads query masks. Safe in threads; keeps the masks read last.
+
+    ``auto`` is the record's ``query_mask``. A record without one follows the source document's name
+    rules: ``_original.png`` or ``_inpainted.png`` of the query image (else ``.png``) becomes
+    ``_mask_dialated.png``, then ``_mask.png``. ``tight`` and ``dilated`` take that kind and no other:
+    a rate over whatever happened to be there would compare nothing.
+    """
+
+    def __init__(self, choice: MaskChoice, image_folder: Path | None, capacity: int = 64) -> None:
+        self._choice = choice
+        self._folder = image_folder
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._read: OrderedDict[Path, BoolArray | str] = OrderedDict()
+
+    def masks(self, record: TaskRecord) -> Masks:
+        """The chosen and the tight mask of ``record``'s query image."""
+        chosen, problem = self._first(list(self._candidates(record, self._choice)))
+        tight, _ = self._first(list(self._candidates(record, "tight")))
+        if chosen is None and problem is None:
+            problem = (record.id, "the record names no query image and no mask")
+        return Masks(chosen, tight, problem)
+
+    def _candidates(self, record: TaskRecord, choice: MaskChoice) -> Iterator[Path]:
+        """Where the mask may lie, best first."""
+        if record.query_mask is not None and (
+            choice == "auto" or choice == _kind_of(record.query_mask, record.query_mask_kind)
+        ):
+            yield join(record.query_mask, self._folder)
+            return
+        stem = _stem(record)
+        if stem is None:
+            return
+        kinds = ("dilated", "tight") if choice == "auto" else (choice,)
+        for kind in kinds:
+            for suffix in _SUFFIXES[kind]:
+                yield join(f"{stem}{suffix}.png", self._folder)
+
+    def _first(self, paths: list[Path]) -> tuple[BoolArray | None, tuple[str, str] | None]:
+        for path in paths:
+            if path.exists():
+                mask = self._cached(path)
+                return (None, (str(path), mask)) if isinstance(mask, str) else (mask, None)
+        return None, (str(paths[0]), "file is missing") if paths else None
+
+    def _cached(self, path: Path) -> BoolArray | str:
+        """The mask, or why it cannot be read."""
+        with self._lock:
+            if path in self._read:
+                self._read.move_to_end(path)
+                return self._read[path]
+        value: BoolArray | str
+        try:
+            value = read_mask(path)
+        except ImageError as error:
+            value = error.reason
+        with self._lock:
+            self._read[path] = value
+            while len(self._read) > self._capacity:
+                self._read.popitem(last=False)
+        return value
+
+
+def query_image(record: TaskRecord) -> str | None:
+    """The query image's path: ``query_original``, else the last of several images."""
+    if record.query_original is not None:
+        return record.query_original
+    return record.image[-1] if not isinstance(record.image, str) and len(record.image) > 1 else None
+
+
+def _stem(record: TaskRecord) -> str | None:
+    """The path that mask suffixes are put behind, from the query image or else from its mask."""
+    image = query_image(record)
+    suffixes: tuple[str, ...] = _IMAGE_KINDS
+    if image is None:
+        image, suffixes = record.query_mask, _MASK_SUFFIXES
+    if image is None:
+        return None
+    stem = image.removesuffix(".png")
+    for suffix in suffixes:
+        if stem.endswith(suffix):
+            return stem.removesuffix(suffix)
+    return stem
+
+
+def _kind_of(path: str, stated: str | None) -> str:
+    if stated is not None:
+        return stated
+    dilated = path.removesuffix(".png").endswith(_SUFFIXES["dilated"])
+    return "dilated" if dilated else "tight"

@@ -1,0 +1,81 @@
+"""RoboRefer's own point-in-mask rule, for comparing with RefSpatial numbers (``--scoring roborefer``).
+
+The facts are those of ``Zhoues/RoboRefer``, ``Evaluation/summarize_acc.py`` (``text2pts`` and
+``compute_accuracy``); the code here is ours:
+
+- every parenthesis that holds numbers separated by commas counts, wherever it stands in the text;
+- of two numbers, if either is written with a decimal point both are fractions of the image and become
+  the pixel ``int(x*W)``, ``int(y*H)``: cut towards zero, so -0.0001 lands in column 0; if neither is,
+  they are pixels already;
+- four numbers are a box of fractions, and each of its pixels is a point;
+- a point off the image counts 0, and so does an answer without any point;
+- the score is the mean over the points.
+
+A box whose corners are the wrong way round holds no point (there it raises, and the sample drops out).
+NOT_VISIBLE means nothing to that rule. For t1_concat the rule is applied to the whole side-by-side image,
+whose left half holds no mask.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+
+from x3spatial.io.images import BoolArray
+from x3spatial.tasks.geometry import Point
+
+_TUPLE = re.compile(r"\(([-+]?\d+\.?\d*(?:,\s*[-+]?\d+\.?\d*)*)\)")
+
+
+def text_fraction(text: str, mask: BoolArray, *, is_concat: bool) -> float:
+    """The share of the points in ``text`` that fall in ``mask`` [H, W]; 0.0 without a point."""
+    height, width = mask.shape
+    canvas_width = 2 * width if is_concat else width
+    left = width if is_concat else 0
+    inside = total = 0
+    for columns, rows in _boxes(text, canvas_width, height):
+        total += len(columns) * len(rows)
+        part = mask[
+            max(rows.start, 0) : max(rows.stop, 0),
+            max(columns.start - left, 0) : max(columns.stop - left, 0),
+        ]
+        inside += int(np.count_nonzero(part))
+    return inside / total if total else 0.0
+
+
+def point_fraction(point: Point | None, mask: BoolArray, *, is_concat: bool) -> float:
+    """The same rule for the one point that an adapter with another convention has read."""
+    if point is None:
+        return 0.0
+    height, width = mask.shape
+    column = _cut(point.x, 2 * width if is_concat else width) - (width if is_concat else 0)
+    row = _cut(point.y, height)
+    return float(0 <= column < width and 0 <= row < height and bool(mask[row, column]))
+
+
+def _cut(fraction: float, size: int) -> int:
+    """``int(fraction * size)``; a number beyond any image stays off it."""
+    scaled = fraction * size
+    return int(scaled) if math.isfinite(scaled) and abs(scaled) < 1e9 else -1
+
+
+def _boxes(text: str, width: int, height: int) -> list[tuple[range, range]]:
+    """(columns, rows) of every point or box in ``text``, in pixels of a ``width`` x ``height`` image."""
+    boxes = []
+    for found in _TUPLE.findall(text):
+        written = [part.strip() for part in found.split(",")]
+        fractions = any("." in part for part in written)
+        numbers = [float(part) for part in written]
+        if len(numbers) == 2:
+            if fractions:
+                column, row = _cut(numbers[0], width), _cut(numbers[1], height)
+            else:
+                column, row = _cut(numbers[0], 1), _cut(numbers[1], 1)
+            boxes.append((range(column, column + 1), range(row, row + 1)))
+        elif len(numbers) == 4:
+            x0, x1 = (_cut(number, width) for number in numbers[0::2])
+            y0, y1 = (_cut(number, height) for number in numbers[1::2])
+            boxes.append((range(x0, x1), range(y0, y1)))
+    return boxes

@@ -1,0 +1,272 @@
+"""One answer against one record: what was said, how far off, and whether it hit.
+
+Coordinates: answers and ground truth stand in the frame they are written in (for t1_concat the whole
+side-by-side image). Distances and hits are taken in the query image's own frame, so that multi and
+concat compare.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from x3spatial.errors import UserError
+from x3spatial.evaluation.scoring.masks import Masks
+from x3spatial.evaluation.scoring.roborefer import point_fraction, text_fraction
+from x3spatial.formats.task_file import TaskRecord
+from x3spatial.io.images import BoolArray
+from x3spatial.tasks.answers import Answer, Said, parse_unit
+from x3spatial.tasks.frames import Frame
+from x3spatial.tasks.geometry import Point, hits
+from x3spatial.tasks.question import Size
+
+ScoringRule = Literal["x3", "roborefer"]
+Status = Literal["answered", "unparsed", "error"]
+
+SUCCESS_RADII = {"success_002": 0.02, "success_005": 0.05, "success_010": 0.10}
+"""Metric name → radius in normalised units of the query image."""
+
+
+def check_scoring(scoring: str) -> ScoringRule:
+    """``scoring`` if it is one of the rules. Raises: UserError."""
+    for rule in get_args(ScoringRule):
+        if scoring == rule:
+            return rule  # type: ignore[no-any-return]
+    raise UserError(f"--scoring {scoring}: must be one of {', '.join(get_args(ScoringRule))}")
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The right answer of a record, read back from its text."""
+
+    text: str
+    point: Point | None
+    """In the frame it is written in; None: the object is not visible."""
+    frame: Frame
+
+    @property
+    def visible(self) -> bool:
+        """Whether the object can be seen in the query image."""
+        return self.point is not None
+
+
+def truth_of(record: TaskRecord) -> Truth:
+    """The right answer of ``record``.
+
+    Raises:
+        UserError: its answer is neither a point nor NOT_VISIBLE, or both.
+    """
+    answer = parse_unit(record.answer)
+    if answer.said is Said.UNPARSED or answer.contradictory:
+        raise UserError(
+            f"record {record.id}: its answer {record.answer!r} is neither [(x, y)] nor NOT_VISIBLE"
+        )
+    frame = Frame.CONCAT_RIGHT if record.is_concat else Frame.IMAGE
+    return Truth(record.answer, answer.point, frame)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One sample's outcome: all that metrics are computed from."""
+
+    id: str
+    scene: str | None
+    uid: str | None
+    status: Status
+    gt_text: str
+    gt_point: Point | None
+    """As written; None: not visible."""
+    pred_text: str | None
+    """None if the sample stayed without an answer."""
+    pred_point: Point | None
+    """As written, normalised; None unless the answer is a point."""
+    said_not_visible: bool
+    contradictory: bool = False
+    out_of_range: bool = False
+    l2: float | None = None
+    """Distance in normalised units of the query image: visible samples answered by a point."""
+    l2_full: float | None = None
+    """The same in the side-by-side image; t1_concat only."""
+    hit: float | None = None
+    """0 or 1 (or RoboRefer's mean over points); None without a visible object or a mask."""
+    hit_tight: float | None = None
+    """Likewise on the tight mask."""
+    missing_mask: bool = False
+    error: str | None = None
+    images_seen: str | None = None
+    """State of the images that the answer was given from (size and time of change)."""
+    pixel_sizes: tuple[Size, ...] = ()
+    """(W, H) of each image in the pixels that the model's convention counts; empty where it counts none."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What else the adapter says of this answer."""
+
+
+def score_answer(
+    record: TaskRecord,
+    truth: Truth,
+    text: str,
+    answer: Answer,
+    masks: Masks,
+    *,
+    rule: ScoringRule = "x3",
+    reads_text: bool = True,
+) -> Score:
+    """Score one answer.
+
+    ``masks`` are those of the query image; they matter only where the object is visible.
+    ``reads_text`` says whether RoboRefer's rule may read ``text`` itself: only the unit convention
+    writes points as it expects them, for others it is applied to the parsed point.
+    """
+    point = answer.point if answer.said is Said.POINT else None
+    l2 = l2_full = None
+    if truth.point is not None and point is not None:
+        l2 = _distance(truth.frame.to_local(truth.point), truth.frame.to_local(point))
+        l2_full = _distance(truth.point, point) if record.is_concat else None
+
+    def hit(mask: BoolArray | None) -> float | None:
+        if mask is None or not truth.visible:
+            return None
+        if rule == "x3":
+            return float(point is not None and _hits(truth.frame, mask, point))
+        if reads_text:
+            return text_fraction(text, mask, is_concat=record.is_concat)
+        return point_fraction(point, mask, is_concat=record.is_concat)
+
+    scene, uid = cluster_of(record)
+    return Score(
+        id=record.id,
+        scene=scene,
+        uid=uid,
+        status="unparsed" if answer.said is Said.UNPARSED else "answered",
+        gt_text=truth.text,
+        gt_point=truth.point,
+        pred_text=text,
+        pred_point=point,
+        said_not_visible=answer.said is Said.NOT_VISIBLE,
+        contradictory=answer.contradictory,
+        out_of_range=point is not None and not point.in_image,
+        l2=l2,
+        l2_full=l2_full,
+        hit=hit(masks.chosen),
+        hit_tight=hit(masks.tight),
+        missing_mask=truth.visible and masks.chosen is None,
+    )
+
+
+def _distance(a: Point, b: Point) -> float:
+    # An answer may hold any number, 1e300 too; a bound far off any image keeps sums of squares finite.
+    return min(math.dist(a, b), 1e100)
+
+
+def _hits(frame: Frame, mask: BoolArray, point: Point) -> bool:
+    """The left half is a miss and so is anything off the image; nothing is clamped."""
+    return frame.contains(point) and hits(mask, frame.to_local(point))
+
+
+def failed(record: TaskRecord, truth: Truth, message: str) -> Score:
+    """The outcome of a sample that stayed without an answer."""
+    scene, uid = cluster_of(record)
+    return Score(
+        id=record.id,
+        scene=scene,
+        uid=uid,
+        status="error",
+        gt_text=truth.text,
+        gt_point=truth.point,
+        pred_text=None,
+        pred_point=None,
+        said_not_visible=False,
+        error=message,
+    )
+
+
+def cluster_of(record: TaskRecord) -> tuple[str | None, str | None]:
+    """(scene, uid); a record that does not name them has them in its query image's folders.
+
+    (None, None) where neither says so.
+    """
+    if record.scene is not None and record.uid is not None:
+        return record.scene, record.uid
+    path = record.query_original or record.images[-1]
+    parts = path.replace("\\", "/").split("/")
+    if len(parts) >= 3 and parts[-2].startswith("uid_"):
+        return parts[-3], parts[-2].removeprefix("uid_")
+    return None, None
+
+
+def to_json(score: Score, rule: ScoringRule) -> dict[str, Any]:
+    """The entry of ``results``: the documented keys first, then what else the score holds."""
+    answered = score.status != "error"
+    visible = score.gt_point is not None
+    success = score.l2 is not None and score.l2 <= SUCCESS_RADII["success_010"]
+    entry: dict[str, Any] = {
+        "id": score.id,
+        "pred_text": score.pred_text,
+        "pred_parsed": {
+            "is_not_visible": score.said_not_visible if answered else None,
+            "coord": None if score.pred_point is None else list(score.pred_point),
+        },
+        "gt": {
+            "text": score.gt_text,
+            "is_not_visible": not visible,
+            "coord": None if score.gt_point is None else list(score.gt_point),
+        },
+        "l2_error": score.l2,
+        "success_l2_010": success if answered and visible else None,
+        "hit_mask": _hit_json(score.hit, rule),
+        "status": score.status,
+        "scene": score.scene,
+        "uid": score.uid,
+        "hit_mask_tight": _hit_json(score.hit_tight, rule),
+        "l2_error_full": score.l2_full,
+        "contradictory": score.contradictory,
+        "out_of_range": score.out_of_range,
+        "missing_mask": score.missing_mask,
+        "images_seen": score.images_seen,
+    }
+    if score.pixel_sizes:
+        entry["pixel_sizes"] = [list(size) for size in score.pixel_sizes]
+    if score.details:
+        entry["details"] = dict(score.details)
+    if score.error is not None:
+        entry["error"] = score.error
+    return entry
+
+
+def _hit_json(hit: float | None, rule: ScoringRule) -> bool | float | None:
+    return bool(hit) if hit is not None and rule == "x3" else hit
+
+
+def from_json(entry: dict[str, Any]) -> Score:
+    """The score that ``to_json`` wrote. Raises: KeyError, TypeError on anything else."""
+
+    def point(value: Any) -> Point | None:
+        return None if value is None else Point(float(value[0]), float(value[1]))
+
+    def number(value: Any) -> float | None:
+        return None if value is None else float(value)
+
+    return Score(
+        id=entry["id"],
+        scene=entry["scene"],
+        uid=entry["uid"],
+        status=entry["status"],
+        gt_text=entry["gt"]["text"],
+        gt_point=point(entry["gt"]["coord"]),
+        pred_text=entry["pred_text"],
+        pred_point=point(entry["pred_parsed"]["coord"]),
+        said_not_visible=bool(entry["pred_parsed"]["is_not_visible"]),
+        contradictory=entry["contradictory"],
+        out_of_range=entry["out_of_range"],
+        l2=number(entry["l2_error"]),
+        l2_full=number(entry["l2_error_full"]),
+        hit=number(entry["hit_mask"]),
+        hit_tight=number(entry["hit_mask_tight"]),
+        missing_mask=entry["missing_mask"],
+        error=entry.get("error"),
+        images_seen=entry.get("images_seen"),
+        pixel_sizes=tuple((int(w), int(h)) for w, h in entry.get("pixel_sizes", ())),
+        details=dict(entry.get("details", {})),
+    )

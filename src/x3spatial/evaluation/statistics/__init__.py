@@ -1,0 +1,1 @@
+"""Metrics over a table of scores, their intervals, what chance gives, and metrics by object size."""

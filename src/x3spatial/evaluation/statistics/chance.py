@@ -1,0 +1,148 @@
+"""What chance gives on the very samples that were scored, in the frame of the query image.
+
+Each row but ``uniform`` is the answerer of that name, asked and scored like a model; ``uniform`` is the
+expectation over all uniform points, so it has no draw in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from x3spatial.evaluation.questions import question_of, supports
+from x3spatial.evaluation.scoring.masks import Masks
+from x3spatial.evaluation.scoring.scores import (
+    SUCCESS_RADII,
+    Score,
+    Truth,
+    failed,
+    score_answer,
+)
+from x3spatial.evaluation.statistics.metrics import FloatArray, Table, table_of, value_of
+from x3spatial.formats.task_file import TaskRecord
+from x3spatial.models import registry
+from x3spatial.models.base import Answerer, as_output
+from x3spatial.tasks.answers import parse_unit
+from x3spatial.tasks.geometry import Point
+
+ASKED = ("centre", "copy-reference", "always-not-visible")
+METRICS = (
+    "hit_at_mask",
+    "hit_at_mask_tight",
+    "mean_l2_error",
+    "median_l2_error",
+    *SUCCESS_RADII,
+    "not_visible_accuracy",
+    "false_not_visible_rate",
+    "balanced_accuracy",
+)
+_NODES = (np.arange(128) + 0.5) / 128
+"""Midpoints for the one-dimensional integrals below."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChanceSample:
+    """One sample as chance sees it."""
+
+    scores: dict[str, Score]
+    """By answerer; without those that cannot answer the task."""
+    target: Point | None
+    """The right point in the query image's frame, if visible."""
+    area: float | None
+    area_tight: float | None
+    """Share of the query image that the mask covers."""
+
+
+class Chance:
+    """Scores chance on one sample after the other. Safe in threads."""
+
+    def __init__(self, image_folder: Path | None) -> None:
+        self._folder = image_folder
+        self._answerers = {kind: registry.create(kind) for kind in ASKED}
+
+    def sample(self, record: TaskRecord, truth: Truth, masks: Masks) -> ChanceSample:
+        """Everything that the rows need from one sample. Always scored by our own rule."""
+        scores = {
+            kind: self._score(answerer, record, truth, masks)
+            for kind, answerer in self._answerers.items()
+            if supports(answerer, record.task)
+        }
+        return ChanceSample(
+            scores,
+            None if truth.point is None else truth.frame.to_local(truth.point),
+            None if masks.chosen is None else float(masks.chosen.mean()),
+            None if masks.tight is None else float(masks.tight.mean()),
+        )
+
+    def _score(self, answerer: Answerer, record: TaskRecord, truth: Truth, masks: Masks) -> Score:
+        question = question_of(record, self._folder, privileged=answerer.privileged)
+        try:
+            (said,) = answerer.answer([question], None)
+        except Exception as error:  # a reference mask that is not there costs this row one sample
+            return failed(record, truth, str(error))
+        text = as_output(said).text
+        return score_answer(record, truth, text, parse_unit(text), masks)
+
+
+def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, Any] | None]:
+    """Row → metric → value. A row is None where no sample could be answered that way."""
+    rows: dict[str, dict[str, Any] | None] = {}
+    for kind in ASKED:
+        table = table_of([sample.scores[kind] for sample in samples if kind in sample.scores])
+        scored = len(table) > 0 and not table.error.all()
+        rows[kind] = {name: value_of(name, table) for name in METRICS} if scored else None
+    rows["uniform"] = _uniform_row(samples)
+    return rows
+
+
+def _uniform_row(samples: Sequence[ChanceSample]) -> dict[str, Any] | None:
+    if not samples:
+        return None
+    # Whatever point is given, what is said about visibility is the same.
+    table: Table = table_of([sample.scores["centre"] for sample in samples])
+    row: dict[str, Any] = {
+        "hit_at_mask": _mean([s.area for s in samples if s.area is not None]),
+        "hit_at_mask_tight": _mean([s.area_tight for s in samples if s.area_tight is not None]),
+    }
+    targets = np.array([s.target for s in samples if s.target is not None]).reshape(-1, 2)
+    row["mean_l2_error"] = _mean(mean_distance(targets))
+    for name, radius in SUCCESS_RADII.items():
+        row[name] = _mean(disc_area(targets, radius))
+    for name in ("not_visible_accuracy", "false_not_visible_rate", "balanced_accuracy"):
+        row[name] = value_of(name, table)
+    return row
+
+
+def _mean(values: Sequence[float] | FloatArray) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def mean_distance(targets: FloatArray) -> FloatArray:
+    """``[N]`` mean distance from each of ``targets`` [N, 2] to a uniform point of the unit square.
+
+    Over y in closed form, over x by midpoints: good to 1e-4.
+    """
+    across = np.abs(_NODES[None, :] - targets[:, :1]) + 1e-12  # [N, nodes]
+
+    def along(reach: FloatArray) -> FloatArray:
+        """The integral of the distance from 0 to ``reach`` [N, 1] beside the target."""
+        distance = np.hypot(across, reach)
+        return (reach * distance + across**2 * np.arcsinh(reach / across)) / 2
+
+    y = targets[:, 1:]
+    return np.asarray((along(1.0 - y) + along(y)).mean(axis=1))
+
+
+def disc_area(targets: FloatArray, radius: float) -> FloatArray:
+    """``[N]`` area of the disc around each of ``targets`` [N, 2] that lies in the unit square."""
+    x, y = targets[:, :1], targets[:, 1:]
+    left = np.clip(x - radius, 0.0, 1.0)
+    right = np.clip(x + radius, 0.0, 1.0)
+    nodes = left + (right - left) * _NODES[None, :]
+    half = np.sqrt(np.maximum(radius**2 - (nodes - x) ** 2, 0.0))
+    height = np.clip(y + half, 0.0, 1.0) - np.clip(y - half, 0.0, 1.0)
+    return np.asarray((right - left)[:, 0] * height.mean(axis=1))

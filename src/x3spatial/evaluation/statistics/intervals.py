@@ -1,0 +1,206 @@
+"""Bootstrap intervals over clusters of samples, vectorised.
+
+Pairs of one scene are not independent, so whole scenes are drawn with replacement; below ten scenes whole
+objects, (scene, uid); below ten objects no interval is given. Intervals are the 2.5th and 97.5th
+percentile of 2,000 resamples. A rate is a ratio of two sums, so a resample needs only each cluster's
+sums; the median is found through cluster-by-block counts of the sorted distances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from x3spatial.evaluation.scoring.scores import Score
+from x3spatial.evaluation.statistics.metrics import ESTIMATED, MEANS_OF, RATES, FloatArray, Table
+
+RESAMPLES = 2_000
+FEWEST = 10
+"""Fewer clusters than this say nothing about others like them."""
+_PERCENTILES = (2.5, 97.5)
+_CHUNK_CELLS = 4_000_000
+
+IntArray = npt.NDArray[np.int64]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """Which samples are drawn together."""
+
+    unit: str | None
+    """``scene``, ``object``, or None where there are too few for intervals."""
+    index: IntArray
+    """``[N]``: cluster of each sample, 0 .. count - 1."""
+    count: int
+    objects: IntArray
+    """``[N]``: object, (scene, uid), of each sample, numbered from 0."""
+
+
+def clusters_of(scores: Sequence[Score]) -> Clusters:
+    """Scenes if there are ten, else objects if there are ten, else none.
+
+    Samples in error are not counted. None too if a sample does not say where it is from.
+    """
+    places = [(score.scene, score.uid) for score in scores]
+    scored = {place for place, score in zip(places, scores, strict=True) if score.status != "error"}
+    objects = _numbered(places, scored)
+    none = Clusters(None, np.zeros(len(places), np.int64), 0, objects)
+    if any(scene is None for scene, _ in places):
+        return none
+    scenes = {scene for scene, _ in scored}
+    if len(scenes) >= FEWEST:
+        index = _numbered([scene for scene, _ in places], scenes)
+        return Clusters("scene", index, len(scenes), objects)
+    if len(scored) >= FEWEST:
+        return Clusters("object", objects, len(scored), objects)
+    return none
+
+
+def _numbered(keys: Sequence[object], scored: Collection[object]) -> IntArray:
+    """``[N]``: the number of each key in the sorted order of ``scored``.
+
+    Sorted, so that the draw does not depend on the order of the samples. A cluster of nothing but
+    errors is not drawn; its samples add nothing to any sum wherever they are put.
+    """
+    numbers = {key: number for number, key in enumerate(sorted(scored, key=repr))}
+    return np.array([numbers.get(key, 0) for key in keys], np.int64)
+
+
+def draw_counts(clusters: int, resamples: int, seed: int) -> Iterator[FloatArray]:
+    """How often each resample draws each cluster: chunks ``[r, clusters]``, ``resamples`` rows in all."""
+    rng = np.random.default_rng(seed)
+    step = max(1, min(resamples, _CHUNK_CELLS // clusters))
+    for start in range(0, resamples, step):
+        rows = min(step, resamples - start)
+        drawn = rng.integers(0, clusters, size=(rows, clusters))
+        flat = (drawn + np.arange(rows)[:, None] * clusters).ravel()
+        counts = np.bincount(flat, minlength=rows * clusters).reshape(rows, clusters)
+        yield counts.astype(np.float64)
+
+
+class Resampler:
+    """Computes every estimated metric of one table under given cluster counts."""
+
+    def __init__(self, table: Table, clusters: Clusters) -> None:
+        self._clusters = clusters
+        columns = [column for rate in RATES.values() for column in rate(table)]
+        self._sums = self._by_cluster(columns)
+        self.support = {
+            name: len(np.unique(clusters.objects[columns[2 * i + 1] > 0]))
+            for i, name in enumerate(RATES)
+        }
+        """Metric → number of objects that have anything in its denominator."""
+        self.support |= {
+            name: min(self.support[rate] for rate in rates) for name, rates in MEANS_OF.items()
+        }
+        known = ~np.isnan(table.l2)
+        self.support["std_l2_error"] = self.support["median_l2_error"] = self.support[
+            "mean_l2_error"
+        ]
+        self._median = _MedianBlocks(table.l2[known], clusters.index[known], clusters.count)
+        # Around the overall mean: the plain sum of squares would lose small spreads to rounding.
+        offset = float(table.l2[known].mean()) if known.any() else 0.0
+        centred = np.where(known, table.l2 - offset, 0.0)
+        self._moments = self._by_cluster([known.astype(np.float64), centred, centred**2])
+
+    def _by_cluster(self, columns: Sequence[FloatArray]) -> FloatArray:
+        """``[clusters, len(columns)]``: each column's sum in each cluster."""
+        index, count = self._clusters.index, self._clusters.count
+        return np.stack([np.bincount(index, column, minlength=count) for column in columns], axis=1)
+
+    def __call__(self, counts: FloatArray) -> dict[str, FloatArray]:
+        """Metric → ``[r]`` values for ``counts`` [r, clusters]; NaN where a denominator is zero."""
+        sums = counts @ self._sums
+        values = {name: _divide(sums[:, 2 * i], sums[:, 2 * i + 1]) for i, name in enumerate(RATES)}
+        for name, rates in MEANS_OF.items():
+            values[name] = np.mean([values[rate] for rate in rates], axis=0)
+        moments = counts @ self._moments
+        mean = _divide(moments[:, 1], moments[:, 0])
+        variance = _divide(moments[:, 2], moments[:, 0]) - mean**2
+        values["std_l2_error"] = np.sqrt(np.maximum(variance, 0.0))
+        values["median_l2_error"] = self._median(counts)
+        return {name: values[name] for name in ESTIMATED}
+
+
+def _divide(part: FloatArray, whole: FloatArray) -> FloatArray:
+    result = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=result, where=whole > 0)
+    return result
+
+
+class _MedianBlocks:
+    """Medians of resampled values without sorting each resample.
+
+    The values are sorted once and cut into about sqrt(N) blocks. ``counts @ blocks`` gives how many drawn
+    values lie in each block, which finds the block with the middle one; only that block is then walked.
+    """
+
+    def __init__(self, values: FloatArray, index: IntArray, clusters: int) -> None:
+        order = np.argsort(values, kind="stable")
+        self._values = values[order]
+        self._index = index[order]
+        self._size = max(1, int(np.sqrt(len(values))))
+        blocks = -(-len(values) // self._size)
+        block = np.arange(len(values)) // self._size
+        cells = np.bincount(self._index * blocks + block, minlength=clusters * blocks)
+        self._blocks = cells.reshape(clusters, blocks).astype(np.float64)
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """``[r]`` medians under ``counts`` [r, clusters]; NaN where nothing was drawn."""
+        if self._values.size == 0:
+            return np.full(len(counts), np.nan)
+        cumulative = np.cumsum(counts @ self._blocks, axis=1)
+        total = cumulative[:, -1]
+        low = self._at(np.floor((total - 1) / 2), cumulative, counts)
+        high = self._at(np.floor(total / 2), cumulative, counts)
+        return np.where(total > 0, (low + high) / 2, np.nan)
+
+    def _at(self, rank: FloatArray, cumulative: FloatArray, counts: FloatArray) -> FloatArray:
+        """The value at 0-based ``rank`` [r] among the drawn ones."""
+        block = np.minimum((cumulative <= rank[:, None]).sum(axis=1), cumulative.shape[1] - 1)
+        before = np.where(block > 0, cumulative[np.arange(len(rank)), block - 1], 0.0)
+        members = block[:, None] * self._size + np.arange(self._size)
+        inside = members < len(self._values)
+        members = np.minimum(members, len(self._values) - 1)
+        drawn = np.take_along_axis(counts, self._index[members], axis=1) * inside
+        seen = before[:, None] + np.cumsum(drawn, axis=1)
+        place = np.minimum((seen <= rank[:, None]).sum(axis=1), self._size - 1)
+        found: FloatArray = self._values[members[np.arange(len(rank)), place]]
+        return found
+
+
+def intervals(
+    table: Table, clusters: Clusters, *, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Interval | None]:
+    """Metric → its 95 % interval; None where there are too few clusters to say.
+
+    A metric whose own denominator comes from fewer than ten objects gets None as well.
+    """
+    if clusters.unit is None:
+        return dict.fromkeys(ESTIMATED)
+    resampler = Resampler(table, clusters)
+    chunks = [resampler(counts) for counts in draw_counts(clusters.count, resamples, seed)]
+    return {
+        name: interval_of(np.concatenate([chunk[name] for chunk in chunks]))
+        if resampler.support[name] >= FEWEST
+        else None
+        for name in ESTIMATED
+    }
+
+
+def interval_of(values: FloatArray) -> Interval | None:
+    """The middle 95 % of ``values`` [resamples], those without a value left out."""
+    known = values[~np.isnan(values)]
+    if known.size == 0:
+        return None
+    low, high = np.percentile(known, _PERCENTILES)
+    return float(low), float(high)
+
+
+def from_json(stored: Mapping[str, Sequence[float] | None]) -> dict[str, Interval | None]:
+    """Intervals by metric as a results file holds them."""
+    return {name: None if pair is None else (pair[0], pair[1]) for name, pair in stored.items()}

@@ -1,0 +1,222 @@
+"""Metrics: pure functions over per-sample scores.
+
+A metric is one function. A *rate* returns two columns, part and whole, one entry per sample, and its
+value is sum(part) / sum(whole): null where the whole is zero. Everything else here (values, intervals,
+paired differences, chance rows) follows from the registered columns, so adding a metric means adding one
+function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from x3spatial.evaluation.scoring.scores import SUCCESS_RADII, Score
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+Value = float | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Scores as columns, each ``[N]``. Samples in error take part in ``total`` and ``errors`` only."""
+
+    error: BoolArray
+    visible: BoolArray
+    """The object can be seen (and the sample was answered)."""
+    hidden: BoolArray
+    """The object cannot be seen (and the sample was answered)."""
+    said_not_visible: BoolArray
+    said_point: BoolArray
+    unparsed: BoolArray
+    contradictory: BoolArray
+    out_of_range: BoolArray
+    missing_mask: BoolArray
+    l2: FloatArray
+    """NaN where there is none; likewise below."""
+    l2_full: FloatArray
+    hit: FloatArray
+    hit_tight: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.error)
+
+    def take(self, chosen: npt.NDArray[np.intp]) -> Table:
+        """The rows ``chosen``, in that order."""
+        return Table(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+
+
+def table_of(scores: Sequence[Score]) -> Table:
+    """The columns of ``scores``."""
+
+    def flags(get: Callable[[Score], bool]) -> BoolArray:
+        return np.array([get(score) for score in scores], dtype=np.bool_)
+
+    def numbers(get: Callable[[Score], float | None]) -> FloatArray:
+        found = (get(score) for score in scores)
+        return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
+
+    error = flags(lambda score: score.status == "error")
+    visible = flags(lambda score: score.gt_point is not None)
+    return Table(
+        error=error,
+        visible=visible & ~error,
+        hidden=~visible & ~error,
+        said_not_visible=flags(lambda score: score.said_not_visible),
+        said_point=flags(lambda score: score.pred_point is not None),
+        unparsed=flags(lambda score: score.status == "unparsed"),
+        contradictory=flags(lambda score: score.contradictory),
+        out_of_range=flags(lambda score: score.out_of_range),
+        missing_mask=flags(lambda score: score.missing_mask),
+        l2=numbers(lambda score: score.l2),
+        l2_full=numbers(lambda score: score.l2_full),
+        hit=numbers(lambda score: score.hit),
+        hit_tight=numbers(lambda score: score.hit_tight),
+    )
+
+
+Rate = Callable[[Table], tuple[FloatArray, FloatArray]]
+"""Part and whole, each ``[N]`` and finite."""
+
+
+def _mean(values: FloatArray | BoolArray, among: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Part and whole of the mean of ``values`` over the samples ``among``."""
+    return np.where(among, values, 0.0).astype(np.float64), among.astype(np.float64)
+
+
+def not_visible_accuracy(table: Table) -> tuple[FloatArray, FloatArray]:
+    """NOT_VISIBLE said, of the samples where it is right (the recall of NOT_VISIBLE)."""
+    return _mean(table.said_not_visible, table.hidden)
+
+
+def not_visible_precision(table: Table) -> tuple[FloatArray, FloatArray]:
+    """NOT_VISIBLE right, of the samples where it was said."""
+    return _mean(table.hidden, table.said_not_visible)
+
+
+def not_visible_f1(table: Table) -> tuple[FloatArray, FloatArray]:
+    """Harmonic mean of precision and recall: 2 TP / (said + right)."""
+    both = table.said_not_visible & table.hidden
+    return np.where(both, 2.0, 0.0), table.said_not_visible.astype(np.float64) + table.hidden
+
+
+def false_not_visible_rate(table: Table) -> tuple[FloatArray, FloatArray]:
+    """NOT_VISIBLE said, of the samples where the object can be seen."""
+    return _mean(table.said_not_visible, table.visible)
+
+
+def visible_recall(table: Table) -> tuple[FloatArray, FloatArray]:
+    """A point given, of the samples where the object can be seen."""
+    return _mean(table.said_point, table.visible)
+
+
+def hit_at_mask(table: Table) -> tuple[FloatArray, FloatArray]:
+    """Hits, of the visible samples that have a mask, whatever was answered."""
+    return _mean(table.hit, ~np.isnan(table.hit))
+
+
+def hit_at_mask_answered(table: Table) -> tuple[FloatArray, FloatArray]:
+    """Hits, of those answered by a point."""
+    return _mean(table.hit, ~np.isnan(table.hit) & table.said_point)
+
+
+def hit_at_mask_tight(table: Table) -> tuple[FloatArray, FloatArray]:
+    """Hits in the tight mask, of the visible samples that have one."""
+    return _mean(table.hit_tight, ~np.isnan(table.hit_tight))
+
+
+def mean_l2_error(table: Table) -> tuple[FloatArray, FloatArray]:
+    """Mean distance in the query image, over visible samples answered by a point."""
+    return _mean(table.l2, ~np.isnan(table.l2))
+
+
+def mean_l2_error_full(table: Table) -> tuple[FloatArray, FloatArray]:
+    """Mean distance in the side-by-side image; t1_concat only."""
+    return _mean(table.l2_full, ~np.isnan(table.l2_full))
+
+
+def _success(radius: float) -> Rate:
+    def success(table: Table) -> tuple[FloatArray, FloatArray]:
+        with np.errstate(invalid="ignore"):
+            return _mean(table.l2 <= radius, table.visible)
+
+    return success
+
+
+RATES: dict[str, Rate] = {
+    "not_visible_accuracy": not_visible_accuracy,
+    "not_visible_precision": not_visible_precision,
+    "not_visible_recall": not_visible_accuracy,
+    "not_visible_f1": not_visible_f1,
+    "false_not_visible_rate": false_not_visible_rate,
+    "visible_recall": visible_recall,
+    "mean_l2_error": mean_l2_error,
+    "mean_l2_error_full": mean_l2_error_full,
+    **{name: _success(radius) for name, radius in SUCCESS_RADII.items()},
+    "hit_at_mask": hit_at_mask,
+    "hit_at_mask_answered": hit_at_mask_answered,
+    "hit_at_mask_tight": hit_at_mask_tight,
+}
+MEANS_OF: dict[str, tuple[str, ...]] = {
+    "balanced_accuracy": ("not_visible_accuracy", "visible_recall"),
+}
+"""Metric → the rates it is the plain mean of; null where one of them is."""
+L2_SPREAD = ("std_l2_error", "median_l2_error")
+"""What of the distances is no rate: standard deviation (ddof 0) and median."""
+ESTIMATED: tuple[str, ...] = (*RATES, *MEANS_OF, *L2_SPREAD)
+"""Every metric that gets an interval."""
+
+COUNTS: dict[str, Callable[[Table], Value]] = {
+    "total": len,
+    "gt_not_visible": lambda table: int(table.hidden.sum()),
+    "visible_gt": lambda table: int(table.visible.sum()),
+    "hit_at_mask_count": lambda table: _whole(float(np.nansum(table.hit))),
+    "hit_at_mask_total": lambda table: int((~np.isnan(table.hit)).sum()),
+    "hit_at_mask_tight_total": lambda table: int((~np.isnan(table.hit_tight)).sum()),
+    "parse_failures": lambda table: int(table.unparsed.sum()),
+    "out_of_range": lambda table: int(table.out_of_range.sum()),
+    "contradictory": lambda table: int(table.contradictory.sum()),
+    "missing_mask": lambda table: int(table.missing_mask.sum()),
+    "errors": lambda table: int(table.error.sum()),
+}
+
+_ORDER = (
+    "total", "gt_not_visible", "visible_gt",
+    "not_visible_accuracy",
+    "mean_l2_error", "std_l2_error", "median_l2_error",
+    "success_002", "success_005", "success_010",
+    "hit_at_mask", "hit_at_mask_count", "hit_at_mask_total",
+)  # fmt: skip
+"""The source document's keys, first and in its order."""
+
+
+def _whole(value: float) -> float | int:
+    """A count as an integer; RoboRefer's rule counts fractions."""
+    return int(value) if value.is_integer() else value
+
+
+def value_of(name: str, table: Table) -> float | None:
+    """One of ``ESTIMATED`` over the whole table; None where its denominator is zero."""
+    if name in RATES:
+        part, whole = RATES[name](table)
+        total = float(whole.sum())
+        return float(part.sum()) / total if total else None
+    if name in MEANS_OF:
+        parts = [value_of(rate, table) for rate in MEANS_OF[name]]
+        known = [part for part in parts if part is not None]
+        return sum(known) / len(known) if len(known) == len(parts) else None
+    distances = table.l2[~np.isnan(table.l2)]
+    if distances.size == 0:
+        return None
+    return float(np.std(distances) if name == "std_l2_error" else np.median(distances))
+
+
+def compute(table: Table) -> dict[str, Value]:
+    """Every metric, the source document's keys first. None stands for "nothing to divide by"."""
+    values: dict[str, Value] = {name: count(table) for name, count in COUNTS.items()}
+    values |= {name: value_of(name, table) for name in ESTIMATED}
+    return {name: values[name] for name in (*_ORDER, *values)}

@@ -1,0 +1,106 @@
+"""A folder that ``datasets.load_from_disk`` opens, with the images inside."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from x3spatial.exporters.base import Format
+from x3spatial.exporters.samples import Sample
+from x3spatial.exporters.tables import batches, image_value, require_datasets
+from x3spatial.io.files import part_path
+
+_FACTS = (
+    "split", "scene", "uid", "label", "ref_rank", "ref_frame", "query_rank", "query_frame",
+    "query_mask_kind",
+)  # fmt: skip
+
+
+class HfDatasets(Format):
+    """One row per record: images, texts, and what the record says of where it comes from."""
+
+    name = "hf-datasets"
+    describes = "folders for datasets.load_from_disk, images inside"
+    paths = ("embed",)
+    tags = False
+
+    def require(self) -> dict[str, str]:
+        """As ``Format.require``."""
+        return require_datasets(self.name)
+
+    def output_name(self, stem: str) -> str:
+        """As ``Format.output_name``."""
+        return stem
+
+    def write(self, path: Path, samples: Iterable[Sample]) -> None:
+        """As ``Format.write``."""
+        import datasets
+        import pyarrow
+
+        text = datasets.Value("string")
+        features = datasets.Features(
+            {
+                "id": text,
+                "task": text,
+                "images": datasets.List(datasets.Image()),
+                "prompt": text,
+                "answer": text,
+                "question": text,
+                "reference_point": datasets.List(datasets.Value("float64")),
+                "mask_area_fraction": datasets.Value("float64"),
+                **dict.fromkeys(_FACTS, text),
+            }
+        )
+        part, table = part_path(path), part_path(path.with_name(path.name + ".arrow"))
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+            schema = features.arrow_schema
+            with (
+                pyarrow.OSFile(str(table), "wb") as file,
+                pyarrow.ipc.new_stream(file, schema) as stream,
+            ):
+                for batch in batches(self._rows(samples), schema):
+                    stream.write_batch(batch)
+            with _quiet(datasets):
+                rows = datasets.Dataset.from_file(str(table))
+                # Left to itself it writes an empty set as no file at all, which cannot be opened.
+                rows.save_to_disk(str(part), num_shards=None if len(rows) else 1)
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(part, path)
+        finally:
+            table.unlink(missing_ok=True)
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _rows(self, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
+        for sample in samples:
+            record = sample.record
+            point = record.reference_point
+            yield {
+                "id": record.id,
+                "task": record.task,
+                "images": [image_value(image) for image in sample.images],
+                "prompt": sample.prompt,
+                "answer": sample.answer,
+                "question": record.question,
+                "reference_point": None if point is None else list(point),
+                "mask_area_fraction": record.mask_area_fraction,
+                **{name: getattr(record, name) for name in _FACTS},
+            }
+
+
+class _quiet:
+    """Without the package's own progress bars; as they were afterwards."""
+
+    def __init__(self, datasets: Any) -> None:
+        self._datasets = datasets
+        self._shown = datasets.utils.are_progress_bars_disabled() is False
+
+    def __enter__(self) -> None:
+        self._datasets.utils.disable_progress_bars()
+
+    def __exit__(self, *exc: object) -> None:
+        if self._shown:
+            self._datasets.utils.enable_progress_bars()

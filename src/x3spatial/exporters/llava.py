@@ -1,0 +1,40 @@
+"""The LLaVA shape: VILA, RoboRefer, RoboPoint and Qwen's own fine-tuning script read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from x3spatial.exporters.base import Format
+from x3spatial.exporters.samples import Sample
+from x3spatial.io.files import JsonArrayWriter
+
+
+class Llava(Format):
+    """A JSON array with ``image`` and ``conversations``.
+
+    Never ``images`` beside it: VILA's loader reads both keys and would show every picture twice.
+    """
+
+    name = "llava"
+    describes = "JSON array with `image` and `conversations` (VILA, RoboRefer, Qwen fine-tuning)"
+
+    def output_name(self, stem: str) -> str:
+        """As ``Format.output_name``."""
+        return f"{stem}.json"
+
+    def write(self, path: Path, samples: Iterable[Sample]) -> None:
+        """As ``Format.write``."""
+        with JsonArrayWriter(path) as file:
+            for sample in samples:
+                paths = sample.image_paths
+                file.write(
+                    {
+                        "id": sample.record.id,
+                        "image": paths if len(paths) > 1 else paths[0],
+                        "conversations": [
+                            {"from": "human", "value": sample.prompt},
+                            {"from": "gpt", "value": sample.answer},
+                        ],
+                    }
+                )

@@ -1,0 +1,47 @@
+"""ms-swift's JSON lines, with points as ``objects`` that it scales for each model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from x3spatial.exporters.base import Format
+from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, POINT_FORMATS
+from x3spatial.exporters.samples import Sample
+from x3spatial.exporters.text_files import write_json_lines
+
+
+class MsSwift(Format):
+    """``messages``, ``images`` and ``objects``; a box of two numbers is a point."""
+
+    name = "ms-swift"
+    describes = "JSON lines with `messages`, `images` and `objects` (ms-swift)"
+    points = (PLACEHOLDER, AS_RECORDED, *POINT_FORMATS)
+
+    def output_name(self, stem: str) -> str:
+        """As ``Format.output_name``."""
+        return f"{stem}.jsonl"
+
+    def write(self, path: Path, samples: Iterable[Sample]) -> None:
+        """As ``Format.write``."""
+        write_json_lines(path, self._rows(samples))
+
+    def _rows(self, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
+        for sample in samples:
+            row: dict[str, Any] = {
+                "messages": [
+                    {"role": "user", "content": sample.prompt},
+                    {"role": "assistant", "content": sample.answer},
+                ],
+                "images": sample.image_paths,
+            }
+            if sample.boxes is not None:
+                # All lists in every row, so that its columns have one type over the whole file.
+                row["objects"] = {
+                    "ref": [],
+                    "bbox": [[box.x, box.y] for box in sample.boxes],
+                    "bbox_type": "real",
+                    "image_id": [box.image for box in sample.boxes],
+                }
+            yield row

@@ -1,0 +1,85 @@
+"""The ways to write points that an export can rewrite prompts and answers to.
+
+Every family has learned one way and is best trained further in it, with the prompts that it will be asked
+with: both are the conventions of ``models.conventions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from x3spatial.conventions.base import Convention
+from x3spatial.conventions.registry import CONVENTIONS
+from x3spatial.conventions.resize import smart_resize
+from x3spatial.tasks.frames import Frame
+from x3spatial.tasks.geometry import BoolArray, Point, Target, centre_of, hits
+from x3spatial.tasks.question import Size
+
+AS_RECORDED = "unit"
+PLACEHOLDER = "placeholder"
+POINT_FORMATS: dict[str, Convention] = {
+    name: convention for name, convention in CONVENTIONS.items() if name != AS_RECORDED
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeLimits:
+    """Between how many pixels the Qwen2.5-VL processor keeps an image."""
+
+    min_pixels: int = 56 * 56
+    max_pixels: int = 16384 * 28 * 28
+
+    def resized(self, size: Size) -> Size:
+        """(W, H) that the Qwen2.5-VL processor resizes an image of ``size`` to."""
+        return smart_resize(size, factor=28, min_pixels=self.min_pixels, max_pixels=self.max_pixels)
+
+
+def counted_sizes(
+    convention: Convention, sizes: Sequence[Size], limits: ResizeLimits
+) -> tuple[Size, ...]:
+    """From the sizes on disk to those in the pixels that ``convention`` counts."""
+    if convention.pixels == "resized":
+        return tuple(map(limits.resized, sizes))
+    return tuple(sizes)
+
+
+def box_of(
+    target: Target, mask: BoolArray, frame: Frame, size: Size, limits: ResizeLimits
+) -> tuple[tuple[float, float], bool]:
+    """A point in pixels for a trainer that scales it and rounds to whole numbers afterwards.
+
+    Returns ((x, y), safe): safe says that the number still hits ``mask`` after rounding on every
+    grid that the trainer may choose (pixels as on disk, thousandths, Qwen2.5-VL's resized image).
+    The target itself is preferred, then points of its pixel from the centre to the top left.
+    """
+    height, width = mask.shape
+    full_width, full_height = size
+    grids = [size, (1000, 1000), limits.resized(size)]
+
+    def hit(x: float, y: float) -> bool:
+        read = Point(x / full_width, y / full_height)
+        return frame.contains(read) and hits(mask, frame.to_local(read))
+
+    def survives(x: float, y: float) -> bool:
+        return all(
+            hit(
+                round(x / full_width * columns) / columns * full_width,
+                round(y / full_height * rows) / rows * full_height,
+            )
+            for columns, rows in grids
+        )
+
+    centre = centre_of(target.pixel, width, height)
+    tries = [target.point, centre]
+    for share in (0.4, 0.25, 0.1):
+        column, row = target.pixel
+        tries.append(Point((column + share) / width, (row + share) / height))
+    boxes = []
+    for point in tries:
+        full = frame.to_full(point)
+        boxes.append((round(full.x * full_width, 4), round(full.y * full_height, 4)))
+    for box in boxes:
+        if hit(*box) and survives(*box):
+            return box, True
+    return next((box for box in boxes if hit(*box)), boxes[1]), False

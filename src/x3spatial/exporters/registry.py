@@ -1,0 +1,14 @@
+"""The formats there are. A new one is a file and a line here."""
+
+from __future__ import annotations
+
+from x3spatial.exporters.base import Format
+from x3spatial.exporters.hf_datasets import HfDatasets
+from x3spatial.exporters.llava import Llava
+from x3spatial.exporters.ms_swift import MsSwift
+from x3spatial.exporters.sharegpt import ShareGpt
+from x3spatial.exporters.trl import Trl
+
+FORMATS: dict[str, type[Format]] = {
+    entry.name: entry for entry in (Llava, ShareGpt, MsSwift, Trl, HfDatasets)
+}

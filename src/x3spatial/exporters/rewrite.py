@@ -1,0 +1,189 @@
+"""From a record to the prompt and answer of an export, with the points written as it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import resources
+from pathlib import Path
+
+from x3spatial.conventions.prompt_template import Wording, worded
+from x3spatial.errors import UserError
+from x3spatial.exporters.image_paths import PlacedImage, joined
+from x3spatial.exporters.points import (
+    AS_RECORDED,
+    PLACEHOLDER,
+    POINT_FORMATS,
+    ResizeLimits,
+    box_of,
+    counted_sizes,
+)
+from x3spatial.exporters.samples import BOX_TAG, Box, Sample
+from x3spatial.formats.task_file import TaskRecord
+from x3spatial.io.images import ImageError, read_mask, read_rgb
+from x3spatial.tasks.answers import NOT_VISIBLE, Said, fitting_text, parse_unit
+from x3spatial.tasks.frames import Frame
+from x3spatial.tasks.geometry import BoolArray, Point, Target, hits, pixel_of
+from x3spatial.tasks.question import Question, Size
+
+_mask = lru_cache(maxsize=16)(read_mask)  # neighbouring records share the reference's mask
+
+
+@dataclass(slots=True)
+class Rewriter:
+    """Writes the points of records in one way; counts what had to give way to exactness."""
+
+    points: str
+    limits: ResizeLimits
+    image_folder: Path | None
+    longer: int = 0
+    """Points written with more decimals than their format has, so that they hit."""
+    unsafe: int = 0
+    """Placeholders that a trainer's own rounding can move off a thin mask."""
+
+    def sample(self, record: TaskRecord, images: tuple[PlacedImage, ...], where: str) -> Sample:
+        """The sample of a record; ``where`` names it in errors.
+
+        Raises:
+            UserError: the record has not what rewriting needs, or its point misses its mask.
+        """
+        if self.points == AS_RECORDED:
+            return Sample(record, images, record.prompt, record.answer)
+        if record.question is None:
+            raise UserError(
+                f"{where}: has no field 'question' (not made by x3 build), so its points cannot be"
+                f" rewritten; use --points {AS_RECORDED}"
+            )
+        said = parse_unit(record.answer)
+        if said.said is Said.UNPARSED:
+            raise UserError(f"{where}: the answer {record.answer!r} holds no point to rewrite")
+        sizes = self._sizes(record, images, where)
+        answer = None
+        if said.said is Said.POINT:
+            assert said.point is not None
+            frame = Frame.CONCAT_RIGHT if record.is_concat else Frame.IMAGE
+            answer = self._located(said.point, record.query_mask, frame, "query_mask", where)
+        reference = None
+        if record.reference_point is not None:
+            point = Point(*record.reference_point)
+            reference = self._located(point, record.ref_mask, Frame.CONCAT_LEFT, "ref_mask", where)
+        if self.points == PLACEHOLDER:
+            return self._with_placeholders(record, images, sizes, reference, answer)
+        return self._rewritten(record, images, sizes, reference, answer)
+
+    def _sizes(
+        self, record: TaskRecord, images: tuple[PlacedImage, ...], where: str
+    ) -> tuple[Size, ...]:
+        """(W, H) of each image as it is on disk."""
+        if len(record.image_sizes) == len(images):
+            return record.image_sizes
+        sizes = []
+        for image in images:
+            try:
+                height, width = read_rgb(image.file).shape[:2]
+            except ImageError as error:
+                raise UserError(f"{where}: image {image.file}: {error.reason}") from None
+            sizes.append((width, height))
+        return tuple(sizes)
+
+    def _located(
+        self, point: Point, path: str | None, frame: Frame, field: str, where: str
+    ) -> _Located:
+        """A recorded point with the mask that any rewriting of it must hit."""
+        if path is None:
+            raise UserError(f"{where}: has no {field!r}, which rewriting points needs")
+        file = joined(path, self.image_folder)
+        try:
+            mask = _mask(file)
+        except ImageError as error:
+            raise UserError(f"{where}: {field} {file}: {error.reason}") from None
+        height, width = mask.shape
+        local = frame.to_local(point)
+        pixel = pixel_of(local, width, height)
+        if pixel is None or not frame.contains(point) or not hits(mask, local):
+            raise UserError(
+                f"{where}: its point {tuple(point)} misses {field} {file}; build the data again"
+            )
+        return _Located(Target(local, pixel), mask, frame)
+
+    def _rewritten(
+        self,
+        record: TaskRecord,
+        images: tuple[PlacedImage, ...],
+        sizes: Sequence[Size],
+        reference: _Located | None,
+        answer: _Located | None,
+    ) -> Sample:
+        convention = POINT_FORMATS[self.points]
+        question = _question(record, images)
+        sizes = counted_sizes(convention, sizes, self.limits)
+
+        def fitted(located: _Located | None, write: Callable[..., tuple[str, Point]]) -> str | None:
+            if located is None:
+                return None
+            written = fitting_text(
+                located.target,
+                located.mask,
+                located.frame,
+                lambda point, decimals: write(point, question, sizes, decimals),
+                fewest=convention.decimals,
+            )
+            self.longer += written.decimals > convention.decimals
+            return written.text
+
+        prompt = convention.prompt(question, sizes, reference=fitted(reference, convention.mention))
+        text = fitted(answer, convention.write)
+        return Sample(record, images, prompt, convention.absent if text is None else text)
+
+    def _with_placeholders(
+        self,
+        record: TaskRecord,
+        images: tuple[PlacedImage, ...],
+        sizes: Sequence[Size],
+        reference: _Located | None,
+        answer: _Located | None,
+    ) -> Sample:
+        assert record.question is not None
+        boxes = []
+        for located in (reference, answer):
+            if located is not None:
+                (x, y), safe = box_of(
+                    located.target, located.mask, located.frame, sizes[-1], self.limits
+                )
+                boxes.append(Box(x, y, len(images) - 1))
+                self.unsafe += not safe
+        prompt = _placeholder_wording().render(
+            record.task,
+            record.question,
+            images=len(images),
+            reference=None if reference is None else BOX_TAG,
+        )
+        text = NOT_VISIBLE if answer is None else BOX_TAG
+        return Sample(record, images, prompt, text, tuple(boxes))
+
+
+def _question(record: TaskRecord, images: tuple[PlacedImage, ...]) -> Question:
+    assert record.question is not None
+    return Question(
+        id=record.id,
+        task=record.task,
+        images=tuple(image.file for image in images),
+        prompt=record.prompt,
+        question=record.question,
+        reference_point=record.reference_point,
+    )
+
+
+@cache
+def _placeholder_wording() -> Wording:
+    return worded((resources.files(__package__) / "placeholder.txt").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Located:
+    """A recorded point in the half it belongs to, and the mask that it must hit there."""
+
+    target: Target
+    mask: BoolArray
+    frame: Frame

@@ -1,0 +1,253 @@
+"""Write task files in the shape another trainer reads, one output for each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from x3spatial.errors import UserError
+from x3spatial.exporters.base import Format
+from x3spatial.exporters.image_paths import IMAGES, ImagePlacer, joined
+from x3spatial.exporters.manifest import (
+    MANIFEST,
+    identity,
+    previous_manifest,
+    size_of,
+    written_facts,
+)
+from x3spatial.exporters.points import ResizeLimits
+from x3spatial.exporters.registry import FORMATS
+from x3spatial.exporters.rewrite import Rewriter
+from x3spatial.exporters.samples import Sample
+from x3spatial.formats.task_file import iter_records
+from x3spatial.io.files import lock_dir, make_dir, write_json
+from x3spatial.progress import progress
+from x3spatial.tasks.answers import says_not_visible
+
+RESIZED = "qwen2.5-px"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSummary:
+    """What an export left in its output folder."""
+
+    out_dir: Path
+    manifest: dict[str, Any]
+    written: bool
+    """False if a finished export of the same sources and options was there already."""
+
+    @property
+    def records(self) -> int:
+        """Samples over all files."""
+        return sum(int(file.get("records", 0)) for file in self.manifest["files"].values())
+
+
+def export(
+    *,
+    data_json: Sequence[Path],
+    out_dir: Path,
+    to: str,
+    paths: str | None = None,
+    point_format: str | None = None,
+    image_folder: Path | None = None,
+    min_pixels: int | None = None,
+    max_pixels: int | None = None,
+    limit: int | None = None,
+    fresh: bool = False,
+) -> ExportSummary:
+    """Export task files for a trainer other than ours.
+
+    Args:
+        data_json: task files; each becomes an output of its own, so that splits stay apart.
+        out_dir: where the outputs and ``export.json`` go.
+        to: a key of ``FORMATS``.
+        paths: a key of ``places.PATHS``; None for the format's own default.
+        point_format: how points are written: ``unit`` leaves prompt and answer as they are, a key
+            of ``points.POINT_FORMATS`` rewrites both, ``placeholder`` (ms-swift) lets the trainer
+            do it; None for the format's own default.
+        image_folder: what relative image and mask paths of the records are relative to.
+        min_pixels, max_pixels: limits of the Qwen2.5-VL processor, for ``qwen2.5-px`` only.
+        limit: at most this many records of each file.
+        fresh: write again although the same export is there.
+
+    Raises:
+        UserError: an option, a task file, a record or an image cannot be used.
+    """
+    start = time.monotonic()
+    form = _format(to)
+    paths = _choice("--paths", paths, form.paths, to)
+    points = _choice("--points", point_format, form.points, to)
+    limits = _limits(points, min_pixels, max_pixels)
+    if limit is not None and limit < 1:
+        raise UserError(f"--limit {limit}: must be at least 1")
+    out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100 - names are kept, links included
+    sources = [joined(str(path), None) for path in data_json]
+    outputs = _outputs(form, sources, out_dir)
+    options = {
+        "to": to,
+        "paths": paths,
+        "points": points,
+        "image_folder": None if image_folder is None else str(joined(str(image_folder), None)),
+        "min_pixels": limits.min_pixels if points == RESIZED else None,
+        "max_pixels": limits.max_pixels if points == RESIZED else None,
+        "limit": limit,
+    }
+    what = identity(sources, options, form.require())
+    make_dir(out_dir, "--out-dir")
+    with lock_dir(out_dir, "--out-dir"):
+        earlier = previous_manifest(out_dir)
+        if not fresh and earlier is not None and _still_holds(earlier, what, out_dir):
+            return ExportSummary(out_dir, earlier, written=False)
+        companions = form.companions({source.stem: outputs[source] for source in sources})
+        _clear(earlier, out_dir, {*outputs.values(), *companions})
+        placer = ImagePlacer(paths, out_dir)
+        rewriter = Rewriter(points, limits, image_folder)
+        counts: Counter[str] = Counter()
+        files: dict[str, Any] = {}
+        with progress("exporting", len(sources)) as advance:
+            for source in sources:
+                before = counts["records"]
+                samples = _samples(source, form, placer, rewriter, limit, counts)
+                form.write(out_dir / outputs[source], samples)
+                facts = written_facts(out_dir / outputs[source])
+                files[outputs[source]] = {"records": counts["records"] - before, **facts}
+                advance()
+        for name, value in companions.items():
+            write_json(out_dir / name, value)
+            files[name] = written_facts(out_dir / name)
+        if earlier is not None and earlier["options"]["paths"] == "copy":
+            _drop_images(out_dir / IMAGES, placer.copies)
+        manifest = {
+            **what,
+            "files": files,
+            "counts": {
+                **{name: counts[name] for name in sorted(counts)},
+                "images_copied": len(placer.copies),
+                "points_with_more_decimals": rewriter.longer,
+                "placeholders_at_risk": rewriter.unsafe,
+            },
+            "images_bytes": size_of(out_dir / IMAGES) if placer.copies else None,
+            "run": {"seconds": round(time.monotonic() - start, 3)},
+        }
+        write_json(out_dir / MANIFEST, manifest, fsync=True)
+    return ExportSummary(out_dir, manifest, written=True)
+
+
+def _format(to: str) -> Format:
+    if to not in FORMATS:
+        raise UserError(f"--to {to}: unknown; known are {', '.join(FORMATS)}")
+    return FORMATS[to]()
+
+
+def _choice(option: str, value: str | None, known: tuple[str, ...], to: str) -> str:
+    if value is None:
+        return known[0]
+    if value not in known:
+        raise UserError(f"{option} {value}: --to {to} can have {', '.join(known)}")
+    return value
+
+
+def _limits(points: str, min_pixels: int | None, max_pixels: int | None) -> ResizeLimits:
+    given = {"--min-pixels": min_pixels, "--max-pixels": max_pixels}
+    for option, value in given.items():
+        if value is not None and points != RESIZED:
+            raise UserError(f"{option} {value}: only --points {RESIZED} depends on it")
+    standard = ResizeLimits()
+    limits = ResizeLimits(
+        standard.min_pixels if min_pixels is None else min_pixels,
+        standard.max_pixels if max_pixels is None else max_pixels,
+    )
+    if not 1 <= limits.min_pixels <= limits.max_pixels:
+        raise UserError(
+            f"--min-pixels {limits.min_pixels} --max-pixels {limits.max_pixels}: the first must be"
+            " at least 1 and at most the second"
+        )
+    return limits
+
+
+def _outputs(form: Format, sources: list[Path], out_dir: Path) -> dict[Path, str]:
+    """What each task file becomes, by name."""
+    if not sources:
+        raise UserError("--data-json: give at least one task file")
+    taken = {MANIFEST, "dataset_info.json", IMAGES}
+    outputs: dict[Path, str] = {}
+    for source in sources:
+        name = form.output_name(source.stem)
+        if name in taken:
+            raise UserError(
+                f"{source}: would be written as {name}, which is taken; rename it or export it to"
+                " another --out-dir"
+            )
+        if out_dir / name in sources or (out_dir / "build.json").exists():
+            raise UserError(f"--out-dir {out_dir}: holds the task files; choose another folder")
+        taken.add(name)
+        outputs[source] = name
+    return outputs
+
+
+def _still_holds(manifest: dict[str, Any], what: dict[str, Any], out_dir: Path) -> bool:
+    """Whether ``manifest`` is of the export asked for, with its files untouched."""
+    if any(manifest.get(name) != value for name, value in what.items()):
+        return False
+    copied = manifest.get("images_bytes")
+    if copied is not None and size_of(out_dir / IMAGES) != copied:
+        return False
+    files: dict[str, Any] = manifest["files"]
+    return all(size_of(out_dir / name) == facts["bytes"] for name, facts in files.items())
+
+
+def _clear(earlier: dict[str, Any] | None, out_dir: Path, wanted: set[str]) -> None:
+    """Drop the outputs of an earlier export that this one will not write, then its manifest.
+
+    From here on no manifest vouches for the folder.
+    """
+    for name in () if earlier is None else earlier["files"]:
+        path = out_dir / name
+        if name not in wanted and path.parent == out_dir:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    (out_dir / MANIFEST).unlink(missing_ok=True)
+
+
+def _drop_images(folder: Path, wanted: set[str]) -> None:
+    """Drop the copies of an earlier export that this one does not use."""
+    if not folder.is_dir():
+        return
+    for file in folder.iterdir():
+        if file.is_file() and file.name not in wanted:
+            file.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _samples(
+    source: Path,
+    form: Format,
+    placer: ImagePlacer,
+    rewriter: Rewriter,
+    limit: int | None,
+    counts: Counter[str],
+) -> Iterator[Sample]:
+    for number, record in enumerate(iter_records(source)):
+        if number == limit:
+            return
+        where = f"{source}: record {record.id}"
+        images = tuple(
+            placer.place(joined(path, rewriter.image_folder), where) for path in record.images
+        )
+        sample = rewriter.sample(record, images, where)
+        if form.tags:
+            sample = sample.tagged()
+        sample.check(where, tags=form.tags)
+        counts["records"] += 1
+        counts["not_visible"] += says_not_visible(record.answer)
+        counts[record.task] += 1
+        yield sample

@@ -1,0 +1,25 @@
+"""JSON lines, written in one step and in constant memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from x3spatial.io.files import part_path
+
+
+def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
+    """One JSON object per line; ``path`` appears when complete and is left as it was on an error."""
+    part = part_path(path)
+    try:
+        with open(part, "w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

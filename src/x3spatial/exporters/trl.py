@@ -1,0 +1,67 @@
+"""Parquet for TRL's SFTTrainer: conversational prompt and completion, and a column of images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from x3spatial.exporters.base import Format
+from x3spatial.exporters.samples import Sample
+from x3spatial.exporters.tables import batches, image_value, require_datasets
+from x3spatial.io.files import part_path
+
+
+class Trl(Format):
+    """``images``, ``prompt`` and ``completion``; no tags, TRL puts the images in front itself.
+
+    ``absolute`` keeps paths, which are opened when a row is read; ``embed`` keeps the bytes. Relative
+    paths would be taken from wherever the trainer is started, so they are not offered.
+    """
+
+    name = "trl"
+    describes = "Parquet with `images`, `prompt` and `completion` (TRL SFTTrainer)"
+    paths = ("absolute", "embed")
+    tags = False
+
+    def require(self) -> dict[str, str]:
+        """As ``Format.require``."""
+        return require_datasets(self.name)
+
+    def output_name(self, stem: str) -> str:
+        """As ``Format.output_name``."""
+        return f"{stem}.parquet"
+
+    def write(self, path: Path, samples: Iterable[Sample]) -> None:
+        """As ``Format.write``."""
+        import datasets
+        from pyarrow import parquet
+
+        text = datasets.Value("string")
+        turns = datasets.List({"role": text, "content": text})
+        schema = datasets.Features(
+            {
+                "id": text,
+                "images": datasets.List(datasets.Image()),
+                "prompt": turns,
+                "completion": turns,
+            }
+        ).arrow_schema
+        part = part_path(path)
+        try:
+            with parquet.ParquetWriter(part, schema) as file:
+                for batch in batches(self._rows(samples), schema):
+                    file.write_batch(batch)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _rows(self, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
+        for sample in samples:
+            yield {
+                "id": sample.record.id,
+                "images": [image_value(image) for image in sample.images],
+                "prompt": [{"role": "user", "content": sample.prompt}],
+                "completion": [{"role": "assistant", "content": sample.answer}],
+            }

@@ -1,0 +1,199 @@
+"""Task records: the LLaVA-style JSON that build writes and that evaluation and training read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from x3spatial.errors import UserError
+from x3spatial.io.json_stream import iter_array
+
+TASKS = ("t1_multi", "t1_concat", "t2a_multi", "t2b_multi", "t0_marked")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """One sample. The fields from ``question`` on are ours: None in records of other builders."""
+
+    id: str
+    task: str
+    image: tuple[str, ...] | str
+    """Paths in prompt order; a single string for the side-by-side image of t1_concat."""
+    prompt: str
+    """The human turn, without ``<image>``."""
+    answer: str
+    """The right answer, in the frame of the last image."""
+    query_original: str | None = None
+    question: str | None = None
+    """The task without any paragraph on the output format."""
+    reference_point: tuple[float, float] | None = None
+    """t1_concat: A's point, normalised in the whole image."""
+    split: str | None = None
+    scene: str | None = None
+    uid: str | None = None
+    label: str | None = None
+    ref_rank: str | None = None
+    ref_frame: str | None = None
+    query_rank: str | None = None
+    query_frame: str | None = None
+    ref_original: str | None = None
+    ref_mask: str | None = None
+    query_mask: str | None = None
+    query_mask_kind: str | None = None
+    """``tight`` or ``dilated``."""
+    image_sizes: tuple[tuple[int, int], ...] = ()
+    """(W, H) of each image."""
+    mask_area_fraction: float | None = None
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The image paths, also for a single one."""
+        return (self.image,) if isinstance(self.image, str) else self.image
+
+    @property
+    def is_concat(self) -> bool:
+        """Whether the answer is written in the frame of a side-by-side image."""
+        return self.task == "t1_concat"
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as it stands in the file."""
+        return {
+            "id": self.id,
+            "task": self.task,
+            "image": self.image if isinstance(self.image, str) else list(self.image),
+            "query_original": self.query_original,
+            "conversations": [
+                {"from": "human", "value": self.prompt},
+                {"from": "gpt", "value": self.answer},
+            ],
+            "question": self.question,
+            **({} if self.reference_point is None else {"reference_point": self.reference_point}),
+            "split": self.split,
+            "scene": self.scene,
+            "uid": self.uid,
+            "label": self.label,
+            "ref_rank": self.ref_rank,
+            "ref_frame": self.ref_frame,
+            "query_rank": self.query_rank,
+            "query_frame": self.query_frame,
+            "ref_original": self.ref_original,
+            "ref_mask": self.ref_mask,
+            "query_mask": self.query_mask,
+            "query_mask_kind": self.query_mask_kind,
+            "image_sizes": [list(size) for size in self.image_sizes],
+            "mask_area_fraction": self.mask_area_fraction,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> TaskRecord:
+        """Read a record, ours or another builder's.
+
+        A record without ``task`` is taken by its shape: one image is t1_concat, ``X_original.png`` with
+        ``X_inpainted.png`` of the same view t2b_multi, any others t1_multi.
+
+        Raises:
+            ValueError: a field that every record needs is missing or of the wrong kind.
+        """
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected an object, found {type(value).__name__}")
+        image = value.get("image")
+        if isinstance(image, list) and image and all(isinstance(path, str) for path in image):
+            image = tuple(image)
+        elif not isinstance(image, str) or not image:
+            raise ValueError("field 'image' must be a path or a non-empty list of paths")
+        task = value.get("task") or _task_of(image)
+        if task not in TASKS:
+            raise ValueError(f"field 'task' is {task!r}; known are {', '.join(TASKS)}")
+        point = value.get("reference_point")
+        try:
+            return cls(
+                id=_text(value, "id"),
+                task=task,
+                image=image,
+                prompt=_turn(value, 0, "human"),
+                answer=_turn(value, 1, "gpt"),
+                reference_point=None if point is None else (float(point[0]), float(point[1])),
+                image_sizes=tuple((int(w), int(h)) for w, h in value.get("image_sizes") or ()),
+                mask_area_fraction=value.get("mask_area_fraction"),
+                **{name: _optional_text(value, name) for name in _TEXT_FIELDS},
+            )
+        except (TypeError, IndexError) as error:
+            raise ValueError(f"malformed field: {error}") from None
+
+
+_TEXT_FIELDS = (
+    "query_original",
+    "question",
+    "split",
+    "scene",
+    "uid",
+    "label",
+    "ref_rank",
+    "ref_frame",
+    "query_rank",
+    "query_frame",
+    "ref_original",
+    "ref_mask",
+    "query_mask",
+    "query_mask_kind",
+)
+
+
+def _task_of(image: tuple[str, ...] | str) -> str:
+    """What the images of a record without ``task`` show it to be."""
+    if isinstance(image, str):
+        return "t1_concat"
+    view = image[0].removesuffix("_original.png")
+    same_view = view != image[0] and image[1:] == (f"{view}_inpainted.png",)
+    return "t2b_multi" if same_view else "t1_multi"
+
+
+def _text(value: Mapping[str, Any], name: str) -> str:
+    text = value.get(name)
+    if not isinstance(text, str) or not text:
+        raise ValueError(f"field {name!r} must be a non-empty string")
+    return text
+
+
+def _optional_text(value: Mapping[str, Any], name: str) -> str | None:
+    text = value.get(name)
+    if text is not None and not isinstance(text, str):
+        raise ValueError(f"field {name!r} must be a string")
+    return text
+
+
+def _turn(value: Mapping[str, Any], index: int, speaker: str) -> str:
+    turns = value.get("conversations")
+    if not isinstance(turns, list) or len(turns) < 2:
+        raise ValueError("field 'conversations' must hold a human and a gpt turn")
+    turn = turns[index]
+    if not isinstance(turn, Mapping) or turn.get("from") != speaker:
+        raise ValueError(f"conversation turn {index + 1} must be from {speaker!r}")
+    return _text(turn, "value")
+
+
+def iter_records(path: Path) -> Iterator[TaskRecord]:
+    """The records of a task file in file order, in memory that does not grow with the file.
+
+    Only the ids seen so far are kept, to refuse one that occurs twice.
+
+    Raises:
+        UserError: the file is missing, no JSON array, a record is malformed, or an id occurs twice.
+    """
+    seen: set[str] = set()
+    for number, value in enumerate(iter_array(path), start=1):
+        try:
+            record = TaskRecord.from_json(value)
+        except ValueError as error:
+            raise UserError(f"{path}: record {number}: {error}") from None
+        if record.id in seen:
+            raise UserError(f"{path}: record {number}: id {record.id!r} occurs twice")
+        seen.add(record.id)
+        yield record
+
+
+def read_records(path: Path) -> list[TaskRecord]:
+    """All records of a task file; errors as ``iter_records``."""
+    return list(iter_records(path))

@@ -1,0 +1,1 @@
+"""Files, images and JSON on disk: knows nothing of tasks or roots."""

@@ -1,0 +1,320 @@
+"""The answerer ``hf:FOLDER`` or ``hf:ORG/NAME``: any image-text-to-text model of transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import PIL
+import torch
+import transformers
+from PIL import Image
+from transformers.generation.configuration_utils import GenerationConfig
+
+from x3spatial.conventions.base import Convention
+from x3spatial.conventions.registry import choose_convention
+from x3spatial.errors import UserError
+from x3spatial.models.base import Output
+from x3spatial.models.huggingface.folder import Folder, find_folder
+from x3spatial.models.huggingface.loading import (
+    SPREAD,
+    check_adapter,
+    describe_adapter,
+    load_model,
+)
+from x3spatial.models.huggingface.processor import Messages, Processor, messages
+from x3spatial.models.local.image_loading import load_rgb
+from x3spatial.models.local.model import LocalAnswerer, PreparedBatch, greedy_rules
+from x3spatial.models.local.runtime import DTYPES, check_numerics, choose_device, unused_rules
+from x3spatial.tasks.question import Question, Size
+
+# Of a generation config: what it returns beside the text, or how fast.
+_NOT_TEXT = frozenset(
+    {"output_attentions", "output_hidden_states", "return_dict_in_generate", "use_cache"}
+)
+
+
+@dataclass(slots=True)
+class Prepared(PreparedBatch):
+    """A batch's conversations, and what the processor made of them."""
+
+    asked: dict[str, Messages] = field(default_factory=dict)
+    """Question id → its conversation, pictures decoded."""
+    sent: dict[str, tuple[Size, ...]] = field(default_factory=dict)
+    """(W, H) of each picture as it goes to the processor."""
+    inputs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+    """Ids of a batch → what ``generate`` takes."""
+
+
+class HuggingFaceAnswerer(LocalAnswerer[Prepared]):
+    """A model asked through its own processor and chat template.
+
+    The folder is checked at once, its weights are loaded by the first ``prepare``. Each question is one
+    turn of the user: its images in the record's order, then the text that the convention makes of it.
+    Of ``generation_config.json`` only the end tokens are used, and ``describe`` says what was left.
+
+    Args:
+        model: a folder, or a name on the hub.
+        convention: how it writes points; None: as its ``model_type`` was trained.
+        dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
+        device: ``auto`` (the first GPU, else the CPU), as in torch, or ``spread`` (over all GPUs, then the
+            CPU, by accelerate).
+        attention: ``sdpa``, ``eager`` or ``flash_attention_2``.
+        min_pixels, max_pixels: see ``Processor``.
+        adapter: folder of a LoRA adapter of PEFT.
+        trust_remote_code: whether code that lies in the folder may run.
+        max_new_tokens: longest answer.
+
+    Raises:
+        UserError: the folder is no complete model, or an option cannot be met.
+    """
+
+    name = "hf"
+    options = frozenset(
+        {
+            "adapter", "attention", "convention", "device", "dtype", "max_pixels", "min_pixels",
+            "trust_remote_code",
+        }
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        convention: str | None = None,
+        dtype: str = "auto",
+        device: str = "auto",
+        attention: str = "sdpa",
+        min_pixels: int | None = None,
+        max_pixels: int | None = None,
+        adapter: Path | None = None,
+        trust_remote_code: bool = False,
+        max_new_tokens: int = 64,
+    ) -> None:
+        check_numerics(dtype=dtype, attention=attention, max_new_tokens=max_new_tokens)
+        self.folder = find_folder(str(model), trust_remote_code=trust_remote_code)
+        self._convention = choose_convention(
+            convention, self.folder.model_type, model=f"hf:{self.folder.given}"
+        )
+        self.convention = self._convention.name
+        self.adapter = adapter
+        if adapter is not None:
+            check_adapter(adapter)
+        self.name = "+".join(
+            [self.folder.name, *([] if adapter is None else [adapter.resolve().name])]
+        )
+        self.processor = Processor(
+            self.folder,
+            trust_remote_code=trust_remote_code,
+            min_pixels=min_pixels,
+            max_pixels=max_pixels,
+        )
+        check_readable(self._convention, self.processor, self.folder)
+        super().__init__(
+            choose_device("auto" if device == SPREAD else device),
+            greedy(self.folder, self.processor.tokenizer, max_new_tokens),
+        )
+        self._dtype = self.folder.dtype() if dtype == "auto" else DTYPES[dtype]
+        self._spread = device == SPREAD
+        self._attention = attention
+        self._trust = trust_remote_code
+
+    @classmethod
+    def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
+        """``hf:MODEL`` with the options of ``__init__``.
+
+        Raises:
+            UserError: no model, or as ``__init__``.
+        """
+        if not argument:
+            raise UserError("--model hf: name the model, hf:FOLDER or hf:ORG/NAME")
+        given = cls.own(options)
+        if "adapter" in given:
+            given["adapter"] = Path(given["adapter"])
+        return cls(argument, **given)
+
+    def load(self) -> Any:
+        """The model, its adapter in it.
+
+        Raises:
+            UserError: the weights or the adapter cannot be used, or the attention kernel is not there.
+        """
+        return load_model(
+            self.folder,
+            dtype=self._dtype,
+            device=SPREAD if self._spread else str(self.device),
+            attention=self._attention,
+            trust_remote_code=self._trust,
+            adapter=self.adapter,
+        )
+
+    def prepare(self, questions: Sequence[Question]) -> Prepared:
+        """Decode each picture of the batch once and process the batch.
+
+        A sample that cannot be prepared is remembered; ``answer`` raises for it.
+
+        Raises:
+            UserError: the weights or the adapter cannot be used.
+            ValueError: the processor refuses the batch.
+        """
+        prepared = Prepared()
+        _ = self.model
+        pictures: dict[Path, Image.Image] = {}
+        for question in questions:
+            try:
+                for path in question.images:
+                    if path not in pictures:
+                        pictures[path] = load_rgb(path)
+                images = [pictures[path] for path in question.images]
+                sizes = tuple(image.size for image in images)
+                text = self._convention.prompt(question, self._counted(sizes))
+                prepared.asked[question.id] = messages(images, text)
+                prepared.sent[question.id] = sizes
+            except (OSError, ValueError) as error:
+                prepared.failures[question.id] = error
+        if not prepared.failures:
+            step = self._limit or max(len(questions), 1)
+            for start in range(0, len(questions), step):
+                self._process(questions[start : start + step], prepared)
+        return prepared
+
+    def _process(self, questions: Sequence[Question], prepared: Prepared) -> dict[str, Any]:
+        key = tuple(question.id for question in questions)
+        if key not in prepared.inputs:
+            inputs = self.processor([prepared.asked[id] for id in key])
+            longest = inputs["input_ids"].shape[1] + int(self.decoding.max_new_tokens or 0)
+            room = self._room
+            if room is not None and longest > room:
+                raise ValueError(
+                    f"{', '.join(key)}: {longest} tokens with the answer, the model has {room};"
+                    " a smaller --max_pixels makes room"
+                )
+            prepared.inputs[key] = inputs
+        return prepared.inputs[key]
+
+    @property
+    def _room(self) -> int | None:
+        text = self.folder.config.get("text_config")
+        for config in (text if isinstance(text, Mapping) else {}, self.folder.config):
+            value = config.get("max_position_embeddings")
+            if isinstance(value, int):
+                return value
+        return None
+
+    def _counted(self, sent: tuple[Size, ...]) -> tuple[Size, ...]:
+        """The sizes in the pixels that the convention counts; none where it counts none.
+
+        Raises:
+            ValueError: the processor does not make one picture of an image of that size.
+        """
+        if self._convention.pixels is None:
+            return ()
+        if self._convention.pixels == "sent":
+            return sent
+        sizes = [self.processor.resized(size) for size in sent]
+        known = tuple(size for size in sizes if size is not None)
+        if len(known) < len(sizes):
+            raise ValueError(f"the processor cannot resize images of {list(sent)}")
+        return known
+
+    @torch.inference_mode()
+    def generate(self, questions: Sequence[Question], prepared: Prepared) -> list[Output]:
+        """See ``LocalAnswerer.generate``. Raises: ValueError: the processor refuses the batch."""
+        model = self.model
+        inputs = self._process(questions, prepared)
+        on_device = {
+            name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+            if isinstance(value, torch.Tensor)
+            else value
+            for name, value in inputs.items()
+        }
+        output = model.generate(**on_device, generation_config=self.decoding)
+        ends = set(self.decoding.eos_token_id or ())
+        rows: list[list[int]] = []
+        finished: list[str] = []
+        for row in output[:, inputs["input_ids"].shape[1] :].tolist():
+            end = next((at for at, token in enumerate(row) if token in ends), None)
+            rows.append(row[:end])
+            finished.append("max_new_tokens" if end is None else "eos")
+        texts = self.processor.decode(rows)
+        return [
+            self._output(text, prepared.sent[question.id], reason)
+            for question, text, reason in zip(questions, texts, finished, strict=True)
+        ]
+
+    def _output(self, text: str, sent: tuple[Size, ...], reason: str) -> Output:
+        resized = [self.processor.resized(size) for size in sent]
+        details = {
+            "sent": [list(size) for size in sent],
+            "resized": [None if size is None else list(size) for size in resized],
+            "finish": reason,
+        }
+        return Output(text, self._counted(sent), details)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.folder.fingerprint()
+
+    def describe(self) -> dict[str, Any]:
+        """Model, processor, numerics and decoding of this run, and the stored rules that were not used."""
+        used = self.rules()
+        stored = {
+            name: value
+            for name, value in self.folder.generation.items()
+            if name != "eos_token_id" and name not in _NOT_TEXT
+        }
+        versions = {
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "pillow": PIL.__version__,
+        }
+        adapter = None
+        if self.adapter is not None:
+            import peft
+
+            adapter = describe_adapter(self.adapter)
+            versions["peft"] = peft.__version__
+        return {
+            "model": self.folder.given,
+            "revision": self.folder.revision,
+            "model_type": self.folder.model_type,
+            "fingerprint": self._fingerprint,
+            "adapter": adapter,
+            "trust_remote_code": self._trust,
+            "dtype": str(self._dtype).removeprefix("torch."),
+            "device": SPREAD if self._spread else self.device.type,
+            "attention": self._attention,
+            "convention": self.convention,
+            "message": "images in the record's order, then the text",
+            "processor": self.processor.describe(),
+            "decoding": used,
+            "generation_config_not_used": unused_rules(stored, used),
+            "versions": versions,
+        }
+
+
+def check_readable(convention: Convention, processor: Processor, folder: Folder) -> None:
+    """Refuse a convention whose pixels nobody can tell. Raises: UserError."""
+    if convention.pixels == "resized" and not processor.knows_resized:
+        raise UserError(
+            f"--convention {convention.name}: its numbers count pixels of the resized image, and the"
+            f" processor of hf:{folder.given} cuts, crops or pads images; name another convention"
+        )
+
+
+def greedy(folder: Folder, tokenizer: Any, max_new_tokens: int) -> GenerationConfig:
+    """Greedy decoding that ends at the model's own end tokens, with every other rule switched off."""
+    text = folder.config.get("text_config")
+    named = [
+        folder.generation.get("eos_token_id"),
+        folder.config.get("eos_token_id"),
+        text.get("eos_token_id") if isinstance(text, Mapping) else None,
+        tokenizer.eos_token_id,
+    ]
+    ends: list[int] = []
+    for value in named:
+        ends += value if isinstance(value, list) else [] if value is None else [value]
+    return greedy_rules(tokenizer, list(dict.fromkeys(ends)), max_new_tokens)

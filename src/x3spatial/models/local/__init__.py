@@ -1,0 +1,1 @@
+"""What models share that run in this process: devices, weights, image loading, batches that fit."""

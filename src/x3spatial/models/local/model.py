@@ -1,0 +1,133 @@
+"""What answerers share whose model runs in this process: loading once, batches that fit, greedy decoding."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import torch
+from transformers.generation.configuration_utils import GenerationConfig
+
+from x3spatial.models.base import Answerer, Output
+from x3spatial.models.local.runtime import free_after_halving, halving
+from x3spatial.tasks.question import Question
+
+
+@dataclass(slots=True)
+class PreparedBatch:
+    """What ``prepare`` hands to ``answer``."""
+
+    failures: dict[str, Exception] = field(default_factory=dict)
+    """Question id → why it could not be prepared; ``answer`` raises for it."""
+
+
+P = TypeVar("P", bound=PreparedBatch)
+
+
+class LocalAnswerer(Answerer, Generic[P]):
+    """A model that generates here.
+
+    Its weights are loaded on first use. Decoding is greedy, whatever the checkpoint's
+    ``generation_config.json`` carries. A batch that does not fit in memory is halved, and so are those
+    after it.
+
+    Args:
+        device: where it runs.
+        decoding: the one set of rules that it generates by.
+    """
+
+    def __init__(self, device: torch.device, decoding: GenerationConfig) -> None:
+        self.device = device
+        self.decoding = decoding
+        self._limit: int | None = None
+        self._loading = threading.Lock()
+
+    @abstractmethod
+    def load(self) -> Any:
+        """The model with its weights. Raises: UserError."""
+
+    @abstractmethod
+    def prepare(self, questions: Sequence[Question]) -> P:
+        """See ``Answerer.prepare``; a sample that cannot be prepared is among the ``failures``."""
+
+    @abstractmethod
+    def generate(self, questions: Sequence[Question], prepared: P) -> Sequence[str | Output]:
+        """One answer per question, in order; all in one batch."""
+
+    @classmethod
+    def own(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Of ``options`` those that were given and that ``__init__`` takes."""
+        known = cls.options | {"max_new_tokens"}
+        return {
+            name: value for name, value in options.items() if value is not None and name in known
+        }
+
+    @cached_property
+    def _model(self) -> Any:
+        model = self.load()
+        # generate() fills gaps of what it is given from the model's own; there must be no others.
+        model.generation_config = self.decoding
+        return model
+
+    @property
+    def model(self) -> Any:
+        """The model, loaded on first use; ``prepare`` and ``answer`` run in different threads.
+
+        Raises:
+            UserError: it cannot be loaded.
+        """
+        with self._loading:
+            return self._model
+
+    def answer(self, questions: Sequence[Question], prepared: Any) -> list[str | Output]:
+        """One answer per question, in order.
+
+        Raises:
+            ValueError: a sample could not be prepared; the message names it.
+        """
+        ready: P = self.prepare(questions) if prepared is None else prepared
+        for question in questions:
+            if question.id in ready.failures:
+                error = ready.failures[question.id]
+                raise ValueError(f"{question.id}: {error}") from error
+
+        def lowered(size: int, limit: int) -> None:
+            self._limit = limit
+            free_after_halving(self.device, size, limit)
+
+        return halving(
+            lambda part: list(self.generate(part, ready)), questions, self._limit, lowered
+        )
+
+    def rules(self) -> dict[str, Any]:
+        """The decoding rules in use, for ``describe``."""
+        return {
+            "do_sample": False,
+            "num_beams": 1,
+            "repetition_penalty": 1.0,
+            "max_new_tokens": self.decoding.max_new_tokens,
+            "eos_token_id": self.decoding.eos_token_id,
+        }
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self.__dict__.pop("_model", None)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def greedy_rules(tokenizer: Any, ends: Sequence[int], max_new_tokens: int) -> GenerationConfig:
+    """Greedy decoding that ends at one of ``ends``, with every other rule switched off."""
+    return GenerationConfig(  # type: ignore[no-untyped-call]
+        do_sample=False,
+        num_beams=1,
+        repetition_penalty=1.0,
+        max_new_tokens=max_new_tokens,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=list(ends) or None,
+        pad_token_id=tokenizer.pad_token_id,
+    )

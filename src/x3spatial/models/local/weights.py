@@ -1,0 +1,165 @@
+"""A checkpoint's json and weight files, read without running anything of it.
+
+Only json and tensor headers are read here; a pickled file is read as data only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from x3spatial.errors import UserError
+from x3spatial.io.files import read_json
+
+_DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
+    "U8": torch.uint8, "BOOL": torch.bool, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+    "U16": torch.uint16, "U32": torch.uint32, "U64": torch.uint64,
+}  # fmt: skip
+
+_SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
+_WHOLE, _SAMPLED = (".json", ".txt"), (".safetensors", ".bin")
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One stored tensor: the file it is in, its shape and type."""
+
+    file: Path
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """A json file that holds an object. Raises: UserError."""
+    value = read_json(file, what="checkpoint file")
+    if not isinstance(value, dict):
+        raise UserError(f"{file}: expected a json object, found {type(value).__name__}")
+    return value
+
+
+def list_tensors(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of a folder's weight files, from their headers.
+
+    Raises:
+        UserError: no weights, a shard is missing or damaged, or a tensor is stored twice.
+    """
+    tensors: dict[str, Tensor] = {}
+    for file in weight_files(folder, required=True):
+        for name, tensor in _read_header(file).items():
+            if name in tensors:
+                raise UserError(f"{file}: tensor {name!r} is also in {tensors[name].file.name}")
+            tensors[name] = tensor
+    return tensors
+
+
+def weight_files(folder: Path, *, required: bool) -> list[Path]:
+    """The files that hold a folder's weights: safetensors where there are any, else pickled ones.
+
+    Raises:
+        UserError: a shard that the index names is not there, or there are none and they are required.
+    """
+    for stem, suffix in (("model", "safetensors"), ("pytorch_model", "bin")):
+        whole = folder / f"{stem}.{suffix}"
+        index = folder / f"{stem}.{suffix}.index.json"
+        if index.is_file():
+            weight_map = read_object(index).get("weight_map")
+            if not isinstance(weight_map, dict) or not weight_map:
+                raise UserError(f"{index}: field 'weight_map' is missing; expected tensor -> shard")
+            names = sorted({str(name) for name in weight_map.values()})
+            for name in names:
+                if Path(name).name != name:
+                    raise UserError(f"{index}: shard {name!r} is not a plain file name")
+                if not (folder / name).is_file():
+                    raise UserError(f"{folder}: shard {name} is missing; {index.name} lists it")
+            return [folder / name for name in names]
+        if whole.is_file():
+            return [whole]
+    if required:
+        raise UserError(
+            f"{folder}: weights are missing; expected model.safetensors, model.safetensors.index.json"
+            " or pytorch_model.bin"
+        )
+    return []
+
+
+def fingerprint_folders(root: Path, folders: Iterable[Path], *, whole: Iterable[str] = ()) -> str:
+    """Hex SHA-256 that tells checkpoints apart without reading all of their bytes.
+
+    Covers every json and text file whole and, of each weight file, its name, size, header and evenly
+    spaced samples: training changes every tensor, so no change stays unseen in practice.
+
+    Args:
+        root: what the files' names are taken relative to.
+        folders: where they lie; folders in these are left out.
+        whole: further endings of files that are read whole.
+    """
+    digest = hashlib.sha256()
+    small = (*_WHOLE, *whole)
+    for folder in folders:
+        for file in sorted(folder.iterdir()):
+            if not file.is_file() or file.suffix not in (*small, *_SAMPLED):
+                continue
+            digest.update(f"{file.relative_to(root)}\0{file.stat().st_size}\0".encode())
+            with open(file, "rb") as stream:
+                if file.suffix in small:
+                    digest.update(stream.read())
+                    continue
+                stride = max(file.stat().st_size // _SAMPLES, _SAMPLE_BYTES)
+                for offset in range(0, file.stat().st_size, stride):
+                    stream.seek(offset)
+                    digest.update(stream.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def _read_header(file: Path) -> dict[str, Tensor]:
+    if file.suffix == ".bin":
+        values = load_bin(file)
+        return {
+            name: Tensor(file, tuple(value.shape), value.dtype) for name, value in values.items()
+        }
+    try:
+        with open(file, "rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            header = json.loads(stream.read(min(length, 100 << 20)))
+            start, size = 8 + length, file.stat().st_size
+        tensors = {
+            name: Tensor(file, tuple(entry["shape"]), _DTYPES[entry["dtype"]])
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+        end = max(
+            (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"),
+            default=0,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
+        raise UserError(f"{file}: not a readable safetensors file (cut short or damaged)") from None
+    if start + end != size:
+        raise UserError(f"{file}: {size} bytes, expected {start + end} (cut short or damaged)")
+    return tensors
+
+
+def load_bin(file: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a pickled weight file, read as data only.
+
+    Raises:
+        UserError: it cannot be read so; a file that needs code to run is refused.
+    """
+    try:
+        values = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{file}: cannot be read as plain tensors: {reason}") from None
+    if not isinstance(values, dict) or not all(
+        isinstance(v, torch.Tensor) for v in values.values()
+    ):
+        raise UserError(f"{file}: expected a dictionary of tensors")
+    return values

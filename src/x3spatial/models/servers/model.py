@@ -1,0 +1,248 @@
+"""What answerers that ask a server share: everything but the request and how its reply is read."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from x3spatial.conventions.base import Convention
+from x3spatial.io.images import ImageError
+from x3spatial.models.base import Answerer, Output, Unanswered
+from x3spatial.models.servers.api_key import Secret
+from x3spatial.models.servers.cache import AnswerCache, cache_key
+from x3spatial.models.servers.faults import Fault, Stop
+from x3spatial.models.servers.hosts import Host, Hosts, Lease
+from x3spatial.models.servers.images import Picture, Pictures, Sending
+from x3spatial.models.servers.loop import LoopThread
+from x3spatial.models.servers.parsing import Reading
+from x3spatial.models.servers.retrying import Backoff
+from x3spatial.models.servers.settings import Settings
+from x3spatial.models.servers.transport import Transport
+from x3spatial.tasks.question import Question, Size
+
+_GONE_AFTER = 8
+"""So many questions in a row given up because nobody listened: the servers are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question as it is sent."""
+
+    id: str
+    text: str
+    pictures: tuple[Picture, ...]
+    extra: Mapping[str, Any]
+    """Fields of the request that belong to this question alone."""
+
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        """(W, H) of each picture as sent."""
+        return tuple(picture.size for picture in self.pictures)
+
+
+class ServerAnswerer(Answerer):
+    """Asks one question per request, many at once, and asks again where that can help.
+
+    Callers are threads; the requests run in an event loop in a thread of its own. At most
+    ``settings.concurrency`` are under way; fewer while a server says that it has too much to do.
+
+    Args:
+        convention: how the model writes points.
+        settings: the servers, limits and tries.
+        secret: the API key.
+        sending: what may be sent of an image.
+    """
+
+    concurrent: ClassVar[bool] = True
+    path: ClassVar[str]
+    """Of the request, after the server's URL."""
+
+    def __init__(
+        self, convention: Convention, settings: Settings, secret: Secret, sending: Sending
+    ) -> None:
+        self.convention = convention.name
+        # A few more than are sent at once, so that the next pictures are ready when there is room.
+        self.in_flight = settings.concurrency + settings.concurrency // 4 + 1
+        self.settings = settings
+        self._convention = convention
+        self._secret = secret
+        self._pictures = Pictures(sending)
+        self._cache = None if settings.cache is None else AnswerCache(settings.cache)
+        self._identity = self.identity()
+        self._loop = LoopThread("x3-requests")
+        self._hosts = Hosts(settings.urls, settings.concurrency)
+        self._transport = Transport(settings.timeout, secret)
+        self._lock = threading.Lock()
+        self._stop: Stop | None = None
+        """Why the requests were ended that end now."""
+        self._answered = 0
+        self._given_up = 0
+        """Questions in a row that were given up because nobody listened."""
+
+    @abstractmethod
+    def body(self, request: Request) -> dict[str, Any]:
+        """The JSON of a request."""
+
+    @abstractmethod
+    def read(self, content: bytes) -> Reading:
+        """The answer in a reply's bytes. Raises: Fault."""
+
+    def identity(self) -> dict[str, Any]:
+        """What an answer in the cache belongs to, beside the prompt and the images."""
+        return self.describe()
+
+    def own_fields(self, question: Question) -> dict[str, Any]:
+        """Fields of the request that belong to this question alone."""
+        return {}
+
+    def prepare(self, questions: Sequence[Question]) -> list[Request]:
+        """Read and encode the pictures and word the prompts.
+
+        Raises:
+            Unanswered: an image cannot be read or sent.
+            UserError: the convention cannot ask such a record.
+        """
+        requests = []
+        for question in questions:
+            pictures = []
+            for path in question.images:
+                try:
+                    pictures.append(self._pictures.get(path))
+                except ImageError as error:
+                    raise Unanswered(f"{path}: {error.reason}") from None
+            sizes = tuple(picture.size for picture in pictures)
+            text = self._convention.prompt(question, self._counted(sizes))
+            requests.append(Request(question.id, text, tuple(pictures), self.own_fields(question)))
+        return requests
+
+    def _counted(self, sizes: tuple[Size, ...]) -> tuple[Size, ...]:
+        """The sizes in the pixels that the convention counts; none where it counts none."""
+        return () if self._convention.pixels is None else sizes
+
+    def answer(self, questions: Sequence[Question], prepared: Any) -> list[Output]:
+        """One answer per question, in order.
+
+        Raises:
+            Unanswered: all attempts failed, or the server refuses this question.
+            UserError: a wrong key, address or model, or nobody answers at all.
+        """
+        requests: list[Request] = self.prepare(questions) if prepared is None else prepared
+        found = [self._cached(request) for request in requests]
+        asked = {
+            number: self._loop.submit(self._ask(request))
+            for number, request in enumerate(requests)
+            if found[number] is None
+        }
+        for number, future in asked.items():
+            found[number] = self._kept(requests[number], *self._result(future))
+        return [output for output in found if output is not None]
+
+    def _result(
+        self, future: Future[tuple[Reading, dict[str, Any]]]
+    ) -> tuple[Reading, dict[str, Any]]:
+        try:
+            return future.result()
+        except CancelledError:
+            raise self._stop or Unanswered("the run was ended") from None
+
+    def _cached(self, request: Request) -> Output | None:
+        if self._cache is None:
+            return None
+        value = self._cache.get(self._key(request))
+        if value is None or not isinstance(value.get("text"), str):
+            return None
+        return self._output(request, value["text"], {**value.get("details", {}), "cached": True})
+
+    def _kept(self, request: Request, reading: Reading, how: Mapping[str, Any]) -> Output:
+        if self._cache is not None and reading.whole:
+            kept = {"text": reading.text, "details": reading.details}
+            self._cache.put(self._key(request), kept)
+        return self._output(request, reading.text, {**reading.details, **how})
+
+    def _key(self, request: Request) -> str:
+        identity = {**self._identity, "extra": dict(request.extra)}
+        return cache_key(identity, request.text, [picture.sha256 for picture in request.pictures])
+
+    def _output(self, request: Request, text: str, details: Mapping[str, Any]) -> Output:
+        images = [picture.details for picture in request.pictures]
+        return Output(text, self._counted(request.sizes), {**details, "images": images})
+
+    async def _ask(self, request: Request) -> tuple[Reading, dict[str, Any]]:
+        """The answer and how it was come by. Raises: Unanswered, UserError."""
+        body = self.body(request)
+        backoff = Backoff(self.settings.seed, request.id)
+        avoid: Host | None = None
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                async with self._hosts.lease(avoid) as lease:
+                    avoid = lease.host
+                    reading = await self._attempt(lease, body)
+                self._answered += 1
+                self._given_up = 0
+                return reading, {"host": avoid.index, "attempts": attempt}
+            except Fault as fault:
+                last = attempt > self.settings.retries
+                if not fault.again or last:
+                    self._give_up(fault)
+                    tries = f" ({attempt} attempts)" if attempt > 1 else ""
+                    raise Unanswered(self._secret.hide(f"{fault}{tries}")) from None
+                retry_after = fault.retry_after
+            except Stop as stop:
+                raise self._ended(stop) from None
+            await asyncio.sleep(backoff.wait(attempt, retry_after))
+
+    async def _attempt(self, lease: Lease, body: Mapping[str, Any]) -> Reading:
+        """One request. Raises: Fault, Stop."""
+        try:
+            reading = self.read(await self._transport.post(lease.host, self.path, body))
+        except Fault as fault:
+            if fault.overloaded:
+                lease.overloaded()
+            if fault.unreachable:
+                lease.unreachable()
+            if fault.again and fault.retry_after is not None:
+                lease.pause(fault.retry_after)
+            raise
+        lease.went_well()
+        return reading
+
+    def _give_up(self, fault: Fault) -> None:
+        """Raises: UserError: there is nobody to ask, now or any more."""
+        if not fault.unreachable:
+            self._given_up = 0
+            return
+        self._given_up += 1
+        if self._answered == 0:
+            raise self._ended(Stop(f"--base_url {fault}; start the server, or correct the URL"))
+        if self._given_up >= _GONE_AFTER:
+            raise self._ended(
+                Stop(
+                    f"--base_url {fault}; the server is gone: start it, the same command continues"
+                )
+            )
+
+    def _ended(self, stop: Stop) -> Stop:
+        """End the requests that are under way: whoever waits for them is told the same."""
+        self._stop = Stop(self._secret.hide(str(stop)))
+        self._loop.cancel()  # in the loop's next turn, when the caller is through
+        return self._stop
+
+    def interrupt(self) -> None:
+        """End the requests that are under way."""
+        self._stop = None
+        self._loop.cancel()
+
+    def close(self) -> None:
+        """Close connections, thread and cache."""
+        with self._lock:
+            self._loop.close(self._transport.close())
+            if self._cache is not None:
+                self._cache.close()
+                self._cache = None

@@ -1,0 +1,242 @@
+"""A contact sheet of samples as a model sees them, with what is right and what was answered."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from x3spatial.errors import UserError
+from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.io.files import check_output, read_json, write_bytes
+from x3spatial.io.images import ImageError, read_mask, read_rgb
+from x3spatial.tasks.answers import Said, parse_unit
+from x3spatial.tasks.geometry import Point
+
+TRUTH = (40, 220, 60)
+OUTLINE = (255, 230, 0)
+ANSWER = (255, 0, 255)
+REFERENCE = (0, 220, 255)
+
+_PANEL_HEIGHT = 240
+_MARGIN = 12
+_LINE = 16
+_TEXT_LINES = 5
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One sample's stored answer."""
+
+    text: str
+    point: Point | None
+    verdict: str
+
+
+def preview(
+    *,
+    data_json: Path,
+    output: Path,
+    results: Path | None = None,
+    limit: int = 12,
+    ids: Sequence[str] = (),
+    image_folder: Path | None = None,
+) -> Path:
+    """Draw samples of a task file into one PNG.
+
+    Shown are, per sample, its images in order; green: the right point; yellow: the outline of the
+    query mask; cyan: the reference point of the side-by-side form; magenta: the answer given.
+
+    Args:
+        data_json: a task file.
+        output: the PNG to write; another file there is not replaced.
+        results: a results file of ``x3 eval`` on that task file.
+        limit: how many samples, spread evenly over the file.
+        ids: these samples instead.
+        image_folder: what relative image paths are relative to.
+
+    Raises:
+        UserError: a file is missing or malformed, an id is unknown, there is nothing to show, the results
+            are of other samples, or ``output`` cannot be written.
+    """
+    everything = read_records(data_json)
+    records = _choose(everything, data_json, limit, ids)
+    given = {} if results is None else _read_answers(results)
+    if results is not None and given.keys().isdisjoint(record.id for record in everything):
+        raise UserError(f"--results {results}: answers no sample of {data_json}")
+    _check_output(output, [data_json, *([] if results is None else [results])])
+    panels = [_panel(record, given.get(record.id), image_folder) for record in records]
+    buffer = io.BytesIO()
+    _sheet(panels).save(buffer, "PNG")
+    write_bytes(output, buffer.getvalue())
+    return output
+
+
+def _choose(
+    records: list[TaskRecord], source: Path, limit: int, ids: Sequence[str]
+) -> list[TaskRecord]:
+    if limit < 1:
+        raise UserError(f"--limit {limit}: must be at least 1")
+    if not records:
+        raise UserError(f"{source}: has no samples to show")
+    if ids:
+        by_id = {record.id: record for record in records}
+        unknown = [name for name in ids if name not in by_id]
+        if unknown:
+            raise UserError(f"--id {unknown[0]}: no such sample in {source}")
+        return [by_id[name] for name in ids]
+    chosen = np.unique(np.linspace(0, len(records) - 1, min(limit, len(records))).round())
+    return [records[int(index)] for index in chosen]
+
+
+def _read_answers(path: Path) -> dict[str, _Given]:
+    value = read_json(path, what="results file")
+    if not isinstance(value, dict) or not isinstance(value.get("results"), list):
+        raise UserError(f"{path}: not a results file of x3 eval (no list 'results')")
+    given = {}
+    for number, entry in enumerate(value["results"], start=1):
+        try:
+            given[str(entry["id"])] = _given(entry)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            raise UserError(f"{path}: result {number} is not one of x3 eval") from None
+    return given
+
+
+def _check_output(output: Path, sources: Sequence[Path]) -> None:
+    check_output(output, "--output", sources)
+    if not output.exists():
+        return
+    try:
+        with open(output, "rb") as file:
+            is_png = file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot read what is there: {error.strerror}") from None
+    if not is_png:
+        raise UserError(
+            f"--output {output}: exists and is not a PNG; remove it, or write elsewhere"
+        )
+
+
+def _given(entry: dict[str, Any]) -> _Given:
+    coord = entry["pred_parsed"]["coord"]
+    verdict = str(entry.get("status", ""))
+    if entry.get("hit_mask") is not None:
+        verdict = "hit" if entry["hit_mask"] else "miss"
+    return _Given(
+        text=str(entry["pred_text"]),
+        point=None if coord is None else Point(float(coord[0]), float(coord[1])),
+        verdict=verdict,
+    )
+
+
+def _read(path: str, image_folder: Path | None) -> Path:
+    return Path(path) if image_folder is None else image_folder / path
+
+
+def _panel(record: TaskRecord, given: _Given | None, folder: Path | None) -> Image.Image:
+    """One sample: its images side by side, texts below."""
+    try:
+        images = [read_rgb(_read(path, folder)) for path in record.images]
+        mask = read_mask(_read(record.query_mask, folder)) if record.query_mask else None
+    except ImageError as error:
+        raise UserError(f"sample {record.id}: an image or mask: {error.reason}") from None
+    drawn = [_scaled(Image.fromarray(image)) for image in images]
+    if mask is not None:
+        _outline(drawn[-1], mask, right_half=record.is_concat)
+    truth = parse_unit(record.answer)
+    pen = ImageDraw.Draw(drawn[-1])
+    if record.reference_point is not None:
+        _ring(pen, drawn[-1].size, Point(*record.reference_point), REFERENCE)
+    if truth.said is Said.POINT and truth.point is not None:
+        _ring(pen, drawn[-1].size, truth.point, TRUTH)
+    if given is not None and given.point is not None:
+        _cross(pen, drawn[-1].size, given.point)
+    width = sum(image.width for image in drawn) + 4 * (len(drawn) - 1)
+    panel = Image.new("RGB", (width, _PANEL_HEIGHT + _LINE * _TEXT_LINES), "white")
+    x = 0
+    for image in drawn:
+        panel.paste(image, (x, 0))
+        x += image.width + 4
+    _caption(panel, record, given)
+    return panel
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    width = max(1, round(image.width * _PANEL_HEIGHT / image.height))
+    shrinking = image.height >= _PANEL_HEIGHT
+    how = Image.Resampling.BOX if shrinking else Image.Resampling.NEAREST
+    return image.resize((width, _PANEL_HEIGHT), how)
+
+
+def _outline(image: Image.Image, mask: np.typing.NDArray[np.bool_], *, right_half: bool) -> None:
+    """Draw the outline of ``mask`` [H, W], stretched over the image or its right half."""
+    width = image.width // 2 if right_half else image.width
+    left = image.width - width if right_half else 0
+    shown = cv2.resize(
+        mask.astype(np.uint8), (width, image.height), interpolation=cv2.INTER_NEAREST
+    )
+    contours, _ = cv2.findContours(shown, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    pen = ImageDraw.Draw(image)
+    for contour in contours:
+        points = [(int(x) + left, int(y)) for x, y in contour[:, 0]]
+        pen.line([*points, points[0]], fill=OUTLINE, width=1)
+
+
+def _at(size: tuple[int, int], point: Point) -> tuple[float, float]:
+    return point.x * size[0], point.y * size[1]
+
+
+def _ring(
+    pen: ImageDraw.ImageDraw, size: tuple[int, int], point: Point, colour: tuple[int, int, int]
+) -> None:
+    x, y = _at(size, point)
+    pen.ellipse((x - 5, y - 5, x + 5, y + 5), outline="black", width=3)
+    pen.ellipse((x - 4, y - 4, x + 4, y + 4), outline=colour, width=2)
+    pen.point((x, y), fill=colour)
+
+
+def _cross(pen: ImageDraw.ImageDraw, size: tuple[int, int], point: Point) -> None:
+    x, y = _at(size, point)
+    # An answer far outside is drawn at the border rather than not at all.
+    x, y = min(max(x, 4.0), size[0] - 5.0), min(max(y, 4.0), size[1] - 5.0)
+    for colour, width in (("black", 4), (ANSWER, 2)):
+        pen.line((x - 5, y - 5, x + 5, y + 5), fill=colour, width=width)
+        pen.line((x - 5, y + 5, x + 5, y - 5), fill=colour, width=width)
+
+
+def _caption(panel: Image.Image, record: TaskRecord, given: _Given | None) -> None:
+    font = ImageFont.load_default(size=12)
+    pen = ImageDraw.Draw(panel)
+    room = max(20, int(panel.width / 6.3))
+    question = textwrap.wrap(record.question or record.prompt, room)[: _TEXT_LINES - 3]
+    label = "" if record.label is None else f" ({record.label})"
+    lines = [
+        (textwrap.shorten(record.id + label, room, placeholder="..."), "black"),
+        *((line, "gray") for line in question),
+        (f"truth: {record.answer}", "green"),
+    ]
+    if given is not None:
+        text = textwrap.shorten(given.text, max(10, room - 20), placeholder="...")
+        lines.append((f"answered: {text}  [{given.verdict}]", "purple"))
+    for number, (line, colour) in enumerate(lines):
+        pen.text((2, _PANEL_HEIGHT + 2 + number * _LINE), line, fill=colour, font=font)
+
+
+def _sheet(panels: list[Image.Image]) -> Image.Image:
+    columns = 2 if len(panels) > 1 else 1
+    width = max(panel.width for panel in panels) + _MARGIN
+    height = _PANEL_HEIGHT + _LINE * _TEXT_LINES + _MARGIN
+    rows = (len(panels) + columns - 1) // columns
+    sheet = Image.new("RGB", (columns * width + _MARGIN, rows * height + _MARGIN), "white")
+    for number, panel in enumerate(panels):
+        row, column = divmod(number, columns)
+        sheet.paste(panel, (_MARGIN + column * width, _MARGIN + row * height))
+    return sheet

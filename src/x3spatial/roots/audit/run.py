@@ -1,0 +1,136 @@
+"""Audit a whole root and sum up."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.progress import progress
+from x3spatial.roots.audit.objects import AuditedObject, AuditJob, audit_object
+from x3spatial.roots.layout import Problem, RootListing, list_root
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What a root holds, per split, and its problems sorted by path."""
+
+    root: Path
+    splits: dict[str, dict[str, Any]]
+    problems: list[Problem]
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``x3 audit --json`` prints it."""
+        return {
+            "data_root": str(self.root),
+            "splits": self.splits,
+            "problems_total": len(self.problems),
+            "problems": [problem._asdict() for problem in self.problems],
+        }
+
+
+def audit(*, data_root: Path, workers: int | None = None) -> AuditReport:
+    """Check every file of a data root, whatever its split.
+
+    Raises:
+        UserError: ``data_root`` does not exist or has no split.
+    """
+    workers = default_workers() if workers is None else workers
+    listing = list_root(data_root)
+    jobs = (AuditJob(key, listing.folder(key)) for key in listing.objects)
+    objects: list[AuditedObject] = []
+    duplicates = _Duplicates()
+    with progress("auditing", len(listing.objects)) as advance:
+        for audited in map_unordered(audit_object, jobs, workers, threads=True):
+            duplicates.add(audited)
+            audited.digests = []
+            objects.append(audited)
+            advance()
+    objects.sort(key=lambda item: item.key)
+    problems = [*listing.problems, *_scenes_in_two_splits(listing), *duplicates.problems()]
+    for item in objects:
+        problems.extend(item.problems)
+    for split in listing.splits:
+        if not any(item.key.split == split for item in objects):
+            problems.append(Problem(str(data_root / split), "split has no object"))
+    splits = {
+        split: _summary(item for item in objects if item.key.split == split)
+        for split in listing.splits
+    }
+    return AuditReport(data_root, splits, sorted(set(problems)))
+
+
+def _scenes_in_two_splits(listing: RootListing) -> list[Problem]:
+    splits: dict[str, list[str]] = {}
+    for key in listing.objects:
+        seen = splits.setdefault(key.scene, [])
+        if key.split not in seen:
+            seen.append(key.split)
+    return [
+        Problem(
+            str(listing.root / names[-1] / scene), f"scene is in two splits: {', '.join(names)}"
+        )
+        for scene, names in splits.items()
+        if len(names) > 1
+    ]
+
+
+class _Duplicates:
+    """Finds the same image bytes in two splits."""
+
+    def __init__(self) -> None:
+        self._first: dict[bytes, dict[str, str]] = {}
+
+    def add(self, item: AuditedObject) -> None:
+        for digest, path in item.digests:
+            paths = self._first.setdefault(digest, {})
+            # The smallest path stands for its split, whatever order the objects come in.
+            paths[item.key.split] = min(path, paths.get(item.key.split, path))
+
+    def problems(self) -> list[Problem]:
+        found = []
+        for paths in self._first.values():
+            first, *others = sorted(paths.values())
+            found += [
+                Problem(path, f"same image bytes as {first}, in another split") for path in others
+            ]
+        return found
+
+
+def _summary(items: Iterable[AuditedObject]) -> dict[str, Any]:
+    objects = list(items)
+    views = [view for item in objects for view in item.views]
+    visible = [view for view in views if view.visible]
+    sizes = Counter(f"{view.size[0]}x{view.size[1]}" for view in views)
+    areas = [view.area_fraction for view in visible]
+    first_views = [min(item.views, key=lambda view: view.rank) for item in objects if item.views]
+    labels = Counter(item.label for item in objects if item.label is not None)
+    return {
+        "scenes": len({item.key.scene for item in objects}),
+        "objects": len(objects),
+        "views": len(views),
+        "views_per_object": _counted(Counter(str(len(item.views)) for item in objects)),
+        "views_visible": len(visible),
+        "views_not_visible": len(views) - len(visible),
+        "objects_with_empty_first_view": sum(not view.visible for view in first_views),
+        "views_with_one_mask_only": sum(item.one_mask_only for item in objects),
+        "sizes": _counted(sizes),
+        "mask_area_fraction": {
+            "min": min(areas),
+            "median": statistics.median(areas),
+            "max": max(areas),
+        }
+        if areas
+        else None,
+        "labels": _counted(labels),
+        "objects_without_label": sum(item.label is None for item in objects),
+    }
+
+
+def _counted(counter: Counter[str]) -> dict[str, int]:
+    """Most frequent first, ties by name."""
+    return dict(sorted(counter.items(), key=lambda entry: (-entry[1], entry[0])))

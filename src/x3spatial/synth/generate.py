@@ -1,0 +1,179 @@
+"""``x3 scenes``: synthetic rooms into a data root, scene by scene, over processes.
+
+This module is cheap to import; numpy and the tracer come with the first scene.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.errors import UserError
+from x3spatial.io.files import lock_dir, make_dir, read_json
+from x3spatial.progress import progress
+from x3spatial.synth.options import SPLITS, SceneOptions, check, scene_name
+
+if TYPE_CHECKING:
+    from x3spatial.synth.writer import SceneCounts
+
+_OURS = re.compile(r"(train|val|test)_\d{4,}")
+_OPTION = "--out-dir"
+
+
+@dataclass
+class SceneSummary:
+    """What a root holds after a run. ``made`` of its ``scenes`` are new, the rest was there."""
+
+    out_dir: Path
+    scenes: dict[str, int]  # per split
+    made: int = 0
+    objects: int = 0
+    views: int = 0
+    visible: int = 0
+    absent: dict[str, int] = field(default_factory=dict)  # reason -> views
+    originals: int = 0  # cameras: pictures rendered in full
+
+    def add(self, counts: SceneCounts) -> None:
+        """Count one scene."""
+        self.objects += counts.objects
+        self.views += counts.views
+        self.originals += counts.cameras
+        self.visible += counts.views - sum(counts.absent.values())
+        for reason, number in counts.absent.items():
+            self.absent[reason] = self.absent.get(reason, 0) + number
+
+
+def _scene_folders(out_dir: Path) -> list[Path]:
+    """The folders of all scenes in a root, whatever made them."""
+    return [
+        scene
+        for split in SPLITS if (out_dir / split).is_dir()
+        for scene in sorted((out_dir / split).iterdir()) if scene.is_dir()
+    ]  # fmt: skip
+
+
+def _check_root(out_dir: Path, options: SceneOptions, scenes: dict[str, int]) -> None:
+    """Refuse a root with scenes that the options would not make.
+
+    Raises:
+        UserError: other settings, more scenes than asked for, or scenes from elsewhere.
+    """
+    for scene in _scene_folders(out_dir):
+        if (scene / "scene.json").exists():
+            written = read_json(scene / "scene.json", what="scene description")
+            settings = written.get("settings") if isinstance(written, dict) else None
+            if settings != options.record():
+                raise UserError(
+                    f"{scene}: made with other settings ({_difference(settings, options)});"
+                    " choose another folder or add --fresh"
+                )
+        split = scene.parent.name
+        if split in scenes and int(scene.name.rsplit("_", 1)[1]) >= scenes[split]:
+            raise UserError(
+                f"{scene}: beyond the {scenes[split]} scenes asked for; choose another folder or"
+                " add --fresh"
+            )
+
+
+def _difference(settings: Any, options: SceneOptions) -> str:
+    if not isinstance(settings, dict):
+        return "not recorded"
+    day = {"style": "day"}  # not written down
+    wanted, settings = {**day, **options.record()}, {**day, **settings}
+    names = [n for n in sorted({*wanted, *settings}) if wanted.get(n) != settings.get(n)]
+    return ", ".join(f"{n} {settings.get(n)}, not {wanted.get(n)}" for n in names)
+
+
+def generate_scenes(
+    *,
+    out_dir: Path,
+    scenes: dict[str, int],
+    objects: int = 4,
+    views: int = 5,
+    width: int | None = None,
+    height: int | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    depth: bool = False,
+    style: str = "day",
+    workers: int | None = None,
+    fast: bool = False,
+    fresh: bool = False,
+) -> SceneSummary:
+    """Render synthetic rooms into the data root ``out_dir``.
+
+    Finished scenes of an earlier run with the same settings are kept; a half-written one is made
+    again. The bytes depend on the settings only, not on ``workers`` or on interruptions.
+
+    Args:
+        out_dir: the data root; created where missing.
+        scenes: how many scenes per split; splits by their name on disk (train, validation, ...).
+        objects: objects per scene that get views of their own.
+        views: views per object; from three on, one or two of them do not show the object.
+        width, height: of the pictures in pixels; 640 x 480 unless given.
+        samples: rays per pixel, a square number; 4 unless given.
+        seed: another seed gives other rooms.
+        depth: also write ``{NN}_{frame}_depth.png``.
+        style: ``day``, or ``night`` for the same rooms as a night camera sees them.
+        workers: processes; all CPUs unless given.
+        fast: small training pictures: changes the defaults to 112 x 112 and 1 sample.
+        fresh: delete scenes that an earlier run made in ``out_dir`` first.
+
+    Raises:
+        UserError: an option that makes no sense, a folder that cannot be written or that holds
+            other scenes, or no ray tracer installed.
+    """
+    from x3spatial.raycast.tracer import backend
+
+    options = SceneOptions(
+        objects=objects,
+        views=views,
+        width=width or (112 if fast else 640),
+        height=height or (112 if fast else 480),
+        samples=samples or (1 if fast else 4),
+        seed=seed,
+        depth=depth,
+        tracer=backend(),
+        style=style,
+    )
+    check(options, scenes)
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: must be at least 1")
+    make_dir(out_dir, _OPTION)
+    with lock_dir(out_dir, _OPTION):
+        foreign = [p for p in _scene_folders(out_dir) if not _OURS.fullmatch(p.name)]
+        if foreign:
+            raise UserError(f"{_OPTION} {out_dir}: holds scenes of other origin ({foreign[0]})")
+        if fresh:
+            for scene in _scene_folders(out_dir):
+                shutil.rmtree(scene)
+        _check_root(out_dir, options, scenes)
+        return _run(out_dir, scenes, options, workers or default_workers())
+
+
+def _run(
+    out_dir: Path, scenes: dict[str, int], options: SceneOptions, workers: int
+) -> SceneSummary:
+    from x3spatial.synth.writer import SCENE_FILE, SceneTask, count, write_scene
+
+    summary = SceneSummary(out_dir, {split: number for split, number in scenes.items() if number})
+    todo: list[SceneTask] = []
+    for split, number in summary.scenes.items():
+        make_dir(out_dir / split, _OPTION)
+        for index in range(number):
+            scene_file = out_dir / split / scene_name(split, index) / SCENE_FILE
+            if scene_file.exists():
+                summary.add(count(read_json(scene_file)))
+            else:
+                todo.append(SceneTask(split, index, out_dir / split, options))
+    total = sum(summary.scenes.values())
+    with progress("scenes", total, done=total - len(todo)) as advance:
+        for counts in map_unordered(write_scene, todo, max(1, min(workers, len(todo)))):
+            summary.made += 1
+            summary.add(counts)
+            advance()
+    return summary

@@ -1,0 +1,138 @@
+"""Which things are in a room: a furnished room, pairs of possible targets, some clutter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from x3spatial.synth.world.catalogue import KINDS, Kind
+from x3spatial.synth.world.placement import Placed, Placer
+from x3spatial.synth.world.room import Room, make_room
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A furnished room. Objects are numbered by uid from 1; 0 is the room itself."""
+
+    room: Room
+    things: tuple[Placed, ...]
+    targets: tuple[int, ...]  # uids that may be taken away, in the order of preference
+
+
+def _colour(rng: Rng, kind: Kind, taken: set[str]) -> str:
+    free = [c for c in kind.colours if c not in taken]
+    return str(rng.choice(free or list(kind.colours)))
+
+
+def _furnish(placer: Placer, rng: Rng) -> None:
+    """The large pieces, most against walls, one group in the middle, then what hides things."""
+
+    def add(name: str, how: str, spread: float = 0.45) -> Placed | None:
+        kind = KINDS[name]
+        colour = _colour(rng, kind, set())
+        if how == "wall":
+            return placer.against_wall(kind, colour)
+        return placer.on_floor(kind, colour, spread, turn=0.06)
+
+    use = str(rng.choice(["living", "living", "dining", "study", "bedroom"]))
+    wall = {
+        "living": ["sofa", "cabinet", "bookshelf"],
+        "dining": ["cabinet", "bookshelf", "sofa"],
+        "study": ["desk", "bookshelf", "sofa", "cabinet"],
+        "bedroom": ["bed", "cabinet", "desk"],
+    }[use]
+    for name in wall:
+        if name == wall[0] or rng.random() < 0.85:
+            add(name, "wall")
+    if use == "living" and rng.random() < 0.4:
+        add("sofa", "free")  # a sofa in the room: there is something behind it
+    if rng.random() < 0.75:
+        kind = KINDS["rug"]
+        placer.on_floor(kind, "beige", 0.4, turn=0.12)
+    middle = {"living": "coffee_table", "dining": "dining_table", "study": "side_table"}
+    add(middle.get(use, "side_table"), "free")
+    if rng.random() < 0.55:
+        add("divider", "free", 0.9)
+    if rng.random() < 0.3:
+        add("bookshelf", "free", 0.9)
+    if rng.random() < 0.6:
+        add("armchair", "free", 0.85)
+    if rng.random() < 0.5:
+        add("side_table", "wall")
+    if rng.random() < 0.65:
+        add("floor_lamp", "wall")
+    if rng.random() < 0.6:
+        placer.on_wall(KINDS["wall_shelf"], "brown", 1.15, 1.45)
+
+
+def _place(placer: Placer, rng: Rng, kind: Kind, colour: str) -> Placed | None:
+    if kind.mount == "wall":
+        return placer.on_wall(kind, colour, 1.35, 1.75)
+    if kind.mount in ("surface", "lean"):
+        return placer.on_surface(kind, colour)
+    tables = [t for t in placer.things if t.kind.name in ("dining_table", "desk", "coffee_table")]
+    if kind.name in ("chair", "stool") and tables and rng.random() < 0.65:
+        table = tables[int(rng.integers(len(tables)))]
+        placed = placer.beside(kind, colour, table)
+        if placed is not None:
+            return placed
+    return placer.on_floor(kind, colour, turn=0.5 if kind.name in ("carton", "ottoman") else None)
+
+
+# How often each way of standing is drawn for a target pair.
+_MOUNTS = ("floor", "surface", "floor", "surface", "wall", "floor", "surface", "lean")
+
+
+def _pairs(placer: Placer, rng: Rng, count: int) -> list[int]:
+    """Place ``count`` kinds twice or three times in different colours; uids, firsts first."""
+    firsts: list[int] = []
+    others: list[int] = []
+    used: set[str] = set()
+    start = int(rng.integers(2))
+    for k in range(count * 4):
+        if len(firsts) == count:
+            break
+        mount = _MOUNTS[(start + k) % len(_MOUNTS)]
+        free = [
+            n for n, kind in KINDS.items() if kind.target and kind.mount == mount and n not in used
+        ]
+        if not free:
+            continue
+        kind = KINDS[str(rng.choice(free))]
+        used.add(kind.name)
+        placed: list[Placed] = []
+        taken: set[str] = set()
+        for _ in range(3 if rng.random() < 0.25 else 2):
+            colour = _colour(rng, kind, taken)
+            taken.add(colour)
+            thing = _place(placer, rng, kind, colour)
+            if thing is not None:
+                thing.pair = len(used)
+                placed.append(thing)
+        if len(placed) >= 2:  # a single one of its kind would be named by its kind alone
+            firsts.append(placed[0].uid)
+            others.extend(thing.uid for thing in placed[1:])
+    return firsts + others
+
+
+def make_layout(rng: Rng, objects: int) -> Layout:
+    """A furnished room with at least ``objects`` possible targets, if they found a place."""
+    placer = Placer(make_room(rng), rng)
+    _furnish(placer, rng)
+    targets = _pairs(placer, rng, min(10, max(4, objects)))
+    used = {thing.kind.name for thing in placer.things}
+    clutter = [n for n in ("television", "table_lamp", "laptop", "painting", "bowl", "books", "mug",
+                           "plant", "pot_plant", "carton") if n not in used]  # fmt: skip
+    if "painting" in clutter:  # bare walls look unfinished
+        for _ in range(2):
+            placer.on_wall(KINDS["painting"], _colour(rng, KINDS["painting"], set()), 1.4, 1.75)
+        clutter.remove("painting")
+    for name in rng.permutation(clutter)[: int(rng.integers(3, 6))]:
+        kind = KINDS[str(name)]
+        _place(placer, rng, kind, _colour(rng, kind, set()))
+    placer.things.sort(key=lambda thing: thing.uid)
+    free = tuple(uid for uid in targets if not placer.things[uid - 1].carries)
+    return Layout(placer.room, tuple(placer.things), free)

@@ -1,0 +1,209 @@
+"""One scene on disk: pictures, masks, depth, and last of all ``scene.json``."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from x3spatial.arrays import Bool
+from x3spatial.io.files import write_bytes, write_json
+from x3spatial.io.images import encode_depth_png, encode_mask_png, encode_png
+from x3spatial.synth.options import SceneOptions, scene_name
+from x3spatial.synth.plan import Plan, make_plan
+from x3spatial.synth.rendering.camera import Camera
+from x3spatial.synth.rendering.counterfactual import remove
+from x3spatial.synth.rendering.denoise import picture
+from x3spatial.synth.rendering.geometry import Geometry
+from x3spatial.synth.rendering.render import render
+from x3spatial.synth.rendering.styles import seen
+
+SCENE_FILE = "scene.json"
+CONVENTIONS = {
+    "units": "metres",
+    "world": "right-handed, z up, the floor at z = 0, the room from (0, 0, 0) to room.size",
+    "camera": "x right, y down, z forward; camera_to_world is row-major, x_world = M x_camera",
+    "image": "pixel (i, j) covers [i, i + 1) x [j, j + 1); (cx, cy) in the same coordinates",
+    "depth": "16-bit PNG, millimetres along the camera's z at pixel centres, 0: none",
+    "box": "axis-aligned in the world: least corner, greatest corner",
+}
+
+
+@dataclass(frozen=True)
+class SceneTask:
+    """What a worker is told. ``folder`` is the split's folder."""
+
+    split: str
+    index: int
+    folder: Path
+    options: SceneOptions
+
+
+@dataclass(frozen=True)
+class SceneCounts:
+    """What a scene holds. ``absent`` counts views without the object by reason."""
+
+    objects: int
+    views: int
+    cameras: int
+    absent: dict[str, int]
+
+
+def dilate(mask: Bool, margin: int) -> Bool:
+    """The mask grown by a square of ``margin`` pixels on every side, one axis after the other."""
+    for axis in (0, 1):
+        # Sums over windows by differences of running sums: cost does not grow with the margin.
+        sums = np.cumsum(mask, axis=axis, dtype=np.int32)
+        pad = [(0, 0), (0, 0)]
+        pad[axis] = (margin + 1, margin)
+        sums = np.pad(sums, pad, mode="edge")
+        first = [slice(None), slice(None)]
+        first[axis] = slice(0, margin + 1)
+        sums[tuple(first)] = 0
+        size = mask.shape[axis]
+        ahead = np.take(sums, np.arange(size) + 2 * margin + 1, axis=axis)
+        behind = np.take(sums, np.arange(size), axis=axis)
+        mask = ahead > behind
+    return mask
+
+
+def frame_of(camera: int) -> str:
+    """The six digits that stand for a camera in file names."""
+    return f"{10 * (camera + 1):06d}"
+
+
+def depth_map(
+    geometry: Geometry, camera: Camera
+) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
+    """``uint16 [H, W]``: millimetres along the optical axis at pixel centres."""
+    rays = camera.pixel_rays()
+    eyes = np.repeat(camera.eye.astype(np.float32)[None], len(rays), axis=0)
+    hits = geometry.tracer.first_hit(eyes, rays, np.full(len(rays), 1e4, np.float32))
+    axis = camera.turn[2].astype(np.float32)
+    along = rays[:, 0] * axis[0] + rays[:, 1] * axis[1] + rays[:, 2] * axis[2]
+    millimetres = np.where(hits.triangle >= 0, hits.distance * along * 1000, 0)
+    flat = np.clip(np.round(millimetres), 0, 65535).astype(np.uint16)
+    return flat.reshape(camera.height, camera.width)
+
+
+def describe(task: SceneTask, plan: Plan) -> dict[str, Any]:
+    """The contents of ``scene.json``."""
+    options, first = task.options, next(iter(plan.cameras.values()))
+    views = {
+        choice.uid: [
+            {
+                "rank": rank,
+                "frame": frame_of(view.camera),
+                "pixels": int(view.mask.sum()),
+                "visible_fraction": round(view.seen, 4),
+                "in_frame_fraction": round(view.framed, 4),
+                "absent_by": view.why_absent,
+            }
+            for rank, view in enumerate(choice.views, start=1)
+        ]
+        for choice in plan.choices
+    }
+    room = plan.layout.room
+    return {
+        "scene": scene_name(task.split, task.index),
+        "split": task.split,
+        "settings": options.record(),
+        "attempt": plan.attempt,
+        "conventions": CONVENTIONS,
+        "room": {"size": [round(v, 6) for v in (room.width, room.depth, room.height)]},
+        "exposure": plan.exposure,
+        "intrinsics": {
+            "width": options.width,
+            "height": options.height,
+            "fx": first.focal,
+            "fy": first.focal,
+            "cx": first.centre[0],
+            "cy": first.centre[1],
+        },
+        "frames": {
+            frame_of(number): {"camera_to_world": camera.pose().tolist()}
+            for number, camera in plan.cameras.items()
+        },
+        "objects": [
+            {
+                "uid": thing.uid,
+                "label": thing.label,
+                "kind": thing.kind.name,
+                "colour": thing.colour,
+                "box": np.round(thing.box, 6).tolist(),
+                "stands_on": thing.carrier,
+                "views": views.get(thing.uid),
+            }
+            for thing in plan.layout.things
+        ],
+    }
+
+
+def _write_camera(task: SceneTask, plan: Plan, number: int) -> None:
+    """Everything that camera ``number`` shows: its original once, then each object's views."""
+    options, camera = task.options, plan.cameras[number]
+    layers = render(plan.world, camera, options.side)
+    original = picture(layers, camera.height, camera.width, options.side, plan.exposure)
+    original_png = encode_png(seen(original, options.style))
+    depth_png = None
+    if options.depth:
+        depth_png = encode_depth_png(depth_map(plan.world.geometry, camera))
+    scene = task.folder / scene_name(task.split, task.index)
+    for choice in plan.choices:
+        for rank, view in enumerate(choice.views, start=1):
+            if view.camera != number:
+                continue
+            stem = f"{rank:02d}_{frame_of(number)}"
+            folder = scene / f"uid_{choice.uid}"
+            # Without the object in sight there is nothing to take away, also if its shadow shows.
+            inpainted_png = original_png
+            if view.mask.any():
+                without = remove(
+                    layers, original, choice.uid, plan.rests[choice.uid], camera, options.side,
+                    plan.exposure,
+                )  # fmt: skip
+                inpainted_png = encode_png(seen(without, options.style))
+            write_bytes(folder / f"{stem}_original.png", original_png)
+            write_bytes(folder / f"{stem}_inpainted.png", inpainted_png)
+            write_bytes(folder / f"{stem}_mask.png", encode_mask_png(view.mask))
+            wide = dilate(view.mask, options.margin)
+            write_bytes(folder / f"{stem}_mask_dialated.png", encode_mask_png(wide))
+            if depth_png is not None:
+                write_bytes(folder / f"{stem}_depth.png", depth_png)
+
+
+def write_scene(task: SceneTask) -> SceneCounts:
+    """Make one scene from nothing; ``scene.json`` says that it is complete."""
+    name = scene_name(task.split, task.index)
+    scene = task.folder / name
+    if scene.exists():
+        shutil.rmtree(scene)  # a run that was stopped half way
+    plan = make_plan(task.split, task.index, task.options)
+    for choice in plan.choices:
+        (scene / f"uid_{choice.uid}").mkdir(parents=True)
+    for number in plan.cameras:
+        _write_camera(task, plan, number)
+    contents = describe(task, plan)
+    for entry in contents["objects"]:
+        if entry["views"] is not None:
+            frames = [view["frame"] for view in entry["views"]]
+            note = {"scene": name, "uid": entry["uid"], "label": entry["label"], "frames": frames}
+            folder = scene / f"uid_{entry['uid']}"
+            write_json(folder / f"{name}_uid_{entry['uid']}_five_frames.json", note)
+    write_json(scene / SCENE_FILE, contents, fsync=True)
+    return count(contents)
+
+
+def count(contents: dict[str, Any]) -> SceneCounts:
+    """The counts of a scene from its ``scene.json``."""
+    targets = [entry["views"] for entry in contents["objects"] if entry["views"] is not None]
+    reasons = [view["absent_by"] for views in targets for view in views if view["absent_by"]]
+    return SceneCounts(
+        objects=len(targets),
+        views=sum(len(views) for views in targets),
+        cameras=len(contents["frames"]),
+        absent={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+    )

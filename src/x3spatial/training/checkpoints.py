@@ -1,0 +1,163 @@
+"""The run's folder: whose it is, which checkpoint to go on from, and writing one without tearing it.
+
+A checkpoint is written under a hidden name and renamed when it is whole and on disk, so that a folder
+``checkpoint-N`` is always complete. What a killed run leaves half-written is removed by the next start.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from x3spatial.errors import UserError
+from x3spatial.io.files import read_json, write_json
+
+RUN_FILE = "x3_run.json"
+"""In the run's folder: what the run is, and whether it is finished."""
+NOTE_FILE = "x3_training.json"
+"""In every checkpoint: base, data and settings it comes from. Written last."""
+STATE_FILE = "trainer_state.json"
+
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+_PARTIAL = (".saving-", ".deleting-")
+# What may lie in a new run's folder: where the shell puts the log, and what loggers make.
+_HARMLESS = ("train.log", "runs")
+
+
+def saving_dir(output_dir: Path, step: int) -> Path:
+    """Where the checkpoint of ``step`` is written before it is renamed."""
+    return output_dir / f".saving-{step}"
+
+
+def publish(output_dir: Path, step: int, note: Mapping[str, Any]) -> Path:
+    """Give the written checkpoint its note and its name; one of that step that is there is replaced.
+
+    The note lists every file with its size, by which a later start sees that nothing was cut off.
+    """
+    partial = saving_dir(output_dir, step)
+    source, target = partial / f"checkpoint-{step}", output_dir / f"checkpoint-{step}"
+    sizes: dict[str, int] = {}
+    for file in sorted(file for file in source.rglob("*") if file.is_file()):
+        with open(file, "rb+") as stream:
+            os.fsync(stream.fileno())
+        sizes[file.relative_to(source).as_posix()] = file.stat().st_size
+    write_json(source / NOTE_FILE, {**note, "files": sizes}, fsync=True)
+    if target.exists():
+        _remove(target)
+    os.replace(source, target)
+    shutil.rmtree(partial)
+    return target
+
+
+def rotate(output_dir: Path, limit: int | None) -> None:
+    """Remove the oldest checkpoints beyond ``limit``."""
+    if limit is None or limit <= 0:
+        return
+    for folder in checkpoints(output_dir)[limit:]:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Rename, then delete: a half-deleted checkpoint must not be taken for a whole one."""
+    doomed = folder.with_name(f".deleting-{folder.name}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    os.replace(folder, doomed)
+    shutil.rmtree(doomed)
+
+
+def checkpoints(output_dir: Path) -> list[Path]:
+    """The run's checkpoints, newest first."""
+    found = [
+        (int(match[1]), folder)
+        for folder in output_dir.iterdir()
+        if folder.is_dir() and (match := _CHECKPOINT.fullmatch(folder.name))
+    ]
+    return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def clean(output_dir: Path) -> None:
+    """Remove what a killed run was writing or deleting."""
+    for folder in output_dir.iterdir():
+        if folder.is_dir() and folder.name.startswith(_PARTIAL):
+            shutil.rmtree(folder)
+
+
+def last_good(output_dir: Path) -> tuple[Path | None, list[Path]]:
+    """The newest checkpoint to go on from, and newer ones that cannot be used (damaged since)."""
+    bad: list[Path] = []
+    for folder in checkpoints(output_dir):
+        if _is_whole(folder):
+            return folder, bad
+        bad.append(folder)
+    return None, bad
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        sizes: dict[str, int] = read_json(folder / NOTE_FILE)["files"]
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (UserError, OSError, KeyError, TypeError):
+        return False
+
+
+def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What an earlier start of this very run left; None if this is the first.
+
+    Raises:
+        UserError: the folder holds another run, or files that are not of a run.
+    """
+    if not output_dir.exists():
+        return None
+    if not output_dir.is_dir():
+        raise UserError(f"--output_dir {output_dir}: is no folder")
+    file = output_dir / RUN_FILE
+    if not file.is_file():
+        others = sorted(
+            entry.name
+            for entry in output_dir.iterdir()
+            if not entry.name.startswith(".") and entry.name not in _HARMLESS
+        )
+        if others:
+            raise UserError(
+                f"--output_dir {output_dir}: holds {others[0]}, which is of no run of x3 sft;"
+                " name a new folder"
+            )
+        return None
+    run: dict[str, Any] = read_json(file, what="run file")
+    difference = _difference(run.get("identity", {}), identity)
+    if difference is not None:
+        name, there, here = difference
+        raise UserError(
+            f"--output_dir {output_dir}: holds another run ({name} was {there}, now {here});"
+            " name a new folder, or repeat the earlier command to continue it"
+        )
+    return run
+
+
+def _difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
+    """The first place where two identities differ: its name and both values."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        for key in [*here, *(key for key in there if key not in here)]:
+            found = _difference(there.get(key), here.get(key), f"{name}.{key}" if name else key)
+            if found is not None:
+                return found
+        return None
+    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for number, (one, other) in enumerate(zip(there, here, strict=True)):
+            found = _difference(one, other, f"{name}[{number}]")
+            if found is not None:
+                return found
+        return None
+    return None if there == here else (name, str(there), str(here))
+
+
+def write_run(
+    output_dir: Path, identity: Mapping[str, Any], *, finished: bool, **facts: Any
+) -> None:
+    """Write the run file."""
+    value = {"identity": identity, "finished": finished, **facts}
+    write_json(output_dir / RUN_FILE, value, fsync=True)

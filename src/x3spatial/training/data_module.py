@@ -1,0 +1,177 @@
+"""From data arguments to what the trainer takes: data set, sampler lengths, collator."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch.utils.data import Dataset
+
+from x3spatial.errors import UserError
+from x3spatial.io.files import sha256_file
+from x3spatial.models.roborefer.processing import RoboReferProcessor
+from x3spatial.tasks.answers import says_not_visible
+from x3spatial.training.checks import Findings, check_samples
+from x3spatial.training.collate import SpatialCollator
+from x3spatial.training.dataset import Item, LazySupervisedSpatialDataset
+from x3spatial.training.mixtures import Source, read_registry, resolve
+
+
+class DataChoices(Protocol):
+    """What this module reads of ``DataArguments``."""
+
+    data_path: str
+    data_mixture: str
+    data_registry: str | None
+    image_folder: str
+    depth_path: str | None
+    long_samples: str
+
+
+class MixtureDataset(Dataset[Item]):
+    """Data sets one after the other, with the weights the sampler goes by."""
+
+    def __init__(
+        self, parts: Sequence[LazySupervisedSpatialDataset], weights: Sequence[float]
+    ) -> None:
+        self.parts = list(parts)
+        self.weights = list(weights)
+        self._ends = list(accumulate(len(part) for part in self.parts))
+        self.lengths: list[int] = []
+        """Tokens of every sample, media and all, as the checks counted them."""
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> Item:
+        number = bisect_right(self._ends, index)
+        return self.parts[number][index - (self._ends[number - 1] if number else 0)]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Records per part."""
+        return [len(part) for part in self.parts]
+
+    @property
+    def uniform(self) -> bool:
+        """Whether every sample shows images: otherwise a batch may leave the tower out."""
+        return all(sample.images for part in self.parts for sample in part.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class DataModule:
+    """What a run trains on."""
+
+    train_dataset: MixtureDataset
+    data_collator: SpatialCollator
+    findings: tuple[Findings, ...]
+
+    @property
+    def not_visible(self) -> float:
+        """The share of the samples of an epoch whose right answer is NOT_VISIBLE."""
+        dataset = self.train_dataset
+        seen = [
+            (weight, any(map(says_not_visible, sample.answers)))
+            for part, weight in zip(dataset.parts, dataset.weights, strict=True)
+            for sample in part.samples
+        ]
+        return sum(weight for weight, absent in seen if absent) / sum(weight for weight, _ in seen)
+
+    def identity(self) -> list[dict[str, Any]]:
+        """Which data this is: paths, weights, hashes of the files and of the build beside them."""
+        parts = self.train_dataset.parts
+        return [
+            {
+                **data_identity(part.data_path),
+                "name": part.name,
+                "samples": len(part),
+                "dropped": found.dropped,
+                "weight": weight,
+            }
+            for part, weight, found in zip(
+                parts, self.train_dataset.weights, self.findings, strict=True
+            )
+        ]
+
+
+def data_identity(path: Path) -> dict[str, Any]:
+    """Path and SHA-256 of a task file, and of the build manifest beside it (None without)."""
+    manifest = path.parent / "build.json"
+    return {
+        "path": str(path.absolute()),
+        "sha256": sha256_file(path),
+        "build_sha256": sha256_file(manifest) if manifest.is_file() else None,
+    }
+
+
+def choose_sources(choices: DataChoices) -> list[Source]:
+    """``data_path`` if it is not empty, else the data sets that ``data_mixture`` names.
+
+    Raises:
+        UserError: neither is given, or both.
+    """
+    if choices.data_path and choices.data_mixture:
+        raise UserError('--data_path and --data_mixture: give one of them (the other as "")')
+    if choices.data_path:
+        return [Source(Path(choices.data_path).name, Path(choices.data_path))]
+    if not choices.data_mixture:
+        raise UserError("--data_path: name a task file, or a mixture with --data_mixture")
+    registry = read_registry(Path(choices.data_registry)) if choices.data_registry else None
+    return resolve(choices.data_mixture, registry)
+
+
+def make_supervised_data_module(
+    processor: RoboReferProcessor,
+    choices: DataChoices,
+    *,
+    model_max_length: int,
+    enable_depth: bool = False,
+) -> DataModule:
+    """Build and check the data of a run.
+
+    Every sample is checked, without decoding images: see ``checks.check_samples``.
+
+    Args:
+        processor: of the checkpoint, in the run's aspect mode.
+        choices: the data arguments.
+        model_max_length: tokens a sample may have, media included.
+        enable_depth: whether images come with depth maps.
+
+    Raises:
+        UserError: a file, record or image is missing or wrong, or no sample is left.
+    """
+    sources = choose_sources(choices)
+    parts = []
+    findings = []
+    lengths: list[int] = []
+    for source in sources:
+        depth_folder = source.depth_folder or (
+            Path(choices.depth_path) if choices.depth_path else None
+        )
+        part = LazySupervisedSpatialDataset(
+            source.data_path,
+            processor,
+            image_folder=source.image_folder or Path(choices.image_folder),
+            enable_depth=enable_depth,
+            depth_folder=depth_folder,
+            name=source.name if source.only is None else f"{source.name} ({source.only})",
+        )
+        if source.only is not None:
+            part.keep([n for n, sample in enumerate(part.samples) if source.wants(sample.answers)])
+        found = check_samples(part, model_max_length, long_samples=choices.long_samples)
+        if found.dropped:
+            part.keep(found.kept)
+        parts.append(part)
+        findings.append(found)
+        lengths += found.lengths
+    dataset = MixtureDataset(parts, [source.weight for source in sources])
+    if not len(dataset):
+        raise UserError(
+            f"{', '.join(str(source.data_path) for source in sources)}: no sample to train on"
+        )
+    dataset.lengths = lengths
+    return DataModule(dataset, SpatialCollator(processor), tuple(findings))

@@ -1,0 +1,137 @@
+"""Hit@Mask and NOT_VISIBLE of the model being trained, by generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from x3spatial.errors import UserError
+from x3spatial.evaluation.assess import assess
+from x3spatial.evaluation.inference import Reply, ask
+from x3spatial.evaluation.questions import question_of
+from x3spatial.evaluation.scoring.scores import truth_of
+from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.models.local.model import LocalAnswerer
+from x3spatial.models.roborefer.checkpoint import Checkpoint
+from x3spatial.models.roborefer.model import RoboReferAnswerer
+from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
+from x3spatial.models.roborefer.processing import RoboReferProcessor
+from x3spatial.models.roborefer.tokens import greedy
+
+SHOWN = (
+    "hit_at_mask", "not_visible_accuracy", "balanced_accuracy", "mean_l2_error", "success_005",
+    "parse_failures", "errors", "total",
+)  # fmt: skip
+"""Metrics of ``x3 eval`` that a training log shows."""
+
+
+class LiveAnswerer(RoboReferAnswerer):
+    """``roborefer:`` around a model that is in memory: asked exactly as ``x3 eval`` asks it."""
+
+    def __init__(
+        self,
+        model: RoboReferForConditionalGeneration,
+        processor: RoboReferProcessor,
+        checkpoint: Checkpoint,
+        *,
+        depth: Path | None,
+        max_new_tokens: int,
+    ) -> None:
+        self.name = "live"
+        self.checkpoint = checkpoint
+        self.processor = processor
+        self.depth = depth
+        self._live = model
+        # Not RoboReferAnswerer's own: it would read a folder.
+        LocalAnswerer.__init__(
+            self,
+            next(model.parameters()).device,
+            greedy(processor.tokenizer, max_new_tokens),
+        )
+
+    @property
+    def model(self) -> RoboReferForConditionalGeneration:
+        """The model being trained."""
+        return self._live
+
+
+def answer_records(
+    answerer: RoboReferAnswerer,
+    records: Sequence[TaskRecord],
+    *,
+    image_folder: Path,
+    batch_size: int,
+) -> dict[str, Reply]:
+    """The model's replies by id; its mode and generation settings are as before afterwards."""
+    model: Any = answerer.model
+    modes = {name: module.training for name, module in model.named_modules()}
+    settings = model.generation_config
+    model.eval()
+    model.generation_config = answerer.decoding
+    replies: dict[str, Reply] = {}
+    try:
+        questions = [question_of(record, image_folder) for record in records]
+        for some in ask(answerer, questions, batch_size=batch_size, workers=1):
+            replies |= some
+    finally:
+        model.generation_config = settings
+        for name, module in model.named_modules():
+            module.training = modes[name]
+    return replies
+
+
+class Evaluation:
+    """The questions that a run answers every so many steps.
+
+    Args:
+        data_path: a task file.
+        limit: the first so many records.
+        image_folder: what relative paths are relative to.
+
+    Raises:
+        UserError: the file cannot be used.
+    """
+
+    def __init__(self, data_path: Path, *, limit: int | None, image_folder: Path) -> None:
+        self.records = read_records(data_path)[:limit]
+        self.image_folder = image_folder
+        for record in self.records:  # before the first step, not at the first evaluation
+            try:
+                truth_of(record)
+            except UserError as error:
+                raise UserError(f"{data_path}: {error}") from None
+
+    def measure(
+        self,
+        answerer: RoboReferAnswerer,
+        *,
+        batch_size: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> dict[str, float]:
+        """Metrics named ``eval_*``; with several processes each answers its share.
+
+        A metric that has nothing to divide by is left out.
+        """
+        mine = self.records[rank::world]
+        replies = answer_records(
+            answerer, mine, image_folder=self.image_folder, batch_size=batch_size
+        )
+        if world > 1:
+            gathered: list[dict[str, Reply]] = [{} for _ in range(world)]
+            torch.distributed.all_gather_object(gathered, replies)
+            replies = {name: reply for part in gathered for name, reply in part.items()}
+        assessment = assess(
+            self.records,
+            replies,
+            convention=answerer.convention,
+            rule="x3",
+            mask="auto",
+            image_folder=self.image_folder,
+            workers=1,
+        )
+        found = {name: assessment.metrics.get(name) for name in SHOWN}
+        return {f"eval_{name}": float(value) for name, value in found.items() if value is not None}

@@ -1,0 +1,231 @@
+"""Data mixtures: a registry in YAML and the command-line syntax ``a+b*3``.
+
+A registry file::
+
+    datasets:
+      t1_multi:
+        data_path: tmp/spatial_tasks_x3/t1_train_multi.json
+        image_folder: /            # optional
+        depth_folder: depth_maps   # optional
+        weight: 0.5                # optional: so often is each record seen in one epoch
+        only: visible              # optional: records answered by a point; not_visible: the others
+    mixtures:
+      everything: t1_multi + t2b_multi*2
+
+Relative paths are relative to where the command runs, as everywhere in the document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from x3spatial.errors import UserError
+from x3spatial.tasks.answers import says_not_visible
+
+_FIELDS = frozenset({"data_path", "image_folder", "depth_folder", "weight", "repeat", "only"})
+VISIBLE, NOT_VISIBLE = ONLY = ("visible", "not_visible")
+_TIMES = re.compile(r"(?P<name>.+?)\s*\*\s*(?P<times>[0-9]*\.?[0-9]+)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One data set of a mixture."""
+
+    name: str
+    data_path: Path
+    image_folder: Path | None = None
+    """None: the run's ``--image_folder``."""
+    depth_folder: Path | None = None
+    """None: the run's ``--depth_path``."""
+    weight: float = 1.0
+    """How often each record is seen in one epoch; 0.5 takes another random half every epoch."""
+    only: str | None = None
+    """One of ``ONLY``: a part of the records, so that the share of NOT_VISIBLE can be chosen."""
+
+    def wants(self, answers: Iterable[str]) -> bool:
+        """Whether a record with these answers belongs to the data set."""
+        if self.only is None:
+            return True
+        return any(map(says_not_visible, answers)) == (self.only == NOT_VISIBLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The data sets and mixtures of a registry file."""
+
+    path: Path
+    sources: Mapping[str, Source]
+    mixtures: Mapping[str, str]
+
+
+def read_registry(path: Path) -> Registry:
+    """Read a registry file.
+
+    Raises:
+        UserError: it is missing, no YAML, or an entry is malformed; the message names the entry.
+    """
+    value = read_yaml(path, "--data_registry")
+    if not isinstance(value, dict) or not isinstance(value.get("datasets"), dict):
+        raise UserError(f"{path}: expected a mapping 'datasets' of names to data sets")
+    unknown = set(value) - {"datasets", "mixtures"}
+    if unknown:
+        raise UserError(
+            f"{path}: unknown entry {min(map(str, unknown))!r}; expected datasets, mixtures"
+        )
+    sources = parse_sources(path, value["datasets"])
+    mixtures = value.get("mixtures") or {}
+    if not isinstance(mixtures, dict):
+        raise UserError(f"{path}: 'mixtures' must map names to expressions such as a+b*3")
+    for name in mixtures:
+        if name in sources:
+            raise UserError(f"{path}: {name!r} is both a data set and a mixture")
+    return Registry(path, sources, {str(name): str(text) for name, text in mixtures.items()})
+
+
+def read_yaml(path: Path, what: str) -> Any:
+    """The value of a YAML file; ``what`` names it in errors. Raises: UserError."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{what} {path}: no such file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{what} {path}: cannot be read as YAML: {reason}") from None
+
+
+def parse_sources(path: Path, datasets: Mapping[Any, Any]) -> dict[str, Source]:
+    """The data sets of a registry's or recipe's ``datasets``. Raises: UserError, naming the entry."""
+    return {str(name): _source(path, str(name), entry) for name, entry in datasets.items()}
+
+
+def _source(path: Path, name: str, entry: Any) -> Source:
+    where = f"{path}: data set {name!r}"
+    if isinstance(entry, str):
+        entry = {"data_path": entry}
+    if not isinstance(entry, dict) or not isinstance(entry.get("data_path"), str):
+        raise UserError(f"{where}: needs a data_path")
+    unknown = set(entry) - _FIELDS
+    if unknown:
+        raise UserError(
+            f"{where}: unknown field {min(map(str, unknown))!r}; known are {', '.join(sorted(_FIELDS))}"
+        )
+    if "weight" in entry and "repeat" in entry:
+        raise UserError(f"{where}: give weight or repeat, not both")
+    weight = entry.get("weight", entry.get("repeat", 1))
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
+        raise UserError(f"{where}: weight is {weight!r}; expected a number above 0")
+    only = entry.get("only")
+    if only is not None and only not in ONLY:
+        raise UserError(f"{where}: only is {only!r}; expected {' or '.join(ONLY)}")
+    folders = [Path(entry[k]) if entry.get(k) else None for k in ("image_folder", "depth_folder")]
+    return Source(name, Path(entry["data_path"]), folders[0], folders[1], float(weight), only)
+
+
+def resolve(expression: str, registry: Registry | None) -> list[Source]:
+    """The data sets that ``a+b*3`` names, in order of writing.
+
+    A part is a data set or mixture of the registry, or the path of a task file; ``*N`` multiplies how
+    often it is seen (a fraction is possible). A data set named twice is seen that much more often.
+
+    Raises:
+        UserError: a part is neither, or a mixture contains itself.
+    """
+    found: dict[str, Source] = {}
+    for source in _expand(expression, registry, ()):
+        earlier = found.get(source.name)
+        weight = source.weight + (earlier.weight if earlier else 0.0)
+        found[source.name] = replace(source, weight=weight)
+    return list(found.values())
+
+
+def _expand(expression: str, registry: Registry | None, inside: tuple[str, ...]) -> list[Source]:
+    found: list[Source] = []
+    for part in expression.split("+"):
+        match = _TIMES.fullmatch(part.strip())
+        name = match["name"].strip() if match else part.strip()
+        times = float(match["times"]) if match else 1.0
+        if not name or times <= 0:
+            raise UserError(f"--data_mixture {expression}: {part.strip()!r} names no data set")
+        for source in _named(name, registry, inside, expression):
+            found.append(replace(source, weight=source.weight * times))
+    return found
+
+
+def _named(
+    name: str, registry: Registry | None, inside: tuple[str, ...], expression: str
+) -> list[Source]:
+    if registry is not None and name in registry.sources:
+        return [registry.sources[name]]
+    if registry is not None and name in registry.mixtures:
+        if name in inside:
+            raise UserError(f"{registry.path}: mixture {name!r} contains itself")
+        return _expand(registry.mixtures[name], registry, (*inside, name))
+    if name.endswith(".json") or Path(name).is_file():
+        return [Source(name, Path(name))]
+    known = sorted([*registry.sources, *registry.mixtures]) if registry else []
+    hint = f"known are {', '.join(known)}" if known else "give --data_registry FILE for names"
+    raise UserError(
+        f"--data_mixture {expression}: {name!r} is no registered data set and no .json file; {hint}"
+    )
+
+
+def _count(source: Source) -> int:
+    """Records per epoch. Raises: UserError if the file cannot be read."""
+    from x3spatial.training.dataset import read_samples
+
+    samples = read_samples(source.data_path)
+    return round(sum(source.wants(sample.answers) for sample in samples) * source.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of ``x3 data list``."""
+
+    name: str
+    kind: str
+    """``data set`` or ``mixture``."""
+    definition: str
+    samples: int | None
+    """Records per epoch; None where a file is missing."""
+    problem: str | None
+
+
+def list_data(data_registry: Path) -> list[Listed]:
+    """What a registry holds, and whether its files are there.
+
+    Raises:
+        UserError: the registry cannot be read, or a mixture names what is not there.
+    """
+    registry = read_registry(data_registry)
+    counts: dict[str, int | None] = {}
+    problems: dict[str, str | None] = {}
+    rows = []
+    for name, source in registry.sources.items():
+        try:
+            counts[name] = _count(source)
+            problems[name] = None
+        except UserError as error:
+            counts[name], problems[name] = None, str(error)
+        times = "" if source.weight == 1 else f" x{source.weight:g}"
+        definition = f"{source.data_path}{times}{f' ({source.only})' if source.only else ''}"
+        rows.append(Listed(name, "data set", definition, counts[name], problems[name]))
+    for name, text in registry.mixtures.items():
+        total: int | None = 0
+        problem = None
+        for source in resolve(text, registry):
+            base = registry.sources.get(source.name)
+            if base is None:
+                count: int | None = _count(source)
+            else:
+                count = counts[source.name]
+                problem = problem or problems[source.name]
+                count = None if count is None else round(count / base.weight * source.weight)
+            total = None if total is None or count is None else total + count
+        rows.append(Listed(name, "mixture", text, total, problem))
+    return rows

@@ -1,0 +1,335 @@
+"""``x3 recipe run``: a model trained in stages, each of them an ordinary ``x3 sft`` run.
+
+A recipe file::
+
+    datasets:                      # as in a registry (train.mixtures), relative to the data folder
+      t0: t0_train_marked.json
+      t1_absent: {data_path: t1_train_multi.json, only: not_visible}
+    options:                       # of x3 sft, for every stage
+      per_device_train_batch_size: 96
+    stages:                        # each starts from what the one before it ended with
+      - name: warm-up
+        mixture: t0
+        evaluate: t0_val_marked.json   # optional, relative to the data folder
+        options: {max_steps: 500}      # this stage's own
+      - name: finer
+        grow: {image_size: 162, turn_heads: 2}  # optional: what x3 model grow does to the model first
+        mixture: t0 + t1_absent*0.5
+
+A stage that is finished is passed over and one that was stopped goes on, because that is what ``x3 sft`` does
+with its folder.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from x3spatial.errors import UserError
+from x3spatial.io.files import make_dir, read_json, write_json
+from x3spatial.models.roborefer.layout import locate
+from x3spatial.training.mixtures import Registry, parse_sources, read_yaml, resolve
+
+CURVE_FILE = "curve.png"
+"""In the output folder: loss and Hit@Mask over all stages."""
+REGISTRY_FILE = "datasets.yaml"
+"""In the output folder: the recipe's data sets with their whole paths, the stages' ``--data_registry``."""
+
+_TOP = frozenset({"datasets", "options", "stages"})
+_STAGE = frozenset({"name", "mixture", "evaluate", "options", "grow"})
+_GROWTH = frozenset({"image_size", "turn_heads"})
+_OURS = frozenset(
+    {
+        "model_name_or_path",
+        "data_path",
+        "data_mixture",
+        "data_registry",
+        "eval_data_path",
+        "output_dir",
+    }
+)
+"""Options that the runner itself gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One run of ``x3 sft``."""
+
+    name: str
+    mixture: str
+    options: Mapping[str, Any]
+    """Options of ``x3 sft``, those of all stages included."""
+    evaluate: str | None = None
+    """A task file of the data folder whose questions are answered on the way."""
+    growth: Mapping[str, int] | None = None
+    """Options of ``x3 model grow`` for the checkpoint that the stage starts from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A recipe file."""
+
+    path: Path
+    datasets: Mapping[str, Any]
+    """As they stand in the file."""
+    stages: tuple[Stage, ...]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        UserError: it is missing or malformed, or a stage's mixture names an unknown data set; the
+            message names the entry.
+    """
+    value = read_yaml(path, "recipe")
+    if not isinstance(value, dict) or not isinstance(value.get("datasets"), dict):
+        raise UserError(f"{path}: expected a mapping 'datasets' of names to task files")
+    _only(value, _TOP, str(path))
+    common = _options(value.get("options"), str(path))
+    entries = value.get("stages")
+    if not isinstance(entries, list) or not entries:
+        raise UserError(f"{path}: expected a list 'stages'")
+    registry = Registry(path, parse_sources(path, value["datasets"]), {})
+    stages: list[Stage] = []
+    for number, entry in enumerate(entries, start=1):
+        where = f"{path}: stage {number}"
+        if not isinstance(entry, dict):
+            raise UserError(f"{where}: expected a mapping with name and mixture")
+        _only(entry, _STAGE, where)
+        for field in ("name", "mixture"):
+            if not isinstance(entry.get(field), str) or not entry[field].strip():
+                raise UserError(f"{where}: needs a text {field!r}")
+        name = entry["name"]
+        if Path(name).name != name or name.startswith("."):
+            raise UserError(f"{where}: name {name!r} cannot be a folder's name")
+        if any(name == other.name for other in stages):
+            raise UserError(f"{where}: there is another stage {name!r}")
+        resolve(entry["mixture"], registry)
+        evaluate = entry.get("evaluate")
+        if evaluate is not None and not isinstance(evaluate, str):
+            raise UserError(f"{where}: evaluate must be the name of a task file")
+        options = {**common, **_options(entry.get("options"), where)}
+        growth = _growth(entry["grow"], where) if "grow" in entry else None
+        stages.append(Stage(name, entry["mixture"], options, evaluate, growth))
+    return Recipe(path, value["datasets"], tuple(stages))
+
+
+def _only(value: Mapping[Any, Any], known: frozenset[str], where: str) -> None:
+    unknown = set(value) - known
+    if unknown:
+        raise UserError(
+            f"{where}: unknown entry {min(map(str, unknown))!r}; expected {', '.join(sorted(known))}"
+        )
+
+
+def _growth(value: Any, where: str) -> dict[str, int]:
+    if not isinstance(value, dict) or type(value.get("image_size")) is not int:
+        raise UserError(f"{where}: grow must be a mapping with image_size, in pixels")
+    _only(value, _GROWTH, f"{where}: grow")
+    if type(value.get("turn_heads", 0)) is not int:
+        raise UserError(f"{where}: grow: turn_heads {value['turn_heads']!r} is no number of heads")
+    return value
+
+
+def _options(value: Any, where: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: options must map names of x3 sft's options to values")
+    options = {str(name).lstrip("-").replace("-", "_"): given for name, given in value.items()}
+    for name, given in options.items():
+        if name in _OURS:
+            raise UserError(f"{where}: option {name} is given by the recipe itself; leave it out")
+        if not isinstance(given, str | int | float):
+            raise UserError(f"{where}: option {name} is {given!r}; expected one value")
+    return options
+
+
+def stage_dir(output_dir: Path, number: int, stage: Stage) -> Path:
+    """The folder of a stage, numbered from 1 in the order of the recipe."""
+    return output_dir / f"{number:02d}-{stage.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stage with the folders it works in."""
+
+    stage: Stage
+    before: Path
+    """The checkpoint that the stage before it ended with."""
+    base: Path
+    """What it starts from: that, or that grown."""
+    arguments: tuple[str, ...]
+    """Options of ``x3 sft``."""
+
+
+def plan(recipe: Recipe, *, base: Path, data_dir: Path, output_dir: Path) -> list[Run]:
+    """The runs of a recipe, in order; arguments as in ``run_recipe``, with whole paths."""
+    found: list[Run] = []
+    for number, stage in enumerate(recipe.stages, start=1):
+        before, folder = base, stage_dir(output_dir, number, stage)
+        if stage.growth is not None:
+            # Named after what it was grown from: the stages' folders are last in their order.
+            name = before.name if found else f"00-{before.name}"
+            base = output_dir / f"{name}-{stage.growth['image_size']}px"
+        values: dict[str, Any] = {
+            "model_name_or_path": base,
+            "data_mixture": stage.mixture,
+            "data_registry": output_dir / REGISTRY_FILE,
+            **({} if stage.evaluate is None else {"eval_data_path": data_dir / stage.evaluate}),
+            "output_dir": folder,
+            **stage.options,
+        }
+        pieces = [piece for name, value in values.items() for piece in (f"--{name}", str(value))]
+        found.append(Run(stage, before, base, tuple(pieces)))
+        base = folder
+    return found
+
+
+def run_recipe(
+    *,
+    recipe: Path,
+    base: Path,
+    data_dir: Path,
+    output_dir: Path,
+    processes: int = 1,
+    dry_run: bool = False,
+    echo: Callable[[str], None] = print,
+) -> Path:
+    """Run the stages of a recipe, each from what the one before it ended with.
+
+    Args:
+        recipe: the recipe file.
+        base: the checkpoint that the first stage starts from.
+        data_dir: the folder with the task files that the recipe names.
+        output_dir: where every stage gets a folder.
+        processes: of each stage; with several, torchrun starts them on this machine. Batch sizes of the
+            recipe are those of one process.
+        dry_run: only say the commands.
+        echo: prints a line.
+
+    Returns:
+        The folder of the last stage, which then holds the trained model.
+
+    Raises:
+        UserError: the recipe, an option of any stage (found before the first one starts), a file, or a
+            folder is wrong.
+    """
+    if processes < 1:
+        raise UserError(f"--processes {processes}: must be at least 1")
+    read = read_recipe(recipe)
+    base, data_dir, output_dir = locate(base).absolute(), data_dir.absolute(), output_dir.absolute()
+    runs = plan(read, base=base, data_dir=data_dir, output_dir=output_dir)
+    if not base.is_dir():
+        raise UserError(f"--model_name_or_path {base}: no such folder")
+    _check(read, base, runs, data_dir)
+    if not dry_run:
+        make_dir(output_dir, "--output_dir")
+        _write_registry(read, data_dir, output_dir)
+    launch = _launch(processes)
+    shown = "x3 sft" if processes == 1 else f"torchrun {shlex.join(launch[3:])}"
+    for number, run in enumerate(runs, start=1):
+        name = f"stage {number} of {len(runs)}, {run.stage.name}"
+        if (growth := run.stage.growth) is not None:
+            echo(f"{name}: x3 model grow {shlex.join(_growing(run, growth))}")
+            if not dry_run:
+                _grow(run, growth)
+        echo(f"{name}: {shown} {shlex.join(run.arguments)}")
+        if dry_run:
+            continue
+        if processes == 1:
+            _sft(run.arguments)
+        elif code := subprocess.run([*launch, *run.arguments], check=False).returncode:  # noqa: S603
+            raise UserError(
+                f"stage {run.stage.name}: its processes stopped with exit code {code}; see above"
+            )
+    if not dry_run:
+        _draw(read, output_dir)
+    return stage_dir(output_dir, len(runs), read.stages[-1])
+
+
+def _check(recipe: Recipe, base: Path, runs: Sequence[Run], data_dir: Path) -> None:
+    """What would otherwise stop the last stage after hours."""
+    from x3spatial.models.roborefer.checkpoint import read_checkpoint
+    from x3spatial.models.roborefer.resize import check_growth
+    from x3spatial.training.arguments import parse
+
+    sources = parse_sources(recipe.path, recipe.datasets).values()
+    files = [source.data_path for source in sources]
+    files += [Path(stage.evaluate) for stage in recipe.stages if stage.evaluate is not None]
+    for file in files:
+        if not (data_dir / file).is_file():
+            raise UserError(f"--data_dir {data_dir}: {file} is missing; {recipe.path} names it")
+    for run in runs:
+        try:
+            parse(run.arguments)
+            if run.stage.growth is not None:
+                # Sizes of patches and numbers of heads stay what they are in the first checkpoint.
+                check_growth(read_checkpoint(base), **run.stage.growth)
+        except UserError as error:
+            raise UserError(f"{recipe.path}: stage {run.stage.name}: {error}") from None
+
+
+def _growing(run: Run, growth: Mapping[str, int]) -> list[str]:
+    """The arguments of ``x3 model grow``."""
+    options = [
+        piece
+        for name, value in growth.items()
+        for piece in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    return [str(run.before), str(run.base), *options]
+
+
+def _grow(run: Run, growth: Mapping[str, int]) -> None:
+    """Grow what the stage before ended with; what was grown from it already stays."""
+    from x3spatial.models.roborefer.resize import GROWTH_FILE, grow, is_grown
+
+    if is_grown(checkpoint=run.before, out=run.base, **growth):
+        return
+    if (run.base / GROWTH_FILE).is_file():
+        # Grown from other weights, or otherwise: the stage, if it has begun, is another run then, and
+        # x3 sft refuses it.
+        shutil.rmtree(run.base)
+    grow(checkpoint=run.before, out=run.base, **growth)
+
+
+def _launch(processes: int) -> list[str]:
+    """The beginning of a command that runs ``x3 sft`` in several processes."""
+    return [
+        *(sys.executable, "-m", "torch.distributed.run"),
+        *("--standalone", f"--nproc_per_node={processes}"),
+        *("-m", "x3spatial.training.commands", "sft"),
+    ]
+
+
+def _sft(arguments: Sequence[str]) -> None:
+    from x3spatial.training.sft import sft
+
+    sft(arguments)
+
+
+def _draw(recipe: Recipe, output_dir: Path) -> None:
+    from x3spatial.training.checkpoints import STATE_FILE, last_good
+    from x3spatial.training.curve import draw_stages
+
+    logs = []
+    for number, stage in enumerate(recipe.stages, start=1):
+        last, _ = last_good(stage_dir(output_dir, number, stage))
+        if last is not None:
+            logs.append((stage.name, stage.evaluate, read_json(last / STATE_FILE)["log_history"]))
+    draw_stages(logs, output_dir / CURVE_FILE)
+
+
+def _write_registry(recipe: Recipe, data_dir: Path, output_dir: Path) -> None:
+    datasets = {}
+    for name, entry in recipe.datasets.items():
+        fields = {"data_path": entry} if isinstance(entry, str) else dict(entry)
+        datasets[str(name)] = {**fields, "data_path": str(data_dir / fields["data_path"])}
+    write_json(output_dir / REGISTRY_FILE, {"datasets": datasets})  # JSON is YAML

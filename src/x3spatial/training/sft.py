@@ -1,0 +1,344 @@
+"""``x3 sft``: fine-tune a checkpoint on task files.
+
+``python -m x3spatial.training.sft --help`` lists the options. The same command continues a run that was
+stopped, says so where it is finished, and refuses the folder of another run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.trainer_callback import TrainerCallback, TrainerState
+from transformers.trainer_utils import set_seed
+
+from x3spatial import __version__
+from x3spatial.engine.local import default_workers
+from x3spatial.errors import UserError
+from x3spatial.io.files import lock_dir, make_dir, write_json
+from x3spatial.models.local.runtime import DTYPES
+from x3spatial.models.roborefer.checkpoint import Checkpoint
+from x3spatial.models.roborefer.layout import fingerprint
+from x3spatial.models.roborefer.processing import load_processor
+from x3spatial.models.roborefer.saving import save_upstream
+from x3spatial.training.arguments import Arguments, parse
+from x3spatial.training.checkpoints import (
+    NOTE_FILE,
+    RUN_FILE,
+    STATE_FILE,
+    clean,
+    last_good,
+    open_run,
+    write_run,
+)
+from x3spatial.training.curve import draw_curve
+from x3spatial.training.data_module import DataModule, make_supervised_data_module
+from x3spatial.training.evaluation import Evaluation
+from x3spatial.training.lora import ADAPTER, attach, core, is_adapted, merged_state, save_adapter
+from x3spatial.training.setup import build_model, built_whole, counts, read_base
+from x3spatial.training.trainer import SpatialTrainer
+
+LOG_FILE = "train.log"
+CURVE_FILE = "loss.png"
+
+_CLASS = f"{UserError.__module__}.{UserError.__qualname__}: "
+
+# Settings that decide the weights. Those that are not here may change when a run is continued.
+_DECIDING = (
+    "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps",
+    "learning_rate", "weight_decay", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps",
+    "max_grad_norm", "bf16", "fp16", "optim", "optim_args", "adam_beta1", "adam_beta2",
+    "adam_epsilon", "seed", "data_seed", "train_sampling_strategy", "model_max_length",
+    "dataloader_drop_last", "label_smoothing_factor", "vision_tower_lr", "mm_projector_lr",
+    "depth_tower_lr", "depth_projector_lr", "language_model_lr", "muon_lr", "world_size",
+)  # fmt: skip
+_DECIDING_MODEL = (
+    "enable_depth", "use_depth_tower", "mm_vision_select_layer", "lora_enable", "lora_r",
+    "lora_alpha", "lora_dropout", "lora_target_modules",
+)  # fmt: skip
+
+
+class RunLog(TrainerCallback):
+    """Writes what happens to ``train.log`` and to the terminal, one line each."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._started = time.monotonic()
+        self._first_step: int | None = None
+
+    def line(self, text: str) -> None:
+        """Write one line."""
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(f"{stamp} {text}\n")
+        print(text, flush=True)
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        """Start the clock."""
+        self._started, self._first_step = time.monotonic(), state.global_step
+
+    def on_log(
+        self, args: Any, state: TrainerState, control: Any, logs: Any = None, **kwargs: Any
+    ) -> None:
+        """One line of figures."""
+        if not logs or self._first_step is None:
+            return
+        done = state.global_step - self._first_step
+        rate = done / max(time.monotonic() - self._started, 1e-9)
+        figures = " ".join(
+            f"{name}={_figure(value)}" for name, value in logs.items() if name != "total_flos"
+        )
+        self.line(f"step {state.global_step}/{state.max_steps} {figures} steps_per_s={rate:.3g}")
+
+    def on_save(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        """Say that a checkpoint is whole."""
+        self.line(f"step {state.global_step}: checkpoint written")
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def sft(arguments: Sequence[str]) -> int:
+    """Run ``x3 sft`` with these options; returns the exit code.
+
+    Raises:
+        UserError: an option, file or folder is wrong.
+    """
+    try:
+        return _sft(parse(arguments))
+    except UserError as error:
+        # From a worker process of the loader it comes with that process's traceback.
+        raise UserError(str(error).rstrip().splitlines()[-1].removeprefix(_CLASS)) from None
+    except Exception as error:
+        if type(error).__module__.startswith("wandb."):  # no key, no network
+            raise UserError(f"--report_to wandb: {' '.join(str(error).split())}") from error
+        raise
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _sft(chosen: Arguments) -> int:
+    rank, world = chosen.training.process_index, chosen.training.world_size
+    with built_whole(chosen.training.deepspeed_config):
+        base = read_base(chosen.model)
+    processor = load_processor(base, image_aspect_ratio=chosen.data.image_aspect_ratio)
+    room = int(base.config.text_config.max_position_embeddings)
+    module = make_supervised_data_module(
+        processor,
+        chosen.data,
+        model_max_length=min(chosen.training.model_max_length, room),
+        enable_depth=chosen.model.enable_depth,
+    )
+    evaluation = None
+    if chosen.data.eval_data_path:
+        evaluation = Evaluation(
+            Path(chosen.data.eval_data_path),
+            limit=chosen.data.eval_limit,
+            image_folder=Path(chosen.data.image_folder),
+        )
+    identity = run_identity(chosen, base, module, world)
+    output_dir = Path(str(chosen.training.output_dir))
+    run = open_run(output_dir, identity)
+    if run is not None and run.get("finished"):
+        if rank == 0:
+            print(f"x3 sft: {output_dir} is finished ({run['steps']} steps); nothing to do")
+        return 0
+    if rank == 0:
+        make_dir(output_dir, "--output_dir")
+        with lock_dir(output_dir, "--output_dir"):
+            return _run(chosen, base, processor, module, evaluation, identity, output_dir)
+    return _run(chosen, base, processor, module, evaluation, identity, output_dir)
+
+
+def run_identity(
+    chosen: Arguments, base: Checkpoint, module: DataModule, world: int
+) -> dict[str, Any]:
+    """What a run is: a second start with the same identity continues it."""
+    values: Any = chosen.training
+    settings = {**values.to_dict(), "world_size": world}
+    identity = {
+        "base": {
+            "path": str(base.layout.path.absolute()),
+            "fingerprint": fingerprint(base.layout),
+        },
+        "data": module.identity(),
+        "image_aspect_ratio": chosen.data.image_aspect_ratio,
+        "tuned": chosen.model.tuned(),
+        "model": {name: getattr(chosen.model, name) for name in _DECIDING_MODEL},
+        "training": {name: settings.get(name) for name in _DECIDING},
+    }
+    value: dict[str, Any] = json.loads(json.dumps(identity))  # as it will be read back
+    return value
+
+
+def _run(
+    chosen: Arguments,
+    base: Checkpoint,
+    processor: Any,
+    module: DataModule,
+    evaluation: Evaluation | None,
+    identity: Mapping[str, Any],
+    output_dir: Path,
+) -> int:
+    training = chosen.training
+    first = training.process_index == 0
+    set_seed(training.seed)
+    workers, cpus = training.dataloader_num_workers, default_workers()
+    training.dataloader_num_workers = min(workers, cpus)
+    with built_whole(training.deepspeed_config):
+        model: Any = build_model(base, chosen.model)
+        # Checkpoints say how their images were cut.
+        model.config.image_aspect_ratio = chosen.data.image_aspect_ratio
+        if chosen.model.lora_enable:
+            model = attach(model, chosen.model)
+    if not module.train_dataset.uniform:
+        training.ddp_find_unused_parameters = True
+    elif training.ddp_find_unused_parameters is None:
+        training.ddp_find_unused_parameters = False
+    note = {
+        "x3spatial": __version__,
+        "base": identity["base"],
+        "data": identity["data"],
+        "lora": chosen.model.lora_enable,
+        "settings": identity["training"],
+    }
+    trainer = SpatialTrainer(model, chosen, module, processor, base, note, evaluation)
+    log = RunLog(output_dir / LOG_FILE)
+    if first:
+        clean(output_dir)
+        if not (output_dir / RUN_FILE).is_file():
+            write_run(output_dir, identity, finished=False)
+        trainer.add_callback(log)
+        for text in heading(chosen, module, model, base):
+            log.line(text)
+        if workers > cpus:
+            log.line(
+                f"--dataloader_num_workers {workers}: {cpus} CPUs are here, going on with {cpus}"
+            )
+    trainer.accelerator.wait_for_everyone()
+    start, bad = last_good(output_dir)
+    if first:
+        for folder in bad:
+            log.line(f"{folder}: damaged, not used")
+        if start is not None:
+            log.line(f"continuing from {start}")
+    spread = trainer.is_spread
+    if start is not None and _is_last(start):
+        spread = False
+        trainer.load_weights(start)
+        trainer.state = TrainerState.load_from_json(str(start / STATE_FILE))
+    else:
+        trainer.train(resume_from_checkpoint=None if start is None else str(start))
+    state = trainer.state
+    finish(trainer, chosen, base, output_dir, note, spread=spread)
+    if first:
+        drawn = draw_curve(state.log_history, output_dir / CURVE_FILE)
+        write_run(output_dir, identity, finished=True, steps=state.global_step)
+        where = f"; loss curve: {output_dir / CURVE_FILE}" if drawn else ""
+        log.line(f"finished: {state.global_step} steps; model: {output_dir}{where}")
+    return 0
+
+
+def _is_last(checkpoint: Path) -> bool:
+    state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
+    return bool(state.global_step >= state.max_steps)
+
+
+def heading(chosen: Arguments, module: DataModule, model: Any, base: Checkpoint) -> list[str]:
+    """What a run says before its first step."""
+    training = chosen.training
+    window = (
+        training.per_device_train_batch_size
+        * training.gradient_accumulation_steps
+        * training.world_size
+    )
+    lines = [f"x3 sft {__version__}: {chosen.model.model_name_or_path} -> {training.output_dir}"]
+    for entry in module.identity():
+        lines.append(
+            f"data: {entry['path']}, {entry['samples']} samples x {entry['weight']:g}"
+            + (f", {entry['dropped']} too long left out" if entry["dropped"] else "")
+        )
+    lines.append(f"answers: {module.not_visible:.0%} of an epoch's are NOT_VISIBLE")
+    for part, number in counts(model).items():
+        lines.append(f"{part}: {number['trained']:,} of {number['all']:,} parameters are trained")
+    if base.config.enable_depth and not chosen.model.enable_depth:
+        lines.append("depth: left out of this run and of its checkpoints (--enable_depth False)")
+    room = int(base.config.text_config.max_position_embeddings)
+    if training.model_max_length > room:
+        lines.append(f"--model_max_length {training.model_max_length}: the model has {room}")
+    clipping = f"norm {training.max_grad_norm:g}" if training.max_grad_norm else "off"
+    lines.append(
+        f"samples per step: {window} ({training.per_device_train_batch_size} x"
+        f" {training.gradient_accumulation_steps} x {training.world_size} processes);"
+        f" loss: token mean over them; gradient clipping: {clipping}"
+    )
+    return lines
+
+
+def finish(
+    trainer: SpatialTrainer,
+    chosen: Arguments,
+    base: Checkpoint,
+    output_dir: Path,
+    note: Mapping[str, Any],
+    *,
+    spread: bool = False,
+) -> None:
+    """Write the trained model into the run's folder itself, in the published layout.
+
+    It is written aside and moved in part by part, ``config.json`` last, so that the folder is no
+    checkpoint before it is whole. With ``spread`` its weights are gathered from all processes first.
+    """
+    wrapped: Any = trainer.model_wrapped
+    gathered = trainer.accelerator.get_state_dict(wrapped) if spread else None
+    if not trainer.args.should_save:
+        return
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    aside = output_dir / ".saving-final"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    adapted = is_adapted(model)
+    if adapted:
+        save_adapter(model, aside / ADAPTER)
+    if not adapted or chosen.model.lora_save == "merged":
+        state = merged_state(model) if adapted else gathered or model.state_dict()
+        name = chosen.training.save_dtype
+        dtype = base.dtype if name == "base" else DTYPES[name]
+        save_upstream(
+            core(model),
+            trainer.processor,
+            aside,
+            state_dict={key: value.to(dtype) for key, value in state.items()},
+        )
+    write_json(aside / NOTE_FILE, {**note, "step": trainer.state.global_step})
+    for entry in sorted(aside.iterdir(), key=lambda entry: entry.name == "config.json"):
+        target = output_dir / entry.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(entry, target)
+    aside.rmdir()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run as a program: errors on stderr, one line each."""
+    try:
+        return sft(sys.argv[1:] if arguments is None else arguments)
+    except UserError as error:
+        print(f"x3: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

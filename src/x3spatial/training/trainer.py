@@ -1,0 +1,245 @@
+"""transformers' Trainer with RoboRefer's checkpoints, data order, rates and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import load_fsdp_model  # type: ignore[import-untyped]
+from torch.utils.data import Sampler
+from transformers.trainer import Trainer
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from x3spatial.models.roborefer.checkpoint import Checkpoint, read_checkpoint, read_tensors
+from x3spatial.models.roborefer.modeling import PARTS
+from x3spatial.models.roborefer.processing import RoboReferProcessor
+from x3spatial.models.roborefer.saving import save_upstream
+from x3spatial.training.arguments import Arguments
+from x3spatial.training.checkpoints import publish, rotate, saving_dir
+from x3spatial.training.data_module import DataModule
+from x3spatial.training.evaluation import Evaluation, LiveAnswerer
+from x3spatial.training.lora import (
+    ADAPTER,
+    core,
+    is_adapted,
+    merged_state,
+    restore_adapter,
+    save_adapter,
+)
+from x3spatial.training.muon import MuonBeside, suits_muon
+from x3spatial.training.sampler import MixtureSampler
+from x3spatial.training.setup import built_whole
+
+
+class SpatialTrainer(Trainer):
+    """Trains a RoboRefer model.
+
+    What it does differently from its base: the order of samples is a function of seed and epoch;
+    checkpoints are in the published layout, appear whole or not at all, and say what they come from;
+    frozen parts stay in eval mode; parts may have learning rates of their own; an evaluation answers
+    questions instead of measuring a loss.
+
+    Args:
+        model: a RoboRefer model, or a PeftModel around one.
+        arguments: the run's arguments.
+        module: its data.
+        processor: written into checkpoints.
+        base: the checkpoint it starts from.
+        note: what checkpoints say about their origin.
+        evaluation: the questions, if there are any.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        arguments: Arguments,
+        module: DataModule,
+        processor: RoboReferProcessor,
+        base: Checkpoint,
+        note: Mapping[str, Any],
+        evaluation: Evaluation | None = None,
+    ) -> None:
+        self.x3 = arguments
+        self.module = module
+        self.base = base
+        self.note = dict(note)
+        self.evaluation = evaluation
+        self._saving: Path | None = None
+        super().__init__(
+            model=model,
+            args=arguments.training,
+            data_collator=module.data_collator,
+            train_dataset=module.train_dataset,
+            # Never iterated: `evaluate` below asks the questions. The base class wants to see one.
+            eval_dataset=None if evaluation is None else module.train_dataset,
+        )
+        # The run writes its own log; see sft.
+        self.remove_callback(PrinterCallback)
+        self.remove_callback(ProgressCallback)
+        self.processor = processor
+        self.frozen = [
+            part
+            for part in core(model).parts().values()
+            if not any(parameter.requires_grad for parameter in part.parameters())
+        ]
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        dataset = self.module.train_dataset
+        grouped = self.x3.training.group_by_length
+        return MixtureSampler(
+            dataset.sizes,
+            dataset.weights,
+            seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+            lengths=dataset.lengths if grouped else None,
+            batch_size=self.args.train_batch_size
+            * self.args.gradient_accumulation_steps
+            * self.args.world_size,
+        )
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        # A resumed epoch iterates through wrappers that do not pass the epoch on to the sampler.
+        sampler: Any = kwargs["train_dataloader"].batch_sampler
+        while not isinstance(sampler, MixtureSampler):
+            sampler = getattr(sampler, "batch_sampler", None) or sampler.sampler
+        sampler.set_epoch(kwargs["epoch"])
+        base: Any = super()
+        base._run_epoch(*args, **kwargs)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """As the base class, with a group for each part of the model that has trained parameters."""
+        target: Any = self.model if model is None else model
+        if self.optimizer is None:
+            decay = set(self.get_decay_parameter_names(target))
+            rates, muon_rate = self.x3.training.rates(), self.x3.training.muon_lr
+            groups: dict[tuple[str, bool], list[torch.nn.Parameter]] = {}
+            matrices: list[torch.nn.Parameter] = []
+            for name, parameter in target.named_parameters():
+                if not parameter.requires_grad:
+                    continue
+                if muon_rate and suits_muon(name, parameter):
+                    matrices.append(parameter)
+                    continue
+                part = next(piece for piece in name.split(".") if piece in PARTS)
+                groups.setdefault((part, name in decay), []).append(parameter)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, target)
+            optimizer = kind(
+                [
+                    {
+                        "params": parameters,
+                        "lr": rates[part],
+                        "weight_decay": self.args.weight_decay if decays else 0.0,
+                    }
+                    for (part, decays), parameters in groups.items()
+                ],
+                **options,
+            )
+            if matrices:
+                hidden = {
+                    "params": matrices,
+                    "lr": muon_rate,
+                    "weight_decay": self.args.weight_decay,
+                }
+                optimizer = MuonBeside([hidden], optimizer)
+            self.optimizer = optimizer
+        return self.optimizer
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """The token-mean loss over the whole accumulation window, on all processes.
+
+        The base class counts the window's labelled tokens and hands the count to the model's loss; here
+        only the frozen parts are kept in eval mode, and no cache is filled.
+        """
+        for part in self.frozen:
+            part.eval()
+        return super().compute_loss(model, {**inputs, "use_cache": False}, *args, **kwargs)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._saving) if self._saving is not None else super()._get_output_dir(trial)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        run, step = Path(str(self.args.output_dir)), self.state.global_step
+        self._saving = saving_dir(run, step)
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self._saving = None
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            publish(run, step, {**self.note, "step": step, "epoch": self.state.epoch})
+            rotate(run, self.args.save_total_limit)
+        self.accelerator.wait_for_everyone()
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Write weights in the published layout, and an adapter beside or instead of them."""
+        if not self.args.should_save:
+            return
+        folder = Path(str(output_dir or self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        model = self.accelerator.unwrap_model(self.model)
+        if is_adapted(model):
+            save_adapter(model, folder / ADAPTER)
+            if self.x3.model.lora_save == "adapter":
+                return
+            state_dict = merged_state(model)
+        save_upstream(core(model), self.processor, folder, state_dict=state_dict)
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether each process holds only pieces of the weights once training has begun."""
+        return bool(self.is_fsdp_enabled or self.x3.training.zero3)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        target = self.model if model is None else model
+        if self.is_fsdp_enabled:
+            # Its own file beside the published weights; the base class would warn of their version.
+            load_fsdp_model(
+                self.accelerator.state.fsdp_plugin, self.accelerator, target, resume_from_checkpoint
+            )
+        else:
+            self.load_weights(Path(resume_from_checkpoint), target)
+
+    def load_weights(self, folder: Path, model: Any = None) -> None:
+        """Read a checkpoint's weights, or its adapter, into a model that is whole in this process."""
+        target = self.model if model is None else model
+        if is_adapted(target):
+            restore_adapter(target, folder / ADAPTER)
+            return
+        with built_whole(self.x3.training.deepspeed_config):
+            state = read_tensors(read_checkpoint(folder))
+        missing, unexpected = core(target).load_state_dict(state, strict=False)
+        tied = {"llm.lm_head.weight"} if "llm.lm_head.weight" not in state else set()
+        assert not unexpected and set(missing) <= tied, (missing, unexpected)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Answer the questions of ``--eval_data_path``; the metrics go to every logger."""
+        if self.evaluation is None:
+            return {}
+        model = core(self.accelerator.unwrap_model(self.model))
+        # Where every process holds pieces of the weights all must make the same steps together, so each
+        # answers all the questions; otherwise each answers its share.
+        shared = not self.is_spread
+        answerer = LiveAnswerer(
+            model,
+            self.processor,
+            self.base,
+            depth=self._depth_folder(),
+            max_new_tokens=self.x3.data.eval_max_new_tokens,
+        )
+        with self.accelerator.autocast():
+            metrics = self.evaluation.measure(
+                answerer,
+                batch_size=self.args.eval_batch_size,
+                rank=self.args.process_index if shared else 0,
+                world=self.args.world_size if shared else 1,
+            )
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    def _depth_folder(self) -> Path | None:
+        folder = self.x3.data.depth_path
+        return Path(folder) if self.x3.model.enable_depth and folder else None

@@ -1,0 +1,60 @@
+"""Chance rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.task_sets import box_mask, make_record
+from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
+from x3spatial.evaluation.scoring.scores import truth_of
+from x3spatial.evaluation.statistics.chance import Chance, chance_rows, disc_area, mean_distance
+
+
+def test_expectations_over_uniform_points_match_draws() -> None:
+    targets = np.array([[0.5, 0.5], [0.0, 0.0], [0.01, 0.7], [1.0, 0.3]])
+    drawn = np.random.default_rng(0).random((200_000, 1, 2))
+    distances = np.sqrt(((drawn - targets) ** 2).sum(axis=2))
+    assert mean_distance(targets) == pytest.approx(distances.mean(axis=0), abs=2e-3)
+    for radius in (0.02, 0.1):
+        assert disc_area(targets, radius) == pytest.approx(
+            (distances <= radius).mean(axis=0), abs=2e-3
+        )
+    assert mean_distance(targets[:1])[0] == pytest.approx(0.3826, abs=1e-4)
+    assert disc_area(targets[:2], 0.1) == pytest.approx([0.031416, 0.031416 / 4], rel=2e-3)
+
+
+@pytest.mark.parametrize("task", ["t1_multi", "t1_concat"])
+def test_rows_are_in_the_query_frame(tmp_path: Path, task: str) -> None:
+    middle = box_mask(20, 20, 8, 8, 11, 11)
+    corner = box_mask(20, 20, 0, 0, 3, 3)
+    empty = np.zeros((20, 20), dtype=bool)
+    records = [
+        make_record(tmp_path, "01", middle, ref_mask=corner, task=task),
+        make_record(tmp_path, "02", corner, ref_mask=corner, task=task),
+        make_record(tmp_path, "03", empty, ref_mask=corner, task=task),
+    ]
+    chance, finder = Chance(None), MaskFinder("auto", None)
+    samples = []
+    for record in records:
+        truth = truth_of(record)
+        masks = finder.masks(record) if truth.visible else NO_MASKS
+        samples.append(chance.sample(record, truth, masks))
+    rows = chance_rows(samples)
+    assert rows["centre"]["hit_at_mask"] == 0.5  # type: ignore[index]
+    assert rows["copy-reference"]["hit_at_mask"] == 0.5  # type: ignore[index]
+    assert rows["copy-reference"]["mean_l2_error"] == pytest.approx(0.4 * 2**0.5 / 2)  # type: ignore[index]
+    assert rows["uniform"]["hit_at_mask"] == pytest.approx(16 / 400)  # type: ignore[index]
+    assert rows["always-not-visible"]["not_visible_accuracy"] == 1.0  # type: ignore[index]
+    assert rows["always-not-visible"]["balanced_accuracy"] == 0.5  # type: ignore[index]
+    assert rows["always-not-visible"]["mean_l2_error"] is None  # type: ignore[index]
+
+
+def test_no_reference_no_copy(tmp_path: Path) -> None:
+    record = make_record(tmp_path, "01", box_mask(8, 8, 2, 2, 4, 4), task="t2b_multi")
+    truth = truth_of(record)
+    sample = Chance(None).sample(record, truth, MaskFinder("auto", None).masks(record))
+    assert chance_rows([sample])["copy-reference"] is None
+    assert set(chance_rows([]).values()) == {None}

@@ -1,0 +1,138 @@
+"""Intervals against a bootstrap that resamples scores one by one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from x3spatial.evaluation.scoring.scores import Score
+from x3spatial.evaluation.statistics.intervals import (
+    Clusters,
+    Resampler,
+    clusters_of,
+    draw_counts,
+    intervals,
+)
+from x3spatial.evaluation.statistics.metrics import ESTIMATED, Table, table_of, value_of
+from x3spatial.tasks.geometry import Point
+
+
+def random_scores(count: int, scenes: int, seed: int = 0) -> list[Score]:
+    rng = np.random.default_rng(seed)
+    scores = []
+    for number in range(count):
+        scene = int(rng.integers(scenes))
+        visible = rng.random() < 0.7
+        said = rng.choice(["point", "nv", "unparsed"], p=[0.6, 0.3, 0.1])
+        point = Point(0.5, 0.5) if said == "point" else None
+        l2 = round(float(rng.random() * (1 + scene % 3)), 2) if point and visible else None
+        scores.append(
+            Score(
+                id=str(number),
+                scene=f"s{scene}",
+                uid=str(rng.integers(3)),
+                status="unparsed" if said == "unparsed" else "answered",
+                gt_text="",
+                gt_point=Point(0.5, 0.5) if visible else None,
+                pred_text="",
+                pred_point=point,
+                said_not_visible=said == "nv",
+                l2=l2,
+                hit=float(l2 is not None and l2 < 0.3) if visible else None,
+                hit_tight=float(l2 is not None and l2 < 0.1) if visible else None,
+            )
+        )
+    return scores
+
+
+def resampled(table: Table, clusters: Clusters, counts: np.ndarray) -> Table:
+    """The table with every sample repeated as often as its cluster was drawn."""
+    return table.take(np.repeat(np.arange(len(table)), counts[clusters.index].astype(int)))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 37, 400])
+def test_every_resample_equals_a_recomputation(count: int) -> None:
+    scores = random_scores(count, 12)
+    table = table_of(scores)
+    index = np.array([int((s.scene or "s")[1:]) for s in scores], int)
+    clusters = Clusters("scene", index, 12, index)
+    (counts,) = draw_counts(12, 60, seed=3)
+    values = Resampler(table, clusters)(counts)
+    for row in range(len(counts)):
+        repeated = resampled(table, clusters, counts[row])
+        for name in ESTIMATED:
+            expected = value_of(name, repeated)
+            assert values[name][row] == pytest.approx(
+                np.nan if expected is None else expected, nan_ok=True, abs=1e-12
+            ), name
+
+
+def test_intervals_equal_a_brute_force_bootstrap() -> None:
+    scores = random_scores(500, 15)
+    table, clusters = table_of(scores), clusters_of(scores)
+    assert (clusters.unit, clusters.count) == ("scene", 15)
+    found = intervals(table, clusters, resamples=200, seed=5)
+    (counts,) = draw_counts(15, 200, seed=5)
+    for name in ("hit_at_mask", "median_l2_error", "std_l2_error", "balanced_accuracy"):
+        values = [value_of(name, resampled(table, clusters, row)) for row in counts]
+        expected = np.percentile([value for value in values if value is not None], [2.5, 97.5])
+        assert found[name] == pytest.approx(tuple(expected)), name
+        assert found[name] is not None
+        assert found[name][0] <= value_of(name, table) <= found[name][1]  # type: ignore[operator,index]
+
+
+def test_draws_are_whole_bootstrap_samples() -> None:
+    chunks = list(draw_counts(3_000_000, 3, seed=0))
+    assert [chunk.shape for chunk in chunks] == [(1, 3_000_000)] * 3
+    assert all(chunk.sum() == 3_000_000 for chunk in chunks)
+
+
+def test_units() -> None:
+    assert clusters_of(random_scores(300, 10)).unit == "scene"
+    few = random_scores(300, 4)
+    assert clusters_of(few).unit == "object"
+    assert clusters_of(few).count == 12
+    assert clusters_of(random_scores(300, 3)).unit is None  # nine objects
+    assert clusters_of([]).unit is None
+    assert set(intervals(table_of(few), clusters_of([])).values()) == {None}
+    unknown = [*random_scores(300, 10), replace(few[0], scene=None, uid=None)]
+    assert clusters_of(unknown).unit is None
+
+
+def test_errors_are_no_clusters() -> None:
+    scores = random_scores(100, 9)
+    extra = replace(scores[0], scene="s99", status="error", said_not_visible=False, pred_point=None)
+    assert (
+        clusters_of([*scores, replace(extra, l2=None, hit=None, hit_tight=None)]).unit == "object"
+    )
+
+
+def test_a_metric_seen_in_few_objects_has_no_interval() -> None:
+    scores = [
+        replace(score, gt_point=Point(0.5, 0.5)) if score.scene != "s3" else score
+        for score in random_scores(400, 12)
+    ]
+    found = intervals(table_of(scores), clusters_of(scores), resamples=50)
+    assert found["not_visible_accuracy"] is None
+    assert found["false_not_visible_rate"] is not None
+
+
+def test_order_of_samples_does_not_matter() -> None:
+    scores = random_scores(200, 12)
+    shuffled = scores[::-1]
+    a = intervals(table_of(scores), clusters_of(scores), resamples=50)
+    b = intervals(table_of(shuffled), clusters_of(shuffled), resamples=50)
+    assert {k: v and pytest.approx(v) for k, v in a.items()} == b
+
+
+def test_a_hundred_thousand_samples_take_seconds() -> None:
+    base = random_scores(1000, 300)
+    table = table_of(base).take(np.tile(np.arange(1000), 100))
+    index = np.random.default_rng(0).integers(0, 1000, 100_000)
+    start = time.perf_counter()
+    found = intervals(table, Clusters("scene", index, 1000, index))
+    assert time.perf_counter() - start < 15  # about 1 s; the bound is for a busy machine
+    assert found["median_l2_error"] is not None

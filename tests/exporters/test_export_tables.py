@@ -1,0 +1,197 @@
+"""The formats made of tables, loaded by the packages they are made for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from helpers.export_sets import four_set
+from helpers.task_sets import box_mask, make_record, write_set
+from x3spatial.errors import UserError
+from x3spatial.exporters import tables
+from x3spatial.exporters.run import export
+from x3spatial.formats.task_file import read_records
+from x3spatial.io.images import read_rgb
+
+
+def load_parquet(path: Path, cache: Path) -> Any:
+    datasets = pytest.importorskip("datasets")
+    return datasets.load_dataset(
+        "parquet", data_files=str(path), split="train", cache_dir=str(cache)
+    )
+
+
+def same_pictures(shown: list[Any], paths: tuple[str, ...]) -> bool:
+    return len(shown) == len(paths) and all(
+        np.array_equal(np.asarray(image.convert("RGB")), read_rgb(Path(path)))
+        for image, path in zip(shown, paths, strict=True)
+    )
+
+
+def test_hf_datasets_gives_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(tables, "ROWS", 3)  # so that four records are two batches
+    source = four_set(tmp_path / "data")
+    export(data_json=[source], out_dir=tmp_path / "out", to="hf-datasets", point_format="thousand")
+    records = read_records(source)
+    expected = [[read_rgb(Path(path)) for path in record.images] for record in records]
+    for record in records:  # inside means inside
+        for path in record.images:
+            Path(path).unlink(missing_ok=True)
+    loaded = datasets.load_from_disk(str(tmp_path / "out/mixed"))
+    assert len(loaded) == len(records)
+    for row, record, images in zip(loaded, records, expected, strict=True):
+        assert row["id"] == record.id and row["task"] == record.task
+        assert "<image>" not in row["prompt"] and row["question"] == record.question
+        assert row["scene"] == record.scene and row["label"] is None
+        point = record.reference_point
+        assert row["reference_point"] == (None if point is None else list(point))
+        for image, pixels in zip(row["images"], images, strict=True):
+            assert np.array_equal(np.asarray(image), pixels)
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
+        "export.json",
+        "mixed",
+    ]
+    assert not export(data_json=[source], out_dir=tmp_path / "out", to="hf-datasets",
+                      point_format="thousand").written  # fmt: skip
+
+
+@pytest.mark.parametrize("paths", ["absolute", "embed"])
+def test_trl_parquet_loads_with_pictures(tmp_path: Path, paths: str) -> None:
+    source = four_set(tmp_path / "data")
+    export(data_json=[source], out_dir=tmp_path / "out", to="trl", paths=paths)
+    loaded = load_parquet(tmp_path / "out/mixed.parquet", tmp_path / "cache")
+    assert set(loaded.column_names) == {"id", "images", "prompt", "completion"}
+    for row, record in zip(loaded, read_records(source), strict=True):
+        assert row["prompt"] == [{"role": "user", "content": record.prompt}]
+        assert row["completion"] == [{"role": "assistant", "content": record.answer}]
+        assert same_pictures(row["images"], record.images)
+
+
+def test_an_empty_set_is_an_empty_table(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    source = tmp_path / "t2a_val_multi.json"
+    source.write_text("[]")
+    export(data_json=[source], out_dir=tmp_path / "hf", to="hf-datasets")
+    assert len(datasets.load_from_disk(str(tmp_path / "hf/t2a_val_multi"))) == 0
+    # load_dataset refuses files without rows altogether, so here Arrow has to do.
+    export(data_json=[source], out_dir=tmp_path / "trl", to="trl")
+    table = pytest.importorskip("pyarrow.parquet").read_table(
+        tmp_path / "trl/t2a_val_multi.parquet"
+    )
+    assert table.num_rows == 0 and "images" in table.column_names
+
+
+def test_json_formats_load_as_datasets_too(tmp_path: Path) -> None:
+    """LLaMA-Factory and ms-swift read their files through this package: types must not vary."""
+    datasets = pytest.importorskip("datasets")
+    source = four_set(tmp_path / "data")
+    for to, name in (("sharegpt", "mixed.json"), ("ms-swift", "mixed.jsonl")):
+        export(data_json=[source], out_dir=tmp_path / to, to=to)
+        loaded = datasets.load_dataset(
+            "json", data_files=str(tmp_path / to / name), split="train", cache_dir=str(tmp_path)
+        )
+        assert len(loaded) == 4
+        assert loaded[1]["images"] == list(read_records(source)[1].images)
+
+
+def test_a_missing_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    source = four_set(tmp_path / "data")
+    for to in ("trl", "hf-datasets"):
+        with pytest.raises(
+            UserError, match=rf"--to {to} needs .* pip install 'x3spatial\[export\]'"
+        ):
+            export(data_json=[source], out_dir=tmp_path / "out", to=to)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_trl_trains_on_it(tmp_path: Path) -> None:
+    """TRL's own preparation, collator and one training step, with a tiny LLaVA model."""
+    pytest.importorskip("datasets")
+    trl = pytest.importorskip("trl")
+    transformers = pytest.importorskip("transformers")
+    records = [
+        make_record(tmp_path / "data", f"{n:02d}", box_mask(32, 24, 4 + n, 5, 11 + n, 10))
+        for n in range(4)
+    ]
+    source = write_set(tmp_path / "data/t1_train_multi.json", records)
+    export(data_json=[source], out_dir=tmp_path / "out", to="trl")
+    loaded = load_parquet(tmp_path / "out/t1_train_multi.parquet", tmp_path / "cache")
+    processor = tiny_processor()
+    tokenizer = processor.tokenizer
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2,
+             "num_attention_heads": 2}  # fmt: skip
+    model = transformers.LlavaForConditionalGeneration(
+        transformers.LlavaConfig(
+            vision_config=transformers.CLIPVisionConfig(**sizes, image_size=28, patch_size=14),
+            text_config=transformers.LlamaConfig(
+                **sizes, vocab_size=len(tokenizer), num_key_value_heads=2,
+                pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
+            ),
+            image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+            vision_feature_layer=-1,
+        )
+    )  # fmt: skip
+    trainer = trl.SFTTrainer(
+        model=model,
+        processing_class=processor,
+        train_dataset=loaded,
+        args=trl.SFTConfig(
+            output_dir=str(tmp_path / "run"), max_length=None, max_steps=1, use_cpu=True,
+            per_device_train_batch_size=4, report_to="none", save_strategy="no", bf16=False,
+        ),
+    )  # fmt: skip
+    batch = next(iter(trainer.get_train_dataloader()))
+    image = tokenizer.convert_tokens_to_ids("<image>")
+    assert batch["pixel_values"].shape == (8, 3, 28, 28)
+    assert (batch["input_ids"] == image).sum(1).tolist() == [2 * 4] * 4
+    answers = {
+        tokenizer.decode(labels[labels >= 0].tolist(), skip_special_tokens=True)
+        for labels in batch["labels"]
+    }
+    spaced = {" ".join(tokenizer.tokenize(record.answer)) for record in records}
+    assert {text.replace(" ", "") for text in answers} == {t.replace(" ", "") for t in spaced}
+    assert np.isfinite(trainer.train().training_loss)
+
+
+def tiny_processor() -> Any:
+    """A LLaVA processor that needs no download: a vocabulary of characters, 28x28 images."""
+    import string
+
+    import tokenizers
+    import transformers
+
+    special = ["<unk>", "<pad>", "</s>", "<image>"]
+    vocabulary = {text: number for number, text in enumerate([*special, *string.printable])}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
+    chat = (
+        "{% for m in messages %}{% if m['content'] is string %}{{ m['content'] }}{% else %}"
+        "{% for c in m['content'] %}{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}"
+        "{% endif %}{% endfor %}{% endif %}{% if m['role'] == 'assistant' %}{{ '</s>' }}{% endif %}"
+        "{% endfor %}"
+    )
+    return transformers.LlavaProcessor(
+        image_processor=transformers.CLIPImageProcessorPil(
+            size={"height": 28, "width": 28}, crop_size={"height": 28, "width": 28}
+        ),
+        tokenizer=transformers.PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer,
+            unk_token="<unk>",
+            pad_token="<pad>",
+            eos_token="</s>",
+            additional_special_tokens=["<image>"],
+            chat_template=chat,
+        ),
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=chat,
+        image_token="<image>",
+    )
