@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from x3spatial.models.roborefer.model import RoboReferAnswerer
+from x3spatial.models.roborefer.model import RoboReferModel
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.tasks.question import Question
 
@@ -85,11 +85,11 @@ def ratio(above: list[float], below: list[float]) -> dict[str, float]:
     }
 
 
-def one_at_a_time(model: RoboReferAnswerer, questions: list[Question]) -> list[str]:
+def one_at_a_time(model: RoboReferModel, questions: list[Question]) -> list[str]:
     return [model.answer([question], None)[0] for question in questions]
 
 
-def batched(model: RoboReferAnswerer, questions: list[Question], size: int) -> list[str]:
+def batched(model: RoboReferModel, questions: list[Question], size: int) -> list[str]:
     """As the evaluation runs it: the next batch is prepared in a thread while this one is answered."""
     parts = [questions[start : start + size] for start in range(0, len(questions), size)]
     texts: list[str] = []
@@ -103,9 +103,7 @@ def batched(model: RoboReferAnswerer, questions: list[Question], size: int) -> l
     return texts
 
 
-def where_time_goes(
-    model: RoboReferAnswerer, part: list[Question], rounds: int
-) -> dict[str, float]:
+def where_time_goes(model: RoboReferModel, part: list[Question], rounds: int) -> dict[str, float]:
     """Median CPU seconds of one batch: preparing, tower and projector, language model."""
     ready = model.prepare(part)
     pixels = torch.cat(list(ready.pixels.values()))
@@ -129,7 +127,7 @@ def where_time_goes(
 
 def encode_once(folder: Path, checkpoint: Path, size: int, rounds: int) -> dict[str, Any]:
     """Anchor mode with the shared reference encoded once, against a copy of it for each question."""
-    model = RoboReferAnswerer(checkpoint, max_new_tokens=1)
+    model = RoboReferModel(checkpoint, max_new_tokens=1)
     works: dict[str, Callable[[], Any]] = {}
     for name, shared in (("once", True), ("each", False)):
         part = make_questions(folder / name, size // 4, shared=shared)
@@ -164,9 +162,7 @@ def main() -> None:
         questions = make_questions(folder / "images", options.objects)
         agreement = {}
         for dtype in ("bfloat16", "float16", "float32"):
-            model = RoboReferAnswerer(
-                checkpoint, dtype=dtype, max_new_tokens=options.max_new_tokens
-            )
+            model = RoboReferModel(checkpoint, dtype=dtype, max_new_tokens=options.max_new_tokens)
             pairs = zip(
                 one_at_a_time(model, questions), batched(model, questions, size), strict=True
             )

@@ -44,7 +44,7 @@ def answer(folder: Path, _: str) -> dict[str, Any]:
     import numpy as np
     from PIL import Image
 
-    from x3spatial.models.roborefer.model import RoboReferAnswerer
+    from x3spatial.models.roborefer.model import RoboReferModel
     from x3spatial.tasks.question import Question
 
     random = np.random.default_rng(0)
@@ -54,7 +54,7 @@ def answer(folder: Path, _: str) -> dict[str, Any]:
         Image.fromarray(coarse).resize((640, 480)).save(folder / f"{name}.png")
         images.append(folder / f"{name}.png")
     start = time.perf_counter()
-    model = RoboReferAnswerer(folder / "checkpoint", device="cpu", max_new_tokens=8)
+    model = RoboReferModel(folder / "checkpoint", device="cpu", max_new_tokens=8)
     dtype = model.model.dtype  # loads it; the pages of the weights come in as they are used
     loaded = time.perf_counter()
     prompt = "The first image shows an object marked in red. Point to it in the second image."

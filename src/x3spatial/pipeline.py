@@ -12,15 +12,15 @@ from typing import Any
 from x3spatial.builder.manifest import MANIFEST
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import JOURNAL, BuildSummary, build_tasks
-from x3spatial.engine.rendezvous import Leader, Member
-from x3spatial.engine.world import Ranks
+from x3spatial.engine.rendezvous import Coordinator, Worker
+from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.questions import lacking, supports
 from x3spatial.evaluation.run import EvalResult, evaluate
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.models import registry
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Model
 
 SETS: tuple[tuple[str, str], ...] = (
     ("Task1 multi", "t1_val_multi.json"),
@@ -82,7 +82,7 @@ def zeroshot(
     mask: str = "auto",
     fresh: bool = False,
     model_options: Mapping[str, Any] | None = None,
-    ranks: Ranks | None = None,
+    world: World | None = None,
 ) -> ZeroshotSummary:
     """Build what is missing, evaluate ``models`` on the four sets and write ``summary.json``.
 
@@ -95,7 +95,7 @@ def zeroshot(
         eval_dir: the results.
         data_root: the views; None to take the task files of ``out_dir`` as they are.
         options: how to build.
-        max_new_tokens, batch_size, limit, workers, seed, scoring, mask, fresh, model_options, ranks: as
+        max_new_tokens, batch_size, limit, workers, seed, scoring, mask, fresh, model_options, world: as
             for ``evaluate``; ``fresh`` discards the earlier build as well; rank 0 alone builds and writes
             the summary.
 
@@ -106,40 +106,40 @@ def zeroshot(
     if not models:
         raise UserError("--model: name at least one")
     with ExitStack() as stack:
-        answerers: list[tuple[str, str, Answerer]] = []
+        opened: list[tuple[str, str, Model]] = []
         for spec, own in _options_by_spec(models, model_options or {}).items():
             given = {"max_new_tokens": max_new_tokens, "seed": seed, **own}
-            answerer = stack.enter_context(closing(registry.create(spec, given)))
-            answerers.append((_folder_name(answerer.name, answerers), spec, answerer))
+            model = stack.enter_context(closing(registry.create(spec, given)))
+            opened.append((_folder_name(model.name, opened), spec, model))
         make_dir(eval_dir, "--eval_dir")
         path = eval_dir / "summary.json"
         built = None
-        party: Leader | Member | None = None
-        if ranks is not None:
-            party = Leader(path, ranks) if ranks.leads else Member(path, ranks)
-            stack.enter_context(party)
-        if isinstance(party, Member):
-            party.join()
+        meeting: Coordinator | Worker | None = None
+        if world is not None:
+            meeting = Coordinator(path, world) if world.leads else Worker(path, world)
+            stack.enter_context(meeting)
+        if isinstance(meeting, Worker):
+            meeting.join()
         else:
             built = _build(data_root, out_dir, options, workers, fresh)
-        if isinstance(party, Leader):
-            party.ready()
-        if ranks is not None and party is not None:
-            ranks = replace(ranks, launch=party.launch)
+        if isinstance(meeting, Coordinator):
+            meeting.ready()
+        if world is not None and meeting is not None:
+            world = replace(world, launch=meeting.launch)
         parts = []
         for title, file_name in SETS:
             data_json = out_dir / file_name
             records = read_records(data_json) if data_json.is_file() else None
             cells = []
-            for name, spec, answerer in answerers:
-                skipped = _why_skipped(answerer, data_json.name, records)
-                folder = eval_dir if len(answerers) == 1 else eval_dir / name
+            for name, spec, model in opened:
+                skipped = _why_skipped(model, data_json.name, records)
+                folder = eval_dir if len(opened) == 1 else eval_dir / name
                 result = None
                 if skipped is None:
                     result = evaluate(
                         data_json=data_json,
                         output_json=folder / file_name,
-                        model=answerer,
+                        model=model,
                         max_new_tokens=max_new_tokens,
                         batch_size=batch_size,
                         limit=limit,
@@ -148,17 +148,17 @@ def zeroshot(
                         scoring=scoring,
                         mask=mask,
                         fresh=fresh,
-                        ranks=ranks,
+                        world=world,
                     )
                 cells.append(Cell(name, spec, result, skipped))
             chance = next((cell.result.chance for cell in cells if cell.result), {})
             parts.append(SetSummary(title, data_json, chance, tuple(cells)))
         summary = ZeroshotSummary(path, built, tuple(parts))
-        if isinstance(party, Member):
-            party.done({})
+        if isinstance(meeting, Worker):
+            meeting.done({})
         else:
-            if party is not None:
-                party.wait()
+            if meeting is not None:
+                meeting.wait()
             write_json(path, _to_json(summary, out_dir))
     return summary
 
@@ -203,7 +203,7 @@ def _build(
     return None
 
 
-def _folder_name(name: str, others: Sequence[tuple[str, str, Answerer]]) -> str:
+def _folder_name(name: str, others: Sequence[tuple[str, str, Model]]) -> str:
     """A folder name for a model's results, unlike those of the others."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "model"
     taken = {other for other, _, _ in others}
@@ -214,15 +214,13 @@ def _folder_name(name: str, others: Sequence[tuple[str, str, Answerer]]) -> str:
     return candidate
 
 
-def _why_skipped(
-    answerer: Answerer, file_name: str, records: Sequence[TaskRecord] | None
-) -> str | None:
+def _why_skipped(model: Model, file_name: str, records: Sequence[TaskRecord] | None) -> str | None:
     if records is None:
         return f"{file_name} was not built"
-    refused = sorted({record.task for record in records if not supports(answerer, record.task)})
+    refused = sorted({record.task for record in records if not supports(model, record.task)})
     if refused:
         return f"does not answer {', '.join(refused)}"
-    missing = next((name for record in records if (name := lacking(answerer, record))), None)
+    missing = next((name for record in records if (name := lacking(model, record))), None)
     return None if missing is None else f"needs {missing}, which the records do not have"
 
 

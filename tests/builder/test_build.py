@@ -21,7 +21,7 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import BuildSummary, build_tasks
 from x3spatial.errors import UserError
 from x3spatial.io.images import decode_mask, read_mask, read_rgb
-from x3spatial.tasks.answers import Said, parse_unit
+from x3spatial.tasks.answers import AnswerKind, parse_unit
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
 
@@ -91,7 +91,7 @@ def test_every_truth_hits_its_own_mask(
             assert record["mask_area_fraction"] == pytest.approx(mask.mean(), abs=1e-6)
             answer = parse_unit(record["conversations"][1]["value"])
             assert "<image>" not in record["conversations"][0]["value"]
-            assert (answer.said is Said.NOT_VISIBLE) == (not mask.any())
+            assert (answer.kind is AnswerKind.NOT_VISIBLE) == (not mask.any())
             frame = Frame.CONCAT_RIGHT if record["task"] == "t1_concat" else Frame.IMAGE
             if answer.point is not None:
                 assert frame.contains(answer.point)

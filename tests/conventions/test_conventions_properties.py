@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from helpers.convention_cases import question
 from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import CONVENTIONS
-from x3spatial.tasks.answers import Said, parse_unit
+from x3spatial.tasks.answers import AnswerKind, parse_unit
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question, Size
@@ -49,9 +49,9 @@ def test_what_is_written_is_read(
 ) -> None:
     asked_of, sizes, frame = shown
     point = frame.to_full(Point(x, y))
-    text, written = convention.write(point, asked_of, sizes, decimals)
+    text, written = convention.format_answer(point, asked_of, sizes, decimals)
     answer = convention.parse(f"{before}\n{text}\n{after}", asked_of, sizes)
-    assert (answer.said, answer.point, answer.contradictory) == (Said.POINT, written, False)
+    assert (answer.kind, answer.point, answer.contradictory) == (AnswerKind.POINT, written, False)
     # No further off than half of the last decimal; a pixel's name is at most a pixel less.
     used = convention.decimals if decimals is None else decimals
     names_pixels = convention.name == "pixel" and used == 0
@@ -72,8 +72,8 @@ def test_a_mention_in_a_prompt_says_the_same_point_as_an_answer(
     y: float,
 ) -> None:
     asked_of, sizes, _ = shown
-    mentioned = convention.mention(Point(x, y), asked_of, sizes)[1]
-    assert mentioned == convention.write(Point(x, y), asked_of, sizes)[1]
+    mentioned = convention.format_inline(Point(x, y), asked_of, sizes)[1]
+    assert mentioned == convention.format_answer(Point(x, y), asked_of, sizes)[1]
 
 
 @each
@@ -81,7 +81,7 @@ def test_a_mention_in_a_prompt_says_the_same_point_as_an_answer(
 def test_absence_is_read(convention: Convention, before: str, after: str) -> None:
     for text in ("NOT_VISIBLE", convention.absent):
         answer = convention.parse(f"{before}\n{text}\n{after}", question(), [(9, 9), (9, 9)])
-        assert (answer.said, answer.contradictory) == (Said.NOT_VISIBLE, False)
+        assert (answer.kind, answer.contradictory) == (AnswerKind.NOT_VISIBLE, False)
 
 
 # Pieces of every family's grammar, whole and broken, and what models put around them.
@@ -104,7 +104,7 @@ def fuzz(count: int, seed: int) -> Iterator[str]:
     """``count`` texts: fragments and stray characters, mostly few; and right answers with mistakes."""
     draw = random.Random(seed)
     answers = [
-        convention.write(Point(0.615, 0.402), question(), [(640, 480)] * 2)[0]
+        convention.format_answer(Point(0.615, 0.402), question(), [(640, 480)] * 2)[0]
         for convention in CONVENTIONS.values()
     ]
     for _ in range(count):
@@ -136,13 +136,13 @@ def check(texts: Iterator[str]) -> dict[str, int]:
         assert CONVENTIONS["unit"].parse(text, shown) == parse_unit(text), text
         for name, convention in CONVENTIONS.items():
             answer = convention.parse(text, shown, sizes)
-            assert (answer.said is Said.POINT) == (answer.point is not None), (name, text)
+            assert (answer.kind is AnswerKind.POINT) == (answer.point is not None), (name, text)
             if answer.point is not None:
                 assert enough, (name, text)
                 assert all(abs(value) < float("inf") for value in answer.point), (name, text)
                 read[name] += 1
             if re.search(r"(?<!\w)NOT_VISIBLE(?!\w)", text) and "think>" not in text:
-                assert answer.said is Said.NOT_VISIBLE, (name, text)
+                assert answer.kind is AnswerKind.NOT_VISIBLE, (name, text)
     return read
 
 
@@ -174,4 +174,4 @@ def test_a_long_text_is_read_at_once(convention: Convention, piece: str) -> None
     shown, sizes = question(), [(640, 480), (640, 480)]
     for start in ("", "(", "<point ", '{"point_2d": ['):
         answer = convention.parse(start + piece * (LONG // len(piece)), shown, sizes)
-        assert answer.said in Said
+        assert answer.kind in AnswerKind

@@ -16,12 +16,12 @@ from x3spatial.cli import run as x3
 from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.conventions.resize import smart_resize
 from x3spatial.errors import UserError
-from x3spatial.evaluation.check_model.faults import RIGHT, Sighting, explain
+from x3spatial.evaluation.check_model.faults import RIGHT, Observation, explain
 from x3spatial.evaluation.check_model.questions import SIZES, write_questions
 from x3spatial.evaluation.check_model.run import ModelCheck, check_model
 from x3spatial.io.files import sha256_file
 from x3spatial.io.images import read_rgb
-from x3spatial.models.base import Answerer, Output
+from x3spatial.models.base import Model, Output
 from x3spatial.tasks.answers import NOT_VISIBLE, parse_unit
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question, Size
@@ -96,7 +96,7 @@ def padded(point: Point, size: Size) -> tuple[float, float]:
     return tuple((f * s + (side - s) / 2) / side for f, s in zip(point, size, strict=True))  # type: ignore[return-value]
 
 
-class Finder(Answerer):
+class Finder(Model):
     """Sees the dot of the last image, and writes it as it is told."""
 
     name = "finder"
@@ -158,7 +158,11 @@ class Speaker(Finder):
     def text(self, question: Question) -> str:
         convention, point = CONVENTIONS[self.convention], self.point(question)
         sizes = [self.names(path) for path in question.images] if self.names else []
-        return convention.absent if point is None else convention.write(point, question, sizes)[0]
+        return (
+            convention.absent
+            if point is None
+            else convention.format_answer(point, question, sizes)[0]
+        )
 
 
 @pytest.mark.parametrize("convention", sorted(CONVENTIONS))
@@ -360,13 +364,13 @@ def test_questions_are_the_same_bytes_and_right(tmp_path: Path) -> None:
 
 def sightings(
     rng: np.random.Generator, noise: float, wild: int, *, swapped: bool = False
-) -> list[Sighting]:
+) -> list[Observation]:
     """Points of a model that is ``noise`` off, in sides, and anywhere in ``wild`` of six of its answers."""
     found = []
     for size in SIZES:
         for number, dot in enumerate(rng.uniform(0.1, 0.9, (6, 2))):
             x, y = rng.random(2) if number < wild else dot + rng.normal(0, noise, 2)
-            found.append(Sighting(size, Point(*dot), Point(y, x) if swapped else Point(x, y)))
+            found.append(Observation(size, Point(*dot), Point(y, x) if swapped else Point(x, y)))
     return found
 
 

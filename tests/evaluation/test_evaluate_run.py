@@ -25,10 +25,10 @@ from helpers.task_sets import (
 from x3spatial.errors import UserError
 from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.run import EvalResult, evaluate
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Model
 
 
-def run(folder: Path, model: str | Answerer, name: str = "out.json", **options: Any) -> EvalResult:
+def run(folder: Path, model: str | Model, name: str = "out.json", **options: Any) -> EvalResult:
     return evaluate(
         data_json=folder / "t1_val_multi.json",
         output_json=folder / name,
@@ -278,7 +278,7 @@ def test_a_damaged_output_is_replaced_by_fresh_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["copy-reference", "sift"])
-def test_records_without_what_an_answerer_needs_are_refused(tmp_path: Path, kind: str) -> None:
+def test_records_without_what_a_model_needs_are_refused(tmp_path: Path, kind: str) -> None:
     make_set(tmp_path, named=False)
     first = ids(tmp_path)[0]
     with pytest.raises(UserError, match=f"{kind} needs the field 'ref_mask', which record {first}"):

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from x3spatial.conventions.base import Convention
 from x3spatial.exporters.points import POINT_FORMATS, ResizeLimits, box_of, counted_sizes
-from x3spatial.tasks.answers import Written, fitting_text
+from x3spatial.tasks.answers import Written, ground_truth_text
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import BoolArray, Point, Target, hits, mask_target
 from x3spatial.tasks.question import Question, Size
@@ -47,7 +47,7 @@ def question_for(frame: Frame) -> Question:
 def fit(form: Convention, target: Target, mask: BoolArray, frame: Frame, size: Size) -> Written:
     question = question_for(frame)
     sizes = counted_sizes(form, [size] * len(question.images), LIMITS)
-    return fitting_text(
+    return ground_truth_text(
         target,
         mask,
         frame,
@@ -144,4 +144,4 @@ def test_fitting_gives_up_only_where_no_text_can_hit() -> None:
     target = mask_target(mask, 0)
     assert target is not None
     with pytest.raises(AssertionError, match="no decimal text"):
-        fitting_text(target, mask, Frame.IMAGE, lambda _, d: ("", Point(2, 2)), fewest=0)
+        ground_truth_text(target, mask, Frame.IMAGE, lambda _, d: ("", Point(2, 2)), fewest=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from x3spatial.conventions.base import Convention
-from x3spatial.tasks.answers import Said
+from x3spatial.tasks.answers import AnswerKind
 from x3spatial.tasks.question import Question, Size
 
 SIZE = (640, 480)
@@ -35,11 +35,11 @@ def outcome(convention: Convention, text: str, *, images: int = 2) -> Outcome:
     """What ``convention`` reads in ``text``; a point rounded to 6 decimals."""
     asked = question(images=images)
     answer = convention.parse(text, asked, sizes_of(asked))
-    if answer.said is Said.POINT:
+    if answer.kind is AnswerKind.POINT:
         assert answer.point is not None and not answer.contradictory
         return round(answer.point.x, 6), round(answer.point.y, 6)
     assert answer.point is None
-    if answer.said is Said.UNPARSED:
+    if answer.kind is AnswerKind.UNPARSED:
         assert not answer.contradictory
         return UNPARSED
     return CONTRADICTION if answer.contradictory else ABSENT

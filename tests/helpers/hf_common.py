@@ -12,7 +12,7 @@ from PIL import Image
 
 from helpers.tiny_vlms import make_vlm
 from x3spatial.models.base import Output
-from x3spatial.models.huggingface.model import HuggingFaceAnswerer
+from x3spatial.models.huggingface.model import HuggingFaceModel
 from x3spatial.tasks.question import Question
 
 _KEPT = tempfile.TemporaryDirectory(prefix="x3-tiny-vlms-")
@@ -57,7 +57,7 @@ def mixed() -> list[Question]:
     ]
 
 
-def ask(model: HuggingFaceAnswerer, questions: list[Question], batch: int) -> dict[str, Output]:
+def ask(model: HuggingFaceModel, questions: list[Question], batch: int) -> dict[str, Output]:
     answers: dict[str, Output] = {}
     for start in range(0, len(questions), batch):
         part = questions[start : start + batch]

@@ -1,4 +1,4 @@
-"""Run as a script under RANK and WORLD_SIZE: evaluates a slow answerer that notes what it is asked."""
+"""Run as a script under RANK and WORLD_SIZE: evaluates a slow model that notes what it is asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.task_sets import Scripted
-from x3spatial.engine.world import ranks_from
+from x3spatial.engine.world import world_from_environment
 from x3spatial.errors import Unfinished, UserError
 from x3spatial.evaluation.run import evaluate
 from x3spatial.tasks.question import Question
@@ -61,7 +61,7 @@ def main() -> int:
             workers=1,
             limit=given.get("limit"),
             fresh=given.get("fresh", False),
-            ranks=ranks_from(given.get("timeout", 60.0)),
+            world=world_from_environment(given.get("timeout", 60.0)),
         )
     except (Unfinished, UserError) as error:
         print(error, file=sys.stderr)

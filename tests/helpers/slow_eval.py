@@ -1,4 +1,4 @@
-"""Run as a script: evaluates a slow answerer, so that a test can kill it on the way."""
+"""Run as a script: evaluates a slow model, so that a test can kill it on the way."""
 
 from __future__ import annotations
 

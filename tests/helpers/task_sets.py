@@ -1,4 +1,4 @@
-"""Small task sets on disk, and answerers that do as a test tells them."""
+"""Small task sets on disk, and models that do as a test tells them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import write_json
 from x3spatial.io.images import BoolArray, encode_mask_png, encode_png
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Model
 from x3spatial.tasks.answers import answer_text
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import mask_target
@@ -108,7 +108,7 @@ def make_set(folder: Path, count: int = 12, scenes: int = 3, **options: Any) -> 
     return write_set(folder / "t1_val_multi.json", records)
 
 
-class Scripted(Answerer):
+class Scripted(Model):
     """Answers by sample id; an exception in place of a text is raised. Keeps what it was asked."""
 
     name = "scripted"

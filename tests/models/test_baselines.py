@@ -17,7 +17,7 @@ from x3spatial.io.images import UInt8Array, encode_mask_png, encode_png
 from x3spatial.models import registry
 from x3spatial.models.baselines.common import LruCache
 from x3spatial.models.baselines.pixel_diff import changed_point
-from x3spatial.tasks.answers import Said, parse_unit
+from x3spatial.tasks.answers import AnswerKind, parse_unit
 from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Question
 
@@ -35,9 +35,9 @@ def noise(width: int, height: int, seed: int, smooth: float = 1.5) -> UInt8Array
 
 
 def ask(kind: str, record: TaskRecord) -> str:
-    answerer = registry.create(kind)
-    question = question_of(record, None, privileged=answerer.privileged)
-    (text,) = answerer.answer([question], answerer.prepare([question]))
+    model = registry.create(kind)
+    question = question_of(record, None, privileged=model.privileged)
+    (text,) = model.answer([question], model.prepare([question]))
     return text
 
 
@@ -64,12 +64,12 @@ def test_points_are_given_in_the_query_frame(tmp_path: Path, task: str) -> None:
     assert ask("uniform", record) == ask("uniform", record)
 
 
-def test_privileged_answerers_need_the_record(tmp_path: Path) -> None:
+def test_privileged_models_need_the_record(tmp_path: Path) -> None:
     record = make_record(tmp_path, "01", box_mask(9, 9, 2, 2, 4, 4))
     for kind in ("oracle", "copy-reference", "sift"):
-        answerer = registry.create(kind)
+        model = registry.create(kind)
         with pytest.raises(ValueError, match="needs the record"):
-            answerer.answer([question_of(record, None)], None)
+            model.answer([question_of(record, None)], None)
     with pytest.raises(ValueError, match="no 'ref_mask'"):
         ask("copy-reference", record)
 
@@ -163,9 +163,9 @@ def test_matchers_find_the_object(tmp_path: Path, matcher: str, task: str) -> No
 
 def test_matchers_say_when_it_is_not_there(tmp_path: Path, matcher: str) -> None:
     record, _ = matching_record(tmp_path, "t2a_multi", visible=False)
-    assert parse_unit(ask(matcher, record)).said is Said.NOT_VISIBLE
+    assert parse_unit(ask(matcher, record)).kind is AnswerKind.NOT_VISIBLE
     Path(record.query_original or "").write_bytes(encode_png(np.zeros((240, 320, 3), np.uint8)))
-    assert parse_unit(ask(matcher, record)).said is Said.NOT_VISIBLE
+    assert parse_unit(ask(matcher, record)).kind is AnswerKind.NOT_VISIBLE
 
 
 def test_xfeat_prints_nothing_and_needs_no_network(
@@ -179,7 +179,7 @@ def test_xfeat_prints_nothing_and_needs_no_network(
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     record, _ = matching_record(tmp_path, "t1_multi", visible=True)
-    assert parse_unit(ask("xfeat", record)).said is Said.POINT
+    assert parse_unit(ask("xfeat", record)).kind is AnswerKind.POINT
     assert capsys.readouterr().out == ""
 
 

@@ -16,18 +16,18 @@ from PIL import Image
 from helpers.hf_common import PROMPT, ask, folder, mixed, picture, question
 from helpers.tiny_vlms import FAMILIES, torch
 from x3spatial.errors import UserError
-from x3spatial.models.huggingface.model import HuggingFaceAnswerer, Prepared
+from x3spatial.models.huggingface.model import HuggingFaceModel, Prepared
 
 NEW = 10
 
 
-def model_of(family: str, **options: Any) -> HuggingFaceAnswerer:
-    return HuggingFaceAnswerer(
+def model_of(family: str, **options: Any) -> HuggingFaceModel:
+    return HuggingFaceModel(
         folder(family), **{"convention": "unit", "max_new_tokens": NEW, **options}
     )
 
 
-def words(model: HuggingFaceAnswerer, prepared: Prepared) -> str:
+def words(model: HuggingFaceModel, prepared: Prepared) -> str:
     """What the model is given to read, for the only question of a batch."""
     (inputs,) = prepared.inputs.values()
     return str(model.processor.tokenizer.decode(inputs["input_ids"][0]))
@@ -220,7 +220,7 @@ def test_an_answer_says_why_it_ended(tmp_path: Path) -> None:
     assert cut.details["finish"] == "max_new_tokens"
     ids = plain.processor.tokenizer(cut.text)["input_ids"]
     path = changed("qwen3_vl", tmp_path / "m", "generation_config.json", eos_token_id=[490, ids[3]])
-    ended = HuggingFaceAnswerer(path, convention="unit", max_new_tokens=NEW)
+    ended = HuggingFaceModel(path, convention="unit", max_new_tokens=NEW)
     answers = ask(ended, [asked, question("p", picture(130, 40))], 2)
     assert answers["q"].details["finish"] == "eos"
     assert answers["q"].text == plain.processor.decode([ids[:3]])[0]
@@ -230,10 +230,10 @@ def test_an_answer_says_why_it_ended(tmp_path: Path) -> None:
 def test_what_is_cropped_has_no_size(tmp_path: Path) -> None:
     crop = {"do_center_crop": True, "crop_size": {"height": 56, "width": 56}}
     path = changed("llava", tmp_path / "m", "preprocessor_config.json", **crop)
-    model = HuggingFaceAnswerer(path, convention="unit", max_new_tokens=1)
+    model = HuggingFaceModel(path, convention="unit", max_new_tokens=1)
     assert ask(model, [question("q", picture(320, 240))], 1)["q"].details["resized"] == [None]
     with pytest.raises(UserError, match=r"--convention qwen2.5-px: .*cuts, crops or pads"):
-        HuggingFaceAnswerer(path, convention="qwen2.5-px")
+        HuggingFaceModel(path, convention="qwen2.5-px")
 
 
 def test_greedy_whatever_the_folder_says(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_greedy_whatever_the_folder_says(tmp_path: Path) -> None:
         "min_new_tokens": 9, "suppress_tokens": list(range(200)),
     }  # fmt: skip
     path = changed("idefics3", tmp_path / "odd", "generation_config.json", **rules)
-    odd = HuggingFaceAnswerer(path, convention="unit", max_new_tokens=NEW)
+    odd = HuggingFaceModel(path, convention="unit", max_new_tokens=NEW)
     plain = model_of("idefics3")
     assert ask(odd, mixed(), 5) == ask(plain, mixed(), 5)
     assert odd.describe()["generation_config_not_used"] == rules
@@ -324,7 +324,7 @@ def test_numerics() -> None:
 
 def test_stored_type_is_kept(tmp_path: Path) -> None:
     path = changed("llava", tmp_path / "m", "config.json", dtype="bfloat16")
-    model = HuggingFaceAnswerer(path, convention="unit", max_new_tokens=1)
+    model = HuggingFaceModel(path, convention="unit", max_new_tokens=1)
     assert model.describe()["dtype"] == "bfloat16"
     assert model.model.dtype is torch.bfloat16
 
@@ -332,7 +332,7 @@ def test_stored_type_is_kept(tmp_path: Path) -> None:
 def make_adapter(family: str, out: Path, **options: Any) -> Path:
     """A LoRA adapter whose two factors are both random, so that it changes answers."""
     peft = pytest.importorskip("peft")
-    base = HuggingFaceAnswerer(folder(family), convention="unit").model
+    base = HuggingFaceModel(folder(family), convention="unit").model
     config = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], **options)
     with warnings.catch_warnings():
         # PEFT reads a name that newer transformers have renamed.
@@ -370,7 +370,7 @@ def test_adapters_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--adapter .*tuned: does not fit this model: "):
         other.prepare([])
     with pytest.raises(UserError, match="an adapter is given with --adapter"):
-        HuggingFaceAnswerer(adapter, convention="unit")
+        HuggingFaceModel(adapter, convention="unit")
     (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
     with pytest.raises(UserError, match=r"adapter_model\.safetensors is missing"):
         model_of("qwen2_5_vl", adapter=adapter)
@@ -383,7 +383,7 @@ def test_created_by_the_registrys_rules() -> None:
     options = {
         "max_new_tokens": 3, "seed": 0, "convention": "pixel", "adapter": None, "dtype": "float32",
     }  # fmt: skip
-    model = HuggingFaceAnswerer.create(str(folder("llava")), options)
+    model = HuggingFaceModel.create(str(folder("llava")), options)
     assert (model.name, model.convention) == ("llava", "pixel")
     assert "_model" not in vars(model)  # a run with nothing left to ask never loads the weights
     model.prepare([])
@@ -392,4 +392,4 @@ def test_created_by_the_registrys_rules() -> None:
     assert "_model" not in vars(model)
     assert json.dumps(model.describe())
     with pytest.raises(UserError, match="name the model, hf:FOLDER or hf:ORG/NAME"):
-        HuggingFaceAnswerer.create(None, {})
+        HuggingFaceModel.create(None, {})

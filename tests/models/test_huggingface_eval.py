@@ -17,7 +17,7 @@ from x3spatial.builder.run import build_tasks
 from x3spatial.cli import run as cli
 from x3spatial.errors import UserError
 from x3spatial.evaluation.run import evaluate
-from x3spatial.models.huggingface.model import HuggingFaceAnswerer
+from x3spatial.models.huggingface.model import HuggingFaceModel
 from x3spatial.models.huggingface.processor import Processor
 from x3spatial.pipeline import SETS, zeroshot
 
@@ -123,15 +123,15 @@ def test_interrupted_and_resumed(
 ) -> None:
     data = tasks / "t1_val_multi.json"
     whole = run(data, tmp_path / "whole.json")
-    plain, batches = HuggingFaceAnswerer.answer, [0]
+    plain, batches = HuggingFaceModel.answer, [0]
 
-    def interrupted(self: HuggingFaceAnswerer, questions: Any, prepared: Any) -> Any:
+    def interrupted(self: HuggingFaceModel, questions: Any, prepared: Any) -> Any:
         batches[0] += 1
         if batches[0] == 2:
             raise KeyboardInterrupt
         return plain(self, questions, prepared)
 
-    monkeypatch.setattr(HuggingFaceAnswerer, "answer", interrupted)
+    monkeypatch.setattr(HuggingFaceModel, "answer", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(data, tmp_path / "resumed.json")
     resumed = run(data, tmp_path / "resumed.json")

@@ -13,13 +13,13 @@ import pytest
 from helpers.hf_common import ask, folder, mixed, picture, question
 from helpers.tiny_vlms import load_file, make_text_model, make_vlm, save_file, torch
 from x3spatial.errors import UserError
-from x3spatial.models.huggingface.model import HuggingFaceAnswerer
+from x3spatial.models.huggingface.model import HuggingFaceModel
 
 
 def refused(path: Path | str, message: str, **options: Any) -> None:
     """Refused before anything is asked, in one line."""
     with pytest.raises(UserError, match=message) as caught:
-        HuggingFaceAnswerer(path, **{"convention": "unit", **options})
+        HuggingFaceModel(path, **{"convention": "unit", **options})
     assert "\n" not in str(caught.value)
 
 
@@ -59,7 +59,7 @@ def test_damaged_files_are_named(copied: Path) -> None:
 
 def test_weights_of_another_model(copied: Path) -> None:
     shutil.copy(folder("idefics3") / "model.safetensors", copied)
-    model = HuggingFaceAnswerer(copied, convention="unit")
+    model = HuggingFaceModel(copied, convention="unit")
     with pytest.raises(UserError, match=r"\d+ weights are missing or of another size, .* first;"):
         model.prepare([])
 
@@ -124,14 +124,14 @@ def test_code_of_a_folder_runs_only_if_trusted(
     weights = load_file(copied / "model.safetensors")
     renamed = {name.replace("language_model.lm_head", "lm_head"): w for name, w in weights.items()}
     save_file(renamed, copied / "model.safetensors", {"format": "pt"})
-    model = HuggingFaceAnswerer(copied, convention="unit", trust_remote_code=True, max_new_tokens=6)
-    plain = HuggingFaceAnswerer(folder("llava"), convention="unit", max_new_tokens=6)
+    model = HuggingFaceModel(copied, convention="unit", trust_remote_code=True, max_new_tokens=6)
+    plain = HuggingFaceModel(folder("llava"), convention="unit", max_new_tokens=6)
     assert ask(model, mixed(), 5) == ask(plain, mixed(), 5)
     assert marker.exists()
     assert model.describe()["trust_remote_code"] is True
     before = model.describe()["fingerprint"]
     (copied / "odd.py").write_text(CODE.format(marker=str(marker)) + "\n")
-    again = HuggingFaceAnswerer(copied, convention="unit", trust_remote_code=True)
+    again = HuggingFaceModel(copied, convention="unit", trust_remote_code=True)
     assert again.describe()["fingerprint"] != before
     edit(copied / "config.json", auto_map={"AutoModelForCausalLM": "odd.OddModel"})
     refused(copied, r"defines AutoModelForCausalLM; expected Auto", trust_remote_code=True)
@@ -147,7 +147,7 @@ def test_a_known_type_never_runs_code_unasked(copied: Path, tmp_path: Path) -> N
     for name in ("processor_config.json", "preprocessor_config.json"):
         edit(copied / name, auto_map=auto)
     edit(copied / "tokenizer_config.json", auto_map={"AutoTokenizer": ["odd.OddConfig", None]})
-    model = HuggingFaceAnswerer(copied, convention="unit", max_new_tokens=3)
+    model = HuggingFaceModel(copied, convention="unit", max_new_tokens=3)
     model.answer([question("q", picture(96, 64))], None)
     assert not marker.exists()
 
@@ -161,11 +161,11 @@ class _Payload:
 
 
 def test_pickled_weights_are_read_as_data_only(copied: Path, tmp_path: Path) -> None:
-    plain = HuggingFaceAnswerer(folder("llava"), convention="unit", max_new_tokens=6)
+    plain = HuggingFaceModel(folder("llava"), convention="unit", max_new_tokens=6)
     weights = load_file(copied / "model.safetensors")
     (copied / "model.safetensors").unlink()
     torch.save(weights, copied / "pytorch_model.bin")
-    pickled = HuggingFaceAnswerer(copied, convention="unit", max_new_tokens=6)
+    pickled = HuggingFaceModel(copied, convention="unit", max_new_tokens=6)
     assert ask(pickled, mixed(), 5) == ask(plain, mixed(), 5)
     marker = tmp_path / "code_ran"
     torch.save({**weights, "odd": _Payload(marker)}, copied / "pytorch_model.bin")
@@ -177,7 +177,7 @@ def test_pickled_weights_are_read_as_data_only(copied: Path, tmp_path: Path) -> 
 
 def test_safetensors_are_preferred(copied: Path) -> None:
     (copied / "pytorch_model.bin").write_bytes(b"no weights")
-    model = HuggingFaceAnswerer(copied, convention="unit", max_new_tokens=1)
+    model = HuggingFaceModel(copied, convention="unit", max_new_tokens=1)
     assert len(model.answer([question("q", picture(96, 64))], None)) == 1
 
 
@@ -205,16 +205,16 @@ def test_a_name_that_is_cached(hub: Path) -> None:
     (place / "refs").mkdir(parents=True)
     (place / "refs" / "main").write_text(commit)
     make_vlm("llava", place / "snapshots" / commit)
-    model = HuggingFaceAnswerer("org/seer", convention="unit", max_new_tokens=6)
+    model = HuggingFaceModel("org/seer", convention="unit", max_new_tokens=6)
     described = model.describe()
     assert (model.name, described["model"], described["revision"]) == ("seer", "org/seer", commit)
-    plain = HuggingFaceAnswerer(folder("llava"), convention="unit", max_new_tokens=6)
+    plain = HuggingFaceModel(folder("llava"), convention="unit", max_new_tokens=6)
     assert ask(model, mixed(), 5) == ask(plain, mixed(), 5)
 
 
 def test_fingerprints_tell_models_apart(copied: Path, tmp_path: Path) -> None:
     def fingerprint(path: Path) -> Any:
-        return HuggingFaceAnswerer(path, convention="unit").describe()["fingerprint"]
+        return HuggingFaceModel(path, convention="unit").describe()["fingerprint"]
 
     prints = [fingerprint(folder("llava")), fingerprint(make_vlm("llava", tmp_path / "b", seed=1))]
     assert fingerprint(copied) == prints[0]
@@ -238,7 +238,7 @@ def test_older_and_newer_layouts_of_the_processor(family: str, tmp_path: Path) -
     if set(settings) == {"processor_class"}:
         (older / "processor_config.json").unlink()
     answers = [
-        ask(HuggingFaceAnswerer(path, convention="unit", max_new_tokens=6), mixed(), 5)
+        ask(HuggingFaceModel(path, convention="unit", max_new_tokens=6), mixed(), 5)
         for path in (folder(family), newer, older)
     ]
     assert answers[0] == answers[1] == answers[2]
@@ -255,7 +255,7 @@ def test_what_cannot_be_loaded_stops_the_run(copied: Path, monkeypatch: pytest.M
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise ValueError("a kernel is missing\nmore of it")
 
-    model = HuggingFaceAnswerer(copied, convention="unit")
+    model = HuggingFaceModel(copied, convention="unit")
     monkeypatch.setattr("transformers.LlavaForConditionalGeneration.from_pretrained", fail)
     with pytest.raises(UserError, match=r"model: cannot be loaded: a kernel is missing$"):
         model.prepare([])
@@ -265,7 +265,7 @@ def test_weights_that_do_not_fit_in_memory(copied: Path, monkeypatch: pytest.Mon
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
-    model = HuggingFaceAnswerer(copied, convention="unit")
+    model = HuggingFaceModel(copied, convention="unit")
     monkeypatch.setattr("transformers.LlavaForConditionalGeneration.from_pretrained", fail)
     with pytest.raises(
         UserError, match=r"--device cpu: the weights of .* do not fit in its memory"

@@ -1,4 +1,4 @@
-"""Making answerers by name."""
+"""Making models by name."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NEED_EXTRAS = {"hf", "openai", "roborefer", "roborefer-server", "xfeat"}
 
 @pytest.mark.parametrize("kind", sorted(set(registry.KINDS) - NEED_EXTRAS))
 def test_every_kind_can_be_made(kind: str) -> None:
-    answerer = registry.create(kind, {"seed": 3, "max_new_tokens": 8})
-    assert answerer.name == kind
-    assert answerer.convention in CONVENTIONS
+    model = registry.create(kind, {"seed": 3, "max_new_tokens": 8})
+    assert model.name == kind
+    assert model.convention in CONVENTIONS
     with pytest.raises(UserError, match="takes no argument"):
         registry.create(f"{kind}:x")
 

@@ -24,10 +24,10 @@ from x3spatial.errors import UserError
 from x3spatial.io.images import ImageError, decode_rgb
 from x3spatial.models.servers import images
 from x3spatial.models.servers.cache import AnswerCache, cache_key
-from x3spatial.models.servers.concurrency import Window
+from x3spatial.models.servers.concurrency import ConcurrencyLimit
 from x3spatial.models.servers.faults import Fault, status_fault
 from x3spatial.models.servers.hosts import Hosts
-from x3spatial.models.servers.images import Pictures, Sending, make_picture
+from x3spatial.models.servers.images import ImageLimits, Pictures, make_picture
 from x3spatial.models.servers.parsing import read_chat, read_roborefer
 from x3spatial.models.servers.retrying import (
     LONGEST_RETRY_AFTER,
@@ -41,7 +41,7 @@ NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
 @given(st.integers(1, 64), st.lists(st.booleans(), max_size=300))
 def test_a_window_stays_within_its_bounds(bound: int, events: list[bool]) -> None:
-    window = Window(bound)
+    window = ConcurrencyLimit(bound)
     assert window.room == bound
     for at, well in enumerate(events):
         before = window.room
@@ -54,7 +54,7 @@ def test_a_window_stays_within_its_bounds(bound: int, events: list[bool]) -> Non
 
 
 def test_requests_that_fail_together_count_once_and_the_window_grows_back() -> None:
-    window = Window(16)
+    window = ConcurrencyLimit(16)
     for _ in range(16):
         window.overloaded(sent=1.0, now=2.0)
     assert window.room == 8
@@ -163,7 +163,7 @@ def picture(width: int = 64, height: int = 48, channels: int = 3) -> np.ndarray[
     return random.integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-LIMITS = Sending(max_bytes=10_000_000)
+LIMITS = ImageLimits(max_bytes=10_000_000)
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
@@ -214,7 +214,7 @@ def test_too_many_bytes() -> None:
     data = encoded(picture(640, 480), "PNG")
     sizes = []
     for most in (500_000, 200_000, 30_000):
-        sent = make_picture(data, Sending(max_bytes=most))
+        sent = make_picture(data, ImageLimits(max_bytes=most))
         assert len(_bytes(sent)) == sent.details["bytes"] <= most
         assert sent.details["format"] == "jpeg"
         width, height = sent.size
@@ -222,16 +222,16 @@ def test_too_many_bytes() -> None:
         sizes.append(width)
     assert sizes[0] == 640 > sizes[-1]
     with pytest.raises(ImageError, match="--max_image_bytes"):
-        make_picture(data, Sending(max_bytes=300))
+        make_picture(data, ImageLimits(max_bytes=300))
     # Where the size is the model's own, it stays.
-    fixed = Sending(max_bytes=30_000, resized=lambda size: (560, 420))
+    fixed = ImageLimits(max_bytes=30_000, resized=lambda size: (560, 420))
     with pytest.raises(ImageError, match="--max_image_bytes"):
         make_picture(data, fixed)
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(784, 10**6))
 def test_too_many_pixels(width: int, height: int, most: int) -> None:
-    sent = Sending(10**9, max_pixels=most).size((width, height))
+    sent = ImageLimits(10**9, max_pixels=most).size((width, height))
     assert sent == (width, height) if width * height <= most else sent[0] * sent[1] <= most
     assert min(sent) >= 1
 
@@ -248,7 +248,7 @@ def test_each_file_is_encoded_once_while_it_is_kept(
     made = []
     real = make_picture
 
-    def counted(data: bytes, sending: Sending) -> images.Picture:
+    def counted(data: bytes, sending: ImageLimits) -> images.Picture:
         made.append(len(data))
         return real(data, sending)
 

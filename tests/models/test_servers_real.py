@@ -29,7 +29,7 @@ from helpers.server_common import results, x3
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.cli import run
-from x3spatial.models.huggingface.model import HuggingFaceAnswerer
+from x3spatial.models.huggingface.model import HuggingFaceModel
 from x3spatial.models.registry import create
 
 ROOT = FIXTURES / "x3-small" / "root"
@@ -123,9 +123,7 @@ def test_pictures_made_in_the_size_of_the_models_own_processor(tmp_path: Path) -
     options = {"base_url": ["http://127.0.0.1:9/v1"], "convention": "qwen2.5-px"}
     bounds = {"min_pixels": 3136, "max_pixels": 30_000}
     client = create("openai:m", {**options, **bounds})
-    model = HuggingFaceAnswerer(
-        str(folder("qwen2_5_vl")), dtype="float32", max_new_tokens=8, **bounds
-    )
+    model = HuggingFaceModel(str(folder("qwen2_5_vl")), dtype="float32", max_new_tokens=8, **bounds)
     for size in ((320, 240), (130, 40), (64, 96)):
         asked = question("q", picture(*size))
         (request,) = client.prepare([asked])

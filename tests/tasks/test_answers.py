@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from x3spatial.tasks.answers import Said, parse_unit
+from x3spatial.tasks.answers import AnswerKind, parse_unit
 from x3spatial.tasks.geometry import Point
 
 
@@ -26,7 +26,11 @@ from x3spatial.tasks.geometry import Point
 )
 def test_points(text: str, point: tuple[float, float]) -> None:
     answer = parse_unit(text)
-    assert (answer.said, answer.point, answer.contradictory) == (Said.POINT, Point(*point), False)
+    assert (answer.kind, answer.point, answer.contradictory) == (
+        AnswerKind.POINT,
+        Point(*point),
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,7 +39,7 @@ def test_points(text: str, point: tuple[float, float]) -> None:
      "NOT VISIBLE", "[(1e999, 0.5)]", "(0.5; 0.5)"],
 )  # fmt: skip
 def test_unparsed(text: str) -> None:
-    assert parse_unit(text).said is Said.UNPARSED
+    assert parse_unit(text).kind is AnswerKind.UNPARSED
 
 
 @pytest.mark.parametrize(
@@ -45,13 +49,13 @@ def test_unparsed(text: str) -> None:
 )  # fmt: skip
 def test_not_visible_wins(text: str, contradictory: bool) -> None:
     answer = parse_unit(text)
-    assert (answer.said, answer.point) == (Said.NOT_VISIBLE, None)
+    assert (answer.kind, answer.point) == (AnswerKind.NOT_VISIBLE, None)
     assert answer.contradictory is contradictory
 
 
 @given(st.text())
 def test_any_text_parses_to_something(text: str) -> None:
-    assert parse_unit(text).said in Said
+    assert parse_unit(text).kind in AnswerKind
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.text(alphabet="abc ,.:", max_size=20))

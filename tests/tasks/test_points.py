@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from x3spatial.tasks.answers import NOT_VISIBLE, Said, answer_text, parse_unit, point_text
+from x3spatial.tasks.answers import NOT_VISIBLE, AnswerKind, answer_text, parse_unit, point_text
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import (
     Pixel,
@@ -82,7 +82,7 @@ def test_the_written_answer_always_hits_its_mask(mask: Mask, frame: Frame, seed:
     assert target is not None
     text = answer_text(target, mask, frame)
     answer = parse_unit(text)
-    assert answer.said is Said.POINT and answer.point is not None
+    assert answer.kind is AnswerKind.POINT and answer.point is not None
     assert frame.contains(answer.point)
     assert hits(mask, frame.to_local(answer.point))
     # Even where all of the image is the object, a side keeps to its side.

@@ -49,7 +49,7 @@ def test_the_documents_call_is_understood_and_is_the_default() -> None:
     assert given.model.vision_tower == "paligemma-siglip-so400m-patch14-448"
     for name in ("vision_tower", "depth_tower"):
         setattr(given.model, name, None)
-    # Said or not, these are the same.
+    # AnswerKind or not, these are the same.
     assert given.model.tuned() == default.model.tuned()
     given.model.tune_vision_tower = given.model.tune_mm_projector = None
     given.model.tune_language_model = given.model.use_depth_tower = None

@@ -22,7 +22,7 @@ def run(*args: Any, **more: Any) -> int:
 
 def test_an_evaluation_is_that_of_x3_eval(tmp_path: Path) -> None:
     from x3spatial.evaluation.run import evaluate
-    from x3spatial.models.roborefer.model import RoboReferAnswerer
+    from x3spatial.models.roborefer.model import RoboReferModel
 
     pairs = make_pairs(tmp_path / "pairs", 4, hidden=2)
     run(
@@ -35,7 +35,7 @@ def test_an_evaluation_is_that_of_x3_eval(tmp_path: Path) -> None:
         result = evaluate(
             data_json=pairs,
             output_json=tmp_path / f"{entry['step']}.json",
-            model=RoboReferAnswerer(
+            model=RoboReferModel(
                 tmp_path / "run" / f"checkpoint-{entry['step']}", device="cpu", max_new_tokens=8
             ),
         )

@@ -258,11 +258,11 @@ def test_a_trained_checkpoint_answers_in_x3_eval(tmp_path: Path) -> None:
     models = {"last": tmp_path / "run" / "checkpoint-3", "final": tmp_path / "run"}
     answers = {}
     for name, path in models.items():
-        from x3spatial.models.roborefer.model import RoboReferAnswerer
+        from x3spatial.models.roborefer.model import RoboReferModel
 
         result = evaluate(
             data_json=data, output_json=tmp_path / f"{name}.json", image_folder=FIXTURE,
-            model=RoboReferAnswerer(path, device="cpu", max_new_tokens=4),
+            model=RoboReferModel(path, device="cpu", max_new_tokens=4),
         )  # fmt: skip
         assert result.errors == 0
         output = json.loads((tmp_path / f"{name}.json").read_text())

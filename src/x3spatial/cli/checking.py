@@ -11,7 +11,7 @@ import typer
 from x3spatial.cli import output
 from x3spatial.cli.data import Workers
 from x3spatial.cli.evaluation import BatchSize, MaxNewTokens
-from x3spatial.cli.model_options import Checkpoint, Model, model_options, specs
+from x3spatial.cli.model_options import Checkpoint, ModelSpecs, model_options, specs
 from x3spatial.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ def register(app: typer.Typer) -> None:
 
 @model_options
 def check_model(
-    model: Model = None,
+    model: ModelSpecs = None,
     model_name_or_path: Checkpoint = None,
     max_new_tokens: MaxNewTokens = 64,
     batch_size: BatchSize = 8,
     workers: Workers = None,
-    seed: Annotated[int, typer.Option(help="Places the dots; and for answerers that draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Places the dots; and for models that draw.")] = 0,
     dots: Annotated[int, typer.Option(help="Questions per image size, of nine sizes.")] = 6,
     out: Annotated[
         Path | None, typer.Option(help="Keep images, task files and results in this folder.")
@@ -45,10 +45,10 @@ def check_model(
     wrong answers: swapped axes, another scale, another image, a resized image. Exits 0 if every check
     passes, 1 if one fails or cannot be told.
     """
-    from x3spatial.engine.world import ranks_from
+    from x3spatial.engine.world import world_from_environment
     from x3spatial.evaluation.check_model.run import check_model as run
 
-    if ranks_from() is not None:
+    if world_from_environment() is not None:
         raise UserError(
             "check-model is a matter of minutes for one process; start it without torchrun (or unset"
             " RANK and WORLD_SIZE)"

@@ -14,7 +14,7 @@ from x3spatial.cli.data import Fresh, OutDir, Prompts, Workers
 from x3spatial.cli.model_options import (
     DEFAULT_CHECKPOINT,
     Checkpoint,
-    Model,
+    ModelSpecs,
     model_options,
     specs,
 )
@@ -38,13 +38,14 @@ Scoring = Annotated[
 MaskChoice = Annotated[
     str, typer.Option("--mask", help="auto (the record's mask), tight or dilated.")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="For answerers that draw.")]
-RankTimeout = Annotated[
+Seed = Annotated[int, typer.Option("--seed", help="For models that draw.")]
+ProcessTimeout = Annotated[
     float,
     typer.Option(
+        "--process-timeout",
         "--rank-timeout",
-        help="Under torchrun or accelerate: seconds without a sign of life after which another process"
-        " is given up.",
+        help="Under torchrun or accelerate: seconds without a heartbeat before another process"
+        " counts as dead.",
     ),
 ]
 ImageFolder = Annotated[
@@ -62,7 +63,7 @@ def register(app: typer.Typer) -> None:
 
 
 def models() -> None:
-    """List the answerers that --model knows."""
+    """List the models that --model knows."""
     from x3spatial.models.registry import KINDS
 
     for name, kind in KINDS.items():
@@ -74,7 +75,7 @@ def models() -> None:
 def evaluate(
     data_json: Annotated[Path, typer.Option(help="A task file of x3 build.")],
     output_json: Annotated[Path, typer.Option(help="The results file to write.")],
-    model: Model = None,
+    model: ModelSpecs = None,
     model_name_or_path: Checkpoint = None,
     image_folder: ImageFolder = None,
     max_new_tokens: MaxNewTokens = 64,
@@ -85,7 +86,7 @@ def evaluate(
     scoring: Scoring = "x3",
     mask: MaskChoice = "auto",
     fresh: Fresh = False,
-    rank_timeout: RankTimeout = 600.0,
+    process_timeout: ProcessTimeout = 600.0,
     *,
     options: dict[str, Any],
 ) -> int:
@@ -95,13 +96,13 @@ def evaluate(
     or accelerate, on one machine or several that share the files, each process asks a share of the samples
     on a GPU of its own.
     """
-    from x3spatial.engine.world import ranks_from
+    from x3spatial.engine.world import world_from_environment
     from x3spatial.evaluation.run import evaluate as run
 
     chosen = specs(model, model_name_or_path)
     if len(chosen) != 1:
         raise UserError("--model: name exactly one (x3 zeroshot takes several)")
-    ranks = ranks_from(rank_timeout)
+    world = world_from_environment(process_timeout)
     result = run(
         data_json=data_json,
         output_json=output_json,
@@ -116,10 +117,10 @@ def evaluate(
         mask=mask,
         fresh=fresh,
         model_options=options,
-        ranks=ranks,
+        world=world,
     )
-    if ranks is not None and not ranks.leads:
-        typer.echo(f"{ranks}: asked {result.asked}, kept {result.kept}; rank 0 has the results")
+    if world is not None and not world.leads:
+        typer.echo(f"{world}: asked {result.asked}, kept {result.kept}; rank 0 has the results")
         return 1 if result.errors else 0
     return _report(result, f"{result.model} on {data_json.name}")
 
@@ -189,7 +190,7 @@ def zeroshot(
             help="The views; without it the task files in --out-dir are taken as they are.",
         ),
     ] = None,
-    model: Model = None,
+    model: ModelSpecs = None,
     model_name_or_path: Checkpoint = None,
     out_dir: OutDir = Path("tmp/spatial_tasks_x3"),
     eval_dir: Annotated[
@@ -215,7 +216,7 @@ def zeroshot(
     scoring: Scoring = "x3",
     mask: MaskChoice = "auto",
     fresh: Fresh = False,
-    rank_timeout: RankTimeout = 600.0,
+    process_timeout: ProcessTimeout = 600.0,
     *,
     options: dict[str, Any],
 ) -> int:
@@ -224,12 +225,12 @@ def zeroshot(
     Started by torchrun or accelerate, the first process builds and prints, and all ask, as in x3 eval.
     """
     from x3spatial.builder.options import BuildOptions
-    from x3spatial.engine.world import ranks_from
+    from x3spatial.engine.world import world_from_environment
     from x3spatial.pipeline import zeroshot as run
 
     if data_root is None:
         _refuse_build_options(context)
-    ranks = ranks_from(rank_timeout)
+    world = world_from_environment(process_timeout)
     summary = run(
         models=specs(model, model_name_or_path) or [f"roborefer:{DEFAULT_CHECKPOINT}"],
         data_root=data_root,
@@ -253,13 +254,13 @@ def zeroshot(
         mask=mask,
         fresh=fresh,
         model_options=options,
-        ranks=ranks,
+        world=world,
     )
-    if ranks is not None and not ranks.leads:
+    if world is not None and not world.leads:
         asked = sum(
             cell.result.asked for part in summary.sets for cell in part.cells if cell.result
         )
-        typer.echo(f"{ranks}: asked {asked}; rank 0 has the results")
+        typer.echo(f"{world}: asked {asked}; rank 0 has the results")
         return 1 if summary.errors else 0
     if summary.built is not None:
         built = summary.built
@@ -269,7 +270,7 @@ def zeroshot(
         )
     for part in summary.sets:
         _print_set(part)
-    typer.echo("square brackets: 95 % intervals (bootstrap); privileged answerers read the masks")
+    typer.echo("square brackets: 95 % intervals (bootstrap); privileged models read the masks")
     typer.echo(f"summary: {output.shown(summary.summary_json)}")
     if summary.errors:
         typer.echo(f"x3 zeroshot: {summary.errors} samples without an answer", err=True)

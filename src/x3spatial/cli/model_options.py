@@ -1,6 +1,6 @@
 """The options of models, shared by every command that asks one.
 
-A model's kind declares which of them it understands (``Answerer.options``); one that was given and is
+A model's kind declares which of them it understands (``Model.options``); one that was given and is
 not understood is refused, never ignored.
 """
 
@@ -17,7 +17,7 @@ import typer
 
 DEFAULT_CHECKPOINT = Path("runs/train/RoboRefer-2B-Depth-Align")
 
-Model = Annotated[
+ModelSpecs = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
@@ -120,7 +120,7 @@ _OPTIONS: dict[str, Any] = {
         typer.Option("--enable-depth", help="Of roborefer-server: it estimates depth itself."),
     ],
 }
-"""Every option of a kind of model: name as in ``Answerer.options`` → its type and help; None: not given."""
+"""Every option of a kind of model: name as in ``Model.options`` → its type and help; None: not given."""
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -47,8 +47,8 @@ class Convention(Protocol):
     ) -> str:
         """The text that stands after the images: question, reference point, format of the answer.
 
-        ``reference`` is the reference point already written (``mention``); without it the question's own
-        is written with the usual decimals.
+        ``reference`` is the reference point already written (``format_inline``); without it the question's
+        own is written with the usual decimals.
 
         Raises:
             ValueError: ``sizes`` are needed and not there.
@@ -58,7 +58,7 @@ class Convention(Protocol):
     def parse(self, text: str, question: Question, sizes: Sequence[Size] = ()) -> Answer:
         """What an answer says. Raises: ValueError where ``sizes`` are needed and not there."""
 
-    def write(
+    def format_answer(
         self,
         point: Point,
         question: Question,
@@ -70,7 +70,7 @@ class Convention(Protocol):
         ``decimals`` None: the usual ones. Raises: ValueError where ``sizes`` are needed and not there.
         """
 
-    def mention(
+    def format_inline(
         self,
         point: Point,
         question: Question,

@@ -1,6 +1,6 @@
 """Points as numbers in brackets: the prompted conventions, Qwen2-VL's and InternVL's.
 
-In all of them a pair inside a JSON object does not count (``reading.outside_objects``), nor do markup or
+In all of them a pair inside a JSON object does not count (``parsing.mask_json_objects``), nor do markup or
 named coordinates (``x=..., y=...``): those are other conventions, with other scales and orders.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from x3spatial.conventions.family import Family, Find
-from x3spatial.tasks.parsing import NUMBER, finite_point, first_pair, outside_objects
+from x3spatial.tasks.parsing import NUMBER, finite_point, first_pair, mask_json_objects
 
 _N = rf"\s*+({NUMBER})\s*+"
 
@@ -30,7 +30,7 @@ _SQUARE = re.compile(rf"\[{_N},{_N}\]")
 
 def find_qwen2(text: str, images: int) -> tuple[float, float] | None:
     """The first marked point or box, else ``[(x, y)]``, else the first bare one; boxes by their centre."""
-    text = outside_objects(text)
+    text = mask_json_objects(text)
     run = _MARKED_RUN.search(text)
     if run is None:
         if _LISTED.search(text) is not None:
@@ -51,7 +51,7 @@ _BOX = re.compile(rf"\[{_N},{_N},{_N},{_N}\]")
 
 def find_internvl(text: str, images: int) -> tuple[float, float] | None:
     """``[[x, y]]``, else the centre of the first ``[x1, y1, x2, y2]``, else a bracketed pair."""
-    text = outside_objects(text)
+    text = mask_json_objects(text)
     found = _DOUBLE.search(text) or _BOX.search(text)
     return first_pair(text) if found is None else finite_point(found.groups())
 

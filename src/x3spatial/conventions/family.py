@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from x3spatial.conventions.base import Pixels
-from x3spatial.conventions.prompt_template import wording
+from x3spatial.conventions.prompt_template import prompt_template
 from x3spatial.errors import UserError
-from x3spatial.tasks.answers import NOT_VISIBLE, Answer, never, parse_with
+from x3spatial.tasks.answers import NOT_VISIBLE, Answer, always_false, parse_with
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question, Size
 
@@ -38,9 +38,9 @@ class Family:
     names_pixels: bool = False
     """Whether a whole number names a pixel (its index) rather than a distance from the edge."""
     absent: str = NOT_VISIBLE
-    says_absent: Callable[[str], bool] = never
+    says_absent: Callable[[str], bool] = always_false
     """Whether a text has the family's own words for "not visible"."""
-    says_nothing: Callable[[str], bool] = never
+    says_nothing: Callable[[str], bool] = always_false
     """The same for a form that counts only where there is no point."""
 
     def prompt(
@@ -53,11 +53,11 @@ class Family:
                 " build), so it can only be asked as it stands; use --convention unit"
             )
         if reference is None and question.reference_point is not None:
-            reference = self.mention(Point(*question.reference_point), question, sizes)[0]
+            reference = self.format_inline(Point(*question.reference_point), question, sizes)[0]
         size = None
         if self.pixels == "sent":
             size = self._size(sizes)
-        return wording(self.name).render(
+        return prompt_template(self.name).render(
             question.task,
             question.question,
             images=len(question.images),
@@ -75,24 +75,24 @@ class Family:
 
         return parse_with(text, find, says_absent=self.says_absent, says_nothing=self.says_nothing)
 
-    def write(
+    def format_answer(
         self,
         point: Point,
         question: Question,
         sizes: Sequence[Size] = (),
         decimals: int | None = None,
     ) -> tuple[str, Point]:
-        """See ``Convention.write``."""
+        """See ``Convention.format_answer``."""
         return self._filled(self.answer, point, question, sizes, decimals)
 
-    def mention(
+    def format_inline(
         self,
         point: Point,
         question: Question,
         sizes: Sequence[Size] = (),
         decimals: int | None = None,
     ) -> tuple[str, Point]:
-        """See ``Convention.mention``."""
+        """See ``Convention.format_inline``."""
         return self._filled(self.inline, point, question, sizes, decimals)
 
     def _filled(

@@ -10,7 +10,7 @@ import json
 import re
 
 from x3spatial.conventions.family import Family, Find
-from x3spatial.tasks.parsing import finite_point, first_pair, outside_objects
+from x3spatial.tasks.parsing import finite_point, first_pair, mask_json_objects
 
 # A key and its list, or the first list in its list. It ends at the next bracket of any kind, so that keys
 # without an end cost no second look.
@@ -50,7 +50,7 @@ def _ordered(point: tuple[float, float] | None, y_first: bool) -> tuple[float, f
 
 def says_empty_list(text: str) -> bool:
     """Whether an empty list stands in ``text`` for an answer: by itself, in a fence or after a colon."""
-    return _EMPTY_LIST.search(outside_objects(text)) is not None
+    return _EMPTY_LIST.search(mask_json_objects(text)) is not None
 
 
 QWEN25 = Family(

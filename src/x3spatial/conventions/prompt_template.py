@@ -26,7 +26,7 @@ _LAST_IMAGE = "the last image"
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class PromptTemplate:
     """The sections of a family's template, common ones included."""
 
     sections: Mapping[str, str]
@@ -64,14 +64,14 @@ class Wording:
 
 
 @cache
-def wording(name: str) -> Wording:
+def prompt_template(name: str) -> PromptTemplate:
     """The wording of the family ``name``, from the package's template files."""
-    return worded(_template(name))
+    return parse_prompt_template(_template(name))
 
 
-def worded(own: str) -> Wording:
+def parse_prompt_template(own: str) -> PromptTemplate:
     """The wording that a template's text, together with the common one, makes."""
-    return Wording(sections_of(_template("common")) | sections_of(own))
+    return PromptTemplate(sections_of(_template("common")) | sections_of(own))
 
 
 def _template(name: str) -> str:

@@ -2,8 +2,8 @@
 
 No network and no torch: whatever started the processes, they share a file system, as their results
 do. Rank 0 leads. It writes the *call*, ``.{name}.ranks``; each other rank writes a *report*,
-``.{name}.rank{r}of{W}.{token}.report``. Both carry a counter that a background thread moves, as a sign of
-life: a file whose content does not change for the timeout belongs to a process that is gone. (Clocks of
+``.{name}.rank{r}of{W}.{token}.report``. Both carry a counter that a background thread moves, the heartbeat: a
+file whose content does not change for the timeout belongs to a process that is gone. (Clocks of
 machines differ, and not every file system has locks, so neither decides.) On the same machine a dead
 process is noticed at once.
 
@@ -27,12 +27,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from x3spatial.engine.world import Ranks
+from x3spatial.engine.world import World
 from x3spatial.errors import Unfinished, UserError
 from x3spatial.io.files import part_path, write_text
 
-_BEAT = 5.0
-"""Seconds between two signs of life; a tenth of the timeout where that is shorter."""
+_HEARTBEAT = 5.0
+"""Seconds between two heartbeats; a tenth of the timeout where that is shorter."""
 _POLL = 0.25
 """Seconds between two looks at the others' files."""
 _REMIND = 60.0
@@ -54,23 +54,23 @@ class _Watch:
         if value is not None and _is_dead(value):
             return f"process {value['pid']} on {value['host']} has ended without finishing"
         if time.monotonic() - self._since > self._timeout:
-            what = "has not begun" if value is None else f"on {value['host']} gave no sign of life"
-            return f"{what} for {self._timeout:g} s (--rank_timeout)"
+            what = "has not begun" if value is None else f"on {value['host']} sent no heartbeat"
+            return f"{what} for {self._timeout:g} s (--process-timeout)"
         return None
 
 
-class _Party:
-    """What leader and members share: a file that beats, and leaving it in the right state."""
+class _Participant:
+    """What coordinator and workers share: a file with a heartbeat, and leaving it in the right state."""
 
-    def __init__(self, target: Path, ranks: Ranks, path: Path) -> None:
-        self.ranks = ranks
+    def __init__(self, target: Path, world: World, path: Path) -> None:
+        self.world = world
         self._target = target
         self._path = path
         self._state: dict[str, Any] = {}
-        self._beat = 0
+        self._heartbeat = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep_beating, daemon=True)
+        self._thread = threading.Thread(target=self._send_heartbeats, daemon=True)
 
     def __enter__(self) -> Self:
         try:
@@ -105,12 +105,12 @@ class _Party:
 
     def _write(self) -> None:
         with self._lock:
-            self._beat += 1
-            value = self._state | _ME | {"pid": os.getpid(), "beat": self._beat}
+            self._heartbeat += 1
+            value = self._state | _ME | {"pid": os.getpid(), "heartbeat": self._heartbeat}
             write_text(self._path, json.dumps(value))
 
-    def _keep_beating(self) -> None:
-        every = min(_BEAT, self.ranks.timeout / 10)
+    def _send_heartbeats(self) -> None:
+        every = min(_HEARTBEAT, self.world.timeout / 10)
         last = time.monotonic()
         while not self._stop.wait(min(_POLL, every)):
             try:
@@ -129,18 +129,18 @@ class _Party:
         raise NotImplementedError
 
 
-class Leader(_Party):
+class Coordinator(_Participant):
     """Rank 0: says when the others may begin, and waits for them. Use as a context manager.
 
     Args:
-        target: the file that the common work comes to; named in the names of the crew's files.
+        target: the file that the common work comes to; named in the names of the rendezvous's files.
     """
 
-    def __init__(self, target: Path, ranks: Ranks) -> None:
-        super().__init__(target, ranks, _call_path(target))
+    def __init__(self, target: Path, world: World) -> None:
+        super().__init__(target, world, _call_path(target))
         self._state = {
             "call": uuid.uuid4().hex,
-            "launch": ranks.launch,
+            "launch": world.launch,
             "state": "preparing",
             "tokens": [],
         }
@@ -156,13 +156,13 @@ class Leader(_Party):
         self._set(state="ready")
 
     def wait(self) -> list[Mapping[str, Any]]:
-        """Wait until every other rank is done; what each gave to ``Member.done``, by rank.
+        """Wait until every other rank is done; what each gave to ``Worker.done``, by rank.
 
         Raises:
-            Unfinished: one of them failed, ended or gave no sign of life.
+            Unfinished: one of them failed, ended or sent no heartbeat.
         """
-        others = range(1, self.ranks.world)
-        watches = {rank: _Watch(self.ranks.timeout) for rank in others}
+        others = range(1, self.world.size)
+        watches = {rank: _Watch(self.world.timeout) for rank in others}
         reminded = float("-inf")
         while True:
             reports = {rank: self._report(rank) for rank in others}
@@ -174,10 +174,10 @@ class Leader(_Party):
                 failed = (report or {}).get("state") == "failed"
                 why = report["message"] if report and failed else watches[rank].lost(report)
                 if why is not None and not self._is_done(rank):
-                    raise Unfinished(f"rank {rank} of {self.ranks.world}: {why}; {_AGAIN}")
+                    raise Unfinished(f"rank {rank} of {self.world.size}: {why}; {_AGAIN}")
             if time.monotonic() - reminded > _REMIND:
                 names = ", ".join(map(str, open_))
-                _say(f"{self.ranks} waits for {len(open_)} of {len(others)} others (ranks {names})")
+                _say(f"{self.world} waits for {len(open_)} of {len(others)} others (ranks {names})")
                 reminded = time.monotonic()
             time.sleep(_POLL)
 
@@ -187,14 +187,14 @@ class Leader(_Party):
 
     def _report(self, rank: int) -> dict[str, Any] | None:
         """What ``rank`` of this launch says; None before it has answered the call."""
-        for path in _reports(self._target, f"{rank}of{self.ranks.world}"):
+        for path in _reports(self._target, f"{rank}of{self.world.size}"):
             value = _read(path)
             if value is not None and value.get("call") == self._state["call"]:
                 return value
         return None
 
     def _look(self) -> bool:
-        found = [_read(path) for path in _reports(self._target, f"*of{self.ranks.world}")]
+        found = [_read(path) for path in _reports(self._target, f"*of{self.world.size}")]
         tokens = sorted(value["token"] for value in found if value is not None)
         with self._lock:
             changed = bool(tokens != self._state["tokens"])
@@ -205,15 +205,13 @@ class Leader(_Party):
         clear(self._target)
 
 
-class Member(_Party):
+class Worker(_Participant):
     """Another rank: begins when rank 0 says so, and tells it when it is done. Use as a context manager."""
 
-    def __init__(self, target: Path, ranks: Ranks) -> None:
+    def __init__(self, target: Path, world: World) -> None:
         token = uuid.uuid4().hex
-        path = target.with_name(
-            f".{target.name}.rank{ranks.rank}of{ranks.world}.{token[:8]}.report"
-        )
-        super().__init__(target, ranks, path)
+        path = target.with_name(f".{target.name}.rank{world.rank}of{world.size}.{token[:8]}.report")
+        super().__init__(target, world, path)
         self._state = {"token": token, "call": None, "state": "waiting", "payload": {}}
         self._trouble: str | None = None
 
@@ -227,18 +225,18 @@ class Member(_Party):
         """Wait until rank 0 lets this rank begin.
 
         Raises:
-            Unfinished: rank 0 failed, ended or gave no sign of life.
+            Unfinished: rank 0 failed, ended or sent no heartbeat.
         """
-        watch = _Watch(self.ranks.timeout)
+        watch = _Watch(self.world.timeout)
         while True:
             call = self._call()
-            # A leader that failed before it saw this rank is known by the launch.
+            # A coordinator that failed before it saw this rank is known by the launch.
             mine = call is not None and (
                 self._state["token"] in call["tokens"]
-                or (call["launch"] is not None and call["launch"] == self.ranks.launch)
+                or (call["launch"] is not None and call["launch"] == self.world.launch)
             )
             if call is not None and mine and call["state"] == "failed":
-                raise Unfinished(f"{self.ranks}: rank 0 stopped: {call['message']}")
+                raise Unfinished(f"{self.world}: rank 0 stopped: {call['message']}")
             if call is not None and mine and self._state["call"] != call["call"]:
                 self._set(call=call["call"])
             if call is not None and mine and call["state"] == "ready":
@@ -246,33 +244,35 @@ class Member(_Party):
                 return
             why = watch.lost(call if mine else None)
             if why is not None:
-                raise Unfinished(f"{self.ranks}: rank 0: {why}")
+                raise Unfinished(f"{self.world}: rank 0: {why}")
             time.sleep(_POLL)
 
     def check(self) -> None:
         """Go on only while rank 0 does. Raises: Unfinished."""
         if self._trouble is not None:
-            raise Unfinished(f"{self.ranks}: {self._trouble}; {_AGAIN}")
+            raise Unfinished(f"{self.world}: {self._trouble}; {_AGAIN}")
 
     def done(self, payload: Mapping[str, Any]) -> None:
         """Give rank 0 what this rank's share came to (JSON values), and wait until the whole is finished.
 
         Raises:
-            Unfinished: rank 0 failed, ended or gave no sign of life.
+            Unfinished: rank 0 failed, ended or sent no heartbeat.
         """
         self._set(state="done", payload=dict(payload))
-        watch = _Watch(self.ranks.timeout)
+        watch = _Watch(self.world.timeout)
         missed = 0
         while missed < 2:  # once may be a hiccup of a network's file system
             call = self._call()
             gone = call is None or call["call"] != self._state["call"]
-            missed = missed + 1 if gone else 0  # only a leader that finished takes its call away
+            missed = (
+                missed + 1 if gone else 0
+            )  # only a coordinator that finished takes its call away
             if call is not None and not gone:
                 if call["state"] == "failed":
-                    raise Unfinished(f"{self.ranks}: rank 0 stopped: {call['message']}; {_AGAIN}")
+                    raise Unfinished(f"{self.world}: rank 0 stopped: {call['message']}; {_AGAIN}")
                 why = watch.lost(call)
                 if why is not None and self._call() is not None:
-                    raise Unfinished(f"{self.ranks}: rank 0: {why}; {_AGAIN}")
+                    raise Unfinished(f"{self.world}: rank 0: {why}; {_AGAIN}")
             time.sleep(_POLL)
 
     def _call(self) -> dict[str, Any] | None:
@@ -296,7 +296,7 @@ class Member(_Party):
 
 
 def clear(target: Path) -> None:
-    """Remove the files of every crew that ever worked at ``target``."""
+    """Remove the files of every run that ever met at ``target``."""
     for path in (_call_path(target), *_reports(target, "*of*")):
         path.unlink(missing_ok=True)
         part_path(path).unlink(missing_ok=True)

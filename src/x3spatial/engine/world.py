@@ -17,14 +17,14 @@ TIMEOUT = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ranks:
+class World:
     """This process among those that evaluate together."""
 
     rank: int
-    world: int
+    size: int
     """How many there are, at least two."""
     timeout: float = TIMEOUT
-    """Seconds without a sign of life after which another process is given up."""
+    """Seconds without a heartbeat before another process counts as dead."""
     launch: str | None = None
     """Common to the processes of one launch and to no other, where they have met already."""
 
@@ -39,15 +39,15 @@ class Ranks:
         By a hash of the id alone, so the share does not depend on order, limit or what is answered already.
         """
         digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
-        return int.from_bytes(digest[:8], "big") % self.world == self.rank
+        return int.from_bytes(digest[:8], "big") % self.size == self.rank
 
     def __str__(self) -> str:
-        return f"rank {self.rank} of {self.world}"
+        return f"rank {self.rank} of {self.size}"
 
 
-def ranks_from(
+def world_from_environment(
     timeout: float = TIMEOUT, environment: Mapping[str, str] = os.environ
-) -> Ranks | None:
+) -> World | None:
     """What RANK and WORLD_SIZE say; None without them or for a single process.
 
     Raises:
@@ -55,13 +55,13 @@ def ranks_from(
             is not positive.
     """
     if not timeout > 0:
-        raise UserError(f"--rank_timeout {timeout:g}: must be more than 0 seconds")
+        raise UserError(f"--process-timeout {timeout:g}: must be more than 0 seconds")
     if "WORLD_SIZE" not in environment and "RANK" not in environment:
         return None
-    world, rank = (_number(environment, name) for name in ("WORLD_SIZE", "RANK"))
-    if not 0 <= rank < world:
-        raise UserError(f"environment RANK {rank}: not a rank of WORLD_SIZE {world}")
-    return Ranks(rank, world, timeout) if world > 1 else None
+    size, rank = (_number(environment, name) for name in ("WORLD_SIZE", "RANK"))
+    if not 0 <= rank < size:
+        raise UserError(f"environment RANK {rank}: not a rank of WORLD_SIZE {size}")
+    return World(rank, size, timeout) if size > 1 else None
 
 
 def _number(environment: Mapping[str, str], name: str) -> int:

@@ -34,7 +34,7 @@ NEVER_ASKED = "not asked"
 
 
 @dataclass(frozen=True, slots=True)
-class Assessment:
+class ScoredRun:
     """Scored replies, in the order of the records."""
 
     rule: ScoringRule
@@ -62,7 +62,7 @@ class Assessment:
         }
 
 
-def assess(
+def score_run(
     records: Sequence[TaskRecord],
     replies: Mapping[str, Reply],
     *,
@@ -71,7 +71,7 @@ def assess(
     mask: MaskChoice,
     image_folder: Path | None,
     workers: int,
-) -> Assessment:
+) -> ScoredRun:
     """Score the reply to each record; a record without one counts as an error.
 
     Masks are read in ``workers`` threads; the outcome does not depend on their number.
@@ -119,7 +119,7 @@ def assess(
             problems.setdefault(*problem)
     table = table_of(scores)
     clusters = clusters_of(scores)
-    return Assessment(
+    return ScoredRun(
         rule=rule,
         mask=mask,
         scores=tuple(scores),

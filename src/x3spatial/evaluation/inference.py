@@ -1,4 +1,4 @@
-"""Asking an answerer in batches, so that one bad sample costs one sample."""
+"""Asking a model in batches, so that one bad sample costs one sample."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from x3spatial.engine.local import map_unordered
 from x3spatial.engine.ordered import in_order
 from x3spatial.errors import UserError
-from x3spatial.models.base import Answerer, Output, Unanswered, as_output
+from x3spatial.models.base import Model, Output, Unanswered, as_output
 from x3spatial.tasks.question import Question, Size
 
 _TRIES_ALONE = 2
@@ -61,16 +61,16 @@ class _Batch:
 
 
 def ask(
-    answerer: Answerer, questions: Sequence[Question], *, batch_size: int, workers: int
+    model: Model, questions: Sequence[Question], *, batch_size: int, workers: int
 ) -> Iterator[dict[str, Reply]]:
     """Yield replies by id, batch by batch, each batch once.
 
     A question whose image file is missing is not asked. ``prepare`` runs in another thread, up to two batches
-    ahead; a concurrent answerer does whole batches in ``workers`` threads, or single questions in as many
+    ahead; a concurrent model does whole batches in ``workers`` threads, or single questions in as many
     threads as it wants ``in_flight``.
 
     Raises:
-        UserError: what the answerer raised as such, for something no second try can mend.
+        UserError: what the model raised as such, for something no second try can mend.
     """
     askable = []
     for question in questions:
@@ -79,34 +79,34 @@ def ask(
             askable.append(question)
         else:
             yield {question.id: Reply(None, f"{missing}: file is missing")}
-    if answerer.concurrent and answerer.in_flight is not None:
-        batch_size, workers = 1, answerer.in_flight
+    if model.concurrent and model.in_flight is not None:
+        batch_size, workers = 1, model.in_flight
     batches = [
         tuple(askable[start : start + batch_size]) for start in range(0, len(askable), batch_size)
     ]
-    prepare = partial(_prepare, answerer)
-    if answerer.concurrent:
-        work = lambda batch: _answer(answerer, prepare(batch))  # noqa: E731
-        yield from map_unordered(work, batches, workers, threads=True, interrupt=answerer.interrupt)
+    prepare = partial(_prepare, model)
+    if model.concurrent:
+        work = lambda batch: _answer(model, prepare(batch))  # noqa: E731
+        yield from map_unordered(work, batches, workers, threads=True, interrupt=model.interrupt)
         return
     for batch in in_order(prepare, batches, workers=1, ahead=_BATCHES_AHEAD):
-        yield _answer(answerer, batch)
+        yield _answer(model, batch)
 
 
-def _prepare(answerer: Answerer, questions: tuple[Question, ...]) -> _Batch:
+def _prepare(model: Model, questions: tuple[Question, ...]) -> _Batch:
     try:
-        return _Batch(questions, answerer.prepare(questions))
+        return _Batch(questions, model.prepare(questions))
     except UserError:
         raise
     except Exception as error:
         return _Batch(questions, failure=error)
 
 
-def _answer(answerer: Answerer, batch: _Batch) -> dict[str, Reply]:
+def _answer(model: Model, batch: _Batch) -> dict[str, Reply]:
     """All replies of a batch, sample by sample if it fails as a whole."""
     if batch.failure is None:
         try:
-            return _texts(answerer, batch.questions, batch.prepared)
+            return _texts(model, batch.questions, batch.prepared)
         except UserError:
             raise
         except Exception as error:
@@ -115,15 +115,15 @@ def _answer(answerer: Answerer, batch: _Batch) -> dict[str, Reply]:
             # Asked again below, where a second failure is kept.
     replies: dict[str, Reply] = {}
     for question in batch.questions:
-        replies |= _answer_alone(answerer, question)
+        replies |= _answer_alone(model, question)
     return replies
 
 
-def _answer_alone(answerer: Answerer, question: Question) -> dict[str, Reply]:
+def _answer_alone(model: Model, question: Question) -> dict[str, Reply]:
     message = ""
     for _ in range(_TRIES_ALONE):
         try:
-            return _texts(answerer, (question,), answerer.prepare((question,)))
+            return _texts(model, (question,), model.prepare((question,)))
         except UserError:
             raise
         except Unanswered as error:
@@ -133,12 +133,10 @@ def _answer_alone(answerer: Answerer, question: Question) -> dict[str, Reply]:
     return {question.id: Reply(None, _storable(message))}
 
 
-def _texts(answerer: Answerer, questions: tuple[Question, ...], prepared: Any) -> dict[str, Reply]:
-    answers = answerer.answer(questions, prepared)
+def _texts(model: Model, questions: tuple[Question, ...], prepared: Any) -> dict[str, Reply]:
+    answers = model.answer(questions, prepared)
     if len(answers) != len(questions):
-        raise TypeError(
-            f"{answerer.name} gave {len(answers)} answers to {len(questions)} questions"
-        )
+        raise TypeError(f"{model.name} gave {len(answers)} answers to {len(questions)} questions")
     return {
         question.id: _reply(answer) for question, answer in zip(questions, answers, strict=True)
     }

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-from x3spatial.engine.world import Ranks
+from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.scoring.scores import Status, from_json
@@ -35,9 +35,9 @@ _OPTIONS = {
 """Setting → how a message names it. These decide answers; all else may change between runs."""
 
 
-def journal_path(output_json: Path, ranks: Ranks | None = None) -> Path:
+def journal_path(output_json: Path, world: World | None = None) -> Path:
     """Where the journal of a run that writes ``output_json`` lies, or that of one of its ranks."""
-    rank = "" if ranks is None or ranks.leads else f".rank{ranks.rank}of{ranks.world}"
+    rank = "" if world is None or world.leads else f".rank{world.rank}of{world.size}"
     return output_json.with_name(f".{output_json.name}{rank}.journal")
 
 
@@ -131,13 +131,13 @@ def _open(
 
 
 @contextmanager
-def open_share(output_json: Path, ranks: Ranks, settings: Mapping[str, Any]) -> Iterator[Store]:
+def open_share(output_json: Path, world: World, settings: Mapping[str, Any]) -> Iterator[Store]:
     """What rank 0's open store knows, with a journal of this rank's own.
 
     Raises:
         UserError: another process writes that journal, or rank 0 has other settings.
     """
-    path = journal_path(output_json, ranks)
+    path = journal_path(output_json, world)
     with _exclusive(path, output_json):
         main = Journal(journal_path(output_json))
         header, entries = _read_journal(main, output_json, settings)

@@ -24,7 +24,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def data_identity(data_json: Path, sha256: str) -> dict[str, Any]:
+def data_provenance(data_json: Path, sha256: str) -> dict[str, Any]:
     """Which data was asked: path, hash, and the settings of the build beside it, as a hash."""
     manifest = data_json.parent / "build.json"
     return {

@@ -1,4 +1,4 @@
-"""From records to what an answerer is shown."""
+"""From records to what a model is shown."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.masks import join
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import sha256_json
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Model
 from x3spatial.tasks.question import Question
 
 _PATH_FIELDS = ("query_original", "ref_original", "ref_mask", "query_mask")
 
 
-def supports(answerer: Answerer, task: str) -> bool:
-    """Whether ``answerer`` can be asked about ``task``."""
-    return answerer.tasks is None or task in answerer.tasks
+def supports(model: Model, task: str) -> bool:
+    """Whether ``model`` can be asked about ``task``."""
+    return model.tasks is None or task in model.tasks
 
 
-def check_supported(answerer: Answerer, records: Sequence[TaskRecord], data_json: Path) -> None:
-    """Refuse a set with a task the answerer cannot do or without what it needs. Raises: UserError."""
+def check_supported(model: Model, records: Sequence[TaskRecord], data_json: Path) -> None:
+    """Refuse a set with a task the model cannot do or without what it needs. Raises: UserError."""
     for record in records:
-        if not supports(answerer, record.task):
-            known = ", ".join(sorted(answerer.tasks or ()))
+        if not supports(model, record.task):
+            known = ", ".join(sorted(model.tasks or ()))
             raise UserError(
-                f"{data_json}: --model {answerer.name} cannot answer {record.task}"
+                f"{data_json}: --model {model.name} cannot answer {record.task}"
                 f" (it answers {known}); choose another model or set"
             )
-        field = lacking(answerer, record)
+        field = lacking(model, record)
         if field is not None:
             raise UserError(
-                f"{data_json}: --model {answerer.name} needs the field {field!r}, which record"
+                f"{data_json}: --model {model.name} needs the field {field!r}, which record"
                 f" {record.id} does not have; choose another model or set"
             )
 
 
-def lacking(answerer: Answerer, record: TaskRecord) -> str | None:
-    """A field that ``answerer`` needs and ``record`` does not have."""
-    return next((n for n in sorted(answerer.needs) if getattr(record, n) is None), None)
+def lacking(model: Model, record: TaskRecord) -> str | None:
+    """A field that ``model`` needs and ``record`` does not have."""
+    return next((n for n in sorted(model.needs) if getattr(record, n) is None), None)
 
 
 def question_of(
     record: TaskRecord, image_folder: Path | None, *, privileged: bool = False
 ) -> Question:
-    """The question of ``record``; with the record itself only for a privileged answerer."""
+    """The question of ``record``; with the record itself only for a privileged model."""
     whole = None
     if privileged:
         whole = record.to_json()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from x3spatial.engine.local import default_workers
 from x3spatial.errors import UserError
-from x3spatial.evaluation.assess import assess, write_output
+from x3spatial.evaluation.assess import score_run, write_output
 from x3spatial.evaluation.journal import check_replaceable, read_results, stored_replies
-from x3spatial.evaluation.provenance import data_identity, versions
+from x3spatial.evaluation.provenance import data_provenance, versions
 from x3spatial.evaluation.run import EvalResult
 from x3spatial.evaluation.scoring.masks import check_mask_choice
 from x3spatial.evaluation.scoring.scores import check_scoring
@@ -65,7 +65,7 @@ def rescore(
     check_replaceable(target)
     if image_folder is None and output["settings"].get("image_folder") is not None:
         image_folder = Path(output["settings"]["image_folder"])
-    assessment = assess(
+    scored = score_run(
         [record for id, record in records.items() if id in wanted],
         stored_replies(output),
         convention=output["model"]["convention"],
@@ -74,12 +74,12 @@ def rescore(
         image_folder=image_folder,
         workers=workers,
     )
-    output |= assessment.to_json()
-    output |= {"versions": versions(), "data": data_identity(data_json, sha256_file(data_json))}
+    output |= scored.to_json()
+    output |= {"versions": versions(), "data": data_provenance(data_json, sha256_file(data_json))}
     output["data"]["build"] = asked_build  # of the images that were asked about
     write_output(target, output)
     return EvalResult.of(
-        assessment,
+        scored,
         output_json=target,
         model=output["model"]["name"],
         asked=0,

@@ -1,4 +1,4 @@
-"""``x3 eval``: ask an answerer about every record of a task file and score what it says."""
+"""``x3 eval``: ask a model about every record of a task file and score what it says."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any
 from x3spatial.conventions.registry import find_convention
 from x3spatial.engine import rendezvous
 from x3spatial.engine.local import default_workers
-from x3spatial.engine.rendezvous import Leader, Member
-from x3spatial.engine.world import Ranks
+from x3spatial.engine.rendezvous import Coordinator, Worker
+from x3spatial.engine.world import World
 from x3spatial.errors import UserError
-from x3spatial.evaluation.assess import Assessment, assess, write_output
+from x3spatial.evaluation.assess import ScoredRun, score_run, write_output
 from x3spatial.evaluation.inference import ask
 from x3spatial.evaluation.journal import (
     Store,
@@ -27,7 +27,7 @@ from x3spatial.evaluation.journal import (
     open_store,
     read_results,
 )
-from x3spatial.evaluation.provenance import data_identity, versions
+from x3spatial.evaluation.provenance import data_provenance, versions
 from x3spatial.evaluation.questions import check_supported, files_state, question_of
 from x3spatial.evaluation.scoring.masks import check_mask_choice
 from x3spatial.evaluation.scoring.scores import check_scoring, truth_of
@@ -38,7 +38,7 @@ from x3spatial.evaluation.statistics.metrics import Value
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import check_output, sha256_file
 from x3spatial.models import registry
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Model
 from x3spatial.progress import progress
 from x3spatial.tasks.question import Question
 
@@ -67,23 +67,23 @@ class EvalResult:
 
     @classmethod
     def of(
-        cls, assessment: Assessment, *, output_json: Path, model: str, asked: int, kept: int
+        cls, scored: ScoredRun, *, output_json: Path, model: str, asked: int, kept: int
     ) -> EvalResult:
-        """The outcome of ``assessment``."""
-        failures = [f"{s.id}: {s.error}" for s in assessment.scores if s.status == "error"]
+        """The outcome of ``scored``."""
+        failures = [f"{s.id}: {s.error}" for s in scored.scores if s.status == "error"]
         return cls(
             output_json=output_json,
             model=model,
-            metrics=assessment.metrics,
-            ci95=assessment.ci95,
-            ci_unit=assessment.ci_unit,
-            chance=assessment.chance,
-            by_mask_area=assessment.by_mask_area,
+            metrics=scored.metrics,
+            ci95=scored.ci95,
+            ci_unit=scored.ci_unit,
+            chance=scored.chance,
+            by_mask_area=scored.by_mask_area,
             asked=asked,
             kept=kept,
             errors=len(failures),
             first_error=failures[0] if failures else None,
-            problems=assessment.problems,
+            problems=scored.problems,
         )
 
     @classmethod
@@ -111,7 +111,7 @@ def evaluate(
     *,
     data_json: Path,
     output_json: Path,
-    model: str | Answerer,
+    model: str | Model,
     image_folder: Path | None = None,
     max_new_tokens: int = 64,
     batch_size: int = 8,
@@ -122,35 +122,35 @@ def evaluate(
     mask: str = "auto",
     fresh: bool = False,
     model_options: Mapping[str, Any] | None = None,
-    ranks: Ranks | None = None,
+    world: World | None = None,
 ) -> EvalResult:
     """Answer and score the records of ``data_json``, and write ``output_json``.
 
     Answers are journalled as they come. A run that was killed, or that left samples without an answer, is
     continued by the same call: only what is missing is asked. What the answers do not depend on (``scoring``,
-    ``mask``, ``batch_size``, ``workers``, a larger ``limit``, ``ranks``) may change between calls.
+    ``mask``, ``batch_size``, ``workers``, a larger ``limit``, ``world``) may change between calls.
 
-    Several processes that share the file system can do it together, each with its ``ranks``: each asks its
+    Several processes that share the file system can do it together, each with its ``world``: each asks its
     share and keeps its own journal, rank 0 waits for all, scores and writes; the others return with it.
 
     Args:
         data_json: a task file of ``x3 build``.
         output_json: the results file; replaced in one step at the end.
-        model: ``KIND[:ARG]`` of ``models.registry``, or an answerer, which stays open.
+        model: ``KIND[:ARG]`` of ``models.registry``, or a model object, which stays open.
         image_folder: where relative image paths lie.
         max_new_tokens: for models that generate.
         batch_size: samples per call of the model.
         limit: the first so many records only.
-        workers: threads for a concurrent answerer and for reading masks; default: the CPUs.
-        seed: for answerers that draw.
+        workers: threads for a concurrent model and for reading masks; default: the CPUs.
+        seed: for models that draw.
         scoring: ``x3`` or ``roborefer``.
         mask: ``auto``, ``tight`` or ``dilated``.
         fresh: discard an earlier output and journal; a file that is no results file stays.
         model_options: options of the model's kind.
-        ranks: this process among those that are called alike; None: it is alone.
+        world: this process among those that are called alike; None: it is alone.
 
     Raises:
-        UserError: bad options or files, an answerer that cannot do the task, or an output made with
+        UserError: bad options or files, a model that cannot do the task, or an output made with
             other settings.
         Unfinished: another rank failed or is gone; what was answered is kept.
     """
@@ -173,62 +173,62 @@ def evaluate(
         except UserError as error:
             raise UserError(f"{data_json}: {error}") from None
     options = {"max_new_tokens": max_new_tokens, "seed": seed, **(model_options or {})}
-    given = isinstance(model, Answerer)
-    answerer = model if isinstance(model, Answerer) else registry.create(model, options)
-    with nullcontext() if given else closing(answerer):
-        find_convention(answerer.convention)
-        check_supported(answerer, records, data_json)
+    given = isinstance(model, Model)
+    chosen = model if isinstance(model, Model) else registry.create(model, options)
+    with nullcontext() if given else closing(chosen):
+        find_convention(chosen.convention)
+        check_supported(chosen, records, data_json)
         data_sha256 = sha256_file(data_json)
         settings = {
-            "model": answerer.spec or answerer.name,
-            "describe": json.loads(json.dumps(answerer.describe())),  # as it will be read back
-            "convention": answerer.convention,
+            "model": chosen.spec or chosen.name,
+            "describe": json.loads(json.dumps(chosen.describe())),  # as it will be read back
+            "convention": chosen.convention,
             "data_sha256": data_sha256,
             "max_new_tokens": max_new_tokens,
             "seed": seed,
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
-        asking = _Asking(answerer, tuple(records), image_folder, batch_size, workers, ranks)
-        if ranks is not None and not ranks.leads:
-            return _take_part(asking, output_json, settings, ranks)
-        with nullcontext() if ranks is None else Leader(output_json, ranks) as leader:
+        asking = _Asking(chosen, tuple(records), image_folder, batch_size, workers, world)
+        if world is not None and not world.leads:
+            return _take_part(asking, output_json, settings, world)
+        with nullcontext() if world is None else Coordinator(output_json, world) as coordinator:
             check_output(output_json, "--output_json", [data_json])
             check_replaceable(output_json)
             with open_store(output_json, settings, fresh=fresh) as store:
                 _check_not_shrunk(store, records, everything, output_json, limit)
-                if leader is not None:
-                    leader.ready()
+                if coordinator is not None:
+                    coordinator.ready()
                 asked = asking.run(store)
-                if leader is not None:
-                    asked += sum(report["asked"] for report in leader.wait())
+                if coordinator is not None:
+                    asked += sum(report["asked"] for report in coordinator.wait())
                     store.take_in_ranks()
-                assessment = assess(
+                scored = score_run(
                     records,
                     store.replies,
-                    convention=answerer.convention,
+                    convention=chosen.convention,
                     rule=rule,
                     mask=choice,
                     image_folder=image_folder,
                     workers=workers,
                 )
                 seconds = time.perf_counter() - started
-                output = assessment.to_json() | {
+                output = scored.to_json() | {
                     "settings": settings | {"limit": limit},
                     "versions": versions(),
                     "model": {
-                        "name": answerer.name,
-                        "kind": answerer.spec and answerer.spec.partition(":")[0],
-                        "convention": answerer.convention,
-                        "privileged": answerer.privileged,
+                        "name": chosen.name,
+                        "kind": chosen.spec and chosen.spec.partition(":")[0],
+                        "convention": chosen.convention,
+                        "privileged": chosen.privileged,
                         "describe": settings["describe"],
                     },
-                    "data": data_identity(data_json, data_sha256),
+                    "data": data_provenance(data_json, data_sha256),
                     "run": {
                         "seconds": round(seconds, 3),
                         "samples_per_second": round(asked / seconds, 3),
                         "asked": asked,
                         "host": socket.gethostname(),
-                        "processes": 1 if ranks is None else ranks.world,
+                        "processes": 1 if world is None else world.size,
                         "workers": workers,
                         "batch_size": batch_size,
                         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -238,23 +238,23 @@ def evaluate(
                 store.remove_journal()
         rendezvous.clear(output_json)
     return EvalResult.of(
-        assessment,
+        scored,
         output_json=output_json,
-        model=answerer.name,
+        model=chosen.name,
         asked=asked,
         kept=len(records) - asked,
     )
 
 
 def _take_part(
-    asking: _Asking, output_json: Path, settings: Mapping[str, Any], ranks: Ranks
+    asking: _Asking, output_json: Path, settings: Mapping[str, Any], world: World
 ) -> EvalResult:
     """Ask this rank's share, and wait for rank 0 to write the results of all."""
-    with Member(output_json, ranks) as member:
-        member.join()
-        with open_share(output_json, ranks, settings) as store:
-            asked = asking.run(store, member.check)
-        member.done({"asked": asked})
+    with Worker(output_json, world) as worker:
+        worker.join()
+        with open_share(output_json, world, settings) as store:
+            asked = asking.run(store, worker.check)
+        worker.done({"asked": asked})
     return EvalResult.read(output_json, asked=asked, kept=asking.share - asked)
 
 
@@ -262,15 +262,15 @@ def _take_part(
 class _Asking:
     """What this process asks, and how."""
 
-    answerer: Answerer
+    model: Model
     records: tuple[TaskRecord, ...]
     image_folder: Path | None
     batch_size: int
     workers: int
-    ranks: Ranks | None
+    world: World | None
 
     def _is_mine(self, record: TaskRecord) -> bool:
-        return self.ranks is None or self.ranks.owns(record.id)
+        return self.world is None or self.world.owns(record.id)
 
     @property
     def share(self) -> int:
@@ -284,8 +284,8 @@ class _Asking:
         """
         questions, states = [], {}
         for record in filter(self._is_mine, self.records):
-            question = question_of(record, self.image_folder, privileged=self.answerer.privileged)
-            state = _state(self.answerer, question)
+            question = question_of(record, self.image_folder, privileged=self.model.privileged)
+            state = _state(self.model, question)
             known = store.replies.get(record.id)
             if known is None or known.text is None or known.seen not in (None, state):
                 questions.append(question)
@@ -294,12 +294,12 @@ class _Asking:
         # One bar is enough on a terminal that several processes share.
         shown = (
             nullcontext(_unseen)
-            if self.ranks is not None and self.ranks.rank
-            else progress(self.answerer.name, share, done=share - len(questions))
+            if self.world is not None and self.world.rank
+            else progress(self.model.name, share, done=share - len(questions))
         )
         with shown as advance:
             for replies in ask(
-                self.answerer, questions, batch_size=self.batch_size, workers=self.workers
+                self.model, questions, batch_size=self.batch_size, workers=self.workers
             ):
                 store.add({id: replace(reply, seen=states[id]) for id, reply in replies.items()})
                 advance(len(replies))
@@ -311,11 +311,11 @@ def _unseen(n: int = 1) -> None:
     """An advance that nobody watches."""
 
 
-def _state(answerer: Answerer, question: Question) -> str:
+def _state(chosen: Model, question: Question) -> str:
     try:
-        return files_state(answerer.reads(question))
+        return files_state(chosen.reads(question))
     except (OSError, ValueError):
-        return ""  # a file is not there: the answerer will say which
+        return ""  # a file is not there: the model will say which
 
 
 def _check_not_shrunk(

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 
-from x3spatial.conventions.prompt_template import Wording, worded
+from x3spatial.conventions.prompt_template import PromptTemplate, parse_prompt_template
 from x3spatial.errors import UserError
 from x3spatial.exporters.image_paths import PlacedImage, joined
 from x3spatial.exporters.points import (
@@ -22,7 +22,7 @@ from x3spatial.exporters.points import (
 from x3spatial.exporters.samples import BOX_TAG, Box, Sample
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask, read_rgb
-from x3spatial.tasks.answers import NOT_VISIBLE, Said, fitting_text, parse_unit
+from x3spatial.tasks.answers import NOT_VISIBLE, AnswerKind, ground_truth_text, parse_unit
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import BoolArray, Point, Target, hits, pixel_of
 from x3spatial.tasks.question import Question, Size
@@ -56,11 +56,11 @@ class Rewriter:
                 f" rewritten; use --points {AS_RECORDED}"
             )
         said = parse_unit(record.answer)
-        if said.said is Said.UNPARSED:
+        if said.kind is AnswerKind.UNPARSED:
             raise UserError(f"{where}: the answer {record.answer!r} holds no point to rewrite")
         sizes = self._sizes(record, images, where)
         answer = None
-        if said.said is Said.POINT:
+        if said.kind is AnswerKind.POINT:
             assert said.point is not None
             frame = Frame.CONCAT_RIGHT if record.is_concat else Frame.IMAGE
             answer = self._located(said.point, record.query_mask, frame, "query_mask", where)
@@ -122,7 +122,7 @@ class Rewriter:
         def fitted(located: _Located | None, write: Callable[..., tuple[str, Point]]) -> str | None:
             if located is None:
                 return None
-            written = fitting_text(
+            written = ground_truth_text(
                 located.target,
                 located.mask,
                 located.frame,
@@ -132,8 +132,10 @@ class Rewriter:
             self.longer += written.decimals > convention.decimals
             return written.text
 
-        prompt = convention.prompt(question, sizes, reference=fitted(reference, convention.mention))
-        text = fitted(answer, convention.write)
+        prompt = convention.prompt(
+            question, sizes, reference=fitted(reference, convention.format_inline)
+        )
+        text = fitted(answer, convention.format_answer)
         return Sample(record, images, prompt, convention.absent if text is None else text)
 
     def _with_placeholders(
@@ -176,8 +178,10 @@ def _question(record: TaskRecord, images: tuple[PlacedImage, ...]) -> Question:
 
 
 @cache
-def _placeholder_wording() -> Wording:
-    return worded((resources.files(__package__) / "placeholder.txt").read_text(encoding="utf-8"))
+def _placeholder_wording() -> PromptTemplate:
+    return parse_prompt_template(
+        (resources.files(__package__) / "placeholder.txt").read_text(encoding="utf-8")
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,6 @@
 """The protocol between the evaluation and anything that answers.
 
-A new model is one subclass of ``Answerer`` in one file, one line in ``models/registry.py`` and, if it
+A new model is one subclass of ``Model`` in one file, one line in ``models/registry.py`` and, if it
 writes points in a way of its own, one entry in ``models/conventions``.
 """
 
@@ -37,10 +37,10 @@ def as_output(answer: str | Output) -> Output:
 
 
 class Unanswered(Exception):
-    """An answerer's own retries are used up: the runner does not ask again in this run."""
+    """A model's own retries are used up: the runner does not ask again in this run."""
 
 
-class Answerer(ABC):
+class Model(ABC):
     """Answers batches of questions.
 
     The runner calls ``prepare`` for a batch in a background thread while the model works on the one
@@ -48,7 +48,7 @@ class Answerer(ABC):
     by sample, so an implementation need not isolate a bad sample itself; a ``UserError`` stops the
     run, for what no second try can mend (a server that is not there). Answers must not depend on
     what else is in the batch. Weights are best loaded by the first ``prepare``: a run whose answers
-    are all stored already creates the answerer but never asks it.
+    are all stored already creates the model but never asks it.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Answerer(ABC):
     concurrent: ClassVar[bool] = False
     """Whether ``answer`` may be called from several threads at once."""
     in_flight: int | None = None
-    """How many questions a concurrent answerer wants to be asked at once, each in a batch of its own
+    """How many questions a concurrent model wants to be asked at once, each in a batch of its own
     (a server's adapter); None: batches, in as many threads as there are workers."""
     tasks: ClassVar[frozenset[str] | None] = None
     """The tasks it can answer; None for all."""
@@ -90,7 +90,7 @@ class Answerer(ABC):
     def reads(self, question: Question) -> tuple[Path, ...]:
         """The files that decide the answer: when one changes, the question is asked again.
 
-        With the record, a privileged answerer's masks are among them.
+        With the record, a privileged model's masks are among them.
         """
         masks = [(question.record or {}).get(name) for name in ("ref_mask", "query_mask")]
         return (*question.images, *(Path(mask) for mask in masks if mask))

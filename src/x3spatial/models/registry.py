@@ -1,4 +1,4 @@
-"""The answerers by name. Nothing is imported until one is asked for.
+"""The models by name. Nothing is imported until one is asked for.
 
 A new model is one line here; see ``models/base.py`` for what stands behind it.
 """
@@ -12,19 +12,19 @@ from importlib import import_module
 from typing import Any
 
 from x3spatial.errors import UserError, packages_of
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Model
 
 _COMMON_OPTIONS = frozenset({"max_new_tokens", "seed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Where an answerer lives and what it needs."""
+    """Where a model lives and what it needs."""
 
     module: str
     """Module below ``x3spatial.models``."""
     attribute: str
-    """The ``Answerer`` subclass in it."""
+    """The ``Model`` subclass in it."""
     summary: str
     extra: str | None = None
     """The optional dependency group that it needs: ``pip install "x3spatial[extra]"``."""
@@ -53,20 +53,20 @@ KINDS: dict[str, Kind] = {
         extra="matching",
     ),
     "roborefer": Kind(
-        "roborefer.answerer",
-        "RoboReferAnswerer",
+        "roborefer.model",
+        "RoboReferModel",
         "a RoboRefer checkpoint, roborefer:FOLDER (docs/models.md)",
         extra="roborefer",
     ),
     "hf": Kind(
-        "huggingface.answerer",
-        "HuggingFaceAnswerer",
+        "huggingface.model",
+        "HuggingFaceModel",
         "an image-text model of transformers, hf:FOLDER or hf:ORG/NAME (docs/models.md)",
         extra="hf",
     ),
     "openai": Kind(
         "servers.openai",
-        "OpenAIAnswerer",
+        "OpenAIModel",
         "a model behind an OpenAI-compatible server, openai:MODEL --base_url URL (docs/servers.md)",
         extra="openai",
     ),
@@ -98,11 +98,11 @@ def own_options(spec: str) -> frozenset[str]:
         UserError: no such kind, or its packages are not installed.
     """
     kind, argument = split_spec(spec)
-    return _answerer_class(kind).options_for(argument)
+    return _model_class(kind).options_for(argument)
 
 
-def create(spec: str, options: Mapping[str, Any] | None = None) -> Answerer:
-    """The answerer that ``spec``, ``KIND[:ARGUMENT]``, names.
+def create(spec: str, options: Mapping[str, Any] | None = None) -> Model:
+    """The model that ``spec``, ``KIND[:ARGUMENT]``, names.
 
     ``max_new_tokens`` and ``seed`` are understood by every kind; others must be the kind's own.
 
@@ -111,24 +111,24 @@ def create(spec: str, options: Mapping[str, Any] | None = None) -> Answerer:
             not installed.
     """
     name, argument = split_spec(spec)
-    answerer = _answerer_class(name)
+    model = _model_class(name)
     given = dict(options or {})
-    understood = answerer.options_for(argument)
+    understood = model.options_for(argument)
     unknown = sorted(set(given) - _COMMON_OPTIONS - understood)
     if unknown:
         known = ", ".join(sorted(understood)) or "none"
         raise UserError(f"--model {name}: unknown option {unknown[0]!r}; its own are: {known}")
     with _packages_of(name):
-        made = answerer.create(argument, given)
+        made = model.create(argument, given)
     made.spec = spec
     return made
 
 
-def _answerer_class(name: str) -> type[Answerer]:
+def _model_class(name: str) -> type[Model]:
     kind = KINDS[name]
     with _packages_of(name):
         module = import_module(f"x3spatial.models.{kind.module}")
-    found: type[Answerer] = getattr(module, kind.attribute)
+    found: type[Model] = getattr(module, kind.attribute)
     return found
 
 

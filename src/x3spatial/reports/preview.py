@@ -17,7 +17,7 @@ from x3spatial.errors import UserError
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import check_output, read_json, write_bytes
 from x3spatial.io.images import ImageError, read_mask, read_rgb
-from x3spatial.tasks.answers import Said, parse_unit
+from x3spatial.tasks.answers import AnswerKind, parse_unit
 from x3spatial.tasks.geometry import Point
 
 TRUTH = (40, 220, 60)
@@ -155,7 +155,7 @@ def _panel(record: TaskRecord, given: _Given | None, folder: Path | None) -> Ima
     pen = ImageDraw.Draw(drawn[-1])
     if record.reference_point is not None:
         _ring(pen, drawn[-1].size, Point(*record.reference_point), REFERENCE)
-    if truth.said is Said.POINT and truth.point is not None:
+    if truth.kind is AnswerKind.POINT and truth.point is not None:
         _ring(pen, drawn[-1].size, truth.point, TRUTH)
     if given is not None and given.point is not None:
         _cross(pen, drawn[-1].size, given.point)

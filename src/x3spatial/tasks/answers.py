@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import BoolArray, Point, Target, centre_of, hits
-from x3spatial.tasks.parsing import first_pair, plain, spoken
+from x3spatial.tasks.parsing import first_pair, normalize_characters, strip_thinking
 
 NOT_VISIBLE = "NOT_VISIBLE"
 
 _TOKEN = re.compile(r"(?<![A-Za-z0-9_])not_visible(?![A-Za-z0-9_])", re.IGNORECASE)
 
 
-class Said(Enum):
+class AnswerKind(Enum):
     """What an answer says."""
 
     NOT_VISIBLE = "not_visible"
@@ -27,14 +27,14 @@ class Said(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A parsed answer. ``point`` is set if ``said`` is POINT, in the frame the answer is written in."""
+    """A parsed answer. ``point`` is set if ``kind`` is POINT, in the frame the answer is written in."""
 
-    said: Said
+    kind: AnswerKind
     point: Point | None = None
     contradictory: bool = False
 
 
-UNPARSED = Answer(Said.UNPARSED)
+UNPARSED = Answer(AnswerKind.UNPARSED)
 
 
 def says_not_visible(text: str) -> bool:
@@ -42,7 +42,7 @@ def says_not_visible(text: str) -> bool:
     return _TOKEN.search(text) is not None
 
 
-def never(text: str) -> bool:
+def always_false(text: str) -> bool:
     """Of a convention without words of its own: no text has them."""
     return False
 
@@ -51,23 +51,23 @@ def parse_with(
     text: str,
     find: Callable[[str], Point | None],
     *,
-    says_absent: Callable[[str], bool] = never,
-    says_nothing: Callable[[str], bool] = never,
+    says_absent: Callable[[str], bool] = always_false,
+    says_nothing: Callable[[str], bool] = always_false,
 ) -> Answer:
     """Apply the rules shared by all conventions around ``find``, which finds a point in a text.
 
-    Thoughts of a reasoning model are no part of the answer (``reading.spoken``); what is left is given to
-    ``find`` in plain characters (``reading.plain``). NOT_VISIBLE wins, also beside a point; such an answer
-    is marked contradictory. So does ``says_absent``, a family's own words for it; ``says_nothing`` (an
-    empty list) counts only where there is no point.
+    The thoughts of a reasoning model are not part of the answer (``parsing.strip_thinking``); the rest is
+    given to ``find`` with its characters normalised (``parsing.normalize_characters``). NOT_VISIBLE wins,
+    also beside a point; such an answer is marked contradictory. ``says_absent``, a family's own words for
+    it, counts likewise; ``says_nothing`` (an empty list) counts only where there is no point.
     """
-    text = plain(spoken(text))
+    text = normalize_characters(strip_thinking(text))
     point = find(text)
     if says_not_visible(text) or says_absent(text):
-        return Answer(Said.NOT_VISIBLE, contradictory=point is not None)
+        return Answer(AnswerKind.NOT_VISIBLE, contradictory=point is not None)
     if point is not None:
-        return Answer(Said.POINT, point)
-    return Answer(Said.NOT_VISIBLE) if says_nothing(text) else UNPARSED
+        return Answer(AnswerKind.POINT, point)
+    return Answer(AnswerKind.NOT_VISIBLE) if says_nothing(text) else UNPARSED
 
 
 def parse_unit(text: str) -> Answer:
@@ -88,7 +88,7 @@ class Written(NamedTuple):
     decimals: int
 
 
-def fitting_text(
+def ground_truth_text(
     target: Target,
     mask: BoolArray,
     frame: Frame,
@@ -121,9 +121,9 @@ def _write(point: Point, decimals: int) -> tuple[str, Point]:
 
 def point_text(target: Target, mask: BoolArray, frame: Frame) -> str:
     """``(x, y)`` for a ground-truth point in ``frame``, so that it hits its mask: three decimals,
-    more where those miss (``fitting_text``).
+    more where those miss (``ground_truth_text``).
     """
-    return fitting_text(target, mask, frame, _write, fewest=3).text
+    return ground_truth_text(target, mask, frame, _write, fewest=3).text
 
 
 def answer_text(target: Target | None, mask: BoolArray, frame: Frame) -> str:

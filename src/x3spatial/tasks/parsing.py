@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from functools import cache
 
 NUMBER = r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][-+]?[0-9]++)?+"
-"""A decimal number of a text that went through ``plain``; no group of its own."""
+"""A decimal number of a text that went through ``normalize_characters``; no group of its own."""
 
 # Full-width ASCII has one meaning in every script that uses it; so have the marks named here.
 _FORMS = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
@@ -28,7 +28,7 @@ _MARKED_BOX = re.compile(r"<(?:\|box_start\||box)>[^<]*+")
 _BRACE = re.compile(r"""(\{)(\s*+["'])?+|\}""")
 
 
-def plain(text: str) -> str:
+def normalize_characters(text: str) -> str:
     """``text`` with digits of any script, full-width signs and curly quotes in ASCII.
 
     Nothing that changes a number's value is touched: superscripts, fractions and circled digits stay.
@@ -40,7 +40,7 @@ def plain(text: str) -> str:
     )
 
 
-def spoken(text: str) -> str:
+def strip_thinking(text: str) -> str:
     """``text`` without the thoughts of a reasoning model, ``<think>`` to ``</think>``.
 
     Thoughts weigh points; only what follows is the answer. A thought without an end (the token limit) is
@@ -49,7 +49,7 @@ def spoken(text: str) -> str:
     return _THOUGHT.sub("", text).rpartition("</think>")[2]
 
 
-def outside_objects(text: str) -> str:
+def mask_json_objects(text: str) -> str:
     """``text`` with its JSON objects replaced by ``{}``: their pairs mean what their keys say.
 
     An object is a brace before a quote, up to its closing brace or the end of the text.
@@ -88,10 +88,10 @@ def first_pair(text: str, suffix: str = "") -> tuple[float, float] | None:
     count. A number too large for a float is no coordinate: the pair then counts as not found.
 
     Args:
-        text: one that went through ``plain``.
+        text: one that went through ``normalize_characters``.
         suffix: a pattern that may stand behind each number, such as ``%``.
     """
-    text = _MARKED_BOX.sub("<>", outside_objects(text))
+    text = _MARKED_BOX.sub("<>", mask_json_objects(text))
     asked, bare = _pair_patterns(suffix)
     found = asked.search(text) or bare.search(text)
     return None if found is None else finite_point(found.groups())

@@ -30,7 +30,7 @@ class Question:
     """(W, H) of each image where the record says so."""
     record: Mapping[str, Any] | None = None
     """The whole record, ground truth included, its paths joined to the image folder: set only for
-    answerers that declare ``privileged``."""
+    models that declare ``privileged``."""
 
     @property
     def is_concat(self) -> bool:

@@ -43,18 +43,18 @@ def measure_improvement(
 
     from x3spatial.evaluation.run import evaluate
     from x3spatial.models.roborefer.layout import fingerprint
-    from x3spatial.models.roborefer.model import RoboReferAnswerer
+    from x3spatial.models.roborefer.model import RoboReferModel
 
     found: dict[tuple[str, str], Figures] = {}
     for name, path in (("zero-shot", base), ("trained", trained)):
-        with closing(RoboReferAnswerer(path)) as answerer:
+        with closing(RoboReferModel(path)) as model:
             # Results of another training of the same name must not be continued.
-            mark = fingerprint(answerer.checkpoint.layout)[:8]
+            mark = fingerprint(model.checkpoint.layout)[:8]
             for split, data in (("training", train_json), ("held out", held_out_json)):
                 result = evaluate(
                     data_json=data,
                     output_json=eval_dir / f"{name}-{mark}" / data.name,
-                    model=answerer,
+                    model=model,
                     limit=limit,
                     image_folder=image_folder,
                 )

@@ -86,7 +86,7 @@ class DataModule:
         parts = self.train_dataset.parts
         return [
             {
-                **data_identity(part.data_path),
+                **data_provenance(part.data_path),
                 "name": part.name,
                 "samples": len(part),
                 "dropped": found.dropped,
@@ -98,7 +98,7 @@ class DataModule:
         ]
 
 
-def data_identity(path: Path) -> dict[str, Any]:
+def data_provenance(path: Path) -> dict[str, Any]:
     """Path and SHA-256 of a task file, and of the build manifest beside it (None without)."""
     manifest = path.parent / "build.json"
     return {

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from x3spatial.errors import UserError
-from x3spatial.evaluation.assess import assess
+from x3spatial.evaluation.assess import score_run
 from x3spatial.evaluation.inference import Reply, ask
 from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.scoring.scores import truth_of
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.models.local.model import LocalAnswerer
+from x3spatial.models.local.model import LocalModel
 from x3spatial.models.roborefer.checkpoint import Checkpoint
-from x3spatial.models.roborefer.model import RoboReferAnswerer
+from x3spatial.models.roborefer.model import RoboReferModel
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.tokens import greedy
@@ -28,7 +28,7 @@ SHOWN = (
 """Metrics of ``x3 eval`` that a training log shows."""
 
 
-class LiveAnswerer(RoboReferAnswerer):
+class LiveModel(RoboReferModel):
     """``roborefer:`` around a model that is in memory: asked exactly as ``x3 eval`` asks it."""
 
     def __init__(
@@ -45,8 +45,8 @@ class LiveAnswerer(RoboReferAnswerer):
         self.processor = processor
         self.depth = depth
         self._live = model
-        # Not RoboReferAnswerer's own: it would read a folder.
-        LocalAnswerer.__init__(
+        # Not RoboReferModel's own: it would read a folder.
+        LocalModel.__init__(
             self,
             next(model.parameters()).device,
             greedy(processor.tokenizer, max_new_tokens),
@@ -59,22 +59,22 @@ class LiveAnswerer(RoboReferAnswerer):
 
 
 def answer_records(
-    answerer: RoboReferAnswerer,
+    live: RoboReferModel,
     records: Sequence[TaskRecord],
     *,
     image_folder: Path,
     batch_size: int,
 ) -> dict[str, Reply]:
     """The model's replies by id; its mode and generation settings are as before afterwards."""
-    model: Any = answerer.model
+    model: Any = live.model
     modes = {name: module.training for name, module in model.named_modules()}
     settings = model.generation_config
     model.eval()
-    model.generation_config = answerer.decoding
+    model.generation_config = live.decoding
     replies: dict[str, Reply] = {}
     try:
         questions = [question_of(record, image_folder) for record in records]
-        for some in ask(answerer, questions, batch_size=batch_size, workers=1):
+        for some in ask(live, questions, batch_size=batch_size, workers=1):
             replies |= some
     finally:
         model.generation_config = settings
@@ -106,7 +106,7 @@ class Evaluation:
 
     def measure(
         self,
-        answerer: RoboReferAnswerer,
+        live: RoboReferModel,
         *,
         batch_size: int,
         rank: int = 0,
@@ -117,21 +117,19 @@ class Evaluation:
         A metric that has nothing to divide by is left out.
         """
         mine = self.records[rank::world]
-        replies = answer_records(
-            answerer, mine, image_folder=self.image_folder, batch_size=batch_size
-        )
+        replies = answer_records(live, mine, image_folder=self.image_folder, batch_size=batch_size)
         if world > 1:
             gathered: list[dict[str, Reply]] = [{} for _ in range(world)]
             torch.distributed.all_gather_object(gathered, replies)
             replies = {name: reply for part in gathered for name, reply in part.items()}
-        assessment = assess(
+        scored = score_run(
             self.records,
             replies,
-            convention=answerer.convention,
+            convention=live.convention,
             rule="x3",
             mask="auto",
             image_folder=self.image_folder,
             workers=1,
         )
-        found = {name: assessment.metrics.get(name) for name in SHOWN}
+        found = {name: scored.metrics.get(name) for name in SHOWN}
         return {f"eval_{name}": float(value) for name, value in found.items() if value is not None}

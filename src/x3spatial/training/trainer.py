@@ -19,7 +19,7 @@ from x3spatial.models.roborefer.saving import save_upstream
 from x3spatial.training.arguments import Arguments
 from x3spatial.training.checkpoints import publish, rotate, saving_dir
 from x3spatial.training.data_module import DataModule
-from x3spatial.training.evaluation import Evaluation, LiveAnswerer
+from x3spatial.training.evaluation import Evaluation, LiveModel
 from x3spatial.training.lora import (
     ADAPTER,
     core,
@@ -220,7 +220,7 @@ class SpatialTrainer(Trainer):
         # Where every process holds pieces of the weights all must make the same steps together, so each
         # answers all the questions; otherwise each answers its share.
         shared = not self.is_spread
-        answerer = LiveAnswerer(
+        live = LiveModel(
             model,
             self.processor,
             self.base,
@@ -229,7 +229,7 @@ class SpatialTrainer(Trainer):
         )
         with self.accelerator.autocast():
             metrics = self.evaluation.measure(
-                answerer,
+                live,
                 batch_size=self.args.eval_batch_size,
                 rank=self.args.process_index if shared else 0,
                 world=self.args.world_size if shared else 1,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.roborefer_fixture import torch
-from x3spatial.models.roborefer.model import RoboReferAnswerer
+from x3spatial.models.roborefer.model import RoboReferModel
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.pipeline import SETS, zeroshot
 
@@ -40,15 +40,15 @@ def test_the_whole_pipeline_interrupted_and_resumed(
     whole = outputs(tmp_path / "whole")
     assert any(results for _, results in whole.values())
 
-    plain, asked = RoboReferAnswerer.answer, [0]
+    plain, asked = RoboReferModel.answer, [0]
 
-    def interrupted(self: RoboReferAnswerer, questions: Any, prepared: Any) -> list[str]:
+    def interrupted(self: RoboReferModel, questions: Any, prepared: Any) -> list[str]:
         asked[0] += 1
         if asked[0] == 3:
             raise KeyboardInterrupt
         return plain(self, questions, prepared)
 
-    monkeypatch.setattr(RoboReferAnswerer, "answer", interrupted)
+    monkeypatch.setattr(RoboReferModel, "answer", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run("resumed")
     run("resumed")

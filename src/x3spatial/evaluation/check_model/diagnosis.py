@@ -13,11 +13,11 @@ from x3spatial.evaluation.check_model.faults import (
     TOLERANCE,
     Fault,
     Kind,
-    Sighting,
+    Observation,
     by_size,
     explain,
 )
-from x3spatial.evaluation.check_model.questions import Shown
+from x3spatial.evaluation.check_model.questions import Probe
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Size
 
@@ -36,10 +36,10 @@ a last digit. Asked twice in the same way, texts must be equal."""
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ProbeAnswer:
     """A question and what came back, as the results file has it."""
 
-    shown: Shown
+    shown: Probe
     text: str | None
     """None: no answer at all."""
     point: Point | None
@@ -49,7 +49,7 @@ class Given:
     pixels: tuple[Size, ...]
 
     @classmethod
-    def of(cls, shown: Shown, entry: Mapping[str, Any], *, counts_pixels: bool) -> Given:
+    def of(cls, shown: Probe, entry: Mapping[str, Any], *, counts_pixels: bool) -> ProbeAnswer:
         """From an entry of ``results``; ``counts_pixels``: whether the convention read the sizes in it."""
         parsed = entry["pred_parsed"]
         coord = parsed["coord"]
@@ -65,12 +65,12 @@ class Given:
         )
 
     @property
-    def sighting(self) -> Sighting | None:
+    def sighting(self) -> Observation | None:
         """The point beside its dot; None where one of them is missing."""
         dot = self.shown.dot
         if dot is None or self.point is None:
             return None
-        return Sighting(
+        return Observation(
             self.shown.size, dot, self.point, self.pixels, self.shown.first_size, self.shown.decoy
         )
 
@@ -102,21 +102,21 @@ class SizeRow:
     worst_px: float | None
 
 
-def size_rows(given: Sequence[Given]) -> list[SizeRow]:
+def size_rows(given: Sequence[ProbeAnswer]) -> list[SizeRow]:
     """One row per size (and size of the first image) of the questions with a dot, in the order asked."""
-    groups: dict[str, list[Given]] = {}
+    groups: dict[str, list[ProbeAnswer]] = {}
     for one in given:
         if one.shown.dot is not None:
             groups.setdefault(_images(one.shown), []).append(one)
     return [_row(images, group) for images, group in groups.items()]
 
 
-def _images(shown: Shown) -> str:
+def _images(shown: Probe) -> str:
     sizes = [shown.size] if shown.first_size is None else [shown.first_size, shown.size]
     return " + ".join(f"{width}x{height}" for width, height in sizes)
 
 
-def _row(images: str, group: Sequence[Given]) -> SizeRow:
+def _row(images: str, group: Sequence[ProbeAnswer]) -> SizeRow:
     sightings = [one.sighting for one in group if one.sighting is not None]
     errors = [s.error(s.point) for s in sightings]
     return SizeRow(
@@ -132,11 +132,13 @@ def _row(images: str, group: Sequence[Given]) -> SizeRow:
     )
 
 
-def _unparsed(one: Given) -> bool:
+def _unparsed(one: ProbeAnswer) -> bool:
     return one.text is not None and one.point is None and not one.absent
 
 
-def judge(given: Sequence[Given], alone: Sequence[Given], again: Sequence[Given]) -> list[Check]:
+def judge(
+    given: Sequence[ProbeAnswer], alone: Sequence[ProbeAnswer], again: Sequence[ProbeAnswer]
+) -> list[Check]:
     """Every check.
 
     Args:
@@ -170,7 +172,7 @@ class _Diagnosis:
     """Where nothing explains them."""
 
     @classmethod
-    def of(cls, name: str, group: Sequence[Given]) -> _Diagnosis:
+    def of(cls, name: str, group: Sequence[ProbeAnswer]) -> _Diagnosis:
         sightings = [one.sighting for one in group if one.sighting is not None]
         if len(sightings) < LEAST_POINTS * len(group):
             return cls(name, None, f"only {len(sightings)} of {len(group)} answers are points")
@@ -180,7 +182,7 @@ class _Diagnosis:
         return cls(name, None, _unexplained(sightings))
 
 
-def _unexplained(sightings: Sequence[Sighting]) -> str:
+def _unexplained(sightings: Sequence[Observation]) -> str:
     if len({s.point for s in sightings}) == 1:
         return "every answer is the same point"
     wrong = []
@@ -193,7 +195,7 @@ def _unexplained(sightings: Sequence[Sighting]) -> str:
     return f"errors {everywhere} that no known fault explains (median {', '.join(wrong)})"
 
 
-def _answered(given: Sequence[Given]) -> Check:
+def _answered(given: Sequence[ProbeAnswer]) -> Check:
     failed = [one for one in given if one.text is None]
     if not failed:
         return Check("answers", "pass", f"all {len(given)} questions were answered")
@@ -204,7 +206,7 @@ def _answered(given: Sequence[Given]) -> Check:
     )
 
 
-def _pointing(asked: Sequence[Given], groups: Sequence[_Diagnosis]) -> Check:
+def _pointing(asked: Sequence[ProbeAnswer], groups: Sequence[_Diagnosis]) -> Check:
     points = sum(one.point is not None for one in asked)
     absent = sum(one.absent for one in asked)
     if points < LEAST_POINTS * len(asked):
@@ -247,7 +249,7 @@ def _named(reasons: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f"{' and '.join(names)}: {reason}" for reason, names in by_reason.items())
 
 
-def _absent(given: Sequence[Given]) -> Check:
+def _absent(given: Sequence[ProbeAnswer]) -> Check:
     empty = [one for one in given if one.shown.dot is None]
     said = sum(one.absent for one in empty)
     full = [one for one in given if one.shown.dot is not None]
@@ -263,7 +265,7 @@ def _absent(given: Sequence[Given]) -> Check:
 
 
 def _repeated(
-    given: Sequence[Given], alone: Sequence[Given], again: Sequence[Given]
+    given: Sequence[ProbeAnswer], alone: Sequence[ProbeAnswer], again: Sequence[ProbeAnswer]
 ) -> list[Check]:
     unlike = [(a, b) for a, b in zip(alone, again, strict=True) if a.text != b.text]
     total = len(alone)
@@ -306,11 +308,11 @@ def _repeated(
     ]
 
 
-def _moved(a: Given, b: Given) -> float | None:
+def _moved(a: ProbeAnswer, b: ProbeAnswer) -> float | None:
     """How far apart two answers point, in diagonals; None: not both are points."""
     if a.point is None or b.point is None or a.sighting is None:
         return 0.0 if a.absent and b.absent else None
-    moved = Sighting(a.shown.size, b.point, a.point)
+    moved = Observation(a.shown.size, b.point, a.point)
     return moved.error(a.point) / moved.diagonal
 
 

@@ -37,7 +37,7 @@ _LEAST = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Observation:
     """A dot and the point that was read for it."""
 
     size: Size
@@ -71,13 +71,13 @@ class Fault:
 
     kinds: frozenset[Kind]
     text: str
-    undo: Callable[[Sighting], Point | None]
+    undo: Callable[[Observation], Point | None]
     """Where the point would be without the fault; None where the fault cannot be made."""
 
 
 RIGHT = Fault(frozenset(), "the points are where the dots are", lambda s: s.point)
 
-Unit = Callable[[Sighting], Size | None]
+Unit = Callable[[Observation], Size | None]
 _FIXED: dict[str, Size] = {"0 to 1": (1, 1), "percent": (100, 100), "0 to 1000": (1000, 1000)}
 _PIXELS: dict[str, Unit] = {
     "pixels of the image file": lambda s: s.size,
@@ -89,15 +89,15 @@ _PIXELS: dict[str, Unit] = {
 _DECLARED = "pixels of the size that the adapter names"
 
 
-def _fixed(size: Size, s: Sighting) -> Size | None:
+def _fixed(size: Size, s: Observation) -> Size | None:
     return size
 
 
-def _fixed_without_pixels(size: Size, s: Sighting) -> Size | None:
+def _fixed_without_pixels(size: Size, s: Observation) -> Size | None:
     return None if s.pixels else size
 
 
-def _named(s: Sighting) -> Size | None:
+def _named(s: Observation) -> Size | None:
     return s.pixels[-1] if s.pixels else None
 
 
@@ -115,8 +115,8 @@ def _declared() -> Iterator[tuple[str, Unit]]:
     yield _DECLARED, _named
 
 
-def _in_units(written: Unit, read: Unit, *, swapped: bool) -> Callable[[Sighting], Point | None]:
-    def undo(s: Sighting) -> Point | None:
+def _in_units(written: Unit, read: Unit, *, swapped: bool) -> Callable[[Observation], Point | None]:
+    def undo(s: Observation) -> Point | None:
         unit, divisor = written(s), read(s)
         if unit is None or divisor is None:
             return None
@@ -128,8 +128,8 @@ def _in_units(written: Unit, read: Unit, *, swapped: bool) -> Callable[[Sighting
     return undo
 
 
-def _at_decoy(undo: Callable[[Sighting], Point | None]) -> Callable[[Sighting], Point | None]:
-    def of_first(s: Sighting) -> Point | None:
+def _at_decoy(undo: Callable[[Observation], Point | None]) -> Callable[[Observation], Point | None]:
+    def of_first(s: Observation) -> Point | None:
         point = undo(s)
         if point is None or s.decoy is None:
             return None
@@ -138,8 +138,8 @@ def _at_decoy(undo: Callable[[Sighting], Point | None]) -> Callable[[Sighting], 
     return of_first
 
 
-def _square(side: Callable[[Size], int], *, centred: bool) -> Callable[[Sighting], Point | None]:
-    def undo(s: Sighting) -> Point | None:
+def _square(side: Callable[[Size], int], *, centred: bool) -> Callable[[Observation], Point | None]:
+    def undo(s: Observation) -> Point | None:
         width, height = s.size
         square = side(s.size)
         x0, y0 = ((square - width) / 2, (square - height) / 2) if centred else (0.0, 0.0)
@@ -151,7 +151,7 @@ def _square(side: Callable[[Size], int], *, centred: bool) -> Callable[[Sighting
 def faults() -> list[Fault]:
     """Every fault that has a name, the simplest first."""
     found = []
-    mirrors: dict[str, Callable[[Sighting], Point | None]] = {
+    mirrors: dict[str, Callable[[Observation], Point | None]] = {
         "x is counted from the right": lambda s: Point(1 - s.point.x, s.point.y),
         "y is counted from the bottom": lambda s: Point(s.point.x, 1 - s.point.y),
         "x and y are counted from the right and the bottom": lambda s: Point(
@@ -190,7 +190,7 @@ def faults() -> list[Fault]:
     return found
 
 
-def error_left(fault: Fault, sightings: Sequence[Sighting]) -> float | None:
+def error_left(fault: Fault, sightings: Sequence[Observation]) -> float | None:
     """The median error once ``fault`` is undone, in diagonals: over all, or half of a size's if that is more.
 
     None: the fault cannot be made, or no size has points enough.
@@ -208,13 +208,13 @@ def error_left(fault: Fault, sightings: Sequence[Sighting]) -> float | None:
     return max(float(np.median(everywhere)), max(worst) / 2) if worst else None
 
 
-def by_size(sightings: Sequence[Sighting]) -> list[tuple[tuple[Size, Size], list[Sighting]]]:
+def by_size(sightings: Sequence[Observation]) -> list[tuple[tuple[Size, Size], list[Observation]]]:
     """The sightings of each size (and size of the first image), sizes in order."""
     ordered = sorted(sightings, key=lambda s: s.group)
     return [(key, list(group)) for key, group in groupby(ordered, key=lambda s: s.group)]
 
 
-def explain(sightings: Sequence[Sighting]) -> Fault | None:
+def explain(sightings: Sequence[Observation]) -> Fault | None:
     """The fault that explains the points, ``RIGHT`` if they are right, None if nothing does."""
     right = error_left(RIGHT, sightings)
     if right is None:
@@ -243,7 +243,7 @@ class _Line:
         return max(abs(self.offset), abs(self.scale + self.offset - 1))
 
 
-def _drift(sightings: Sequence[Sighting], *, only_beyond_noise: bool) -> Fault | None:
+def _drift(sightings: Sequence[Observation], *, only_beyond_noise: bool) -> Fault | None:
     """A scale and an offset per size and axis, where they explain what no named fault does."""
     lines: dict[tuple[Size, Size], tuple[_Line, _Line]] = {}
     drifting = []
@@ -265,7 +265,7 @@ def _drift(sightings: Sequence[Sighting], *, only_beyond_noise: bool) -> Fault |
     if not drifting:
         return None
 
-    def undo(s: Sighting) -> Point | None:
+    def undo(s: Observation) -> Point | None:
         return _back(s, *lines[s.group]) if s.group in lines else s.point
 
     fault = Fault(frozenset({"resize"}), _drift_text(drifting, lines), undo)
@@ -285,7 +285,7 @@ def _line(dots: npt.NDArray[np.float64], points: npt.NDArray[np.float64]) -> _Li
     return _Line(scale, float(np.median(points - scale * dots)))
 
 
-def _back(s: Sighting, x: _Line, y: _Line) -> Point:
+def _back(s: Observation, x: _Line, y: _Line) -> Point:
     return Point((s.point.x - x.offset) / x.scale, (s.point.y - y.offset) / y.scale)
 
 

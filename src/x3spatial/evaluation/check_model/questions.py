@@ -54,7 +54,7 @@ _UNIT_FORMAT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Probe:
     """One question and its right answer."""
 
     record: TaskRecord
@@ -68,7 +68,7 @@ class Shown:
     """The dot of the first image, normalised there."""
 
 
-def write_questions(folder: Path, *, dots: int, seed: int) -> list[Shown]:
+def write_questions(folder: Path, *, dots: int, seed: int) -> list[Probe]:
     """Draw every picture into ``folder``; the same bytes for the same ``dots`` and ``seed``.
 
     Six one-image sizes and three pairs of sizes with ``dots`` questions each, and four questions whose
@@ -78,7 +78,7 @@ def write_questions(folder: Path, *, dots: int, seed: int) -> list[Shown]:
     return [_write(folder, drawn) for drawn in _drawn(dots, seed)]
 
 
-def write_task_file(path: Path, shown: list[Shown]) -> Path:
+def write_task_file(path: Path, shown: list[Probe]) -> Path:
     """The records of ``shown`` as a task file."""
     write_json(path, [one.record.to_json() for one in shown])
     return path
@@ -135,7 +135,7 @@ def _far_from(dot: Point, rng: np.random.Generator) -> Point:
             return Point(float(x), float(y))
 
 
-def _write(folder: Path, drawn: _Drawn) -> Shown:
+def _write(folder: Path, drawn: _Drawn) -> Probe:
     paths = []
     mask = np.zeros((1, 1), dtype=bool)
     for number, picture in enumerate(drawn.pictures, start=1):
@@ -166,8 +166,8 @@ def _write(folder: Path, drawn: _Drawn) -> Shown:
         mask_area_fraction=float(mask.mean()),
     )
     if not two:
-        return Shown(record, asked.size, dot)
-    return Shown(record, asked.size, dot, drawn.pictures[0].size, drawn.pictures[0].dot)
+        return Probe(record, asked.size, dot)
+    return Probe(record, asked.size, dot, drawn.pictures[0].size, drawn.pictures[0].dot)
 
 
 def draw(size: Size, dot: Point | None, background: str) -> tuple[UInt8Array, BoolArray]:

@@ -18,20 +18,20 @@ from x3spatial.evaluation.check_model.diagnosis import (
     LEAST_POINTS,
     POINTS,
     Check,
-    Given,
+    ProbeAnswer,
     SizeRow,
     Verdict,
     judge,
     size_rows,
 )
 from x3spatial.evaluation.check_model.faults import EDGE_SHIFT, TOLERANCE
-from x3spatial.evaluation.check_model.questions import DOTS, Shown, write_questions, write_task_file
+from x3spatial.evaluation.check_model.questions import DOTS, Probe, write_questions, write_task_file
 from x3spatial.evaluation.journal import read_results
 from x3spatial.evaluation.questions import lacking, supports
 from x3spatial.evaluation.run import evaluate
 from x3spatial.io.files import make_dir
 from x3spatial.models import registry
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Model
 
 LEAST_DOTS = 4
 _EVERY = 4
@@ -82,7 +82,7 @@ class ModelCheck:
 
 def check_model(
     *,
-    model: str | Answerer,
+    model: str | Model,
     out: Path | None = None,
     dots: int = DOTS,
     max_new_tokens: int = 64,
@@ -96,7 +96,7 @@ def check_model(
     Every question is asked once in batches; a quarter of them twice more, one at a time.
 
     Args:
-        model: ``KIND[:ARG]`` of ``models.registry``, or an answerer, which stays open.
+        model: ``KIND[:ARG]`` of ``models.registry``, or a model object, which stays open.
         out: where images, task files and results stay; None: nowhere.
         dots: questions per image size.
         batch_size: samples per call of the model, to be compared with one at a time.
@@ -116,18 +116,18 @@ def check_model(
             "--cache: kept answers say nothing about whether a model repeats itself; leave it out"
         )
     options = {"max_new_tokens": max_new_tokens, "seed": seed, **(model_options or {})}
-    answerer = model if isinstance(model, Answerer) else registry.create(model, options)
-    with nullcontext() if answerer is model else closing(answerer), _folder(out) as folder:
-        counts_pixels = find_convention(answerer.convention).pixels is not None
+    chosen = model if isinstance(model, Model) else registry.create(model, options)
+    with nullcontext() if chosen is model else closing(chosen), _folder(out) as folder:
+        counts_pixels = find_convention(chosen.convention).pixels is not None
         shown = write_questions(folder / "images", dots=dots, seed=seed)
-        _check_askable(answerer, shown)
+        _check_askable(chosen, shown)
 
-        def ask(name: str, questions: Sequence[Shown], batch_size: int) -> list[Given]:
+        def ask(name: str, questions: Sequence[Probe], batch_size: int) -> list[ProbeAnswer]:
             output_json = folder / f"{name}.json"
             evaluate(
                 data_json=write_task_file(folder / f"questions_{name}.json", list(questions)),
                 output_json=output_json,
-                model=answerer,
+                model=chosen,
                 max_new_tokens=max_new_tokens,
                 batch_size=batch_size,
                 workers=workers,
@@ -136,22 +136,22 @@ def check_model(
             )
             entries = read_results(output_json)["results"]
             return [
-                Given.of(one, entry, counts_pixels=counts_pixels)
+                ProbeAnswer.of(one, entry, counts_pixels=counts_pixels)
                 for one, entry in zip(questions, entries, strict=True)
             ]
 
         given = ask("batched", shown, batch_size)
         some = shown[::_EVERY]
         checks = judge(given, ask("alone", some, 1), ask("again", some, 1))
-    return ModelCheck(answerer.name, answerer.convention, tuple(size_rows(given)), tuple(checks))
+    return ModelCheck(chosen.name, chosen.convention, tuple(size_rows(given)), tuple(checks))
 
 
-def _check_askable(answerer: Answerer, shown: Sequence[Shown]) -> None:
+def _check_askable(chosen: Model, shown: Sequence[Probe]) -> None:
     """Refuse what cannot be asked at all; the user knows nothing of the task files. Raises: UserError."""
     for record in (one.record for one in shown):
-        if not supports(answerer, record.task) or lacking(answerer, record) is not None:
+        if not supports(chosen, record.task) or lacking(chosen, record) is not None:
             raise UserError(
-                f"--model {answerer.name} cannot answer check-model's questions, which show it a dot;"
+                f"--model {chosen.name} cannot answer check-model's questions, which show it a dot;"
                 " it needs what only its own tasks have"
             )
 

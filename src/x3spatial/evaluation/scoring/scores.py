@@ -17,7 +17,7 @@ from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.roborefer import point_fraction, text_fraction
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import BoolArray
-from x3spatial.tasks.answers import Answer, Said, parse_unit
+from x3spatial.tasks.answers import Answer, AnswerKind, parse_unit
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Size
@@ -59,7 +59,7 @@ def truth_of(record: TaskRecord) -> Truth:
         UserError: its answer is neither a point nor NOT_VISIBLE, or both.
     """
     answer = parse_unit(record.answer)
-    if answer.said is Said.UNPARSED or answer.contradictory:
+    if answer.kind is AnswerKind.UNPARSED or answer.contradictory:
         raise UserError(
             f"record {record.id}: its answer {record.answer!r} is neither [(x, y)] nor NOT_VISIBLE"
         )
@@ -119,7 +119,7 @@ def score_answer(
     ``reads_text`` says whether RoboRefer's rule may read ``text`` itself: only the unit convention
     writes points as it expects them, for others it is applied to the parsed point.
     """
-    point = answer.point if answer.said is Said.POINT else None
+    point = answer.point if answer.kind is AnswerKind.POINT else None
     l2 = l2_full = None
     if truth.point is not None and point is not None:
         l2 = _distance(truth.frame.to_local(truth.point), truth.frame.to_local(point))
@@ -139,12 +139,12 @@ def score_answer(
         id=record.id,
         scene=scene,
         uid=uid,
-        status="unparsed" if answer.said is Said.UNPARSED else "answered",
+        status="unparsed" if answer.kind is AnswerKind.UNPARSED else "answered",
         gt_text=truth.text,
         gt_point=truth.point,
         pred_text=text,
         pred_point=point,
-        said_not_visible=answer.said is Said.NOT_VISIBLE,
+        said_not_visible=answer.kind is AnswerKind.NOT_VISIBLE,
         contradictory=answer.contradictory,
         out_of_range=point is not None and not point.in_image,
         l2=l2,

@@ -1,6 +1,6 @@
 """What chance gives on the very samples that were scored, in the frame of the query image.
 
-Each row but ``uniform`` is the answerer of that name, asked and scored like a model; ``uniform`` is the
+Each row but ``uniform`` is the model of that name, asked and scored like a model; ``uniform`` is the
 expectation over all uniform points, so it has no draw in it.
 """
 
@@ -25,7 +25,7 @@ from x3spatial.evaluation.scoring.scores import (
 from x3spatial.evaluation.statistics.metrics import FloatArray, Table, table_of, value_of
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.models import registry
-from x3spatial.models.base import Answerer, as_output
+from x3spatial.models.base import Model, as_output
 from x3spatial.tasks.answers import parse_unit
 from x3spatial.tasks.geometry import Point
 
@@ -49,7 +49,7 @@ class ChanceSample:
     """One sample as chance sees it."""
 
     scores: dict[str, Score]
-    """By answerer; without those that cannot answer the task."""
+    """By model; without those that cannot answer the task."""
     target: Point | None
     """The right point in the query image's frame, if visible."""
     area: float | None
@@ -62,14 +62,14 @@ class Chance:
 
     def __init__(self, image_folder: Path | None) -> None:
         self._folder = image_folder
-        self._answerers = {kind: registry.create(kind) for kind in ASKED}
+        self._models = {kind: registry.create(kind) for kind in ASKED}
 
     def sample(self, record: TaskRecord, truth: Truth, masks: Masks) -> ChanceSample:
         """Everything that the rows need from one sample. Always scored by our own rule."""
         scores = {
-            kind: self._score(answerer, record, truth, masks)
-            for kind, answerer in self._answerers.items()
-            if supports(answerer, record.task)
+            kind: self._score(model, record, truth, masks)
+            for kind, model in self._models.items()
+            if supports(model, record.task)
         }
         return ChanceSample(
             scores,
@@ -78,10 +78,10 @@ class Chance:
             None if masks.tight is None else float(masks.tight.mean()),
         )
 
-    def _score(self, answerer: Answerer, record: TaskRecord, truth: Truth, masks: Masks) -> Score:
-        question = question_of(record, self._folder, privileged=answerer.privileged)
+    def _score(self, model: Model, record: TaskRecord, truth: Truth, masks: Masks) -> Score:
+        question = question_of(record, self._folder, privileged=model.privileged)
         try:
-            (said,) = answerer.answer([question], None)
+            (said,) = model.answer([question], None)
         except Exception as error:  # a reference mask that is not there costs this row one sample
             return failed(record, truth, str(error))
         text = as_output(said).text

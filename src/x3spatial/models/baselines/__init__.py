@@ -1,1 +1,1 @@
-"""Answerers that are no models: the oracle, chance, and classical matching."""
+"""Baselines: the oracle, chance, and classical matching."""

@@ -28,7 +28,7 @@ def query_frame(question: Question) -> Frame:
 def say(point: Point, question: Question) -> str:
     """``[(x, y)]`` for a point of the query image, in the frame that the question asks for.
 
-    A point off the image is moved to its nearest edge: these answerers point at something they see.
+    A point off the image is moved to its nearest edge: these models point at something they see.
     """
     inside = Point(min(max(point.x, 0.0), 1.0), min(max(point.y, 0.0), 1.0))
     full = query_frame(question).to_full(inside)
@@ -38,7 +38,7 @@ def say(point: Point, question: Question) -> str:
 def record_field(question: Question, name: str) -> str | None:
     """A text field of the privileged record; None where the record does not have it."""
     if question.record is None:
-        raise ValueError(f"{question.id}: this answerer needs the record and was given none")
+        raise ValueError(f"{question.id}: this model needs the record and was given none")
     return cast("str | None", question.record.get(name))
 
 
@@ -46,7 +46,7 @@ def record_path(question: Question, name: str) -> Path:
     """A path of the privileged record. Raises: ValueError where the record does not have it."""
     path = record_field(question, name)
     if path is None:
-        raise ValueError(f"{question.id}: the record has no {name!r}, which this answerer needs")
+        raise ValueError(f"{question.id}: the record has no {name!r}, which this model needs")
     return Path(path)
 
 

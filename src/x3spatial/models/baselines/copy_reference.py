@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from x3spatial.errors import UserError
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import TASK1, LruCache, load_mask, record_path, say
 from x3spatial.tasks.geometry import Point, mask_target, sample_seed
 from x3spatial.tasks.question import Question
 
 
-class CopyReference(Answerer):
+class CopyReference(Model):
     """The point of A's mask (the ground-truth rule), given as a point of B.
 
     It never says NOT_VISIBLE. Where the centre of the mask's box is not in the mask, the pixel is

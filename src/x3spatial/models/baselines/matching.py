@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from x3spatial.io.images import BoolArray, UInt8Array
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import (
     TASK1,
     LruCache,
@@ -72,7 +72,7 @@ def sources(question: Question) -> tuple[Source, Source]:
     )
 
 
-class MatchingAnswerer(Answerer):
+class MatchingModel(Model):
     """Matches A with B and says where the marked object's matches lie.
 
     It knows which pixels of A are the object from ``ref_mask``: privileged. Features are kept per

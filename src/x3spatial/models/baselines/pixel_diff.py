@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from x3spatial.io.images import BoolArray, UInt8Array, resize_rgb
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import LruCache, load_rgb, say
 from x3spatial.tasks.geometry import Pixel, Point, centre_of
 from x3spatial.tasks.question import Question
@@ -33,7 +33,7 @@ _NOISE_FLOOR = 6.0
 """Smallest change, of 255, that counts (lossy files differ by less everywhere)."""
 
 
-class PixelDiff(Answerer):
+class PixelDiff(Model):
     """Points at the middle of the largest change from the first image to the last."""
 
     name = "pixel-diff"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from x3spatial.io.images import BoolArray, UInt8Array
-from x3spatial.models.baselines.matching import Features, FloatArray, MatchingAnswerer, on_mask
+from x3spatial.models.baselines.matching import Features, FloatArray, MatchingModel, on_mask
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -33,7 +33,7 @@ _ROWS = 512
 """Descriptors matched at a time: the whole similarity matrix may have 100 million entries."""
 
 
-class Sift(MatchingAnswerer):
+class Sift(MatchingModel):
     """RootSIFT under simulated tilts, Lowe's ratio test, one affine map."""
 
     name = "sift"

@@ -1,4 +1,4 @@
-"""Answerers that look at no image: the oracle, and what chance gives."""
+"""Models that look at no image: the oracle, and what chance gives."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Self
 import numpy as np
 
 from x3spatial.errors import UserError
-from x3spatial.models.base import Answerer
+from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import say
 from x3spatial.tasks.answers import NOT_VISIBLE
 from x3spatial.tasks.geometry import Point, sample_seed
 from x3spatial.tasks.question import Question
 
 
-class Oracle(Answerer):
+class Oracle(Model):
     """Gives the record's own answer: every metric must be perfect, or the data or scoring is wrong."""
 
     name = "oracle"
@@ -29,11 +29,11 @@ class Oracle(Answerer):
 
 def _right_answer(question: Question) -> str:
     if question.record is None:
-        raise ValueError(f"{question.id}: this answerer needs the record and was given none")
+        raise ValueError(f"{question.id}: this model needs the record and was given none")
     return str(question.record["conversations"][1]["value"])
 
 
-class Centre(Answerer):
+class Centre(Model):
     """Points at the centre of the query image (for t1_concat: of its right half)."""
 
     name = "centre"
@@ -44,7 +44,7 @@ class Centre(Answerer):
         return [say(Point(0.5, 0.5), question) for question in questions]
 
 
-class Uniform(Answerer):
+class Uniform(Model):
     """Points at a uniformly drawn place of the query image, drawn from (seed, sample id) alone."""
 
     name = "uniform"
@@ -73,7 +73,7 @@ class Uniform(Answerer):
         return {"seed": self._seed}
 
 
-class AlwaysNotVisible(Answerer):
+class AlwaysNotVisible(Model):
     """Says NOT_VISIBLE to everything: perfect on Task2A, and why that set needs Task1 beside it."""
 
     name = "always-not-visible"

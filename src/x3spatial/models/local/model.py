@@ -1,4 +1,4 @@
-"""What answerers share whose model runs in this process: loading once, batches that fit, greedy decoding."""
+"""What models share whose model runs in this process: loading once, batches that fit, greedy decoding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from transformers.generation.configuration_utils import GenerationConfig
 
-from x3spatial.models.base import Answerer, Output
+from x3spatial.models.base import Model, Output
 from x3spatial.models.local.runtime import free_after_halving, halving
 from x3spatial.tasks.question import Question
 
@@ -28,7 +28,7 @@ class PreparedBatch:
 P = TypeVar("P", bound=PreparedBatch)
 
 
-class LocalAnswerer(Answerer, Generic[P]):
+class LocalModel(Model, Generic[P]):
     """A model that generates here.
 
     Its weights are loaded on first use. Decoding is greedy, whatever the checkpoint's
@@ -52,7 +52,7 @@ class LocalAnswerer(Answerer, Generic[P]):
 
     @abstractmethod
     def prepare(self, questions: Sequence[Question]) -> P:
-        """See ``Answerer.prepare``; a sample that cannot be prepared is among the ``failures``."""
+        """See ``Model.prepare``; a sample that cannot be prepared is among the ``failures``."""
 
     @abstractmethod
     def generate(self, questions: Sequence[Question], prepared: P) -> Sequence[str | Output]:

@@ -1,4 +1,4 @@
-"""The answerer ``roborefer:PATH``: a checkpoint that answers batches of questions."""
+"""The model ``roborefer:PATH``: a checkpoint that answers batches of questions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import transformers
 
 from x3spatial.errors import UserError
 from x3spatial.models.local.image_loading import load_rgb
-from x3spatial.models.local.model import LocalAnswerer, PreparedBatch
+from x3spatial.models.local.model import LocalModel, PreparedBatch
 from x3spatial.models.local.runtime import DTYPES, check_numerics, choose_device, unused_rules
 from x3spatial.models.roborefer.chat import question_text
 from x3spatial.models.roborefer.checkpoint import load_model, read_checkpoint
@@ -39,7 +39,7 @@ class Prepared(PreparedBatch):
     depths: dict[str, list[Path]] = field(default_factory=dict)
 
 
-class RoboReferAnswerer(LocalAnswerer[Prepared]):
+class RoboReferModel(LocalModel[Prepared]):
     """RoboRefer from a folder in the published layout or in our own.
 
     The folder is checked at once, its weights are loaded by the first ``prepare``. ``describe`` says which
@@ -89,7 +89,7 @@ class RoboReferAnswerer(LocalAnswerer[Prepared]):
         if depth is not None and not self.checkpoint.config.enable_depth:
             raise UserError(f"--depth: {path} has no depth projector (enable_depth is false)")
         if depth is not None:
-            # Said before the run: a side-by-side image has no depth map.
+            # AnswerKind before the run: a side-by-side image has no depth map.
             self.tasks = DEPTH_TASKS  # type: ignore[misc]
         self.name = path.resolve().name
         self.depth = depth
@@ -180,7 +180,7 @@ class RoboReferAnswerer(LocalAnswerer[Prepared]):
 
     @torch.inference_mode()
     def generate(self, questions: Sequence[Question], prepared: Prepared) -> list[str]:
-        """See ``LocalAnswerer.generate``."""
+        """See ``LocalModel.generate``."""
         images, depths = Media(), Media()
         for number, question in enumerate(questions):
             for path in prepared.images[question.id]:

@@ -1,6 +1,6 @@
-"""Answerers that ask a server over HTTP.
+"""Models that ask a server over HTTP.
 
-``answerer`` is what they share: pictures as they are sent (``images``), at most so many requests at once
+``model`` is what they share: pictures as they are sent (``images``), at most so many requests at once
 (``hosts``, ``window``), tries (``retrying``), a cache of answers (``cache``), an event loop in a thread
 (``loop``) and the HTTP client (``transport``). A kind of server adds its request and how its reply is read.
 """

@@ -15,7 +15,7 @@ _SHORTEST_IN_ANSWERS = 8
 _HIDDEN = "[key]"
 
 
-class Secret:
+class ApiKey:
     """A key that does not show itself.
 
     Args:
@@ -26,7 +26,7 @@ class Secret:
         self._value = value
 
     @classmethod
-    def from_environment(cls, variable: str | None) -> Secret:
+    def from_environment(cls, variable: str | None) -> ApiKey:
         """The key in ``variable``; None: in OPENAI_API_KEY, if that is set.
 
         Raises:
@@ -69,4 +69,4 @@ class Secret:
         return {self._value, quote(self._value, safe=""), self._value.replace("/", "\\/")}
 
     def __repr__(self) -> str:
-        return f"Secret({'none' if self._value is None else '[key]'})"
+        return f"ApiKey({'none' if self._value is None else '[key]'})"

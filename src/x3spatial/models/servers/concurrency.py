@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Window:
+class ConcurrencyLimit:
     """The number of requests that may be under way: 1 to ``bound``.
 
     It starts at the bound, is halved when the server says that it has too much to do, and grows by about

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from x3spatial.models.servers.concurrency import Window
+from x3spatial.models.servers.concurrency import ConcurrencyLimit
 
 _FIRST_OUT_SECONDS = 1.0
 _LONGEST_OUT_SECONDS = 60.0
@@ -20,7 +20,7 @@ class Host:
 
     index: int
     url: str
-    window: Window
+    window: ConcurrencyLimit
     under_way: int = 0
     served: int = 0
     """Requests that it was given."""
@@ -78,7 +78,7 @@ class Hosts:
     def __init__(
         self, urls: Sequence[str], bound: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.all = [Host(index, url, Window(bound)) for index, url in enumerate(urls)]
+        self.all = [Host(index, url, ConcurrencyLimit(bound)) for index, url in enumerate(urls)]
         self._bound = bound
         self._clock = clock
         self._waiting: set[asyncio.Future[None]] = set()

@@ -57,7 +57,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class ImageLimits:
     """What may be sent.
 
     ``resized`` gives the size that a model's own processor would make, for conventions whose numbers count
@@ -84,7 +84,7 @@ class Sending:
 class Pictures:
     """Pictures by file: each is encoded once while it is kept, and as many are kept as there is room for."""
 
-    def __init__(self, sending: Sending, kept_bytes: int = _KEPT_BYTES) -> None:
+    def __init__(self, sending: ImageLimits, kept_bytes: int = _KEPT_BYTES) -> None:
         self._sending = sending
         self._kept_bytes = kept_bytes
         self._lock = threading.Lock()
@@ -125,7 +125,7 @@ class Pictures:
                     self._bytes -= len(self._made.pop(old).result().url)
 
 
-def make_picture(data: bytes, sending: Sending) -> Picture:
+def make_picture(data: bytes, sending: ImageLimits) -> Picture:
     """The image in the bytes of a file, as ``sending`` has it.
 
     The bytes stay as they are if they are a whole PNG, or a JPEG or WebP, of 8 bits without transparency,

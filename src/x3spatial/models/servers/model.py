@@ -1,4 +1,4 @@
-"""What answerers that ask a server share: everything but the request and how its reply is read."""
+"""What models that ask a server share: everything but the request and how its reply is read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 
 from x3spatial.conventions.base import Convention
 from x3spatial.io.images import ImageError
-from x3spatial.models.base import Answerer, Output, Unanswered
-from x3spatial.models.servers.api_key import Secret
+from x3spatial.models.base import Model, Output, Unanswered
+from x3spatial.models.servers.api_key import ApiKey
 from x3spatial.models.servers.cache import AnswerCache, cache_key
 from x3spatial.models.servers.faults import Fault, Stop
 from x3spatial.models.servers.hosts import Host, Hosts, Lease
-from x3spatial.models.servers.images import Picture, Pictures, Sending
+from x3spatial.models.servers.images import ImageLimits, Picture, Pictures
 from x3spatial.models.servers.loop import LoopThread
 from x3spatial.models.servers.parsing import Reading
 from x3spatial.models.servers.retrying import Backoff
@@ -45,7 +45,7 @@ class Request:
         return tuple(picture.size for picture in self.pictures)
 
 
-class ServerAnswerer(Answerer):
+class ServerModel(Model):
     """Asks one question per request, many at once, and asks again where that can help.
 
     Callers are threads; the requests run in an event loop in a thread of its own. At most
@@ -63,7 +63,7 @@ class ServerAnswerer(Answerer):
     """Of the request, after the server's URL."""
 
     def __init__(
-        self, convention: Convention, settings: Settings, secret: Secret, sending: Sending
+        self, convention: Convention, settings: Settings, secret: ApiKey, sending: ImageLimits
     ) -> None:
         self.convention = convention.name
         # A few more than are sent at once, so that the next pictures are ready when there is room.

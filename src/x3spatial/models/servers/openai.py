@@ -1,4 +1,4 @@
-"""The answerer ``openai:MODEL``: a model behind any server that speaks OpenAI's chat completions."""
+"""The model ``openai:MODEL``: a model behind any server that speaks OpenAI's chat completions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import choose_convention
 from x3spatial.conventions.resize import smart_resize
 from x3spatial.errors import UserError
-from x3spatial.models.servers.api_key import Secret
-from x3spatial.models.servers.images import Sending
-from x3spatial.models.servers.model import Request, ServerAnswerer
+from x3spatial.models.servers.api_key import ApiKey
+from x3spatial.models.servers.images import ImageLimits
+from x3spatial.models.servers.model import Request, ServerModel
 from x3spatial.models.servers.parsing import Reading, read_chat
 from x3spatial.models.servers.settings import OPTIONS, Settings, read_extra_body
 
@@ -24,7 +24,7 @@ _MOST_PIXELS = 1280 * _PATCH * _PATCH
 _RESERVED = ("messages", "model", "n", "stream")
 
 
-class OpenAIAnswerer(ServerAnswerer):
+class OpenAIModel(ServerModel):
     """A served model, asked in one message of the user: the images in order, then the text.
 
     Greedy (temperature 0), with a seed. Fields of ``extra_body`` are added to the request or replace ours;
@@ -48,7 +48,7 @@ class OpenAIAnswerer(ServerAnswerer):
         *,
         convention: Convention,
         settings: Settings,
-        secret: Secret,
+        secret: ApiKey,
         extra_body: Mapping[str, Any] | None = None,
         min_pixels: int | None = None,
         max_pixels: int | None = None,
@@ -65,10 +65,10 @@ class OpenAIAnswerer(ServerAnswerer):
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
-        """See ``Answerer.create``."""
+        """See ``Model.create``."""
         if not argument:
             raise UserError("--model openai: name the model as the server has it, openai:MODEL")
-        secret = Secret.from_environment(options.get("api_key_env"))
+        secret = ApiKey.from_environment(options.get("api_key_env"))
         extra = options.get("extra_body")
         if extra is not None and secret.hide(extra) != extra:
             raise UserError("--extra_body: holds the API key, and would be written to the results")
@@ -85,7 +85,7 @@ class OpenAIAnswerer(ServerAnswerer):
         )
 
     def body(self, request: Request) -> dict[str, Any]:
-        """See ``ServerAnswerer.body``."""
+        """See ``ServerModel.body``."""
         parts: list[dict[str, Any]] = [
             {"type": "image_url", "image_url": {"url": picture.url}} for picture in request.pictures
         ]
@@ -97,7 +97,7 @@ class OpenAIAnswerer(ServerAnswerer):
         }
 
     def read(self, content: bytes) -> Reading:
-        """See ``ServerAnswerer.read``."""
+        """See ``ServerModel.read``."""
         return read_chat(content)
 
     def describe(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _areas(min_pixels: int | None, max_pixels: int | None) -> tuple[int, int]:
 
 def _sending(
     convention: Convention, settings: Settings, min_pixels: int | None, max_pixels: int | None
-) -> Sending:
+) -> ImageLimits:
     if convention.pixels == "resized":
         if settings.max_image_pixels is not None:
             raise UserError(
@@ -135,11 +135,11 @@ def _sending(
             )
         low, high = _areas(min_pixels, max_pixels)
         resized = partial(smart_resize, factor=_PATCH, min_pixels=low, max_pixels=high)
-        return Sending(settings.max_image_bytes, resized=resized)
+        return ImageLimits(settings.max_image_bytes, resized=resized)
     for name, value in (("min_pixels", min_pixels), ("max_pixels", max_pixels)):
         if value is not None:
             raise UserError(
                 f"--{name}: with --convention {convention.name} the server alone decides how images are"
                 " resized; to send smaller ones use --max_image_pixels"
             )
-    return Sending(settings.max_image_bytes, settings.max_image_pixels)
+    return ImageLimits(settings.max_image_bytes, settings.max_image_pixels)

@@ -1,4 +1,4 @@
-"""The answerer ``roborefer-server:URL``: RoboRefer's own server.
+"""The model ``roborefer-server:URL``: RoboRefer's own server.
 
 Its interface, read from ``Zhoues/RoboRefer``, ``API/api.py``: ``POST /query`` with JSON. ``image_url`` holds
 the images' files in base64 without a ``data:`` prefix, in order; ``text`` the prompt; ``enable_depth`` is
@@ -20,15 +20,15 @@ from x3spatial.conventions.unit import UNIT
 from x3spatial.errors import UserError, packages_of
 from x3spatial.io.images import encode_png
 from x3spatial.models.base import Unanswered
-from x3spatial.models.servers.api_key import Secret
-from x3spatial.models.servers.images import Sending
-from x3spatial.models.servers.model import Request, ServerAnswerer
+from x3spatial.models.servers.api_key import ApiKey
+from x3spatial.models.servers.images import ImageLimits
+from x3spatial.models.servers.model import Request, ServerModel
 from x3spatial.models.servers.parsing import Reading, read_roborefer
 from x3spatial.models.servers.settings import OPTIONS, Settings
 from x3spatial.tasks.question import Question
 
 
-class RoboReferServer(ServerAnswerer):
+class RoboReferServer(ServerModel):
     """RoboRefer behind its own server, asked with the record's own prompt.
 
     Args:
@@ -56,18 +56,18 @@ class RoboReferServer(ServerAnswerer):
             self.tasks = frozenset({"t0_marked", "t1_multi", "t2a_multi", "t2b_multi"})  # type: ignore[misc]
         self.enable_depth = enable_depth or depth is not None
         self.depth = depth
-        self.sending = Sending(settings.max_image_bytes, settings.max_image_pixels)
+        self.sending = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
         # No key: it is for another kind of server.
-        super().__init__(UNIT, settings, Secret(None), self.sending)
+        super().__init__(UNIT, settings, ApiKey(None), self.sending)
 
     @classmethod
     def options_for(cls, argument: str | None) -> frozenset[str]:
-        """See ``Answerer.options_for``: with an address in its name, ``--base_url`` is another model's."""
+        """See ``Model.options_for``: with an address in its name, ``--base_url`` is another model's."""
         return cls.options - {"base_url"} if argument else cls.options
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
-        """See ``Answerer.create``."""
+        """See ``Model.create``."""
         if not argument and not options.get("base_url"):
             raise UserError(
                 "--model roborefer-server: where is it? for example roborefer-server:http://localhost:25547"
@@ -103,7 +103,7 @@ class RoboReferServer(ServerAnswerer):
         return {"depth_url": [_base64(encode_png(picture)) for picture in pictures]}
 
     def body(self, request: Request) -> dict[str, Any]:
-        """See ``ServerAnswerer.body``."""
+        """See ``ServerModel.body``."""
         return {
             "image_url": [picture.base64 for picture in request.pictures],
             "depth_url": request.extra.get("depth_url", []),
@@ -112,7 +112,7 @@ class RoboReferServer(ServerAnswerer):
         }
 
     def read(self, content: bytes) -> Reading:
-        """See ``ServerAnswerer.read``."""
+        """See ``ServerModel.read``."""
         return read_roborefer(content)
 
     def identity(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """HTTP through the official OpenAI client, which also carries requests that are not OpenAI's.
 
-The client's own retries are off: attempts are counted, and waits decided, in one place (``answerer``).
+The client's own retries are off: attempts are counted, and waits decided, in one place (``model``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import openai
 
-from x3spatial.models.servers.api_key import Secret
+from x3spatial.models.servers.api_key import ApiKey
 from x3spatial.models.servers.faults import Fault, shortened, status_fault
 from x3spatial.models.servers.hosts import Host
 from x3spatial.models.servers.retrying import parse_retry_after
@@ -28,7 +28,7 @@ class Transport:
         secret: sent as a bearer token; no such header without one.
     """
 
-    def __init__(self, timeout: float, secret: Secret) -> None:
+    def __init__(self, timeout: float, secret: ApiKey) -> None:
         self._timeout = timeout
         self._secret = secret
         self._clients: dict[str, openai.AsyncOpenAI] = {}

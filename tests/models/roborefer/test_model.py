@@ -1,4 +1,4 @@
-"""The answerer: batches, decoding, options, depth, and running out of memory."""
+"""The model: batches, decoding, options, depth, and running out of memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 from helpers.roborefer_fixture import CHECKPOINT, FIXTURE, expected_json, image_path, samples, torch
 from x3spatial.errors import UserError
 from x3spatial.models.local.runtime import halving
-from x3spatial.models.roborefer.model import RoboReferAnswerer
+from x3spatial.models.roborefer.model import RoboReferModel
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.tasks.question import Question
 
@@ -49,7 +49,7 @@ def mixed() -> list[Question]:
     return records
 
 
-def answers(model: RoboReferAnswerer, questions: list[Question], batch: int) -> list[str]:
+def answers(model: RoboReferModel, questions: list[Question], batch: int) -> list[str]:
     texts: list[str] = []
     for start in range(0, len(questions), batch):
         part = questions[start : start + batch]
@@ -57,7 +57,7 @@ def answers(model: RoboReferAnswerer, questions: list[Question], batch: int) -> 
     return texts
 
 
-def ids(model: RoboReferAnswerer, questions: list[Question], batch: int) -> list[list[int]]:
+def ids(model: RoboReferModel, questions: list[Question], batch: int) -> list[list[int]]:
     """The new token ids of every question, padding cut off."""
     rows: list[list[int]] = []
     plain = model.model.generate
@@ -84,7 +84,7 @@ def test_batched_answers_are_those_of_one_at_a_time(
     tiny: Path, mixed: list[Question], mode: str
 ) -> None:
     records = mixed if mode == "resize" else mixed[:12]
-    model = RoboReferAnswerer(tiny, image_aspect_ratio=mode, max_new_tokens=12)
+    model = RoboReferModel(tiny, image_aspect_ratio=mode, max_new_tokens=12)
     single = ids(model, records, 1)
     assert len({tuple(row) for row in single}) > len(records) // 2  # not all the same noise
     for batch in (5, 16) if mode == "resize" else (6,):
@@ -96,7 +96,7 @@ def test_answers_of_the_reference() -> None:
     cases = {
         k: v for k, v in expected_json("generation_rgb.json").items() if k != "messy_multi_turn"
     }
-    model = RoboReferAnswerer(CHECKPOINT, attention="eager", max_new_tokens=16)
+    model = RoboReferModel(CHECKPOINT, attention="eager", max_new_tokens=16)
     records = [samples()[case] for case in cases]
     asked = [
         Question(
@@ -112,7 +112,7 @@ def test_answers_of_the_reference() -> None:
 
 
 def test_a_picture_of_several_questions_is_decoded_and_encoded_once(tiny: Path) -> None:
-    model = RoboReferAnswerer(tiny, max_new_tokens=2)
+    model = RoboReferModel(tiny, max_new_tokens=2)
     anchor = [question(n, ["view_a", other]) for n, other in enumerate(VIEWS[1:5])]
     prepared = model.prepare(anchor)
     assert len(prepared.pixels) == 5
@@ -126,7 +126,7 @@ def test_a_picture_of_several_questions_is_decoded_and_encoded_once(tiny: Path) 
 @pytest.fixture
 def small_memory(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> Iterator[Any]:
     """A model that has room for three questions at once."""
-    model = RoboReferAnswerer(tiny, max_new_tokens=3)
+    model = RoboReferModel(tiny, max_new_tokens=3)
     plain, sizes = model.generate, []
 
     def generate(questions: Any, ready: Any) -> list[str]:
@@ -171,7 +171,7 @@ def test_a_single_question_that_does_not_fit_raises(mixed: list[Question]) -> No
 
 
 def test_bad_samples_are_named(tiny: Path, tmp_path: Path) -> None:
-    model = RoboReferAnswerer(tiny, max_new_tokens=2)
+    model = RoboReferModel(tiny, max_new_tokens=2)
     (tmp_path / "cut.png").write_bytes(image_path("view_a").read_bytes()[:300])
     batch = [question(0, ["view_a"]), question(1, ["view_a", tmp_path / "cut.png"])]
     prepared = model.prepare(batch)  # runs in another thread: it must not raise
@@ -188,7 +188,7 @@ def test_bad_samples_are_named(tiny: Path, tmp_path: Path) -> None:
 
 def test_media_tags_in_a_prompt_do_no_harm(tiny: Path) -> None:
     """As in training: tags of the prompt itself are removed before the right number is put in front."""
-    model = RoboReferAnswerer(tiny, max_new_tokens=8)
+    model = RoboReferModel(tiny, max_new_tokens=8)
     plain = question(0, ["view_a"], "Where is it?")
     tagged = question(1, ["view_a"], "<image>\nWhere is it? <depth>")
     assert model.answer([plain], None) == model.answer([tagged], None)
@@ -202,8 +202,8 @@ def test_greedy_whatever_the_checkpoint_says(copied: Path) -> None:
     }  # fmt: skip
     file.write_text(json.dumps({**json.loads(file.read_text()), **rules}))
     asked = [question(0, ["view_a", "view_b"])]
-    plain = RoboReferAnswerer(CHECKPOINT, max_new_tokens=16)
-    odd = RoboReferAnswerer(copied, max_new_tokens=16)
+    plain = RoboReferModel(CHECKPOINT, max_new_tokens=16)
+    odd = RoboReferModel(copied, max_new_tokens=16)
     assert odd.answer(asked, None) == plain.answer(asked, None)
     described = odd.describe()
     assert described["generation_config_not_used"] == rules
@@ -218,7 +218,7 @@ def test_greedy_whatever_the_checkpoint_says(copied: Path) -> None:
 def test_describe_tells_checkpoints_apart(tiny: Path, tmp_path: Path) -> None:
     same = make_tiny(out=tmp_path / "same", seed=1)
     other = make_tiny(out=tmp_path / "other", seed=2)
-    prints = [RoboReferAnswerer(p).describe()["fingerprint"] for p in (tiny, same, other)]
+    prints = [RoboReferModel(p).describe()["fingerprint"] for p in (tiny, same, other)]
     assert prints[0] != prints[2]
     for file in sorted(tiny.rglob("*.safetensors")):
         assert file.read_bytes() == (same / file.relative_to(tiny)).read_bytes()
@@ -237,15 +237,15 @@ def test_options_that_cannot_be_met(tiny: Path, tmp_path: Path) -> None:
     ]
     for options, message in cases:
         with pytest.raises(UserError, match=message):
-            RoboReferAnswerer(tiny, **options)
+            RoboReferModel(tiny, **options)
     flat = make_tiny(out=tmp_path / "flat", depth=False)
     with pytest.raises(UserError, match="has no depth projector"):
-        RoboReferAnswerer(flat, depth=tmp_path)
+        RoboReferModel(flat, depth=tmp_path)
 
 
 def test_created_by_the_registrys_rules(tiny: Path) -> None:
     options = {"max_new_tokens": 3, "seed": 0, "dtype": "bfloat16", "depth": None}
-    model = RoboReferAnswerer.create(str(tiny), options)
+    model = RoboReferModel.create(str(tiny), options)
     assert model.name == "tiny-model"
     described = model.describe()
     assert (described["dtype"], described["decoding"]["max_new_tokens"]) == ("bfloat16", 3)
@@ -255,7 +255,7 @@ def test_created_by_the_registrys_rules(tiny: Path) -> None:
     model.close()
     assert "_model" not in vars(model)
     with pytest.raises(UserError, match="name the checkpoint folder, roborefer:PATH"):
-        RoboReferAnswerer.create(None, {})
+        RoboReferModel.create(None, {})
 
 
 @pytest.fixture
@@ -278,7 +278,7 @@ def rooms(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_depth_maps_mirror_the_data_root(tiny: Path, rooms: tuple[Path, Path]) -> None:
     root, views = rooms
-    model = RoboReferAnswerer(tiny, depth=root / "depth", max_new_tokens=8)
+    model = RoboReferModel(tiny, depth=root / "depth", max_new_tokens=8)
     marked = root / "marked/validation/s1/uid_7/01_f1_marked.png"
     asked = question(0, [marked, views / "02_f2_original.png"])
     prepared = model.prepare([asked])
@@ -286,7 +286,7 @@ def test_depth_maps_mirror_the_data_root(tiny: Path, rooms: tuple[Path, Path]) -
     text = model.processor.tokenizer.decode(prepared.ids["q0"])
     assert text.count("<image>") == text.count("<depth>") == 2 * 9
     with_depth = model.answer([asked], prepared)
-    assert with_depth != RoboReferAnswerer(tiny, max_new_tokens=8).answer([asked], None)
+    assert with_depth != RoboReferModel(tiny, max_new_tokens=8).answer([asked], None)
     changed = question(
         1, [views / "02_f2_original.png", views / "02_f2_inpainted.png"], task="t2b_multi"
     )
@@ -297,7 +297,7 @@ def test_depth_maps_mirror_the_data_root(tiny: Path, rooms: tuple[Path, Path]) -
 
 def test_depth_refusals(tiny: Path, rooms: tuple[Path, Path]) -> None:
     root, views = rooms
-    model = RoboReferAnswerer(tiny, depth=root / "depth", max_new_tokens=2)
+    model = RoboReferModel(tiny, depth=root / "depth", max_new_tokens=2)
     with pytest.raises(UserError, match="--depth: q0 is a concat sample"):
         model.prepare([question(0, ["concat_ab"], task="t1_concat")])
     (views / "03_f3_original.png").write_bytes((views / "01_f1_original.png").read_bytes())

@@ -18,7 +18,7 @@ import pytest
 from helpers.paths import TESTS
 from helpers.roots import make_root
 from helpers.task_sets import Scripted, make_set
-from x3spatial.engine.world import Ranks, ranks_from
+from x3spatial.engine.world import World, world_from_environment
 from x3spatial.errors import UserError
 from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.rescore import rescore
@@ -114,7 +114,7 @@ def test_two_ranks_write_what_one_process_writes(launch: Launch) -> None:
     assert sorted(id for _, id in asked) == sorted(launch.texts()) and len(asked) == COUNT
     assert {rank for rank, _ in asked} == {"0", "1"}
     for rank, id in asked:
-        assert Ranks(int(rank), 2).owns(id)
+        assert World(int(rank), 2).owns(id)
     launch.output.unlink()
     assert finish(launch.all(1))[0][0] == 0
     alone = json.loads(launch.output.read_text())
@@ -126,7 +126,7 @@ def test_two_ranks_write_what_one_process_writes(launch: Launch) -> None:
 def test_a_killed_rank_loses_nothing(launch: Launch, next_world: int) -> None:
     """Rank 1 is killed: rank 0 says so and exits 1, whoever continues asks each of the rest once."""
     processes = launch.all(2, seconds=0.05)
-    mine = journal_path(launch.output, Ranks(1, 2))
+    mine = journal_path(launch.output, World(1, 2))
     launch.wait_until(lambda: mine.exists() and mine.read_bytes().count(b"\n") > 3)
     processes[1].send_signal(signal.SIGKILL)
     processes[1].wait()
@@ -210,17 +210,17 @@ def test_a_rank_that_comes_late_is_waited_for(launch: Launch) -> None:
 @pytest.mark.parametrize("rank", [0, 1])
 def test_ranks_that_never_come_are_given_up(launch: Launch, rank: int) -> None:
     code, message = finish([launch.start(rank, 2, timeout=2)])[0]
-    assert code == 1 and "has not begun for 2 s (--rank_timeout)" in message
+    assert code == 1 and "has not begun for 2 s (--process-timeout)" in message
 
 
 def test_a_rank_without_a_sign_of_life_is_given_up(launch: Launch) -> None:
     """A stopped process stands for one on a machine that is gone: its number says nothing there."""
     processes = launch.all(2, seconds=0.05, timeout=8)
-    mine = journal_path(launch.output, Ranks(1, 2))
+    mine = journal_path(launch.output, World(1, 2))
     launch.wait_until(lambda: mine.exists() and mine.read_bytes().count(b"\n") > 2)
     processes[1].send_signal(signal.SIGSTOP)
     code, message = finish(processes[:1])[0]
-    assert code == 1 and "gave no sign of life for 8 s" in message
+    assert code == 1 and "sent no heartbeat for 8 s" in message
     # It comes back after all: it notices that it was given up.
     processes[1].send_signal(signal.SIGCONT)
     code, message = finish(processes[1:])[0]
@@ -298,11 +298,11 @@ def test_scoring_again_does_not_bring_discarded_answers_back(tmp_path: Path) -> 
 def test_shares_are_whole_disjoint_and_stable() -> None:
     ids = [f"T1_MULTI_s{number}" for number in range(2000)]
     for world in (2, 3, 8):
-        owners = [[rank for rank in range(world) if Ranks(rank, world).owns(id)] for id in ids]
+        owners = [[rank for rank in range(world) if World(rank, world).owns(id)] for id in ids]
         assert all(len(owner) == 1 for owner in owners)
         counts = Counter(owner[0] for owner in owners)
         assert max(counts.values()) < 1.3 * 2000 / world
-    assert [Ranks(1, 2).owns(id) for id in ids[:4]] == [Ranks(1, 2).owns(id) for id in ids[:4]]
+    assert [World(1, 2).owns(id) for id in ids[:4]] == [World(1, 2).owns(id) for id in ids[:4]]
 
 
 @pytest.mark.parametrize(
@@ -317,16 +317,16 @@ def test_shares_are_whole_disjoint_and_stable() -> None:
 )
 def test_a_strange_environment_is_named(variables: dict[str, str], named: str) -> None:
     with pytest.raises(UserError, match=named):
-        ranks_from(environment=variables)
+        world_from_environment(environment=variables)
 
 
 def test_one_process_is_no_crew() -> None:
-    assert ranks_from(environment={}) is None
-    assert ranks_from(environment={"RANK": "0", "WORLD_SIZE": "1"}) is None
-    assert ranks_from(5.0, {"RANK": "1", "WORLD_SIZE": "2"}) == Ranks(1, 2, 5.0)
+    assert world_from_environment(environment={}) is None
+    assert world_from_environment(environment={"RANK": "0", "WORLD_SIZE": "1"}) is None
+    assert world_from_environment(5.0, {"RANK": "1", "WORLD_SIZE": "2"}) == World(1, 2, 5.0)
     for timeout in (0.0, -1.0, float("nan")):
-        with pytest.raises(UserError, match="--rank_timeout"):
-            ranks_from(timeout, {})
+        with pytest.raises(UserError, match="--process-timeout"):
+            world_from_environment(timeout, {})
 
 
 def x3(rank: int | None, world: int, *arguments: object) -> subprocess.Popen[str]:
