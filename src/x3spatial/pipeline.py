@@ -111,7 +111,7 @@ def zeroshot(
             given = {"max_new_tokens": max_new_tokens, "seed": seed, **own}
             model = stack.enter_context(closing(registry.create(spec, given)))
             opened.append((_folder_name(model.name, opened), spec, model))
-        make_dir(eval_dir, "--eval_dir")
+        make_dir(eval_dir, "--eval-dir")
         path = eval_dir / "summary.json"
         built = None
         meeting: Coordinator | Worker | None = None
@@ -166,7 +166,11 @@ def zeroshot(
 def _options_by_spec(
     models: Sequence[str], options: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Each model's own share of ``options``. Raises: UserError for one that no model has."""
+    """Each model's own share of ``options``.
+
+    Raises:
+        UserError: one that no model has.
+    """
     shares = {
         spec: {name: options[name] for name in sorted(registry.own_options(spec) & set(options))}
         for spec in dict.fromkeys(models)
@@ -191,14 +195,14 @@ def _build(
     missing = [name for _, name in SETS if not (out_dir / name).is_file()]
     if missing:
         raise UserError(
-            f"--out_dir {out_dir}: {missing[0]} is missing; give --data_root (or DATA_ROOT_X3)"
+            f"--out-dir {out_dir}: {missing[0]} is missing; give --data-root (or DATA_ROOT_X3)"
             " to build it"
         )
     # Other builders write no manifest; ours is missing only in the middle of a build.
     if (out_dir / JOURNAL).exists() and not (out_dir / MANIFEST).is_file():
         raise UserError(
-            f"--out_dir {out_dir}: a build was started there and not finished; run x3 build again,"
-            " or give --data_root"
+            f"--out-dir {out_dir}: a build was started there and not finished; run x3 build again,"
+            " or give --data-root"
         )
     return None
 

@@ -174,7 +174,7 @@ def test_a_lost_anchor_is_reported_once(tmp_path: Path) -> None:
     (root / OBJECT / "01_000010_original.png").unlink()
     _, skipped = build(root)
     assert [reason for name, reason in skipped if name == "uid_0"] == [
-        "no usable view of rank 1 (--anchor_k): no Task1 or Task2A"
+        "no usable view of rank 1 (--anchor-k): no Task1 or Task2A"
     ]
 
 

@@ -206,7 +206,7 @@ def test_same_bytes_for_any_workers_and_any_order_on_disk(tmp_path: Path) -> Non
 def test_killed_at_several_moments_and_resumed_gives_the_same_bytes(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root", scenes=4, objects=10, views=5)
     out = tmp_path / "out"
-    arguments = ["--data_root", str(root), "--out_dir", str(out), "--mode", "allpairs"]
+    arguments = ["--data-root", str(root), "--out-dir", str(out), "--mode", "allpairs"]
     command = [sys.executable, "-m", "x3spatial", "build", *arguments, "--workers", "2"]
     subprocess.run(command, check=True, capture_output=True)
     whole = comparable(out)
@@ -269,7 +269,7 @@ def test_another_run_in_the_same_folder_is_refused(root: Path, tmp_path: Path) -
     holder = (
         "import sys, time; from pathlib import Path;"
         "from x3spatial.io.files import lock_dir\n"
-        "with lock_dir(Path(sys.argv[1]), '--out_dir'):\n"
+        "with lock_dir(Path(sys.argv[1]), '--out-dir'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", holder, str(out)], stdout=subprocess.PIPE)

@@ -88,13 +88,13 @@ def mistakes(root: Path, tmp: Path) -> list[tuple[list[object], str]]:
     both = tmp / "both"
     for name in ("val", "validation"):
         (both / name).mkdir(parents=True)
-    build: list[object] = ["build", "--data_root", root, "--out_dir", tmp / "o"]
+    build: list[object] = ["build", "--data-root", root, "--out-dir", tmp / "o"]
     return [
         (["build"], "--data-root"),
-        (["build", "--data_root", tmp / "nope"], "no such folder"),
-        (["build", "--data_root", tmp / "empty"], "no split folder"),
-        (["build", "--data_root", tmp / "nosplit"], "no split folder"),
-        (["build", "--data_root", both], "both val/ and validation/"),
+        (["build", "--data-root", tmp / "nope"], "no such folder"),
+        (["build", "--data-root", tmp / "empty"], "no split folder"),
+        (["build", "--data-root", tmp / "nosplit"], "no split folder"),
+        (["build", "--data-root", both], "both val/ and validation/"),
         (["audit", tmp / "empty"], "no split folder"),
         (["audit", tmp / "nope"], "no such folder"),
         ([*build, "--mode", "some"], "--mode some"),
@@ -102,28 +102,28 @@ def mistakes(root: Path, tmp: Path) -> list[tuple[list[object], str]]:
         ([*build, "--alpha", "2"], "--alpha 2"),
         ([*build, "--alpha", "x"], "--alpha"),
         ([*build, "--closeup", "1", "4"], "--closeup"),
-        ([*build, "--anchor_k", "0"], "--anchor_k 0"),
-        ([*build, "--jpeg_quality", "101"], "--jpeg_quality 101"),
+        ([*build, "--anchor-k", "0"], "--anchor-k 0"),
+        ([*build, "--jpeg-quality", "101"], "--jpeg-quality 101"),
         ([*build, "--limit", "0"], "--limit 0"),
         ([*build, "--workers", "0"], "--workers"),
         ([*build, "--splits", "tset"], "--splits tset"),
-        ([*build, "--emit_concat", "2"], "--emit-concat"),
+        ([*build, "--emit-concat", "2"], "--emit-concat"),
         ([*build, "--tasks", "t1,t3"], "--tasks t3"),
-        ([*build, "--tasks", "t1_concat", "--emit_concat", "0"], "--emit_concat 0"),
+        ([*build, "--tasks", "t1_concat", "--emit-concat", "0"], "--emit-concat 0"),
         ([*build, "--prompts", tmp / "nope"], "--prompts"),
         ([*build, "--nonsense"], "--nonsense"),
-        (["build", "--data_root", root, "--out_dir", tmp / "file" / "o"], "cannot write there"),
-        (["build", "--data_root", root, "--out_dir", root], "lies in the data root"),
-        (["build", "--data_root", root, "--out_dir", root / "out"], "lies in the data root"),
-        (["build", "--data_root", tmp / "file"], "not a folder"),
-        (["zeroshot", "--model", "centre", "--out_dir", tmp / "none", "--alpha", "0.2"], "--alpha"),
-        (["zeroshot", "--out_dir", tmp / "none"], "RoboRefer-2B-Depth-Align"),
+        (["build", "--data-root", root, "--out-dir", tmp / "file" / "o"], "cannot write there"),
+        (["build", "--data-root", root, "--out-dir", root], "lies in the data root"),
+        (["build", "--data-root", root, "--out-dir", root / "out"], "lies in the data root"),
+        (["build", "--data-root", tmp / "file"], "not a folder"),
+        (["zeroshot", "--model", "centre", "--out-dir", tmp / "none", "--alpha", "0.2"], "--alpha"),
+        (["zeroshot", "--out-dir", tmp / "none"], "RoboRefer-2B-Depth-Align"),
         (["preview", tmp / "nope.json"], "no such task file"),
-        (["eval", "--data_json", tmp / "nope.json", "--output_json", tmp / "r.json", "--model",
+        (["eval", "--data-json", tmp / "nope.json", "--output-json", tmp / "r.json", "--model",
           "centre"], "no such task file"),
-        (["eval", "--data_json", tmp / "nope.json", "--output_json", tmp / "r.json"], "--model"),
-        (["zeroshot", "--data_root", root, "--out_dir", tmp / "o", "--model", "gpt-99"], "gpt-99"),
-        (["zeroshot", "--model", "centre", "--out_dir", tmp / "none"], "t1_val_multi.json is missing"),
+        (["eval", "--data-json", tmp / "nope.json", "--output-json", tmp / "r.json"], "--model"),
+        (["zeroshot", "--data-root", root, "--out-dir", tmp / "o", "--model", "gpt-99"], "gpt-99"),
+        (["zeroshot", "--model", "centre", "--out-dir", tmp / "none"], "t1_val_multi.json is missing"),
         (["score", tmp / "r.json", tmp / "d.json"], "r.json"),
         (["frobnicate"], "frobnicate"),
     ]  # fmt: skip
@@ -142,7 +142,7 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(root: Path, tmp_path: Path)
 def test_unwritable_out_dir(root: Path, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    done = x3("build", "--data_root", root, "--out_dir", locked / "o")
+    done = x3("build", "--data-root", root, "--out-dir", locked / "o")
     assert done.returncode == 2 and "cannot write there" in done.stderr
 
 
@@ -160,7 +160,7 @@ def test_audit_exit_codes_and_json(root: Path, tmp_path: Path) -> None:
 
 def test_a_build_with_nothing_to_ask_exits_1(tmp_path: Path) -> None:
     (tmp_path / "root" / "train").mkdir(parents=True)
-    done = x3("build", "--data_root", tmp_path / "root", "--out_dir", tmp_path / "out")
+    done = x3("build", "--data-root", tmp_path / "root", "--out-dir", tmp_path / "out")
     assert done.returncode == 1 and "no sample" in done.stderr
 
 
@@ -168,7 +168,7 @@ def test_a_build_that_left_out_bad_data_exits_0_and_names_it(tmp_path: Path) -> 
     root = make_root(tmp_path / "root")
     path = next(root.rglob("02_*_original.png"))
     path.write_bytes(path.read_bytes()[:100])
-    done = x3("build", "--data_root", root, "--out_dir", tmp_path / "out")
+    done = x3("build", "--data-root", root, "--out-dir", tmp_path / "out")
     assert done.returncode == 0
     assert f"{path}: view left out: original: PNG is cut short" in done.stderr
 
@@ -182,16 +182,16 @@ def test_a_closed_pipe_is_no_error(root: Path) -> None:
 def test_the_documents_own_commands(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "tasks"
     build = [
-        sys.executable, "tools/build_spatial_tasks_x3.py", "--data_root", str(root), "--out_dir",
-        str(out), "--mode", "anchor", "--anchor_k", "1", "--alpha", "0.45", "--use_dilated_mask",
-        "--emit_concat", "1",
+        sys.executable, "tools/build_spatial_tasks_x3.py", "--data-root", str(root), "--out-dir",
+        str(out), "--mode", "anchor", "--anchor-k", "1", "--alpha", "0.45", "--use-dilated-mask",
+        "--emit-concat", "1",
     ]  # fmt: skip
     subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
     results = tmp_path / "t1.json"
     evaluate = [
-        sys.executable, "tools/eval_spatial_tasks.py", "--model", "oracle", "--data_json",
-        str(out / "t1_val_multi.json"), "--image_folder", "/", "--max_new_tokens", "64",
-        "--output_json", str(results),
+        sys.executable, "tools/eval_spatial_tasks.py", "--model", "oracle", "--data-json",
+        str(out / "t1_val_multi.json"), "--image-folder", "/", "--max-new-tokens", "64",
+        "--output-json", str(results),
     ]  # fmt: skip
     subprocess.run(evaluate, cwd=REPOSITORY, check=True, capture_output=True)
     assert json.loads(results.read_text())["metrics"]["hit_at_mask"] == 1.0
@@ -224,16 +224,16 @@ def test_the_documents_zeroshot_script(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("blank", ["", " "])
 def test_which_model_is_asked(blank: str, root: Path, tmp_path: Path) -> None:
     out = tmp_path / "tasks"
-    x3("build", "--data_root", root, "--out_dir", out)
+    x3("build", "--data-root", root, "--out-dir", out)
     checkpoint = tmp_path / f"my{blank}model"
     checkpoint.mkdir()
-    ask = ("eval", "--data_json", out / "t1_val_multi.json", "--output_json", tmp_path / "r.json")
+    ask = ("eval", "--data-json", out / "t1_val_multi.json", "--output-json", tmp_path / "r.json")
     # A folder is a checkpoint, also a bare name and one with a blank; it is refused as an empty one.
     for done in (
         x3(*ask, "--model", checkpoint.name, cwd=tmp_path),
         x3(*ask, cwd=tmp_path, MODEL=checkpoint.name),
         x3(*ask, cwd=tmp_path, MODEL=str(checkpoint)),
-        x3(*ask, "--model_name_or_path", checkpoint, MODEL="centre"),
+        x3(*ask, "--model-name-or-path", checkpoint, MODEL="centre"),
     ):
         assert done.returncode == 2 and "config.json is missing" in done.stderr, done.stderr
     assert x3(*ask, "--model", "uniform", MODEL="centre").returncode == 0

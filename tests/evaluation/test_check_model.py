@@ -404,7 +404,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "--cache: kept answers say nothing" in capsys.readouterr().err
     for arguments, named in (
         (["--dots", "3"], "--dots 3"),
-        (["--batch-size", "1"], "--batch_size 1"),
+        (["--batch-size", "1"], "--batch-size 1"),
         ([], "--model"),
     ):
         model = ["--model", "oracle"] if arguments else []

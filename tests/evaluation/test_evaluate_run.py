@@ -200,10 +200,10 @@ def test_a_missing_mask_is_reported_and_not_counted(tmp_path: Path) -> None:
     ("change", "named"),
     [
         ({"seed": 3}, "--seed was 0, is 3"),
-        ({"max_new_tokens": 32}, "--max_new_tokens"),
+        ({"max_new_tokens": 32}, "--max-new-tokens"),
         ({"model": Scripted(version="2")}, "--model (its files"),
         ({"model": "centre"}, "--model was scripted, is centre"),
-        ({"image_folder": Path("/elsewhere")}, "--image_folder"),
+        ({"image_folder": Path("/elsewhere")}, "--image-folder"),
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
@@ -231,7 +231,7 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
     make_set(tmp_path)
     run(tmp_path, Scripted())
     make_set(tmp_path, count=8)
-    with pytest.raises(UserError, match="content of --data_json"):
+    with pytest.raises(UserError, match="content of --data-json"):
         run(tmp_path, Scripted())
 
 
@@ -241,7 +241,7 @@ def test_a_strange_output_file_is_not_overwritten(tmp_path: Path) -> None:
     for text in ("[]", "{", '{"metrics": 1}', ""):
         (tmp_path / "out.json").write_text(text)
         for fresh in (False, True):
-            with pytest.raises(UserError, match=r"--output_json .*; remove it, or write elsewhere"):
+            with pytest.raises(UserError, match=r"--output-json .*; remove it, or write elsewhere"):
                 run(tmp_path, model, fresh=fresh)
         assert (tmp_path / "out.json").read_text() == text
     assert model.asked == []
@@ -250,7 +250,7 @@ def test_a_strange_output_file_is_not_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fresh", [False, True])
 def test_the_task_file_is_not_the_output(tmp_path: Path, fresh: bool) -> None:
     before = make_set(tmp_path).read_text()
-    with pytest.raises(UserError, match=r"--output_json .*that is read"):
+    with pytest.raises(UserError, match=r"--output-json .*that is read"):
         run(tmp_path, Scripted(), "t1_val_multi.json", fresh=fresh)
     assert (tmp_path / "t1_val_multi.json").read_text() == before
 
@@ -261,7 +261,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_asking(tmp_path: Pat
     before = set(tmp_path.iterdir())
     model = Scripted()
     for name, reason in (("folder", "is a folder"), ("x" * 405, "name too long")):
-        with pytest.raises(UserError, match=f"--output_json .*(?i:{reason})"):
+        with pytest.raises(UserError, match=f"--output-json .*(?i:{reason})"):
             run(tmp_path, model, name)
     assert model.asked == [] and set(tmp_path.iterdir()) == before
 
@@ -334,7 +334,7 @@ def test_unsupported_task_and_bad_options(tmp_path: Path) -> None:
         ("oracle", {"scoring": "x4"}, "--scoring x4"),
         ("oracle", {"mask": "big"}, "--mask big"),
         ("oracle", {"limit": 0}, "--limit 0"),
-        ("oracle", {"batch_size": 0}, "--batch_size 0"),
+        ("oracle", {"batch_size": 0}, "--batch-size 0"),
         ("oracle", {"model_options": {"beams": 2}}, "unknown option 'beams'"),
         ("oracle:7", {}, "takes no argument"),
     ):

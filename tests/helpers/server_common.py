@@ -227,10 +227,10 @@ def serving(plan: Plan | None = None, *, seconds: float = 0.0) -> Iterator[Fault
 
 def command(data: Path, out: Path, *urls: str, **options: object) -> list[str]:
     """``x3 eval`` of a served model, as the arguments of the command line."""
-    arguments: list[object] = ["eval", "--data_json", data, "--output_json", out]
+    arguments: list[object] = ["eval", "--data-json", data, "--output-json", out]
     options = {"model": "openai:tiny", "convention": "unit", **options}
     for url in urls:
-        arguments += ["--base_url", url]
+        arguments += ["--base-url", url]
     for name, value in options.items():
         arguments += [f"--{name}"] if value is True else [f"--{name}", value]
     return [str(argument) for argument in arguments]

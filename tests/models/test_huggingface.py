@@ -107,13 +107,13 @@ def test_the_area_of_images_is_bounded_unless_told_otherwise() -> None:
     assert bounds(max_pixels=12_845_056) == [56 * 56, 12_845_056]
     assert bounds(min_pixels=2_000_000) == [2_000_000, 2_000_000]
     for options, message in (
-        ({"max_pixels": 100}, "--max_pixels 100: must be at least 3136"),
-        ({"min_pixels": 9000, "max_pixels": 8000}, "--max_pixels 8000: must be at least 9000"),
-        ({"min_pixels": 0}, "--min_pixels 0: must be at least 1"),
+        ({"max_pixels": 100}, "--max-pixels 100: must be at least 3136"),
+        ({"min_pixels": 9000, "max_pixels": 8000}, "--max-pixels 8000: must be at least 9000"),
+        ({"min_pixels": 0}, "--min-pixels 0: must be at least 1"),
     ):
         with pytest.raises(UserError, match=message):
             model_of("qwen2_5_vl", **options)
-    with pytest.raises(UserError, match=r"--max_pixels: .*idefics3 resizes images by a rule"):
+    with pytest.raises(UserError, match=r"--max-pixels: .*idefics3 resizes images by a rule"):
         model_of("idefics3", max_pixels=10_000)
 
 
@@ -312,7 +312,7 @@ def test_numerics() -> None:
         ({"attention": "magic"}, "--attention magic: expected one of sdpa"),
         ({"dtype": "int4"}, "--dtype int4: expected one of auto"),
         ({"device": "cuda:99"}, "--device cuda:99: "),
-        ({"max_new_tokens": 0}, "--max_new_tokens 0: must be at least 1"),
+        ({"max_new_tokens": 0}, "--max-new-tokens 0: must be at least 1"),
     ):
         with pytest.raises(UserError, match=message):
             model_of("llava", **options)

@@ -59,9 +59,9 @@ def test_the_command_with_its_options(
 ) -> None:
     out = tmp_path / "out.json"
     command = (
-        "eval", "--data_json", tasks / "t1_val_multi.json", "--output_json", out,
-        "--model", f"hf:{folder('qwen2_5_vl')}", "--convention", "pixel", "--min_pixels", 4000,
-        "--max_pixels", 50_000, "--max_new_tokens", 4, "--dtype", "float32", "--batch_size", 3,
+        "eval", "--data-json", tasks / "t1_val_multi.json", "--output-json", out,
+        "--model", f"hf:{folder('qwen2_5_vl')}", "--convention", "pixel", "--min-pixels", 4000,
+        "--max-pixels", 50_000, "--max-new-tokens", 4, "--dtype", "float32", "--batch-size", 3,
     )  # fmt: skip
     assert x3(*command) == 0
     written = json.loads(out.read_text())
@@ -78,7 +78,7 @@ def test_the_command_with_its_options(
         assert 4000 <= width * height <= 50_000
     assert x3(*command) == 0
     assert "asked 0, kept" in capsys.readouterr().out
-    assert x3(*command, "--max_pixels", 60_000) == 2
+    assert x3(*command, "--max-pixels", 60_000) == 2
     said = capsys.readouterr().err
     assert "--fresh" in said and said.count("\n") == 1
 
@@ -90,17 +90,17 @@ def test_mistakes_are_one_line(
     capsys.readouterr()
     base = (
         "eval",
-        "--data_json",
+        "--data-json",
         tasks / "t1_val_multi.json",
-        "--output_json",
+        "--output-json",
         tmp_path / "o.json",
     )
     for arguments, said in (
         (
-            ("--model", f"hf:{text}", "--trust_remote_code"),
+            ("--model", f"hf:{text}", "--trust-remote-code"),
             "does not answer questions about images",
         ),
-        (("--model", "centre", "--trust_remote_code"), "unknown option 'trust_remote_code'"),
+        (("--model", "centre", "--trust-remote-code"), "unknown option 'trust_remote_code'"),
     ):
         assert x3(*base, *arguments) == 2
         error = capsys.readouterr().err

@@ -115,7 +115,7 @@ def test_code_of_a_folder_runs_only_if_trusted(
     (copied / "odd.py").write_text(CODE.format(marker=str(marker)))
     auto = {"AutoConfig": "odd.OddConfig", "AutoModelForImageTextToText": "odd.OddModel"}
     edit(copied / "config.json", model_type="odd_llava", auto_map=auto)
-    refused(copied, r"model type 'odd_llava' needs code .* give --trust_remote_code")
+    refused(copied, r"model type 'odd_llava' needs code .* give --trust-remote-code")
     assert not marker.exists()
     modules = str(tmp_path / "modules")
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", modules)

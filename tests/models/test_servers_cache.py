@@ -71,7 +71,7 @@ def test_servers_of_other_models_are_not_mixed(tmp_path: Path) -> None:
         for server, count in ((one, 3), (two, 3), (one, 0)):
             server.forget()
             arguments = [
-                "eval", "--data_json", data, "--output_json", tmp_path / "out.json", "--fresh",
+                "eval", "--data-json", data, "--output-json", tmp_path / "out.json", "--fresh",
                 "--model", f"roborefer-server:{server.url}", "--cache", cache,
             ]  # fmt: skip
             assert run([str(argument) for argument in arguments]) == 0

@@ -203,7 +203,7 @@ def test_what_no_attempt_can_mend_ends_the_run(
     with serving(lambda number, attempt: status if number > 40 else "ok") as server:
         assert x3(data, out, server.base, concurrency=3) == 2
         captured = capsys.readouterr().err.strip()
-        assert f"--base_url {server.base}: " in captured
+        assert f"--base-url {server.base}: " in captured
         assert f"HTTP {status}: no luck" in captured
         assert says in captured.splitlines()[-1]
         assert not out.exists()
@@ -266,7 +266,7 @@ def test_a_used_up_quota_ends_the_run(tmp_path: Path, capsys: pytest.CaptureFixt
     from x3spatial.models.servers.faults import Stop, status_fault
 
     body = json.dumps({"error": {"message": "pay", "code": "insufficient_quota"}}).encode()
-    fault = status_fault(429, body, where="--base_url U")
+    fault = status_fault(429, body, where="--base-url U")
     assert isinstance(fault, Stop)
     assert "quota is used up" in str(fault)
 

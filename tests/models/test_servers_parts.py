@@ -221,11 +221,11 @@ def test_too_many_bytes() -> None:
         assert abs(width / height - 4 / 3) < 0.02
         sizes.append(width)
     assert sizes[0] == 640 > sizes[-1]
-    with pytest.raises(ImageError, match="--max_image_bytes"):
+    with pytest.raises(ImageError, match="--max-image-bytes"):
         make_picture(data, ImageLimits(max_bytes=300))
     # Where the size is the model's own, it stays.
     fixed = ImageLimits(max_bytes=30_000, resized=lambda size: (560, 420))
-    with pytest.raises(ImageError, match="--max_image_bytes"):
+    with pytest.raises(ImageError, match="--max-image-bytes"):
         make_picture(data, fixed)
 
 

@@ -112,8 +112,8 @@ def test_a_model_that_it_does_not_have(
     served: tuple[Path, str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, url = served
-    arguments = ["eval", "--data_json", str(data), "--output_json", str(tmp_path / "out.json")]
-    options = ["--base_url", f"{url}/wrong", "--convention", "unit", "--model", "openai:x"]
+    arguments = ["eval", "--data-json", str(data), "--output-json", str(tmp_path / "out.json")]
+    options = ["--base-url", f"{url}/wrong", "--convention", "unit", "--model", "openai:x"]
     assert run([*arguments, *options]) == 2
     assert "is the URL right" in capsys.readouterr().err
 

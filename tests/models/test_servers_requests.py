@@ -167,7 +167,7 @@ def test_what_is_an_answer(tmp_path: Path, reply: Any, text: str, finish: str | 
 @pytest.mark.parametrize(
     ("reply", "says", "attempts"),
     [
-        (chat(None, "length", reasoning_content="hmm"), "--max_new_tokens", 1),
+        (chat(None, "length", reasoning_content="hmm"), "--max-new-tokens", 1),
         (chat(None, "content_filter"), "content filter", 1),
         (chat(None, reasoning_content="[(0.9, 0.9)]"), "empty", 3),
         (chat({"text": "x"}), "no text but of type dict", 3),
@@ -209,8 +209,8 @@ def test_several_questions_in_one_call(tmp_path: Path) -> None:
 def test_roborefers_own_server(tmp_path: Path) -> None:
     data = numbered_set(tmp_path, 3)
     with serving() as server:
-        common = ["eval", "--data_json", str(data), "--model", f"roborefer-server:{server.url}/"]
-        assert run([*common, "--output_json", str(tmp_path / "a.json")]) == 0
+        common = ["eval", "--data-json", str(data), "--model", f"roborefer-server:{server.url}/"]
+        assert run([*common, "--output-json", str(tmp_path / "a.json")]) == 0
         assert set(server.paths) == {"/query"}
         records = {record["id"]: record for record in json.loads(data.read_text())}
         body = next(body for body in server.bodies if "object 2?" in body["text"])
@@ -226,10 +226,10 @@ def test_roborefers_own_server(tmp_path: Path) -> None:
             text_of(n) for n in range(3)
         ]
         server.forget()
-        assert run([*common, "--output_json", str(tmp_path / "b.json"), "--enable_depth"]) == 0
+        assert run([*common, "--output-json", str(tmp_path / "b.json"), "--enable-depth"]) == 0
         assert {body["enable_depth"] for body in server.bodies} == {1}
         server.plan = lambda number, attempt: '{"result": 0}'
-        arguments = [*common, "--output_json", str(tmp_path / "c.json"), "--retries", "1"]
+        arguments = [*common, "--output-json", str(tmp_path / "c.json"), "--retries", "1"]
         assert run(arguments) == 1
     assert "no text 'answer'" in results(tmp_path / "c.json")[0]["error"]
 
@@ -246,7 +246,7 @@ def test_roborefers_own_server_with_depth_maps(tmp_path: Path) -> None:
         Image.fromarray(metres).save(depth)
     with serving() as server:
         arguments = [
-            "eval", "--data_json", data, "--output_json", tmp_path / "out.json",
+            "eval", "--data-json", data, "--output-json", tmp_path / "out.json",
             "--depth", tmp_path / "depth", "--model", f"roborefer-server:{server.url}",
         ]  # fmt: skip
         assert run([str(argument) for argument in arguments]) == 0
@@ -260,8 +260,8 @@ def test_roborefers_own_server_with_depth_maps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({}, "--base_url: name the server"),
-        ({"base_url": "localhost:8000"}, "--base_url localhost:8000: not the URL"),
+        ({}, "--base-url: name the server"),
+        ({"base_url": "localhost:8000"}, "--base-url localhost:8000: not the URL"),
         ({"base_url": "http://u:p@host/v1"}, "keys belong in the environment"),
         ({"base_url": "http://host/v1?key=abc"}, "keys belong in the environment"),
         ({"base_url": "http://[host/v1"}, "not the URL"),
@@ -271,19 +271,19 @@ def test_roborefers_own_server_with_depth_maps(tmp_path: Path) -> None:
         ({"timeout": 0}, "--timeout 0"),
         ({"timeout": "nan"}, "--timeout nan"),
         ({"retries": -1}, "--retries -1"),
-        ({"extra_body": "{"}, "--extra_body: not JSON"),
-        ({"extra_body": "[]"}, "--extra_body: must be a JSON object"),
+        ({"extra_body": "{"}, "--extra-body: not JSON"),
+        ({"extra_body": "[]"}, "--extra-body: must be a JSON object"),
         ({"extra_body": '{"messages": []}'}, "'messages' is not for it to set"),
-        ({"extra_body": '{"x": NaN}'}, "--extra_body: not JSON"),
-        ({"extra_body": '{"key": "abcdefgh12"}'}, "--extra_body: holds the API key"),
-        ({"api_key_env": "NO_SUCH_VARIABLE"}, "--api_key_env NO_SUCH_VARIABLE"),
+        ({"extra_body": '{"x": NaN}'}, "--extra-body: not JSON"),
+        ({"extra_body": '{"key": "abcdefgh12"}'}, "--extra-body: holds the API key"),
+        ({"api_key_env": "NO_SUCH_VARIABLE"}, "--api-key-env NO_SUCH_VARIABLE"),
         ({"api_key_env": "STRANGE_KEY"}, "STRANGE_KEY (environment): holds characters"),
-        ({"max_pixels": 9000}, "use --max_image_pixels"),
+        ({"max_pixels": 9000}, "use --max-image-pixels"),
         ({"convention": "qwen2.5-px", "max_image_pixels": 9000}, "use these"),
-        ({"convention": "qwen2.5-px", "max_pixels": 100}, "--max_pixels 100"),
-        ({"convention": "qwen2.5-px", "min_pixels": 0}, "--min_pixels 0"),
-        ({"max_image_bytes": 1}, "--max_image_bytes 1"),
-        ({"max_image_pixels": 1}, "--max_image_pixels 1"),
+        ({"convention": "qwen2.5-px", "max_pixels": 100}, "--max-pixels 100"),
+        ({"convention": "qwen2.5-px", "min_pixels": 0}, "--min-pixels 0"),
+        ({"max_image_bytes": 1}, "--max-image-bytes 1"),
+        ({"max_image_pixels": 1}, "--max-image-pixels 1"),
         ({"model": "openai"}, "openai:MODEL"),
         ({"model": "roborefer-server", "convention": None}, "where is it?"),
         ({"enable_depth": True}, "enable_depth"),
@@ -303,7 +303,7 @@ def test_options_that_cannot_be_used(
         "base_url": "http://127.0.0.1:9/v1"
     }  # fmt: skip
     given = {"model": "openai:m", "convention": "unit", **base, **options}
-    arguments = ["eval", "--data_json", str(data), "--output_json", str(tmp_path / "out.json")]
+    arguments = ["eval", "--data-json", str(data), "--output-json", str(tmp_path / "out.json")]
     for name, value in given.items():
         if value is not None:
             arguments += [f"--{name}"] if value is True else [f"--{name}", str(value)]

@@ -106,7 +106,7 @@ def build_object(job: ObjectJob) -> ObjectResult:
         problems.append(
             Problem(
                 str(job.files.folder),
-                f"no usable view of rank {job.options.anchor_k} (--anchor_k): no Task1 or Task2A",
+                f"no usable view of rank {job.options.anchor_k} (--anchor-k): no Task1 or Task2A",
             )
         )
     result = ObjectResult(job.files.key, job.fingerprint, problems=problems, counts=counts)

@@ -46,11 +46,11 @@ class BuildOptions:
         object.__setattr__(self, "tasks", choose_tasks(self.tasks))
         if not self.chosen:
             left = ",".join(self.tasks)
-            raise UserError(f"--tasks {left}: --emit_concat 0 leaves nothing of it to build")
+            raise UserError(f"--tasks {left}: --emit-concat 0 leaves nothing of it to build")
         if self.mode not in ("anchor", "allpairs"):
             raise UserError(f"--mode {self.mode}: must be anchor or allpairs")
         if self.anchor_k < 1:
-            raise UserError(f"--anchor_k {self.anchor_k}: view ranks start at 1")
+            raise UserError(f"--anchor-k {self.anchor_k}: view ranks start at 1")
         if not 0.0 < self.alpha <= 1.0:
             raise UserError(f"--alpha {self.alpha}: must be above 0 and at most 1")
         if self.closeup is not None:
@@ -63,7 +63,7 @@ class BuildOptions:
                     " give --tasks t1,t2a --emit-concat 0"
                 )
         if not 1 <= self.jpeg_quality <= 100:
-            raise UserError(f"--jpeg_quality {self.jpeg_quality}: must be 1 to 100")
+            raise UserError(f"--jpeg-quality {self.jpeg_quality}: must be 1 to 100")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"--limit {self.limit}: must be at least 1")
 

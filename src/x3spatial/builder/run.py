@@ -92,15 +92,15 @@ def build_tasks(
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
     if out_dir == root or root in out_dir.parents:
-        raise UserError(f"--out_dir {out_dir}: lies in the data root; name a folder outside of it")
+        raise UserError(f"--out-dir {out_dir}: lies in the data root; name a folder outside of it")
     templates = {
         name: template
         for name, template in load_templates(options.prompts).items()
         if name in options.templates
     }
     listing = _limited(list_root(root, options.splits), options.limit)
-    make_dir(out_dir, "--out_dir")
-    with lock_dir(out_dir, "--out_dir"):
+    make_dir(out_dir, "--out-dir")
+    with lock_dir(out_dir, "--out-dir"):
         what = identity(root, out_dir, options, templates)
         state = _State(out_dir, listing, _object_identity(what), fresh)
         manifest = read_manifest(out_dir / MANIFEST)

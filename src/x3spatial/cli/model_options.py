@@ -149,7 +149,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def specs(models: list[str] | None, checkpoint: Path | None) -> list[str]:
-    """``KIND[:ARG]`` for everything that --model and --model_name_or_path name, else for MODEL."""
+    """``KIND[:ARG]`` for everything that --model and --model-name-or-path name, else for MODEL."""
     from x3spatial.models.registry import KINDS
 
     named = [*(models or []), *([] if checkpoint is None else [f"roborefer:{checkpoint}"])]

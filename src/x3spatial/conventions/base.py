@@ -56,7 +56,11 @@ class Convention(Protocol):
         """
 
     def parse(self, text: str, question: Question, sizes: Sequence[Size] = ()) -> Answer:
-        """What an answer says. Raises: ValueError where ``sizes`` are needed and not there."""
+        """What an answer says.
+
+        Raises:
+            ValueError: where ``sizes`` are needed and not there.
+        """
 
     def format_answer(
         self,

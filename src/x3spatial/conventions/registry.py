@@ -53,7 +53,11 @@ without a published way to write points are not here: they need ``--convention``
 
 
 def find_convention(name: str) -> Convention:
-    """The convention ``name``. Raises: UserError."""
+    """The convention ``name``.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     if name not in CONVENTIONS:
         raise UserError(f"--convention {name}: unknown; known are {', '.join(CONVENTIONS)}")
     return CONVENTIONS[name]

@@ -248,7 +248,11 @@ class Worker(_Participant):
             time.sleep(_POLL)
 
     def check(self) -> None:
-        """Go on only while rank 0 does. Raises: Unfinished."""
+        """Go on only while rank 0 does.
+
+        Raises:
+            Unfinished: the coordinator failed or ended.
+        """
         if self._trouble is not None:
             raise Unfinished(f"{self.world}: {self._trouble}; {_AGAIN}")
 

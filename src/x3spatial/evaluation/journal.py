@@ -27,10 +27,10 @@ _OPTIONS = {
     "model": "--model",
     "describe": "--model (its files or options)",
     "convention": "--convention (or the model's own)",
-    "data_sha256": "the content of --data_json",
-    "max_new_tokens": "--max_new_tokens",
+    "data_sha256": "the content of --data-json",
+    "max_new_tokens": "--max-new-tokens",
     "seed": "--seed",
-    "image_folder": "--image_folder",
+    "image_folder": "--image-folder",
 }
 """Setting → how a message names it. These decide answers; all else may change between runs."""
 
@@ -215,7 +215,7 @@ def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"--output_json {output_json}: another run is writing it; wait for it or stop it"
+                f"--output-json {output_json}: another run is writing it; wait for it or stop it"
             ) from None
         except OSError:
             pass  # a file system without locks, as some of clusters are: the user's own care again
@@ -231,7 +231,11 @@ def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
 def check_settings(
     output_json: Path, stored: Mapping[str, Any], settings: Mapping[str, Any], what: str
 ) -> None:
-    """Refuse to mix answers of different runs. Raises: UserError that names what differs."""
+    """Refuse to mix answers of different runs.
+
+    Raises:
+        UserError: that names what differs.
+    """
     names = _differing(stored, settings)
     if "model" in names and "describe" in names:
         names.remove(
@@ -242,7 +246,7 @@ def check_settings(
             f"{_OPTIONS[name]} {_change(stored.get(name), settings.get(name))}" for name in names
         )
         raise UserError(
-            f"--output_json {output_json}: holds {what} with other settings: {differ};"
+            f"--output-json {output_json}: holds {what} with other settings: {differ};"
             " write elsewhere, or use --fresh to discard it"
         )
 
@@ -300,7 +304,11 @@ def read_results(path: Path) -> dict[str, Any]:
 
 
 def _read_outline(path: Path) -> dict[str, Any]:
-    """What looks like a results file from outside. Raises: UserError."""
+    """What looks like a results file from outside.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     value = read_json(path, what="results file")
     if not isinstance(value, dict) or not {"results", *_PARTS} <= value.keys():
         raise UserError(f"{path}: not a results file of x3 eval")
@@ -330,13 +338,17 @@ def _fault(entry: Any) -> str | None:
 
 
 def check_replaceable(output_json: Path) -> None:
-    """Refuse to replace a file that is no results file, whatever it is. Raises: UserError."""
+    """Refuse to replace a file that is no results file, whatever it is.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     if not output_json.exists():
         return
     try:
         _read_outline(output_json)
     except UserError as error:
-        raise UserError(f"--output_json {error}; remove it, or write elsewhere") from None
+        raise UserError(f"--output-json {error}; remove it, or write elsewhere") from None
 
 
 def stored_replies(output: Mapping[str, Any]) -> dict[str, Reply]:
@@ -360,7 +372,7 @@ def _finished(output_json: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         output = read_results(output_json)
     except UserError as error:
         raise UserError(
-            f"{error}; write --output_json elsewhere, or use --fresh to replace it"
+            f"{error}; write --output-json elsewhere, or use --fresh to replace it"
         ) from None
     check_settings(output_json, output["settings"], settings, "a run")
     return output

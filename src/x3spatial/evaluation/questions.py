@@ -21,7 +21,11 @@ def supports(model: Model, task: str) -> bool:
 
 
 def check_supported(model: Model, records: Sequence[TaskRecord], data_json: Path) -> None:
-    """Refuse a set with a task the model cannot do or without what it needs. Raises: UserError."""
+    """Refuse a set with a task the model cannot do or without what it needs.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     for record in records:
         if not supports(model, record.task):
             known = ", ".join(sorted(model.tasks or ()))

@@ -61,7 +61,7 @@ def rescore(
                 f" was asked with {answer}; give the data that was asked"
             )
     target = results if output_json is None else output_json
-    check_output(target, "--output_json", [data_json])
+    check_output(target, "--output-json", [data_json])
     check_replaceable(target)
     if image_folder is None and output["settings"].get("image_folder") is not None:
         image_folder = Path(output["settings"]["image_folder"])

@@ -88,7 +88,11 @@ class EvalResult:
 
     @classmethod
     def read(cls, output_json: Path, *, asked: int, kept: int) -> EvalResult:
-        """The outcome that another process wrote. Raises: UserError."""
+        """The outcome that another process wrote.
+
+        Raises:
+            UserError: it is refused; the message names the file or option.
+        """
         output = read_results(output_json)
         failures = [f"{e['id']}: {e['error']}" for e in output["results"] if e["status"] == "error"]
         return cls(
@@ -192,7 +196,7 @@ def evaluate(
         if world is not None and not world.leads:
             return _take_part(asking, output_json, settings, world)
         with nullcontext() if world is None else Coordinator(output_json, world) as coordinator:
-            check_output(output_json, "--output_json", [data_json])
+            check_output(output_json, "--output-json", [data_json])
             check_replaceable(output_json)
             with open_store(output_json, settings, fresh=fresh) as store:
                 _check_not_shrunk(store, records, everything, output_json, limit)

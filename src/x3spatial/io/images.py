@@ -137,12 +137,20 @@ def decode_mask(data: bytes) -> BoolArray:
 
 
 def read_rgb(path: Path) -> UInt8Array:
-    """``decode_rgb`` of a file. Raises: ImageError."""
+    """``decode_rgb`` of a file.
+
+    Raises:
+        ImageError: missing, unreadable or damaged.
+    """
     return decode_rgb(read_bytes(path))
 
 
 def read_mask(path: Path) -> BoolArray:
-    """``decode_mask`` of a file. Raises: ImageError."""
+    """``decode_mask`` of a file.
+
+    Raises:
+        ImageError: missing, unreadable or damaged.
+    """
     return decode_mask(read_bytes(path))
 
 

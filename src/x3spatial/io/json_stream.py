@@ -87,7 +87,11 @@ class _Window:
         self._at += 1
 
     def value(self) -> Any:
-        """Decode and consume the next JSON value. Raises: ValueError."""
+        """Decode and consume the next JSON value.
+
+        Raises:
+            ValueError: no JSON value begins there.
+        """
         self.next_character()
         while True:
             try:

@@ -28,7 +28,11 @@ class Output:
 
 
 def as_output(answer: str | Output) -> Output:
-    """An answer in its full form. Raises: TypeError if it is neither a text nor an ``Output``."""
+    """An answer in its full form.
+
+    Raises:
+        TypeError: it is neither a text nor an ``Output``.
+    """
     if isinstance(answer, Output):
         return answer
     if isinstance(answer, str):

@@ -67,7 +67,7 @@ KINDS: dict[str, Kind] = {
     "openai": Kind(
         "servers.openai",
         "OpenAIModel",
-        "a model behind an OpenAI-compatible server, openai:MODEL --base_url URL (docs/servers.md)",
+        "a model behind an OpenAI-compatible server, openai:MODEL --base-url URL (docs/servers.md)",
         extra="openai",
     ),
     "roborefer-server": Kind(

@@ -107,16 +107,16 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
     """
     if not root.is_dir():
         what = "not a folder" if root.exists() else "no such folder"
-        raise UserError(f"--data_root {root}: {what}")
+        raise UserError(f"--data-root {root}: {what}")
     present = [split for split in SPLITS if (root / split).is_dir()]
     if not present:
         raise UserError(
-            f"--data_root {root}: no split folder in it; expected train/, validation/ or test/"
+            f"--data-root {root}: no split folder in it; expected train/, validation/ or test/"
             " with {scene}/uid_{uid}/ below"
         )
     if "val" in present and "validation" in present:
         raise UserError(
-            f"--data_root {root}: has both val/ and validation/, which are one split; merge them"
+            f"--data-root {root}: has both val/ and validation/, which are one split; merge them"
         )
     chosen = present if splits is None else [_find_split(root, name, present) for name in splits]
     problems: list[Problem] = []

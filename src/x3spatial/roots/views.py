@@ -34,7 +34,11 @@ class LoadedView:
     _pixels: UInt8Array | None = field(default=None, repr=False)
 
     def pixels(self) -> UInt8Array:
-        """The original as ``uint8 [H, W, 3]`` RGB. Raises: ImageError."""
+        """The original as ``uint8 [H, W, 3]`` RGB.
+
+        Raises:
+            ImageError: missing, unreadable or damaged.
+        """
         if self._pixels is None:
             self._pixels = decode_rgb(self.original, probed=True)
         return self._pixels

@@ -25,7 +25,7 @@ class Task:
     optional_in_train: bool = False
     """Whether the train file is left out when it would be empty."""
     side_by_side: bool = False
-    """Whether ``--emit_concat 0`` leaves it out."""
+    """Whether ``--emit-concat 0`` leaves it out."""
     reference_may_be_cut: bool = False
     """Whether ``--closeup`` can be had: nothing of its question or answer is a place in the marked view."""
     by_default: bool = True

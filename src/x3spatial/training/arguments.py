@@ -89,7 +89,11 @@ class ModelArguments:
         }
 
     def check(self) -> None:
-        """Refuse what cannot be met. Raises: UserError."""
+        """Refuse what cannot be met.
+
+        Raises:
+            UserError: it is refused; the message names the file or option.
+        """
         for option, value, known in (
             ("chat_template", self.chat_template, CHAT_TEMPLATES),
             ("mm_projector", self.mm_projector, (PROJECTOR_TYPE,)),
@@ -141,7 +145,11 @@ class DataArguments:
     eval_max_new_tokens: int = _help("Longest answer in an evaluation.", 64)
 
     def check(self) -> None:
-        """Refuse what cannot be met. Raises: UserError."""
+        """Refuse what cannot be met.
+
+        Raises:
+            UserError: it is refused; the message names the file or option.
+        """
         check_aspect_mode(self.image_aspect_ratio)
         for option in ("eval_limit", "eval_max_new_tokens"):
             value = getattr(self, option)
@@ -254,7 +262,11 @@ class SftArguments(transformers.TrainingArguments):
         return {part: self.learning_rate if rate is None else rate for part, rate in own.items()}
 
     def check(self) -> None:
-        """Refuse what cannot be met. Raises: UserError."""
+        """Refuse what cannot be met.
+
+        Raises:
+            UserError: it is refused; the message names the file or option.
+        """
         for option, reason in _REFUSED.items():
             if getattr(self, option, None) not in (None, False, [], 0.0):
                 raise UserError(f"--{option}: not supported here; {reason}")

@@ -87,7 +87,11 @@ def read_registry(path: Path) -> Registry:
 
 
 def read_yaml(path: Path, what: str) -> Any:
-    """The value of a YAML file; ``what`` names it in errors. Raises: UserError."""
+    """The value of a YAML file; ``what`` names it in errors.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     import yaml
 
     try:
@@ -100,7 +104,12 @@ def read_yaml(path: Path, what: str) -> Any:
 
 
 def parse_sources(path: Path, datasets: Mapping[Any, Any]) -> dict[str, Source]:
-    """The data sets of a registry's or recipe's ``datasets``. Raises: UserError, naming the entry."""
+    """The data sets of a registry's or recipe's ``datasets``.
+
+    Raises:
+        UserError: naming the entry.
+        : naming the entry.
+    """
     return {str(name): _source(path, str(name), entry) for name, entry in datasets.items()}
 
 
@@ -176,7 +185,11 @@ def _named(
 
 
 def _count(source: Source) -> int:
-    """Records per epoch. Raises: UserError if the file cannot be read."""
+    """Records per epoch.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     from x3spatial.training.dataset import read_samples
 
     samples = read_samples(source.data_path)

@@ -226,13 +226,13 @@ def test_describe_tells_checkpoints_apart(tiny: Path, tmp_path: Path) -> None:
 
 def test_options_that_cannot_be_met(tiny: Path, tmp_path: Path) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"chat_template": "llama_3"}, "--chat_template llama_3: not supported"),
-        ({"image_aspect_ratio": "dynamic_s2"}, "--image_aspect_ratio dynamic_s2: not supported"),
+        ({"chat_template": "llama_3"}, "--chat-template llama_3: not supported"),
+        ({"image_aspect_ratio": "dynamic_s2"}, "--image-aspect-ratio dynamic_s2: not supported"),
         ({"attention": "magic"}, "--attention magic: expected one of sdpa"),
         ({"dtype": "int4"}, "--dtype int4: expected one of auto"),
         ({"device": "cuda:99"}, "--device cuda:99: "),
         ({"device": "abacus"}, "--device abacus: not a device"),
-        ({"max_new_tokens": 0}, "--max_new_tokens 0: must be at least 1"),
+        ({"max_new_tokens": 0}, "--max-new-tokens 0: must be at least 1"),
         ({"depth": tmp_path / "no"}, "--depth .*no: no such folder"),
     ]
     for options, message in cases:

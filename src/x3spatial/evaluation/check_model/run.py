@@ -109,7 +109,7 @@ def check_model(
         raise UserError(f"--dots {dots}: must be at least {LEAST_DOTS}, to fit scale and offset")
     if batch_size < 2:
         raise UserError(
-            f"--batch_size {batch_size}: must be at least 2, to be compared with one at a time"
+            f"--batch-size {batch_size}: must be at least 2, to be compared with one at a time"
         )
     if "cache" in (model_options or {}):
         raise UserError(
@@ -147,7 +147,11 @@ def check_model(
 
 
 def _check_askable(chosen: Model, shown: Sequence[Probe]) -> None:
-    """Refuse what cannot be asked at all; the user knows nothing of the task files. Raises: UserError."""
+    """Refuse what cannot be asked at all; the user knows nothing of the task files.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     for record in (one.record for one in shown):
         if not supports(chosen, record.task) or lacking(chosen, record) is not None:
             raise UserError(

@@ -22,7 +22,11 @@ _MASK_SUFFIXES = (*_SUFFIXES["dilated"], *_SUFFIXES["tight"])
 
 
 def check_mask_choice(mask: str) -> MaskChoice:
-    """``mask`` if it is one of the choices. Raises: UserError."""
+    """``mask`` if it is one of the choices.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     for choice in get_args(MaskChoice):
         if mask == choice:
             return choice  # type: ignore[no-any-return]

@@ -30,7 +30,11 @@ SUCCESS_RADII = {"success_002": 0.02, "success_005": 0.05, "success_010": 0.10}
 
 
 def check_scoring(scoring: str) -> ScoringRule:
-    """``scoring`` if it is one of the rules. Raises: UserError."""
+    """``scoring`` if it is one of the rules.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     for rule in get_args(ScoringRule):
         if scoring == rule:
             return rule  # type: ignore[no-any-return]
@@ -240,7 +244,12 @@ def _hit_json(hit: float | None, rule: ScoringRule) -> bool | float | None:
 
 
 def from_json(entry: dict[str, Any]) -> Score:
-    """The score that ``to_json`` wrote. Raises: KeyError, TypeError on anything else."""
+    """The score that ``to_json`` wrote.
+
+    Raises:
+        KeyError: on anything else.
+        TypeError: on anything else.
+    """
 
     def point(value: Any) -> Point | None:
         return None if value is None else Point(float(value[0]), float(value[1]))

@@ -43,7 +43,11 @@ def record_field(question: Question, name: str) -> str | None:
 
 
 def record_path(question: Question, name: str) -> Path:
-    """A path of the privileged record. Raises: ValueError where the record does not have it."""
+    """A path of the privileged record.
+
+    Raises:
+        ValueError: where the record does not have it.
+    """
     path = record_field(question, name)
     if path is None:
         raise ValueError(f"{question.id}: the record has no {name!r}, which this model needs")
@@ -51,7 +55,11 @@ def record_path(question: Question, name: str) -> Path:
 
 
 def load_rgb(path: Path) -> UInt8Array:
-    """``read_rgb``, with the path in the error. Raises: ImageError."""
+    """``read_rgb``, with the path in the error.
+
+    Raises:
+        ImageError: missing, unreadable or damaged.
+    """
     try:
         return read_rgb(path)
     except ImageError as error:
@@ -59,7 +67,11 @@ def load_rgb(path: Path) -> UInt8Array:
 
 
 def load_mask(path: Path) -> BoolArray:
-    """``read_mask``, with the path in the error. Raises: ImageError."""
+    """``read_mask``, with the path in the error.
+
+    Raises:
+        ImageError: missing, unreadable or damaged.
+    """
     try:
         return read_mask(path)
     except ImageError as error:

@@ -51,7 +51,11 @@ class Features:
 
 
 def read_source(source: Source) -> UInt8Array:
-    """The pixels ``[H, W, 3]`` of a source. Raises: ImageError."""
+    """The pixels ``[H, W, 3]`` of a source.
+
+    Raises:
+        ImageError: missing, unreadable or damaged.
+    """
     image = load_rgb(source.path)
     half = image.shape[1] // 2
     if source.part == "left":

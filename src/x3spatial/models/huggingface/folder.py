@@ -1,6 +1,6 @@
 """A model's folder: found on disk or in the hub's cache, and checked before anything is loaded.
 
-No code of a folder is run here or later, unless ``--trust_remote_code`` says so; pickled weights are read as
+No code of a folder is run here or later, unless ``--trust-remote-code`` says so; pickled weights are read as
 plain tensors only.
 """
 
@@ -160,7 +160,7 @@ def _check_type(folder: Folder, *, trust_remote_code: bool) -> None:
         if own_code:
             raise UserError(
                 f"{named}: model type {kind!r} needs code that lies in the folder; read it, and if you"
-                " trust it give --trust_remote_code"
+                " trust it give --trust-remote-code"
             )
         raise UserError(
             f"{named}: transformers {transformers.__version__} does not know model type {kind!r};"

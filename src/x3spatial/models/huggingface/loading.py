@@ -94,7 +94,11 @@ def _no_reports() -> Iterator[None]:
 
 
 def check_adapter(adapter: Path) -> None:
-    """Refuse what is no LoRA adapter in PEFT's layout, with weights in safetensors. Raises: UserError."""
+    """Refuse what is no LoRA adapter in PEFT's layout, with weights in safetensors.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     file = adapter / "adapter_config.json"
     if not file.is_file():
         raise UserError(

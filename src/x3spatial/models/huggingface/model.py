@@ -190,7 +190,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
             if room is not None and longest > room:
                 raise ValueError(
                     f"{', '.join(key)}: {longest} tokens with the answer, the model has {room};"
-                    " a smaller --max_pixels makes room"
+                    " a smaller --max-pixels makes room"
                 )
             prepared.inputs[key] = inputs
         return prepared.inputs[key]
@@ -222,7 +222,11 @@ class HuggingFaceModel(LocalModel[Prepared]):
 
     @torch.inference_mode()
     def generate(self, questions: Sequence[Question], prepared: Prepared) -> list[Output]:
-        """See ``LocalModel.generate``. Raises: ValueError: the processor refuses the batch."""
+        """See ``LocalModel.generate``.
+
+        Raises:
+            ValueError: the processor refuses the batch.
+        """
         model = self.model
         inputs = self._process(questions, prepared)
         on_device = {
@@ -297,7 +301,11 @@ class HuggingFaceModel(LocalModel[Prepared]):
 
 
 def check_readable(convention: Convention, processor: Processor, folder: Folder) -> None:
-    """Refuse a convention whose pixels nobody can tell. Raises: UserError."""
+    """Refuse a convention whose pixels nobody can tell.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     if convention.pixels == "resized" and not processor.knows_resized:
         raise UserError(
             f"--convention {convention.name}: its numbers count pixels of the resized image, and the"

@@ -174,7 +174,7 @@ class Processor:
             getattr(images, "valid_kwargs", None), "__annotations__", {}
         )
         if not areas or size is None or not isinstance(patch, int) or not isinstance(merge, int):
-            for option, value in (("--min_pixels", low), ("--max_pixels", high)):
+            for option, value in (("--min-pixels", low), ("--max-pixels", high)):
                 if value is not None:
                     raise UserError(
                         f"{option}: {self._named} resizes images by a rule of its own"
@@ -186,11 +186,11 @@ class Processor:
         low = own[0] if low is None else low
         high = max(low, min(own[1], VISUAL_TOKENS * token)) if high is None else high
         if low < 1:
-            raise UserError(f"--min_pixels {low}: must be at least 1")
+            raise UserError(f"--min-pixels {low}: must be at least 1")
         if high < max(low, token):
             raise UserError(
-                f"--max_pixels {high}: must be at least {max(low, token)}"
-                f" (--min_pixels, and one token's {patch * merge} x {patch * merge} pixels)"
+                f"--max-pixels {high}: must be at least {max(low, token)}"
+                f" (--min-pixels, and one token's {patch * merge} x {patch * merge} pixels)"
             )
         images.size = type(size)(shortest_edge=low, longest_edge=high)
         return {"min_pixels": low, "max_pixels": high}
@@ -233,7 +233,7 @@ def _load(folder: Folder, *, trust_remote_code: bool) -> Any:
         if "trust_remote_code" in str(error):
             raise UserError(
                 f"{named}: its processor needs code that lies in the folder; read it, and if you trust"
-                " it give --trust_remote_code"
+                " it give --trust-remote-code"
             ) from None
         raise UserError(f"{named}: the processor cannot be read: {said}") from None
     for part in ("image_processor", "tokenizer"):

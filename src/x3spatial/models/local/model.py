@@ -48,7 +48,11 @@ class LocalModel(Model, Generic[P]):
 
     @abstractmethod
     def load(self) -> Any:
-        """The model with its weights. Raises: UserError."""
+        """The model with its weights.
+
+        Raises:
+            UserError: it is refused; the message names the file or option.
+        """
 
     @abstractmethod
     def prepare(self, questions: Sequence[Question]) -> P:

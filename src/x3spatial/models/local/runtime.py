@@ -28,7 +28,11 @@ _NOT_RULES = frozenset(
 
 
 def check_numerics(*, dtype: str, attention: str, max_new_tokens: int) -> None:
-    """Refuse what no model can be run with. Raises: UserError."""
+    """Refuse what no model can be run with.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     for option, value, known in (
         ("--attention", attention, ATTENTIONS),
         ("--dtype", dtype, ("auto", *DTYPES)),
@@ -36,7 +40,7 @@ def check_numerics(*, dtype: str, attention: str, max_new_tokens: int) -> None:
         if value not in known:
             raise UserError(f"{option} {value}: expected one of {', '.join(known)}")
     if max_new_tokens < 1:
-        raise UserError(f"--max_new_tokens {max_new_tokens}: must be at least 1")
+        raise UserError(f"--max-new-tokens {max_new_tokens}: must be at least 1")
 
 
 @contextmanager

@@ -39,7 +39,11 @@ class Tensor:
 
 
 def read_object(file: Path) -> dict[str, Any]:
-    """A json file that holds an object. Raises: UserError."""
+    """A json file that holds an object.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     value = read_json(file, what="checkpoint file")
     if not isinstance(value, dict):
         raise UserError(f"{file}: expected a json object, found {type(value).__name__}")

@@ -32,7 +32,7 @@ def check_aspect_mode(mode: str) -> str:
     """
     if mode not in ASPECT_MODES:
         raise UserError(
-            f"--image_aspect_ratio {mode}: not supported; choose one of {', '.join(ASPECT_MODES)}"
+            f"--image-aspect-ratio {mode}: not supported; choose one of {', '.join(ASPECT_MODES)}"
         )
     return mode
 

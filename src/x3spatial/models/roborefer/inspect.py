@@ -22,9 +22,9 @@ from x3spatial.models.roborefer.tokens import stop_ids
 TUNE_FLAGS = {
     "vision_tower": "--tune_vision_tower",
     "mm_projector": "--tune_mm_projector",
-    "depth_tower": "--tune_depth_tower",
-    "depth_projector": "--tune_depth_projector",
-    "llm": "--tune_language_model",
+    "depth_tower": "--tune-depth-tower",
+    "depth_projector": "--tune-depth-projector",
+    "llm": "--tune-language-model",
 }
 
 

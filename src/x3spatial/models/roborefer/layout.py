@@ -100,7 +100,11 @@ def find_layout(path: Path) -> Layout:
 
 
 def flag(config: Mapping[str, Any], file: Path, name: str, *, default: bool) -> bool:
-    """A boolean field. Raises: UserError if it is something else."""
+    """A boolean field.
+
+    Raises:
+        UserError: it is something else.
+    """
     value = config.get(name)
     if value is None:
         return default

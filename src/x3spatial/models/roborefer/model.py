@@ -79,7 +79,7 @@ class RoboReferModel(LocalModel[Prepared]):
     ) -> None:
         if chat_template not in CHAT_TEMPLATES:
             raise UserError(
-                f"--chat_template {chat_template}: not supported; RoboRefer was trained with qwen2"
+                f"--chat-template {chat_template}: not supported; RoboRefer was trained with qwen2"
             )
         check_numerics(dtype=dtype, attention=attention, max_new_tokens=max_new_tokens)
         check_aspect_mode(image_aspect_ratio)

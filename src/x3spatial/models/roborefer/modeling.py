@@ -28,7 +28,11 @@ class Fold3x3(nn.Module):
     """
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Fold. Raises: ValueError for a grid that is not square."""
+        """Fold.
+
+        Raises:
+            ValueError: a grid that is not square.
+        """
         batch, count, channels = rows.shape
         grid = math.isqrt(count)
         if grid * grid != count:

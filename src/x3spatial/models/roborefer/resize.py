@@ -86,7 +86,11 @@ def _enlarged(
 
 
 def check_growth(checkpoint: Checkpoint, *, image_size: int, turn_heads: int = 0) -> None:
-    """Refuse what ``grow`` cannot do with this checkpoint. Raises: UserError."""
+    """Refuse what ``grow`` cannot do with this checkpoint.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     config = checkpoint.config
     patch, heads = config.vision_config.patch_size, config.text_config.num_key_value_heads
     if image_size < 1 or image_size % patch:

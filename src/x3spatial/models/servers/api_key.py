@@ -36,7 +36,7 @@ class ApiKey:
         if not value:
             if variable is not None:
                 raise UserError(
-                    f"--api_key_env {variable}: the environment has no such variable, or an empty one"
+                    f"--api-key-env {variable}: the environment has no such variable, or an empty one"
                 )
             return cls(None)
         if not value.isascii() or not value.isprintable() or " " in value:

@@ -104,7 +104,11 @@ class AnswerCache:
             self._connection.execute("PRAGMA journal_mode = WAL")
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """What is kept under ``key``. Raises: UserError: the file is damaged."""
+        """What is kept under ``key``.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         with self._lock, self._explained():
             row = self._connection.execute(
                 "SELECT value FROM answers WHERE key = ?", (key,)

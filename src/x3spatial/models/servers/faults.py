@@ -56,7 +56,7 @@ def status_fault(
     if status in _WRONG_KEY:
         return Stop(
             f"{where}: the server refuses: {message}; is the key right (the environment's OPENAI_API_KEY,"
-            " or --api_key_env)?"
+            " or --api-key-env)?"
         )
     if status in _WRONG_ADDRESS:
         return Stop(

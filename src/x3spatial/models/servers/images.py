@@ -92,7 +92,11 @@ class Pictures:
         self._bytes = 0
 
     def get(self, path: Path) -> Picture:
-        """The picture in ``path`` as it is now. Raises: ImageError."""
+        """The picture in ``path`` as it is now.
+
+        Raises:
+            ImageError: missing, unreadable or damaged.
+        """
         try:
             state = path.stat()
         except OSError as error:
@@ -156,7 +160,7 @@ def make_picture(data: bytes, sending: ImageLimits) -> Picture:
             return _picture(found[0], found[1], here, original=size, quality=found[2])
         smaller = (int(here[0] * _SHRINK), int(here[1] * _SHRINK))
         if sending.resized is not None or min(smaller) < _SMALLEST_SIDE:
-            raise ImageError(f"cannot be sent in {sending.max_bytes} bytes (--max_image_bytes)")
+            raise ImageError(f"cannot be sent in {sending.max_bytes} bytes (--max-image-bytes)")
         pixels = resize_rgb(pixels, *smaller)
 
 

@@ -90,7 +90,11 @@ class ServerModel(Model):
 
     @abstractmethod
     def read(self, content: bytes) -> Reading:
-        """The answer in a reply's bytes. Raises: Fault."""
+        """The answer in a reply's bytes.
+
+        Raises:
+            Fault: the reply cannot be used.
+        """
 
     def identity(self) -> dict[str, Any]:
         """What an answer in the cache belongs to, beside the prompt and the images."""
@@ -173,7 +177,12 @@ class ServerModel(Model):
         return Output(text, self._counted(request.sizes), {**details, "images": images})
 
     async def _ask(self, request: Request) -> tuple[Reading, dict[str, Any]]:
-        """The answer and how it was come by. Raises: Unanswered, UserError."""
+        """The answer and how it was come by.
+
+        Raises:
+            Unanswered: no attempt gave an answer.
+            UserError: it is refused; the message names the file or option.
+        """
         body = self.body(request)
         backoff = Backoff(self.settings.seed, request.id)
         avoid: Host | None = None
@@ -199,7 +208,12 @@ class ServerModel(Model):
             await asyncio.sleep(backoff.wait(attempt, retry_after))
 
     async def _attempt(self, lease: Lease, body: Mapping[str, Any]) -> Reading:
-        """One request. Raises: Fault, Stop."""
+        """One request.
+
+        Raises:
+            Fault: the reply cannot be used.
+            Stop: the server refuses every request.
+        """
         try:
             reading = self.read(await self._transport.post(lease.host, self.path, body))
         except Fault as fault:
@@ -220,11 +234,11 @@ class ServerModel(Model):
             return
         self._given_up += 1
         if self._answered == 0:
-            raise self._ended(Stop(f"--base_url {fault}; start the server, or correct the URL"))
+            raise self._ended(Stop(f"--base-url {fault}; start the server, or correct the URL"))
         if self._given_up >= _GONE_AFTER:
             raise self._ended(
                 Stop(
-                    f"--base_url {fault}; the server is gone: start it, the same command continues"
+                    f"--base-url {fault}; the server is gone: start it, the same command continues"
                 )
             )
 

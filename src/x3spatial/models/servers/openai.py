@@ -71,7 +71,7 @@ class OpenAIModel(ServerModel):
         secret = ApiKey.from_environment(options.get("api_key_env"))
         extra = options.get("extra_body")
         if extra is not None and secret.hide(extra) != extra:
-            raise UserError("--extra_body: holds the API key, and would be written to the results")
+            raise UserError("--extra-body: holds the API key, and would be written to the results")
         return cls(
             argument,
             convention=choose_convention(
@@ -114,13 +114,17 @@ class OpenAIModel(ServerModel):
 
 
 def _areas(min_pixels: int | None, max_pixels: int | None) -> tuple[int, int]:
-    """Bounds of the area of resized images. Raises: UserError."""
+    """Bounds of the area of resized images.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
     low = _LEAST_PIXELS if min_pixels is None else min_pixels
     high = _MOST_PIXELS if max_pixels is None else max_pixels
     if low < 1:
-        raise UserError(f"--min_pixels {low}: must be at least 1")
+        raise UserError(f"--min-pixels {low}: must be at least 1")
     if high < max(low, _PATCH * _PATCH):
-        raise UserError(f"--max_pixels {high}: must be at least {max(low, _PATCH * _PATCH)}")
+        raise UserError(f"--max-pixels {high}: must be at least {max(low, _PATCH * _PATCH)}")
     return low, high
 
 
@@ -130,8 +134,8 @@ def _sending(
     if convention.pixels == "resized":
         if settings.max_image_pixels is not None:
             raise UserError(
-                f"--max_image_pixels: with --convention {convention.name} the size of images follows from"
-                " --min_pixels and --max_pixels; use these"
+                f"--max-image-pixels: with --convention {convention.name} the size of images follows from"
+                " --min-pixels and --max-pixels; use these"
             )
         low, high = _areas(min_pixels, max_pixels)
         resized = partial(smart_resize, factor=_PATCH, min_pixels=low, max_pixels=high)
@@ -140,6 +144,6 @@ def _sending(
         if value is not None:
             raise UserError(
                 f"--{name}: with --convention {convention.name} the server alone decides how images are"
-                " resized; to send smaller ones use --max_image_pixels"
+                " resized; to send smaller ones use --max-image-pixels"
             )
     return ImageLimits(settings.max_image_bytes, settings.max_image_pixels)

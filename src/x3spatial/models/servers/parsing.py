@@ -25,7 +25,11 @@ class Reading:
 
 
 def _object(content: bytes) -> Mapping[str, Any]:
-    """The JSON object in a reply. Raises: Fault."""
+    """The JSON object in a reply.
+
+    Raises:
+        Fault: the reply cannot be used.
+    """
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
@@ -98,7 +102,7 @@ def _nothing(finish: str | None) -> Fault:
     if finish == _CUT:
         # The same request would end there again.
         return Fault(
-            "nothing was said before --max_new_tokens were used up (by reasoning?); use more",
+            "nothing was said before --max-new-tokens were used up (by reasoning?); use more",
             again=False,
         )
     if finish == "content_filter":

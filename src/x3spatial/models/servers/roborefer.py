@@ -62,7 +62,7 @@ class RoboReferServer(ServerModel):
 
     @classmethod
     def options_for(cls, argument: str | None) -> frozenset[str]:
-        """See ``Model.options_for``: with an address in its name, ``--base_url`` is another model's."""
+        """See ``Model.options_for``: with an address in its name, ``--base-url`` is another model's."""
         return cls.options - {"base_url"} if argument else cls.options
 
     @classmethod
@@ -91,7 +91,11 @@ class RoboReferServer(ServerModel):
         return [depth_path(image, self.depth) for image in question.images]
 
     def own_fields(self, question: Question) -> dict[str, Any]:
-        """The depth maps. Raises: Unanswered: one is missing or cannot be read."""
+        """The depth maps.
+
+        Raises:
+            Unanswered: one is missing or cannot be read.
+        """
         if self.depth is None:
             return {}
         from x3spatial.models.roborefer.images import load_depth

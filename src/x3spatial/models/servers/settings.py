@@ -38,11 +38,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.urls:
-            raise UserError("--base_url: name the server, for example http://localhost:8000/v1")
+            raise UserError("--base-url: name the server, for example http://localhost:8000/v1")
         for url in self.urls:
             check_url(url)
         if len(set(self.urls)) < len(self.urls):
-            raise UserError("--base_url: the same server is named twice")
+            raise UserError("--base-url: the same server is named twice")
         for name, least in (("concurrency", 1), ("retries", 0), ("max_image_bytes", 1000)):
             value = getattr(self, name)
             if value < least:
@@ -51,12 +51,16 @@ class Settings:
             raise UserError(f"--timeout {self.timeout:g}: must be more than 0 seconds")
         if self.max_image_pixels is not None and self.max_image_pixels < 28 * 28:
             raise UserError(
-                f"--max_image_pixels {self.max_image_pixels}: must be at least {28 * 28}"
+                f"--max-image-pixels {self.max_image_pixels}: must be at least {28 * 28}"
             )
 
     @classmethod
     def of(cls, options: Mapping[str, Any], first_url: str | None = None) -> Settings:
-        """From the options of the command line. Raises: UserError."""
+        """From the options of the command line.
+
+        Raises:
+            UserError: it is refused; the message names the file or option.
+        """
         given = {name: options[name] for name in OPTIONS - {"base_url"} if name in options}
         for name in ("max_new_tokens", "seed"):
             if name in options:
@@ -71,7 +75,11 @@ class Settings:
 
 
 def check_url(url: str) -> None:
-    """Refuse what is no address of a server. Raises: UserError; a password in it is not repeated."""
+    """Refuse what is no address of a server.
+
+    Raises:
+        UserError: a password in it is not repeated.
+    """
     try:
         parts = urlsplit(url)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -81,19 +89,19 @@ def check_url(url: str) -> None:
         fine = secret = False
     if secret:
         raise UserError(
-            "--base_url: has a user, a password or a ?query in it; keys belong in the environment"
-            " (--api_key_env), options of the server in --extra_body"
+            "--base-url: has a user, a password or a ?query in it; keys belong in the environment"
+            " (--api-key-env), options of the server in --extra-body"
         )
     if fine and parts.path.endswith(("/chat/completions", "/query")):
-        raise UserError(f"--base_url {url}: leave its last part out, it is added to each request")
+        raise UserError(f"--base-url {url}: leave its last part out, it is added to each request")
     if not fine:
         raise UserError(
-            f"--base_url {url}: not the URL of a server, such as http://localhost:8000/v1"
+            f"--base-url {url}: not the URL of a server, such as http://localhost:8000/v1"
         )
 
 
 def read_extra_body(text: str | None, forbidden: Sequence[str]) -> dict[str, Any]:
-    """``--extra_body``: fields of the request, as a JSON object.
+    """``--extra-body``: fields of the request, as a JSON object.
 
     Raises:
         UserError: it is none, or sets a field that is not the user's to set.
@@ -104,10 +112,10 @@ def read_extra_body(text: str | None, forbidden: Sequence[str]) -> dict[str, Any
         value = json.loads(text)
         json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"--extra_body: not JSON: {error}") from None
+        raise UserError(f"--extra-body: not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise UserError('--extra_body: must be a JSON object, such as {"top_k": 1}')
+        raise UserError('--extra-body: must be a JSON object, such as {"top_k": 1}')
     for name in forbidden:
         if name in value:
-            raise UserError(f"--extra_body: {name!r} is not for it to set")
+            raise UserError(f"--extra-body: {name!r} is not for it to set")
     return value

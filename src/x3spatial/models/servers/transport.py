@@ -58,7 +58,7 @@ class Transport:
             raise status_fault(
                 response.status_code,
                 self._secret.hide_in_body(response.content, answer=False),
-                where=f"--base_url {host.url}",
+                where=f"--base-url {host.url}",
                 retry_after=parse_retry_after(response.headers.get("retry-after")),
             ) from None
         except openai.APIConnectionError as error:
