@@ -14,15 +14,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
+import typer
 
+from docs.app import below, is_group, root
 from docs.markdown import Block, blocks, documents
 from helpers.paths import REPOSITORY
 from x3spatial.builder.run import build_tasks
-from x3spatial.cli import app
 
 BLOCKS = [block for document in documents() for block in blocks(document)]
 SHELL = [block for block in BLOCKS if block.language == "bash"]
@@ -133,24 +132,27 @@ def test_commands_and_options_exist(block: Block) -> None:
 
 
 def check_words(words: list[str], where: str) -> None:
-    command: Any = typer.main.get_command(app)
-    names = ["x3"]
-    while hasattr(command, "commands") and words and not words[0].startswith("-"):
-        below = command.commands.get(words[0])
-        assert below is not None, f"{where}: {' '.join(names)} has no command {words[0]!r}"
-        assert not below.hidden, f"{where}: {words[0]!r} is an earlier name"
-        command = below
-        names.append(words[0])
-        words = words[1:]
+    """Whether help shows the command and each of its options under the name that is used."""
+    command = root()
+    path = "x3"
+    while is_group(command) and words and not words[0].startswith("-"):
+        found = below(command, words[0])
+        assert found is not None, (
+            f"{where}: {path} has no command {words[0]!r}, or calls it otherwise"
+        )
+        command, path, words = found, f"{path} {words[0]}", words[1:]
     if command.context_settings.get("ignore_unknown_options"):
         return
-    options = {name for parameter in command.params for name in parameter.opts}
-    options |= {name for parameter in command.params for name in parameter.secondary_opts}
-    options |= {"--help", "-h"}
+    shown = [
+        one
+        for one in command.get_params(typer.Context(command))
+        if not getattr(one, "hidden", False)
+    ]
+    options = {name for parameter in shown for name in (*parameter.opts, *parameter.secondary_opts)}
     for word in words:
         name = word.partition("=")[0]
         if re.match(r"--?[a-z]", name):
-            assert name in options, f"{where}: {' '.join(names)} has no option {name}"
+            assert name in options, f"{where}: {path} has no option {name}, or calls it otherwise"
 
 
 @pytest.mark.parametrize("block", OTHERS, ids=str)

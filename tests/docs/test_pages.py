@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import typer.main
+from x3spatial.cli.table import ENTRIES
 
+from docs.app import commands
 from docs.markdown import GENERATED, anchors, documents, joined_links, links, prose, read
 from helpers.paths import REPOSITORY
-from x3spatial.cli import app
 
 WIDEST = 110
 README_LINES = 170
 CARD = "src/x3spatial/models/roborefer/x3_tiny/README.md"
 
 LINKING = [*documents(), CARD, "CHANGELOG.md", "CONTRIBUTING.md"]
-
-
-def commands_of_the_app() -> Iterator[tuple[str, Any]]:
-    """Every command that ``x3 --help`` and the help of its groups show, by the words after ``x3``."""
-    group: Any = typer.main.get_command(app)
-    for name, command in group.commands.items():
-        if command.hidden:
-            continue
-        if hasattr(command, "commands"):
-            for below, leaf in command.commands.items():
-                if not leaf.hidden:
-                    yield f"{name} {below}", leaf
-        else:
-            yield name, command
 
 
 @pytest.mark.parametrize("document", [*documents(), CARD])
@@ -77,11 +61,14 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 
 def test_readme_names_exactly_the_commands() -> None:
-    rows = [line for line in read("README.md").splitlines() if re.match(r"\|[^|]*\| `x3 ", line)]
-    named = [row.split("`")[1].removeprefix("x3 ") for row in rows]
-    known = dict(commands_of_the_app())
-    found = [
-        max((name for name in known if f"{text} ".startswith(f"{name} ")), key=len, default=text)
-        for text in named
-    ]
-    assert sorted(found) == sorted(known)
+    """Each under the group that ``x3 --help`` lists it in."""
+    known = sorted(commands(), key=len, reverse=True)
+    named: dict[str, str] = {}
+    group = ""
+    for row in re.findall(r"^\|(.*)\| `x3 (.*?)` \|", read("README.md"), re.MULTILINE):
+        group = row[0].strip(" *") or group
+        name = next((name for name in known if f"{row[1]} ".startswith(f"{name} ")), row[1])
+        assert name not in named
+        named[name] = group
+    groups = {entry.path: entry.group for entry in ENTRIES}
+    assert named == {name: groups[name] for name in known}

@@ -1,0 +1,36 @@
+"""The commands of the app, as its help shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from x3spatial.cli import make_app
+
+
+def is_group(command: Any) -> bool:
+    return hasattr(command, "list_commands")
+
+
+def below(group: Any, name: str) -> Any:
+    """The command ``name`` of a group; None where help does not show one: an earlier name, or none at all."""
+    context = typer.Context(group)
+    return group.get_command(context, name) if name in group.list_commands(context) else None
+
+
+def root() -> Any:
+    """The group of ``x3``."""
+    return make_app()
+
+
+def commands(group: Any | None = None, prefix: str = "") -> Iterator[str]:
+    """The words after ``x3`` of every command, such as ``model tiny``."""
+    group = root() if group is None else group
+    for name in group.list_commands(typer.Context(group)):
+        command = group.get_command(typer.Context(group), name)
+        if is_group(command):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield prefix + name
