@@ -34,3 +34,18 @@ def commands(group: Any | None = None, prefix: str = "") -> Iterator[str]:
             yield from commands(command, f"{prefix}{name} ")
         else:
             yield prefix + name
+
+
+def shown_options(command: Any) -> set[str]:
+    """The options of a command, but for former spellings."""
+    parameters = command.get_params(typer.Context(command))
+    shown = [one for one in parameters if not getattr(one, "hidden", False)]
+    return {name for one in shown for name in (*one.opts, *one.secondary_opts)}
+
+
+def find(path: str) -> Any:
+    """The command of ``path``, such as ``model tiny``."""
+    command = root()
+    for name in path.split():
+        command = below(command, name)
+    return command

@@ -119,6 +119,12 @@ def joined_links(document: str) -> list[str]:
     return _LINK.findall(_CODE.sub("", text))
 
 
+def code_spans(document: str) -> list[str]:
+    """The inline code of a page, without its back-quotes; spans broken over two lines included."""
+    text = "\n".join(line for _, line in prose(document))
+    return [" ".join(span[1:-1].split()) for span in _CODE.findall(text)]
+
+
 def anchors(path: Path) -> set[str]:
     """The anchors that GitHub makes of a page's headings."""
     made: dict[str, int] = {}
