@@ -16,9 +16,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 
-from docs.app import below, is_group, root
+from docs.app import below, is_group, root, shown_options
 from docs.markdown import Block, blocks, documents
 from helpers.paths import REPOSITORY
 from x3spatial.builder.run import build_tasks
@@ -143,12 +142,7 @@ def check_words(words: list[str], where: str) -> None:
         command, path, words = found, f"{path} {words[0]}", words[1:]
     if command.context_settings.get("ignore_unknown_options"):
         return
-    shown = [
-        one
-        for one in command.get_params(typer.Context(command))
-        if not getattr(one, "hidden", False)
-    ]
-    options = {name for parameter in shown for name in (*parameter.opts, *parameter.secondary_opts)}
+    options = shown_options(command)
     for word in words:
         name = word.partition("=")[0]
         if re.match(r"--?[a-z]", name):
