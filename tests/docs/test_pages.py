@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
 from x3spatial.cli.table import ENTRIES
 
-from docs.app import commands
-from docs.markdown import GENERATED, anchors, documents, joined_links, links, prose, read
-from helpers.paths import REPOSITORY
+from docs.app import commands, find, shown_options
+from docs.markdown import (
+    GENERATED,
+    anchors,
+    code_spans,
+    documents,
+    joined_links,
+    links,
+    prose,
+    read,
+)
+from helpers.paths import REPOSITORY, SRC
 
 WIDEST = 110
 README_LINES = 170
 CARD = "src/x3spatial/models/roborefer/x3_tiny/README.md"
+
+HISTORY = frozenset({"docs/commands-of-the-document.md", "docs/error-log.md"})
+"""Pages that name former commands and options on purpose."""
+FOREIGN = frozenset({"--dataset", "--limit-mm-per-prompt", "--mm-processor-kwargs"})
+"""Options of other programs that the pages mention."""
+RECIPE_OPTIONS = frozenset({"--processes", "--dry-run"})
 
 LINKING = [*documents(), CARD, "CHANGELOG.md", "CONTRIBUTING.md"]
 
@@ -72,3 +88,46 @@ def test_readme_names_exactly_the_commands() -> None:
         named[name] = group
     groups = {entry.path: entry.group for entry in ENTRIES}
     assert named == {name: groups[name] for name in known}
+
+
+@pytest.fixture(scope="module")
+def known_options() -> set[str]:
+    pytest.importorskip("transformers")
+    from x3spatial.training.arguments import DataArguments, ModelArguments, SftArguments
+
+    parsed = (ModelArguments, DataArguments, SftArguments)
+    fields = {field.name for group in parsed for field in dataclasses.fields(group)}
+    found = {f"--{name.replace('_', '-')}" for name in fields}
+    for path in commands():
+        found |= shown_options(find(path))
+    return found | RECIPE_OPTIONS | FOREIGN
+
+
+@pytest.mark.parametrize("document", sorted({*documents(), CARD} - HISTORY - GENERATED))
+def test_options_in_the_text_exist(document: str, known_options: set[str]) -> None:
+    """Written as ``x3 --help`` shows them: with dashes."""
+    words = [word for span in code_spans(document) for word in span.split()]
+    named = {word.partition("=")[0] for word in words if re.match(r"--[a-z]", word)}
+    named -= {"--install-completion"}  # Typer's own, of x3 itself
+    assert named <= known_options
+
+
+@pytest.mark.parametrize("document", sorted({*documents(), CARD} - HISTORY - GENERATED))
+def test_files_in_the_text_exist(document: str) -> None:
+    """Those of the repository, and modules by their path below ``x3spatial``."""
+    packages = {path.name for path in (SRC / "x3spatial").iterdir() if path.is_dir()}
+    folders = {"benchmarks", "configs", "docs", "scripts", "src", "tests", "tools"}
+    missing = []
+    for span in code_spans(document):
+        for word in span.split():
+            first, slash, rest = word.partition("/")
+            if not slash or re.search(r"[{}*<>|:]", word):
+                continue
+            path = REPOSITORY / word
+            if first in packages and rest.endswith(".py"):
+                path = SRC / "x3spatial" / word
+            elif first not in folders:
+                continue
+            if not path.exists():
+                missing.append(word)
+    assert not missing
