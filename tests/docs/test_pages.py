@@ -6,7 +6,6 @@ import dataclasses
 import re
 
 import pytest
-from x3spatial.cli.table import ENTRIES
 
 from docs.app import commands, find, shown_options
 from docs.markdown import (
@@ -20,6 +19,7 @@ from docs.markdown import (
     read,
 )
 from helpers.paths import REPOSITORY, SRC
+from x3spatial.cli.table import ENTRIES
 
 WIDEST = 110
 README_LINES = 170
