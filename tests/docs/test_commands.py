@@ -22,6 +22,7 @@ from docs.app import below, is_group, root, shown_options
 from docs.markdown import Block, blocks, documents
 from helpers.paths import REPOSITORY
 from x3spatial.builder.run import build_tasks
+from x3spatial.evaluation.run import evaluate
 
 BLOCKS = [block for document in documents() for block in blocks(document)]
 SHELL = [block for block in BLOCKS if block.language == "bash"]
@@ -35,11 +36,14 @@ _ASSIGNMENT = re.compile(r"[A-Z][A-Z0-9_]*=")
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the reader works: views in /data/views, which is data/views here, and task files in tasks."""
+    """Where the reader works: views in /data/views, which is data/views here, task files in tasks, and a
+    baseline's results in eval."""
     folder = tmp_path_factory.mktemp("docs")
     fixture = REPOSITORY / "tests" / "fixtures" / "x3-small" / "root"
     shutil.copytree(fixture, folder / "data" / "views")
     build_tasks(data_root=folder / "data" / "views", out_dir=folder / "tasks")
+    name = "t1_val_multi.json"
+    evaluate(data_json=folder / "tasks" / name, output_json=folder / "eval" / name, model="centre")
     return folder
 
 
