@@ -21,6 +21,11 @@ class Unfinished(Exception):
     """
 
 
+def flag(name: str) -> str:
+    """The option of a field, as messages spell it: ``--max-new-tokens`` for ``max_new_tokens``."""
+    return "--" + name.replace("_", "-")
+
+
 @contextmanager
 def packages_of(extra: str, wanted_by: str) -> Iterator[None]:
     """Turn an import that fails inside into a line that says what to install.

@@ -14,21 +14,22 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import JOURNAL, BuildSummary, build_tasks
 from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
-from x3spatial.errors import UserError
-from x3spatial.evaluation.questions import lacking, supports
+from x3spatial.errors import UserError, flag
+from x3spatial.evaluation.questions import lacking
 from x3spatial.evaluation.run import EvalResult, evaluate
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.models import registry
 from x3spatial.models.base import Model
+from x3spatial.tasks.spec import zero_shot_tasks
 
-SETS: tuple[tuple[str, str], ...] = (
-    ("Task1 multi", "t1_val_multi.json"),
-    ("Task1 concat", "t1_val_concat.json"),
-    ("Task2A", "t2a_val_multi.json"),
-    ("Task2B", "t2b_val_multi.json"),
-)
-"""The sets of the zero-shot evaluation and their files, which results are named after."""
+_SPLIT = "val"
+"""The split of the zero-shot evaluation, as it stands in file names."""
+
+
+def zero_shot_sets() -> list[tuple[str, str]]:
+    """The sets of the zero-shot evaluation: titles, and file names that results are named after."""
+    return [(spec.title, spec.file(_SPLIT)) for spec in zero_shot_tasks()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def zeroshot(
         if world is not None and meeting is not None:
             world = replace(world, launch=meeting.launch)
         parts = []
-        for title, file_name in SETS:
+        for title, file_name in zero_shot_sets():
             data_json = out_dir / file_name
             records = read_records(data_json) if data_json.is_file() else None
             cells = []
@@ -177,7 +178,7 @@ def _options_by_spec(
     }
     for name in options:
         if not any(name in share for share in shares.values()):
-            raise UserError(f"--{name}: none of the models {', '.join(shares)} has this option")
+            raise UserError(f"{flag(name)}: none of the models {', '.join(shares)} has this option")
     return shares
 
 
@@ -192,7 +193,7 @@ def _build(
         return build_tasks(
             data_root=data_root, out_dir=out_dir, options=options, workers=workers, fresh=fresh
         )
-    missing = [name for _, name in SETS if not (out_dir / name).is_file()]
+    missing = [name for _, name in zero_shot_sets() if not (out_dir / name).is_file()]
     if missing:
         raise UserError(
             f"--out-dir {out_dir}: {missing[0]} is missing; give --data-root (or DATA_ROOT_X3)"
@@ -221,7 +222,7 @@ def _folder_name(name: str, others: Sequence[tuple[str, str, Model]]) -> str:
 def _why_skipped(model: Model, file_name: str, records: Sequence[TaskRecord] | None) -> str | None:
     if records is None:
         return f"{file_name} was not built"
-    refused = sorted({record.task for record in records if not supports(model, record.task)})
+    refused = sorted({record.task for record in records if not model.can_answer(record.task)})
     if refused:
         return f"does not answer {', '.join(refused)}"
     missing = next((name for record in records if (name := lacking(model, record))), None)

@@ -25,6 +25,7 @@ HIT = Score(
     status="answered",
     gt_text="",
     gt_point=HERE,
+    gt_absent=False,
     pred_text="",
     pred_point=HERE,
     said_not_visible=False,
@@ -33,7 +34,7 @@ HIT = Score(
     hit_tight=1.0,
 )
 MISS = replace(HIT, l2=0.3, hit=0.0, hit_tight=0.0)
-HIDDEN = replace(HIT, gt_point=None, l2=None, hit=None, hit_tight=None)
+HIDDEN = replace(HIT, gt_point=None, gt_absent=True, l2=None, hit=None, hit_tight=None)
 
 
 def test_each_sample_is_in_the_row_of_its_size() -> None:

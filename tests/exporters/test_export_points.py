@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from x3spatial.conventions.base import Convention
-from x3spatial.exporters.points import POINT_FORMATS, ResizeLimits, box_of, counted_sizes
+from x3spatial.exporters.points import ResizeLimits, box_of, counted_sizes, point_formats
 from x3spatial.tasks.answers import Written, ground_truth_text
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import BoolArray, Point, Target, hits, mask_target
@@ -51,7 +51,7 @@ def fit(form: Convention, target: Target, mask: BoolArray, frame: Frame, size: S
         target,
         mask,
         frame,
-        lambda point, decimals: form.write(point, question, sizes, decimals),
+        lambda point, decimals: form.format_answer(point, question, sizes, decimals),
         fewest=form.decimals,
     )
 
@@ -78,7 +78,7 @@ one_pixel = np.zeros((1, 1937), dtype=bool)
 one_pixel[0, 1000] = True
 
 
-@pytest.mark.parametrize("form", POINT_FORMATS.values(), ids=list(POINT_FORMATS))
+@pytest.mark.parametrize("form", point_formats().values(), ids=list(point_formats()))
 @settings(max_examples=60, deadline=None)
 @given(masks(), st.sampled_from(Frame))
 @example(one_pixel, Frame.CONCAT_RIGHT)
@@ -96,7 +96,7 @@ def test_a_rewritten_point_hits_its_mask(form: Convention, mask: BoolArray, fram
     assert form.parse(written.text, question_for(frame), sizes).point == point
 
 
-@pytest.mark.parametrize("form", POINT_FORMATS.values(), ids=list(POINT_FORMATS))
+@pytest.mark.parametrize("form", point_formats().values(), ids=list(point_formats()))
 def test_an_ordinary_mask_needs_no_more_decimals(form: Convention) -> None:
     mask = np.zeros((480, 640), dtype=bool)
     mask[100:140, 300:360] = True

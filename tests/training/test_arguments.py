@@ -49,7 +49,7 @@ def test_the_documents_call_is_understood_and_is_the_default() -> None:
     assert given.model.vision_tower == "paligemma-siglip-so400m-patch14-448"
     for name in ("vision_tower", "depth_tower"):
         setattr(given.model, name, None)
-    # AnswerKind or not, these are the same.
+    # Said or not, these are the same.
     assert given.model.tuned() == default.model.tuned()
     given.model.tune_vision_tower = given.model.tune_mm_projector = None
     given.model.tune_language_model = given.model.use_depth_tower = None
@@ -84,7 +84,7 @@ def test_spellings_and_aliases() -> None:
         ("--learning_rate fast", "--learning_rate.*'fast'"),
         ("--mm_projector linear", "--mm_projector linear: not supported; expected mlp_downsample"),
         ("--chat_template vicuna", "--chat_template vicuna"),
-        ("--image_aspect_ratio dynamic_s2", "--image_aspect_ratio dynamic_s2"),
+        ("--image_aspect_ratio dynamic_s2", "--image-aspect-ratio dynamic_s2"),
         ("--mm_use_im_start_end True", "--mm_use_im_start_end True"),
         ("--tune_depth_projector True", "--tune_depth_projector: needs --enable_depth True"),
         ("--load_best_model_at_end True --eval_strategy steps --eval_steps 500",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.roots.crops import check_times
-from x3spatial.tasks.spec import DEFAULT_TASKS, TASKS, Task, choose_tasks
+from x3spatial.tasks.spec import TASKS, TaskSpec, choose_tasks, default_tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class BuildOptions:
     prompts: Path | None = None
     """Folder with prompt templates that replace the built-in ones."""
     jpeg_quality: int = 95
-    tasks: tuple[str, ...] = DEFAULT_TASKS
+    tasks: tuple[str, ...] = field(default_factory=default_tasks)
     """Names or short names of the tasks to build; kept in full and in the registry's order."""
 
     def __post_init__(self) -> None:
@@ -57,7 +57,9 @@ class BuildOptions:
             check_times("--closeup", self.closeup)
             whole = [task.name for task in self.chosen if not task.reference_may_be_cut]
             if whole:
-                able = " and ".join(task.name for task in TASKS if task.reference_may_be_cut)
+                able = " and ".join(
+                    task.name for task in TASKS.values() if task.reference_may_be_cut
+                )
                 raise UserError(
                     f"--closeup: only for {able}, not {', '.join(whole)};"
                     " give --tasks t1,t2a --emit-concat 0"
@@ -81,19 +83,19 @@ class BuildOptions:
             "jpeg_quality": self.jpeg_quality,
             # Only where chosen: builds from before there was a choice still hold.
             **({} if self.closeup is None else {"closeup": list(self.closeup)}),
-            **({} if self.tasks == DEFAULT_TASKS else {"tasks": list(self.tasks)}),
+            **({} if self.tasks == default_tasks() else {"tasks": list(self.tasks)}),
         }
 
     @property
-    def chosen(self) -> tuple[Task, ...]:
+    def chosen(self) -> tuple[TaskSpec, ...]:
         """The tasks to build."""
         return tuple(
             task
-            for task in TASKS
+            for task in TASKS.values()
             if task.name in self.tasks and (self.emit_concat or not task.side_by_side)
         )
 
     @property
     def templates(self) -> frozenset[str]:
         """Names of the prompt templates that the chosen tasks may ask with."""
-        return frozenset(task.template for task in TASKS if task.name in self.tasks)
+        return frozenset(task.template for task in TASKS.values() if task.name in self.tasks)

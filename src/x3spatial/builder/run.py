@@ -44,8 +44,7 @@ from x3spatial.roots.layout import (
     list_root,
     short_split,
 )
-from x3spatial.tasks.prompts import load_templates
-from x3spatial.tasks.spec import TASKS
+from x3spatial.tasks.spec import TASKS, task_templates
 
 JOURNAL = ".x3-build.jsonl"
 
@@ -95,7 +94,7 @@ def build_tasks(
         raise UserError(f"--out-dir {out_dir}: lies in the data root; name a folder outside of it")
     templates = {
         name: template
-        for name, template in load_templates(options.prompts).items()
+        for name, template in task_templates(options.prompts).items()
         if name in options.templates
     }
     listing = _limited(list_root(root, options.splits), options.limit)
@@ -314,7 +313,7 @@ def _write_task_files(
             }
         counts[split] = {**summed(total), "samples": {t.name: per_task[t.name] for t in tasks}}
     for short in {short_split(split) for split in SPLITS}:
-        for task in TASKS:
+        for task in TASKS.values():
             if task.file(short) not in files:
                 (out_dir / task.file(short)).unlink(missing_ok=True)
     return files, counts, problems

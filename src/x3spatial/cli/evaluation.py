@@ -18,7 +18,7 @@ from x3spatial.cli.model_options import (
     model_options,
     specs,
 )
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, flag
 
 if TYPE_CHECKING:
     from x3spatial.evaluation.run import EvalResult
@@ -174,7 +174,7 @@ def _refuse_build_options(context: typer.Context) -> None:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise UserError(
-                f"--{name}: decides how task files are built, and without --data-root"
+                f"{flag(name)}: decides how task files are built, and without --data-root"
                 " (or DATA_ROOT_X3) none are; leave it out or give the root"
             )
 

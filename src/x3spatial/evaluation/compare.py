@@ -21,7 +21,7 @@ from x3spatial.evaluation.statistics.intervals import (
     draw_counts,
     interval_of,
 )
-from x3spatial.evaluation.statistics.metrics import ESTIMATED, table_of, value_of
+from x3spatial.evaluation.statistics.metrics import estimated, table_of, value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +111,20 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
     a, b = [scores_a[id] for id in common], [scores_b[id] for id in common]
     table_a, table_b = table_of(a), table_of(b)
     clusters = clusters_of(a)
-    found: dict[str, Interval | None] = dict.fromkeys(ESTIMATED)
+    names = estimated(table_a)
+    found: dict[str, Interval | None] = dict.fromkeys(names)
     if clusters.unit is not None:
         resample_a, resample_b = Resampler(table_a, clusters), Resampler(table_b, clusters)
-        drawn: dict[str, list[Any]] = {name: [] for name in ESTIMATED}
+        drawn: dict[str, list[Any]] = {name: [] for name in names}
         for counts in draw_counts(clusters.count, RESAMPLES, seed=0):
             values_a, values_b = resample_a(counts), resample_b(counts)
-            for name in ESTIMATED:
+            for name in names:
                 drawn[name].append(values_b[name] - values_a[name])
-        for name in ESTIMATED:
+        for name in names:
             if min(resample_a.support[name], resample_b.support[name]) >= FEWEST:
                 found[name] = interval_of(np.concatenate(drawn[name]))
     rows = []
-    for name in ESTIMATED:
+    for name in names:
         value_a, value_b = value_of(name, table_a), value_of(name, table_b)
         both = value_a is not None and value_b is not None
         difference = value_b - value_a if both else None  # type: ignore[operator]

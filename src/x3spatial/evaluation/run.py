@@ -17,7 +17,7 @@ from x3spatial.engine import rendezvous
 from x3spatial.engine.local import default_workers
 from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, flag
 from x3spatial.evaluation.assess import ScoredRun, score_run, write_output
 from x3spatial.evaluation.inference import ask
 from x3spatial.evaluation.journal import (
@@ -168,7 +168,7 @@ def evaluate(
         ("limit", 1 if limit is None else limit),
     ):
         if number < 1:
-            raise UserError(f"--{name} {number}: must be at least 1")
+            raise UserError(f"{flag(name)} {number}: must be at least 1")
     everything = read_records(data_json)
     records = everything[:limit]
     for record in records:  # a file that cannot be scored is refused before a model is asked

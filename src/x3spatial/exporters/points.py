@@ -18,9 +18,11 @@ from x3spatial.tasks.question import Size
 
 AS_RECORDED = "unit"
 PLACEHOLDER = "placeholder"
-POINT_FORMATS: dict[str, Convention] = {
-    name: convention for name, convention in CONVENTIONS.items() if name != AS_RECORDED
-}
+
+
+def point_formats() -> dict[str, Convention]:
+    """The conventions that prompts and answers can be rewritten to, by name."""
+    return {name: found for name, found in CONVENTIONS.items() if name != AS_RECORDED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def export(
         to: a key of ``FORMATS``.
         paths: a key of ``places.PATHS``; None for the format's own default.
         point_format: how points are written: ``unit`` leaves prompt and answer as they are, a key
-            of ``points.POINT_FORMATS`` rewrites both, ``placeholder`` (ms-swift) lets the trainer
+            of ``points.point_formats`` rewrites both, ``placeholder`` (ms-swift) lets the trainer
             do it; None for the format's own default.
         image_folder: what relative image and mask paths of the records are relative to.
         min_pixels, max_pixels: limits of the Qwen2.5-VL processor, for ``qwen2.5-px`` only.
@@ -82,7 +82,7 @@ def export(
     start = time.monotonic()
     form = _format(to)
     paths = _choice("--paths", paths, form.paths, to)
-    points = _choice("--points", point_format, form.points, to)
+    points = _choice("--points", point_format, form.points(), to)
     limits = _limits(points, min_pixels, max_pixels)
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: must be at least 1")

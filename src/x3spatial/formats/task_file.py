@@ -9,8 +9,7 @@ from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.io.json_stream import iter_array
-
-TASKS = ("t1_multi", "t1_concat", "t2a_multi", "t2b_multi", "t0_marked")
+from x3spatial.tasks.spec import TASKS, TaskSpec, Views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +19,7 @@ class TaskRecord:
     id: str
     task: str
     image: tuple[str, ...] | str
-    """Paths in prompt order; a single string for the side-by-side image of t1_concat."""
+    """Paths in prompt order; a single string for a side-by-side image."""
     prompt: str
     """The human turn, without ``<image>``."""
     answer: str
@@ -53,9 +52,14 @@ class TaskRecord:
         return (self.image,) if isinstance(self.image, str) else self.image
 
     @property
+    def spec(self) -> TaskSpec:
+        """What kind of task it is."""
+        return TASKS[self.task]
+
+    @property
     def is_concat(self) -> bool:
         """Whether the answer is written in the frame of a side-by-side image."""
-        return self.task == "t1_concat"
+        return self.spec.side_by_side
 
     def to_json(self) -> dict[str, Any]:
         """The record as it stands in the file."""
@@ -142,12 +146,15 @@ _TEXT_FIELDS = (
 
 
 def _task_of(image: tuple[str, ...] | str) -> str:
-    """What the images of a record without ``task`` show it to be."""
+    """What the images of a record without ``task`` show it to be: the first task of that shape."""
     if isinstance(image, str):
-        return "t1_concat"
+        return next(name for name, spec in TASKS.items() if spec.side_by_side)
     view = image[0].removesuffix("_original.png")
     same_view = view != image[0] and image[1:] == (f"{view}_inpainted.png",)
-    return "t2b_multi" if same_view else "t1_multi"
+    views = Views.TWICE if same_view else Views.TWO
+    return next(
+        name for name, spec in TASKS.items() if spec.views is views and not spec.side_by_side
+    )
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:

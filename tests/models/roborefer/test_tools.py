@@ -13,7 +13,7 @@ from x3spatial.models.roborefer import load_model, load_processor
 from x3spatial.models.roborefer.inspect import inspect, report_text
 from x3spatial.models.roborefer.saving import save_hf
 from x3spatial.models.roborefer.tiny import SPECIAL_TOKENS, make_tiny, small_tokenizer
-from x3spatial.tasks.prompts import load_templates
+from x3spatial.tasks.spec import task_templates
 
 
 def test_the_report_of_the_fixture() -> None:
@@ -36,7 +36,7 @@ def test_the_report_of_the_fixture() -> None:
     assert parts["vision_tower"]["layers_used"] == 2
     assert parts["mm_projector"]["parameters"] == projector
     assert parts["llm"]["parameters"] == 516 * 32 + 2 * block + 32
-    assert parts["llm"]["trained_with"] == "--tune_language_model"
+    assert parts["llm"]["trained_with"] == "--tune-language-model"
     text = report_text(report)
     assert "10 per image" in text
     assert "2 of 3 layers used" in text
@@ -143,7 +143,7 @@ def test_a_learner_begins_by_seeing_alike_what_lies_elsewhere_in_a_token(tmp_pat
 def test_a_learner_reads_a_prompt_as_a_few_tokens(tmp_path: Path) -> None:
     processor = load_processor(make_tiny(out=tmp_path / "l", size="learner", depth=False))
     plain = small_tokenizer(depth=False)
-    for template in load_templates().values():
+    for template in task_templates().values():
         text = template.render("(0.212, 0.430)")
         ids = processor.tokenize(text)
         assert processor.tokenizer.decode(ids) == text

@@ -27,7 +27,7 @@ from x3spatial.evaluation.check_model.diagnosis import (
 from x3spatial.evaluation.check_model.faults import EDGE_SHIFT, TOLERANCE
 from x3spatial.evaluation.check_model.questions import DOTS, Probe, write_questions, write_task_file
 from x3spatial.evaluation.journal import read_results
-from x3spatial.evaluation.questions import lacking, supports
+from x3spatial.evaluation.questions import lacking
 from x3spatial.evaluation.run import evaluate
 from x3spatial.io.files import make_dir
 from x3spatial.models import registry
@@ -153,7 +153,7 @@ def _check_askable(chosen: Model, shown: Sequence[Probe]) -> None:
         UserError: it is refused; the message names the file or option.
     """
     for record in (one.record for one in shown):
-        if not supports(chosen, record.task) or lacking(chosen, record) is not None:
+        if not chosen.can_answer(record.task) or lacking(chosen, record) is not None:
             raise UserError(
                 f"--model {chosen.name} cannot answer check-model's questions, which show it a dot;"
                 " it needs what only its own tasks have"

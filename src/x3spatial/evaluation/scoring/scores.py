@@ -17,7 +17,7 @@ from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.roborefer import point_fraction, text_fraction
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import BoolArray
-from x3spatial.tasks.answers import Answer, AnswerKind, parse_unit
+from x3spatial.tasks.answers import POINT, UNIT_READER, Answer, AnswerKind
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Size
@@ -46,29 +46,35 @@ class Truth:
     """The right answer of a record, read back from its text."""
 
     text: str
-    point: Point | None
-    """In the frame it is written in; None: the object is not visible."""
+    answer: Answer
     frame: Frame
 
     @property
+    def point(self) -> Point | None:
+        """The point, in the frame it is written in; None: not visible, or another kind of answer."""
+        return self.answer.point
+
+    @property
     def visible(self) -> bool:
-        """Whether the object can be seen in the query image."""
-        return self.point is not None
+        """Whether there is something to find: the right answer is not the task's absent token."""
+        return self.answer.kind is not AnswerKind.NOT_VISIBLE
 
 
 def truth_of(record: TaskRecord) -> Truth:
     """The right answer of ``record``.
 
     Raises:
-        UserError: its answer is neither a point nor NOT_VISIBLE, or both.
+        UserError: its answer is neither of the task's kind nor its absent token, or both.
     """
-    answer = parse_unit(record.answer)
+    spec = record.spec
+    answer = spec.answer.read(record.answer, UNIT_READER, spec.absent_token)
     if answer.kind is AnswerKind.UNPARSED or answer.contradictory:
+        form = "[(x, y)]" if spec.answer is POINT else f"of the kind {spec.answer.name!r}"
         raise UserError(
-            f"record {record.id}: its answer {record.answer!r} is neither [(x, y)] nor NOT_VISIBLE"
+            f"record {record.id}: its answer {record.answer!r} is neither {form} nor"
+            f" {spec.absent_token}"
         )
-    frame = Frame.CONCAT_RIGHT if record.is_concat else Frame.IMAGE
-    return Truth(record.answer, answer.point, frame)
+    return Truth(record.answer, answer, spec.frame)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,9 @@ class Score:
     status: Status
     gt_text: str
     gt_point: Point | None
-    """As written; None: not visible."""
+    """As written; None: not visible, or another kind of answer than a point."""
+    gt_absent: bool
+    """Whether the right answer is the task's absent token."""
     pred_text: str | None
     """None if the sample stayed without an answer."""
     pred_point: Point | None
@@ -98,6 +106,11 @@ class Score:
     hit_tight: float | None = None
     """Likewise on the tight mask."""
     missing_mask: bool = False
+    pred_value: Any = None
+    """What the answer says, of a task that is not answered by a point; likewise below."""
+    gt_value: Any = None
+    correct: bool | None = None
+    """Whether the answer is right by its kind's own rule; None for points and for samples in error."""
     error: str | None = None
     images_seen: str | None = None
     """State of the images that the answer was given from (size and time of change)."""
@@ -130,7 +143,7 @@ def score_answer(
         l2_full = _distance(truth.point, point) if record.is_concat else None
 
     def hit(mask: BoolArray | None) -> float | None:
-        if mask is None or not truth.visible:
+        if mask is None or truth.point is None:
             return None
         if rule == "x3":
             return float(point is not None and _hits(truth.frame, mask, point))
@@ -138,6 +151,7 @@ def score_answer(
             return text_fraction(text, mask, is_concat=record.is_concat)
         return point_fraction(point, mask, is_concat=record.is_concat)
 
+    judge = record.spec.answer.is_right
     scene, uid = cluster_of(record)
     return Score(
         id=record.id,
@@ -146,6 +160,7 @@ def score_answer(
         status="unparsed" if answer.kind is AnswerKind.UNPARSED else "answered",
         gt_text=truth.text,
         gt_point=truth.point,
+        gt_absent=not truth.visible,
         pred_text=text,
         pred_point=point,
         said_not_visible=answer.kind is AnswerKind.NOT_VISIBLE,
@@ -155,7 +170,10 @@ def score_answer(
         l2_full=l2_full,
         hit=hit(masks.chosen),
         hit_tight=hit(masks.tight),
-        missing_mask=truth.visible and masks.chosen is None,
+        missing_mask=truth.visible and masks.chosen is None and judge is None,
+        pred_value=answer.value,
+        gt_value=truth.answer.value,
+        correct=None if judge is None else judge(answer, truth.answer, masks.chosen),
     )
 
 
@@ -179,9 +197,11 @@ def failed(record: TaskRecord, truth: Truth, message: str) -> Score:
         status="error",
         gt_text=truth.text,
         gt_point=truth.point,
+        gt_absent=not truth.visible,
         pred_text=None,
         pred_point=None,
         said_not_visible=False,
+        gt_value=truth.answer.value,
         error=message,
     )
 
@@ -203,7 +223,7 @@ def cluster_of(record: TaskRecord) -> tuple[str | None, str | None]:
 def to_json(score: Score, rule: ScoringRule) -> dict[str, Any]:
     """The entry of ``results``: the documented keys first, then what else the score holds."""
     answered = score.status != "error"
-    visible = score.gt_point is not None
+    visible = not score.gt_absent
     success = score.l2 is not None and score.l2 <= SUCCESS_RADII["success_010"]
     entry: dict[str, Any] = {
         "id": score.id,
@@ -230,6 +250,11 @@ def to_json(score: Score, rule: ScoringRule) -> dict[str, Any]:
         "missing_mask": score.missing_mask,
         "images_seen": score.images_seen,
     }
+    if score.gt_value is not None or score.pred_value is not None:
+        entry["pred_parsed"]["value"] = score.pred_value
+        entry["gt"]["value"] = score.gt_value
+    if score.correct is not None:
+        entry["correct"] = score.correct
     if score.pixel_sizes:
         entry["pixel_sizes"] = [list(size) for size in score.pixel_sizes]
     if score.details:
@@ -264,6 +289,7 @@ def from_json(entry: dict[str, Any]) -> Score:
         status=entry["status"],
         gt_text=entry["gt"]["text"],
         gt_point=point(entry["gt"]["coord"]),
+        gt_absent=entry["gt"]["is_not_visible"],
         pred_text=entry["pred_text"],
         pred_point=point(entry["pred_parsed"]["coord"]),
         said_not_visible=bool(entry["pred_parsed"]["is_not_visible"]),
@@ -274,6 +300,9 @@ def from_json(entry: dict[str, Any]) -> Score:
         hit=number(entry["hit_mask"]),
         hit_tight=number(entry["hit_mask_tight"]),
         missing_mask=entry["missing_mask"],
+        pred_value=entry["pred_parsed"].get("value"),
+        gt_value=entry["gt"].get("value"),
+        correct=entry.get("correct"),
         error=entry.get("error"),
         images_seen=entry.get("images_seen"),
         pixel_sizes=tuple((int(w), int(h)) for w, h in entry.get("pixel_sizes", ())),

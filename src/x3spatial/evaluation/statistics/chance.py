@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from x3spatial.evaluation.questions import question_of, supports
+from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.scores import (
     SUCCESS_RADII,
@@ -69,7 +69,7 @@ class Chance:
         scores = {
             kind: self._score(model, record, truth, masks)
             for kind, model in self._models.items()
-            if supports(model, record.task)
+            if model.can_answer(record.task)
         }
         return ChanceSample(
             scores,
@@ -100,10 +100,11 @@ def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, Any] | N
 
 
 def _uniform_row(samples: Sequence[ChanceSample]) -> dict[str, Any] | None:
-    if not samples:
-        return None
     # Whatever point is given, what is said about visibility is the same.
-    table: Table = table_of([sample.scores["centre"] for sample in samples])
+    points = [sample.scores["centre"] for sample in samples if "centre" in sample.scores]
+    if not points:
+        return None
+    table: Table = table_of(points)
     row: dict[str, Any] = {
         "hit_at_mask": _mean([s.area for s in samples if s.area is not None]),
         "hit_at_mask_tight": _mean([s.area_tight for s in samples if s.area_tight is not None]),

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.metrics import ESTIMATED, MEANS_OF, RATES, FloatArray, Table
+from x3spatial.evaluation.statistics.metrics import MEANS_OF, RATES, FloatArray, Table, estimated
 
 RESAMPLES = 2_000
 FEWEST = 10
@@ -87,11 +87,14 @@ class Resampler:
 
     def __init__(self, table: Table, clusters: Clusters) -> None:
         self._clusters = clusters
-        columns = [column for rate in RATES.values() for column in rate(table)]
+        self._estimated = estimated(table)
+        # Rates that do not apply are no columns: how many there are decides the last bit of the sums.
+        self._rates = [name for name in RATES if name in self._estimated]
+        columns = [column for name in self._rates for column in RATES[name](table)]
         self._sums = self._by_cluster(columns)
         self.support = {
             name: len(np.unique(clusters.objects[columns[2 * i + 1] > 0]))
-            for i, name in enumerate(RATES)
+            for i, name in enumerate(self._rates)
         }
         """Metric → number of objects that have anything in its denominator."""
         self.support |= {
@@ -115,7 +118,9 @@ class Resampler:
     def __call__(self, counts: FloatArray) -> dict[str, FloatArray]:
         """Metric → ``[r]`` values for ``counts`` [r, clusters]; NaN where a denominator is zero."""
         sums = counts @ self._sums
-        values = {name: _divide(sums[:, 2 * i], sums[:, 2 * i + 1]) for i, name in enumerate(RATES)}
+        values = {
+            name: _divide(sums[:, 2 * i], sums[:, 2 * i + 1]) for i, name in enumerate(self._rates)
+        }
         for name, rates in MEANS_OF.items():
             values[name] = np.mean([values[rate] for rate in rates], axis=0)
         moments = counts @ self._moments
@@ -123,7 +128,7 @@ class Resampler:
         variance = _divide(moments[:, 2], moments[:, 0]) - mean**2
         values["std_l2_error"] = np.sqrt(np.maximum(variance, 0.0))
         values["median_l2_error"] = self._median(counts)
-        return {name: values[name] for name in ESTIMATED}
+        return {name: values[name] for name in self._estimated}
 
 
 def _divide(part: FloatArray, whole: FloatArray) -> FloatArray:
@@ -181,14 +186,14 @@ def intervals(
     A metric whose own denominator comes from fewer than ten objects gets None as well.
     """
     if clusters.unit is None:
-        return dict.fromkeys(ESTIMATED)
+        return dict.fromkeys(estimated(table))
     resampler = Resampler(table, clusters)
     chunks = [resampler(counts) for counts in draw_counts(clusters.count, resamples, seed)]
     return {
         name: interval_of(np.concatenate([chunk[name] for chunk in chunks]))
         if resampler.support[name] >= FEWEST
         else None
-        for name in ESTIMATED
+        for name in estimated(table)
     }
 
 

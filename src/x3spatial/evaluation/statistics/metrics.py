@@ -41,6 +41,8 @@ class Table:
     l2_full: FloatArray
     hit: FloatArray
     hit_tight: FloatArray
+    correct: FloatArray
+    """0 or 1, of tasks that are not answered by a point."""
 
     def __len__(self) -> int:
         return len(self.error)
@@ -61,7 +63,7 @@ def table_of(scores: Sequence[Score]) -> Table:
         return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
 
     error = flags(lambda score: score.status == "error")
-    visible = flags(lambda score: score.gt_point is not None)
+    visible = flags(lambda score: not score.gt_absent)
     return Table(
         error=error,
         visible=visible & ~error,
@@ -76,6 +78,7 @@ def table_of(scores: Sequence[Score]) -> Table:
         l2_full=numbers(lambda score: score.l2_full),
         hit=numbers(lambda score: score.hit),
         hit_tight=numbers(lambda score: score.hit_tight),
+        correct=numbers(lambda score: score.correct),
     )
 
 
@@ -111,7 +114,7 @@ def false_not_visible_rate(table: Table) -> tuple[FloatArray, FloatArray]:
 
 def visible_recall(table: Table) -> tuple[FloatArray, FloatArray]:
     """A point given, of the samples where the object can be seen."""
-    return _mean(table.said_point, table.visible)
+    return _mean(table.said_point, table.visible & np.isnan(table.correct))
 
 
 def hit_at_mask(table: Table) -> tuple[FloatArray, FloatArray]:
@@ -139,10 +142,15 @@ def mean_l2_error_full(table: Table) -> tuple[FloatArray, FloatArray]:
     return _mean(table.l2_full, ~np.isnan(table.l2_full))
 
 
+def accuracy(table: Table) -> tuple[FloatArray, FloatArray]:
+    """Right answers, of the samples whose task is not answered by a point; unparsed ones are wrong."""
+    return _mean(table.correct, ~np.isnan(table.correct))
+
+
 def _success(radius: float) -> Rate:
     def success(table: Table) -> tuple[FloatArray, FloatArray]:
         with np.errstate(invalid="ignore"):
-            return _mean(table.l2 <= radius, table.visible)
+            return _mean(table.l2 <= radius, table.visible & np.isnan(table.correct))
 
     return success
 
@@ -160,6 +168,7 @@ RATES: dict[str, Rate] = {
     "hit_at_mask": hit_at_mask,
     "hit_at_mask_answered": hit_at_mask_answered,
     "hit_at_mask_tight": hit_at_mask_tight,
+    "accuracy": accuracy,
 }
 MEANS_OF: dict[str, tuple[str, ...]] = {
     "balanced_accuracy": ("not_visible_accuracy", "visible_recall"),
@@ -169,6 +178,10 @@ L2_SPREAD = ("std_l2_error", "median_l2_error")
 """What of the distances is no rate: standard deviation (ddof 0) and median."""
 ESTIMATED: tuple[str, ...] = (*RATES, *MEANS_OF, *L2_SPREAD)
 """Every metric that gets an interval."""
+APPLIES: dict[str, Callable[[Table], bool]] = {
+    "accuracy": lambda table: bool((~np.isnan(table.correct)).any()),
+}
+"""Metric → whether it says anything about these scores; metrics that are not here always do."""
 
 COUNTS: dict[str, Callable[[Table], Value]] = {
     "total": len,
@@ -215,8 +228,13 @@ def value_of(name: str, table: Table) -> float | None:
     return float(np.std(distances) if name == "std_l2_error" else np.median(distances))
 
 
+def estimated(table: Table) -> tuple[str, ...]:
+    """Those of ``ESTIMATED`` that apply to these scores."""
+    return tuple(name for name in ESTIMATED if name not in APPLIES or APPLIES[name](table))
+
+
 def compute(table: Table) -> dict[str, Value]:
-    """Every metric, the source document's keys first. None stands for "nothing to divide by"."""
+    """Every metric that applies, the source document's keys first. None: nothing to divide by."""
     values: dict[str, Value] = {name: count(table) for name, count in COUNTS.items()}
-    values |= {name: value_of(name, table) for name in ESTIMATED}
+    values |= {name: value_of(name, table) for name in estimated(table)}
     return {name: values[name] for name in (*_ORDER, *values)}

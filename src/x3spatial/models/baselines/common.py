@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from x3spatial.io.images import BoolArray, ImageError, UInt8Array, read_mask, read_rgb
+from x3spatial.tasks.answers import POINT
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question
+from x3spatial.tasks.spec import TASKS, Views
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-TASK1 = frozenset({"t1_multi", "t1_concat", "t2a_multi"})
-"""The tasks with a marked reference view."""
+
+def asks_for_point(task: str, views: Views | None = None) -> bool:
+    """Whether ``task`` is answered by a point, and its questions show such ``views`` (None: any)."""
+    spec = TASKS.get(task)
+    return spec is not None and spec.answer is POINT and views in (None, spec.views)
 
 
 def query_frame(question: Question) -> Frame:

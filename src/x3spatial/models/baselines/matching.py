@@ -15,8 +15,8 @@ import numpy.typing as npt
 from x3spatial.io.images import BoolArray, UInt8Array
 from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import (
-    TASK1,
     LruCache,
+    asks_for_point,
     load_mask,
     load_rgb,
     record_field,
@@ -26,6 +26,7 @@ from x3spatial.models.baselines.common import (
 from x3spatial.tasks.answers import NOT_VISIBLE
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question
+from x3spatial.tasks.spec import Views
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -84,7 +85,6 @@ class MatchingModel(Model):
     """
 
     privileged = True
-    tasks = TASK1
     needs = frozenset({"ref_mask"})
     object_only: ClassVar[bool] = False
     """Whether ``extract`` is given the object's mask for A; B's features are always of the whole."""
@@ -92,6 +92,10 @@ class MatchingModel(Model):
     def __init__(self) -> None:
         self._features = LruCache(self._extract, capacity=32)
         self._mask = LruCache(load_mask, capacity=32)
+
+    def can_answer(self, task: str) -> bool:
+        """Tasks with a reference view and a query view."""
+        return asks_for_point(task, Views.TWO)
 
     def _extract(self, key: tuple[Source, Path | None]) -> Features:
         source, mask = key

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from x3spatial.io.images import BoolArray, UInt8Array, resize_rgb
 from x3spatial.models.base import Model
-from x3spatial.models.baselines.common import LruCache, load_rgb, say
+from x3spatial.models.baselines.common import LruCache, asks_for_point, load_rgb, say
 from x3spatial.tasks.geometry import Pixel, Point, centre_of
 from x3spatial.tasks.question import Question
+from x3spatial.tasks.spec import Views
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -38,10 +39,13 @@ class PixelDiff(Model):
 
     name = "pixel-diff"
     concurrent = True
-    tasks = frozenset({"t2b_multi"})
 
     def __init__(self) -> None:
         self._image = LruCache[Path, UInt8Array](load_rgb, capacity=16)
+
+    def can_answer(self, task: str) -> bool:
+        """Tasks with one view before and after a removal."""
+        return asks_for_point(task, Views.TWICE)
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
         """One point for each; the centre where nothing changed."""

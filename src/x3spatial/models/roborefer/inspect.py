@@ -20,8 +20,8 @@ from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.tokens import stop_ids
 
 TUNE_FLAGS = {
-    "vision_tower": "--tune_vision_tower",
-    "mm_projector": "--tune_mm_projector",
+    "vision_tower": "--tune-vision-tower",
+    "mm_projector": "--tune-mm-projector",
     "depth_tower": "--tune-depth-tower",
     "depth_projector": "--tune-depth-projector",
     "llm": "--tune-language-model",

@@ -17,7 +17,7 @@ from x3spatial.models.local.model import LocalModel, PreparedBatch
 from x3spatial.models.local.runtime import DTYPES, check_numerics, choose_device, unused_rules
 from x3spatial.models.roborefer.chat import question_text
 from x3spatial.models.roborefer.checkpoint import load_model, read_checkpoint
-from x3spatial.models.roborefer.depth import check_depth, depth_path
+from x3spatial.models.roborefer.depth import check_depth, depth_path, has_depth_maps
 from x3spatial.models.roborefer.images import check_aspect_mode, load_depth
 from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
@@ -26,7 +26,6 @@ from x3spatial.models.roborefer.tokens import greedy
 from x3spatial.tasks.question import Question
 
 CHAT_TEMPLATES = ("qwen2",)
-DEPTH_TASKS = frozenset({"t0_marked", "t1_multi", "t2a_multi", "t2b_multi"})
 
 
 @dataclass(slots=True)
@@ -88,9 +87,6 @@ class RoboReferModel(LocalModel[Prepared]):
         self.checkpoint = read_checkpoint(path)
         if depth is not None and not self.checkpoint.config.enable_depth:
             raise UserError(f"--depth: {path} has no depth projector (enable_depth is false)")
-        if depth is not None:
-            # AnswerKind before the run: a side-by-side image has no depth map.
-            self.tasks = DEPTH_TASKS  # type: ignore[misc]
         self.name = path.resolve().name
         self.depth = depth
         self.processor = load_processor(self.checkpoint, image_aspect_ratio=image_aspect_ratio)
@@ -118,6 +114,10 @@ class RoboReferModel(LocalModel[Prepared]):
         if self.depth is None:
             return question.images
         return (*question.images, *(depth_path(image, self.depth) for image in question.images))
+
+    def can_answer(self, task: str) -> bool:
+        """With depth maps none with a side-by-side image: there is no map of the pair."""
+        return self.depth is None or has_depth_maps(task)
 
     def load(self) -> RoboReferForConditionalGeneration:
         """The model.

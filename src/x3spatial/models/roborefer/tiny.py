@@ -37,7 +37,7 @@ from x3spatial.models.roborefer.initialization import first_tensor, look_back, s
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import write_configs, write_weights
-from x3spatial.tasks.prompts import load_templates
+from x3spatial.tasks.spec import task_templates
 
 SPECIAL_TOKENS = (
     "<|endoftext|>", TURN_START, TURN_END, "[BOS]", PAD, SENTINEL, IMAGE_TAG,
@@ -75,6 +75,9 @@ class Size:
     """Meant to be trained from nothing: weights as ``first_tensor`` draws them, and a tokenizer that takes
     each section of the tasks' prompts for one token."""
 
+
+_PHRASES_OF = ("t0_marked", "t1_multi", "t1_concat", "t2b_multi")
+"""Templates whose sections are tokens, in the order of the shipped tokenizer: new tasks change nothing."""
 
 SIZES = {
     "tiny": Size((64, 2, 4, 128), 2, (48, 3, 4, 96), 112),
@@ -209,8 +212,10 @@ def prompt_phrases() -> tuple[str, ...]:
 
     As one token each they make a sample half as long, and a small model need not learn to read.
     """
-    templates = load_templates().values()
-    sections = (part for template in templates for part in (template.question, template.format))
+    templates = task_templates()
+    sections = (
+        part for name in _PHRASES_OF for part in (templates[name].question, templates[name].format)
+    )
     return (SYSTEM_PROMPT, *dict.fromkeys(sections))
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import choose_convention
 from x3spatial.conventions.resize import smart_resize
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, flag
 from x3spatial.models.servers.api_key import ApiKey
 from x3spatial.models.servers.images import ImageLimits
 from x3spatial.models.servers.model import Request, ServerModel
@@ -143,7 +143,7 @@ def _sending(
     for name, value in (("min_pixels", min_pixels), ("max_pixels", max_pixels)):
         if value is not None:
             raise UserError(
-                f"--{name}: with --convention {convention.name} the server alone decides how images are"
+                f"{flag(name)}: with --convention {convention.name} the server alone decides how images are"
                 " resized; to send smaller ones use --max-image-pixels"
             )
     return ImageLimits(settings.max_image_bytes, settings.max_image_pixels)

@@ -26,6 +26,7 @@ from x3spatial.models.servers.model import Request, ServerModel
 from x3spatial.models.servers.parsing import Reading, read_roborefer
 from x3spatial.models.servers.settings import OPTIONS, Settings
 from x3spatial.tasks.question import Question
+from x3spatial.tasks.spec import TASKS
 
 
 class RoboReferServer(ServerModel):
@@ -53,7 +54,6 @@ class RoboReferServer(ServerModel):
             # The maps' reader lies with the model, whose packages are not needed otherwise.
             with packages_of("roborefer", "--depth"):
                 from x3spatial.models.roborefer import depth as _  # noqa: F401
-            self.tasks = frozenset({"t0_marked", "t1_multi", "t2a_multi", "t2b_multi"})  # type: ignore[misc]
         self.enable_depth = enable_depth or depth is not None
         self.depth = depth
         self.sending = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
@@ -78,6 +78,10 @@ class RoboReferServer(ServerModel):
             enable_depth=bool(options.get("enable_depth")),
             depth=None if depth is None else Path(depth),
         )
+
+    def can_answer(self, task: str) -> bool:
+        """With depth maps none with a side-by-side image: there is no map of the pair."""
+        return self.depth is None or not (task in TASKS and TASKS[task].side_by_side)
 
     def reads(self, question: Question) -> tuple[Path, ...]:
         """The images, and their depth maps where they are sent."""

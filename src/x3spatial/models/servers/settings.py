@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, flag
 
 OPTIONS = frozenset(
     {
@@ -46,7 +46,7 @@ class Settings:
         for name, least in (("concurrency", 1), ("retries", 0), ("max_image_bytes", 1000)):
             value = getattr(self, name)
             if value < least:
-                raise UserError(f"--{name} {value}: must be at least {least}")
+                raise UserError(f"{flag(name)} {value}: must be at least {least}")
         if not 0 < self.timeout < float("inf"):
             raise UserError(f"--timeout {self.timeout:g}: must be more than 0 seconds")
         if self.max_image_pixels is not None and self.max_image_pixels < 28 * 28:
