@@ -72,7 +72,7 @@ def test_a_server_of_one_kind_is_not_asked_in_the_way_of_another(tmp_path: Path)
     with serving() as chat_server, serving() as own_server:
         options = {"base_url": [chat_server.base], "convention": "fraction", "retries": 0}
         own = f"roborefer-server:{own_server.url}"
-        with pytest.raises(UserError, match="base_url"):  # it has its address already
+        with pytest.raises(UserError, match="base-url"):  # it has its address already
             run(tmp_path, own, root=root, model_options={"base_url": [chat_server.base]})
         with pytest.raises(UserError, match="unknown option 'base_url'"):
             registry.create(own, {"base_url": [chat_server.base]})
