@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from helpers.task_sets import box_mask, make_record
+from x3spatial.arrays import UInt8
 from x3spatial.evaluation.questions import question_of
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.io.images import UInt8Array, encode_mask_png, encode_png
+from x3spatial.io.images import encode_mask_png, encode_png
 from x3spatial.models import registry
 from x3spatial.models.baselines.common import LruCache
 from x3spatial.models.baselines.pixel_diff import changed_point
@@ -22,7 +23,7 @@ from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Question
 
 
-def noise(width: int, height: int, seed: int, smooth: float = 1.5) -> UInt8Array:
+def noise(width: int, height: int, seed: int, smooth: float = 1.5) -> UInt8:
     """A texture with structure at several scales."""
     rng = np.random.default_rng(seed)
     total = np.zeros((height, width, 3), np.float32)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from x3spatial.io.images import UInt8Array, resize_rgb
+from x3spatial.arrays import Bool, UInt8
+from x3spatial.io.images import resize_rgb
 from x3spatial.roots.crops import draw_part
-from x3spatial.tasks.geometry import BoolArray
 
 MARK_RGB = (255, 0, 0)
 
 
-def mark(image: UInt8Array, mask: BoolArray, alpha: float) -> UInt8Array:
+def mark(image: UInt8, mask: Bool, alpha: float) -> UInt8:
     """A copy of ``image`` [H, W, 3] with a red overlay of opacity ``alpha`` where ``mask`` [H, W].
 
     Pixels outside the mask keep their exact values.
@@ -30,9 +30,7 @@ def mark(image: UInt8Array, mask: BoolArray, alpha: float) -> UInt8Array:
     return marked
 
 
-def close_up(
-    image: UInt8Array, mask: BoolArray, times: tuple[float, float], draw_seed: int
-) -> UInt8Array:
+def close_up(image: UInt8, mask: Bool, times: tuple[float, float], draw_seed: int) -> UInt8:
     """The part of ``image`` [H, W, 3] around the object, as large as the whole: a view from nearer.
 
     Size and place are drawn (``draw_part``).
@@ -48,7 +46,7 @@ def close_up(
     return resize_rgb(np.ascontiguousarray(image[part]), width, height)
 
 
-def side_by_side(reference: UInt8Array, query: UInt8Array) -> UInt8Array:
+def side_by_side(reference: UInt8, query: UInt8) -> UInt8:
     """``reference`` [H, W, 3] on the left, ``query`` on the right, resized to it where sizes differ.
 
     The result is [H, 2W, 3]: each half is exactly half the width and the full height.

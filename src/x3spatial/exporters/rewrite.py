@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 
+from x3spatial.arrays import Bool
 from x3spatial.conventions.prompt_template import PromptTemplate, parse_prompt_template
 from x3spatial.conventions.registry import find_convention
 from x3spatial.errors import UserError
@@ -24,7 +25,7 @@ from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask, read_rgb
 from x3spatial.tasks.answers import NOT_VISIBLE, POINT, AnswerKind, ground_truth_text, parse_unit
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.geometry import BoolArray, Point, Target, hits, pixel_of
+from x3spatial.tasks.geometry import Point, Target, hits, pixel_of
 from x3spatial.tasks.question import Question, Size
 from x3spatial.tasks.spec import TASKS
 
@@ -193,5 +194,5 @@ class _Located:
     """A recorded point in the half it belongs to, and the mask that it must hit there."""
 
     target: Target
-    mask: BoolArray
+    mask: Bool
     frame: Frame

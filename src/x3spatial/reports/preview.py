@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import check_output, read_json, write_bytes
@@ -176,7 +177,7 @@ def _scaled(image: Image.Image) -> Image.Image:
     return image.resize((width, _PANEL_HEIGHT), how)
 
 
-def _outline(image: Image.Image, mask: np.typing.NDArray[np.bool_], *, right_half: bool) -> None:
+def _outline(image: Image.Image, mask: Bool, *, right_half: bool) -> None:
     """Draw the outline of ``mask`` [H, W], stretched over the image or its right half."""
     width = image.width // 2 if right_half else image.width
     left = image.width - width if right_half else 0

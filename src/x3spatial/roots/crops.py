@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from x3spatial.arrays import Bool, IntP
 from x3spatial.errors import UserError
-from x3spatial.io.images import BoolArray
 
 
 def check_times(option: str, times: tuple[float, float]) -> None:
@@ -23,7 +22,7 @@ def check_times(option: str, times: tuple[float, float]) -> None:
 
 
 def draw_part(
-    mask: BoolArray,
+    mask: Bool,
     times: tuple[float, float],
     rng: np.random.Generator,
     *,
@@ -47,7 +46,7 @@ def draw_part(
     share = (extent(mask) if seen else usual) * float(np.exp(rng.uniform(*np.log(times))))
     share = min(1.0, max(share, least_side / min(height, width)))
 
-    def along(size: int, filled: npt.NDArray[np.intp]) -> slice:
+    def along(size: int, filled: IntP) -> slice:
         first, end = (int(filled[0]), int(filled[-1]) + 1) if seen else (size, 0)
         length = min(size, max(round(share * size), end - first))
         start = int(rng.integers(max(0, end - length), min(first, size - length) + 1))
@@ -57,7 +56,7 @@ def draw_part(
     return rows, along(width, np.flatnonzero(mask.any(axis=0)))
 
 
-def extent(mask: BoolArray) -> float:
+def extent(mask: Bool) -> float:
     """The larger side of the box around a mask [H, W], as a share of the picture's side."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     height, width = mask.shape

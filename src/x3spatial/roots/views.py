@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from x3spatial.io.images import ImageError, UInt8Array, decode_mask, decode_rgb, probe_png
+from x3spatial.arrays import UInt8
+from x3spatial.io.images import ImageError, decode_mask, decode_rgb, probe_png
 from x3spatial.io.images import read_bytes as read_image_bytes
 from x3spatial.roots.layout import (
     DILATED,
@@ -31,9 +32,9 @@ class LoadedView:
     mask_path: Path
     mask_area_fraction: float
     original: bytes
-    _pixels: UInt8Array | None = field(default=None, repr=False)
+    _pixels: UInt8 | None = field(default=None, repr=False)
 
-    def pixels(self) -> UInt8Array:
+    def pixels(self) -> UInt8:
         """The original as ``uint8 [H, W, 3]`` RGB.
 
         Raises:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from x3spatial.arrays import Bool
+from x3spatial.arrays import Bool, UInt16
 from x3spatial.io.files import write_bytes, write_json
 from x3spatial.io.images import encode_depth_png, encode_mask_png, encode_png
 from x3spatial.synth.options import SceneOptions, scene_name
@@ -75,9 +75,7 @@ def frame_of(camera: int) -> str:
     return f"{10 * (camera + 1):06d}"
 
 
-def depth_map(
-    geometry: Geometry, camera: Camera
-) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
+def depth_map(geometry: Geometry, camera: Camera) -> UInt16:
     """``uint16 [H, W]``: millimetres along the optical axis at pixel centres."""
     rays = camera.pixel_rays()
     eyes = np.repeat(camera.eye.astype(np.float32)[None], len(rays), axis=0)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch.utils.data import Dataset
 
+from x3spatial.arrays import Int32
 from x3spatial.errors import UserError
 from x3spatial.io.files import read_json
 from x3spatial.models.local.image_loading import load_rgb
@@ -237,9 +237,7 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         ids = self.processor.tokenize(render_chat(messages))
         return ids, answer_labels(messages, ids, self.processor.tokenize, self._sentinel)
 
-    def encoded(
-        self, number: int, image_tiles: Sequence[int], depth_tiles: Sequence[int]
-    ) -> npt.NDArray[np.int32]:
+    def encoded(self, number: int, image_tiles: Sequence[int], depth_tiles: Sequence[int]) -> Int32:
         """Ids and labels ``[2, S]`` of a sample as ``encode`` gives them, worked out once.
 
         What the check before a run asks for is there when the loader's processes start. It takes 8 bytes

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.io.images import BoolArray, ImageError, read_mask
+from x3spatial.io.images import ImageError, read_mask
 
 MaskChoice = Literal["auto", "tight", "dilated"]
 
@@ -42,8 +43,8 @@ def join(path: str, image_folder: Path | None) -> Path:
 class Masks:
     """The masks of one visible sample; None where there is none to read."""
 
-    chosen: BoolArray | None
-    tight: BoolArray | None
+    chosen: Bool | None
+    tight: Bool | None
     problem: tuple[str, str] | None = None
     """(path, reason) where the chosen mask is not there or cannot be read."""
 
@@ -65,7 +66,7 @@ class MaskFinder:
         self._folder = image_folder
         self._capacity = capacity
         self._lock = threading.Lock()
-        self._read: OrderedDict[Path, BoolArray | str] = OrderedDict()
+        self._read: OrderedDict[Path, Bool | str] = OrderedDict()
 
     def masks(self, record: TaskRecord) -> Masks:
         """The chosen and the tight mask of ``record``'s query image."""
@@ -90,20 +91,20 @@ class MaskFinder:
             for suffix in _SUFFIXES[kind]:
                 yield join(f"{stem}{suffix}.png", self._folder)
 
-    def _first(self, paths: list[Path]) -> tuple[BoolArray | None, tuple[str, str] | None]:
+    def _first(self, paths: list[Path]) -> tuple[Bool | None, tuple[str, str] | None]:
         for path in paths:
             if path.exists():
                 mask = self._cached(path)
                 return (None, (str(path), mask)) if isinstance(mask, str) else (mask, None)
         return None, (str(paths[0]), "file is missing") if paths else None
 
-    def _cached(self, path: Path) -> BoolArray | str:
+    def _cached(self, path: Path) -> Bool | str:
         """The mask, or why it cannot be read."""
         with self._lock:
             if path in self._read:
                 self._read.move_to_end(path)
                 return self._read[path]
-        value: BoolArray | str
+        value: Bool | str
         try:
             value = read_mask(path)
         except ImageError as error:

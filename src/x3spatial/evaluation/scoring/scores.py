@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.roborefer import point_fraction, text_fraction
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.io.images import BoolArray
 from x3spatial.tasks.answers import POINT, UNIT_READER, Answer, AnswerKind
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
@@ -142,7 +142,7 @@ def score_answer(
         l2 = _distance(truth.frame.to_local(truth.point), truth.frame.to_local(point))
         l2_full = _distance(truth.point, point) if record.is_concat else None
 
-    def hit(mask: BoolArray | None) -> float | None:
+    def hit(mask: Bool | None) -> float | None:
         if mask is None or truth.point is None:
             return None
         if rule == "x3":
@@ -182,7 +182,7 @@ def _distance(a: Point, b: Point) -> float:
     return min(math.dist(a, b), 1e100)
 
 
-def _hits(frame: Frame, mask: BoolArray, point: Point) -> bool:
+def _hits(frame: Frame, mask: Bool, point: Point) -> bool:
     """The left half is a miss and so is anything off the image; nothing is clamped."""
     return frame.contains(point) and hits(mask, frame.to_local(point))
 

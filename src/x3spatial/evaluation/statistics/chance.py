@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from x3spatial.arrays import Float64
 from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.scores import (
@@ -22,7 +23,7 @@ from x3spatial.evaluation.scoring.scores import (
     failed,
     score_answer,
 )
-from x3spatial.evaluation.statistics.metrics import FloatArray, Table, table_of, value_of
+from x3spatial.evaluation.statistics.metrics import Table, table_of, value_of
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.models import registry
 from x3spatial.models.base import Model, as_output
@@ -118,18 +119,18 @@ def _uniform_row(samples: Sequence[ChanceSample]) -> dict[str, Any] | None:
     return row
 
 
-def _mean(values: Sequence[float] | FloatArray) -> float | None:
+def _mean(values: Sequence[float] | Float64) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def mean_distance(targets: FloatArray) -> FloatArray:
+def mean_distance(targets: Float64) -> Float64:
     """``[N]`` mean distance from each of ``targets`` [N, 2] to a uniform point of the unit square.
 
     Over y in closed form, over x by midpoints: good to 1e-4.
     """
     across = np.abs(_NODES[None, :] - targets[:, :1]) + 1e-12  # [N, nodes]
 
-    def along(reach: FloatArray) -> FloatArray:
+    def along(reach: Float64) -> Float64:
         """The integral of the distance from 0 to ``reach`` [N, 1] beside the target."""
         distance = np.hypot(across, reach)
         return (reach * distance + across**2 * np.arcsinh(reach / across)) / 2
@@ -138,7 +139,7 @@ def mean_distance(targets: FloatArray) -> FloatArray:
     return np.asarray((along(1.0 - y) + along(y)).mean(axis=1))
 
 
-def disc_area(targets: FloatArray, radius: float) -> FloatArray:
+def disc_area(targets: Float64, radius: float) -> Float64:
     """``[N]`` area of the disc around each of ``targets`` [N, 2] that lies in the unit square."""
     x, y = targets[:, :1], targets[:, 1:]
     left = np.clip(x - radius, 0.0, 1.0)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
-from x3spatial.io.images import BoolArray, ImageError, UInt8Array, read_mask, read_rgb
+from x3spatial.arrays import Bool, UInt8
+from x3spatial.io.images import ImageError, read_mask, read_rgb
 from x3spatial.tasks.answers import POINT
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point
@@ -59,7 +60,7 @@ def record_path(question: Question, name: str) -> Path:
     return Path(path)
 
 
-def load_rgb(path: Path) -> UInt8Array:
+def load_rgb(path: Path) -> UInt8:
     """``read_rgb``, with the path in the error.
 
     Raises:
@@ -71,7 +72,7 @@ def load_rgb(path: Path) -> UInt8Array:
         raise ImageError(f"{path}: {error.reason}") from None
 
 
-def load_mask(path: Path) -> BoolArray:
+def load_mask(path: Path) -> Bool:
     """``read_mask``, with the path in the error.
 
     Raises:

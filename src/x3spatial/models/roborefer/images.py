@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
+from x3spatial.arrays import Float64, UInt8
 from x3spatial.errors import UserError
 from x3spatial.models.local.image_loading import load_rgb
 
@@ -57,7 +57,7 @@ def _depth_picture(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def inverse_depth(millimetres: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+def inverse_depth(millimetres: Float64) -> UInt8:
     """``[H, W]`` millimetres to ``uint8`` inverse depth, min-max scaled over the measured pixels.
 
     Unmeasured pixels become 0 and do not take part in the scaling. The truncation to 8 bits is that of

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from x3spatial.arrays import UInt8
 from x3spatial.io.images import (
     ImageError,
-    UInt8Array,
     decode_rgb,
     encode_jpeg,
     encode_png,
@@ -172,13 +172,13 @@ def _is_plain(image: Image.Image) -> bool:
     return image.mode in ("RGB", "L", "P")
 
 
-def _as_processors_do(pixels: UInt8Array, width: int, height: int) -> UInt8Array:
+def _as_processors_do(pixels: UInt8, width: int, height: int) -> UInt8:
     """Bicubic by Pillow, as the processors of transformers resize."""
     resized = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(resized, dtype=np.uint8)
 
 
-def _encoded(pixels: UInt8Array, max_bytes: int) -> tuple[bytes, str, int | None] | None:
+def _encoded(pixels: UInt8, max_bytes: int) -> tuple[bytes, str, int | None] | None:
     """(bytes, format, JPEG quality) of the best encoding that is small enough."""
     data = encode_png(pixels)
     if len(data) <= max_bytes:

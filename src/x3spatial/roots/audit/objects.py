@@ -10,14 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from x3spatial.io.images import (
-    BoolArray,
-    ImageError,
-    UInt8Array,
-    decode_mask,
-    decode_rgb,
-    read_bytes,
-)
+from x3spatial.arrays import Bool, UInt8
+from x3spatial.io.images import ImageError, decode_mask, decode_rgb, read_bytes
 from x3spatial.roots.layout import (
     DILATED,
     INPAINTED,
@@ -94,8 +88,8 @@ def _audit_view(files: ViewFiles, folder: Path, result: AuditedObject) -> None:
         problem(folder / f"{prefix}_mask.png", "mask is missing")
     result.one_mask_only += len(present) == 1
 
-    images: dict[str, UInt8Array] = {}
-    masks: dict[str, BoolArray] = {}
+    images: dict[str, UInt8] = {}
+    masks: dict[str, Bool] = {}
     for kind in (ORIGINAL, INPAINTED, MASK, DILATED):
         path = files.files.get(kind)
         if path is None:
@@ -133,9 +127,7 @@ def _audit_view(files: ViewFiles, folder: Path, result: AuditedObject) -> None:
             problem(files.files[INPAINTED], reason)
 
 
-def _compare(
-    original: UInt8Array, inpainted: UInt8Array, tight: BoolArray, wide: BoolArray
-) -> str | None:
+def _compare(original: UInt8, inpainted: UInt8, tight: Bool, wide: Bool) -> str | None:
     """What is wrong with an inpainted image beside its original, if anything."""
     difference = np.abs(original.astype(np.int16) - inpainted.astype(np.int16)).max(axis=2)
     if tight.any() and not difference.any():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from x3spatial.arrays import Float32, Float64
+from x3spatial.arrays import Bool, Float32, Float64
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Camera:
         flat = local[:, :2] / safe[:, None] * self.focal + np.array(self.centre)
         return flat, depth
 
-    def inside(self, flat: Float64, depth: Float64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def inside(self, flat: Float64, depth: Float64) -> Bool:
         """Which projected points fall into the frame."""
         return np.asarray(
             (depth > 0.02)

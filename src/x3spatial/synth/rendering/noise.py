@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from x3spatial.arrays import Float32, Int64
+from x3spatial.arrays import Float32, Float64, Int64
 
 TILE = 128
 LIGHTS = 2  # most lights that a scene may have
@@ -32,7 +32,7 @@ def noise() -> Noise:
     """The table; the same in every run."""
     rng = np.random.default_rng(20240229)
 
-    def pair() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    def pair() -> Float64:
         order = rng.permutation(16).reshape(4, 4)
         cell = np.tile(order, (TILE // 4, TILE // 4)).reshape(-1)
         jitter = rng.random((TILE * TILE, 2))
