@@ -23,7 +23,7 @@ from x3spatial.synth.generate import generate_scenes
 from x3spatial.synth.options import SceneOptions
 from x3spatial.synth.plan import make_plan
 from x3spatial.synth.rendering.counterfactual import remove
-from x3spatial.synth.rendering.denoise import picture
+from x3spatial.synth.rendering.denoise import final_image
 from x3spatial.synth.rendering.render import render
 
 
@@ -38,17 +38,17 @@ def counterfactual_ratio(width: int, height: int, side: int) -> dict[str, float]
         assert rest.geometry.tracer is not None  # build the trees outside the clock
     for number, camera in plan.cameras.items():
         start = time.process_time()
-        layers = render(plan.world, camera, side)
-        original = picture(layers, height, width, side, plan.exposure)
+        gbuffer = render(plan.world, camera, side)
+        original = final_image(gbuffer, height, width, side, plan.exposure)
         original_cost += time.process_time() - start
         for choice in plan.choices:
             if not any(v.camera == number and v.mask.any() for v in choice.views):
                 continue
             rest = rests[choice.uid]
             start = time.process_time()
-            fast = remove(layers, original, choice.uid, rest, camera, side, plan.exposure)
+            fast = remove(gbuffer, original, choice.uid, rest, camera, side, plan.exposure)
             middle = time.process_time()
-            slow = picture(render(rest, camera, side), height, width, side, plan.exposure)
+            slow = final_image(render(rest, camera, side), height, width, side, plan.exposure)
             full += time.process_time() - middle
             quick += middle - start
             count += 1

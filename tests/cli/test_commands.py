@@ -101,7 +101,7 @@ def mistakes(root: Path, tmp: Path) -> list[tuple[list[object], str]]:
         ([*build, "--alpha", "0"], "--alpha 0"),
         ([*build, "--alpha", "2"], "--alpha 2"),
         ([*build, "--alpha", "x"], "--alpha"),
-        ([*build, "--closeup", "1", "4"], "--closeup"),
+        ([*build, "--closeup", "1", "4"], "--crop-reference"),
         ([*build, "--anchor-k", "0"], "--anchor-k 0"),
         ([*build, "--jpeg-quality", "101"], "--jpeg-quality 101"),
         ([*build, "--limit", "0"], "--limit 0"),

@@ -1,4 +1,4 @@
-"""The verb: the root on disk, resuming, the same bytes every time, and what is refused."""
+"""``generate_scenes``: layout on disk, resuming, reproducible bytes, refused options."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ def root(tmp_path_factory):
     return folder
 
 
-def test_the_root_is_laid_out_as_documented(root):
+def test_the_root_has_the_documented_layout(root):
     assert sorted(p.name for p in (root / "train").iterdir()) == ["train_0000", "train_0001"]
     assert [p.name for p in (root / "validation").iterdir()] == ["val_0000"]
     seen: dict[str, str] = {}
@@ -95,7 +95,7 @@ def test_two_workers_write_the_same_bytes(root, tmp_path):
     assert bytes_of(tmp_path / "root") == bytes_of(root)
 
 
-def test_finished_scenes_stay_and_broken_ones_are_made_again(root, tmp_path):
+def test_complete_scenes_are_kept_and_incomplete_ones_made_again(root, tmp_path):
     copy = tmp_path / "root"
     subprocess.run(["cp", "-a", str(root), str(copy)], check=True)
     expected = bytes_of(root)
@@ -123,7 +123,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_killed_and_started_again(root, tmp_path, workers):
+def test_a_killed_run_can_be_resumed(root, tmp_path, workers):
     script = tmp_path / "make.py"
     script.write_text(KILLED)
     out = tmp_path / "root"
@@ -138,7 +138,7 @@ def test_killed_and_started_again(root, tmp_path, workers):
     process.wait()
     assert not (out / "validation" / "val_0000" / "scene.json").exists(), "killed too late"
     deadline = time.monotonic() + 20
-    while True:  # the workers of the killed run need a moment to go
+    while True:  # the workers of the killed run take a moment to exit
         try:
             generate_scenes(out_dir=out, workers=1, depth=True, **SMALL)
             break
@@ -148,19 +148,19 @@ def test_killed_and_started_again(root, tmp_path, workers):
     assert bytes_of(out) == bytes_of(root)
 
 
-def test_no_two_scenes_share_a_thing(root):
-    """Shapes are drawn anew for every scene: what one split holds, the others never show."""
+def test_no_two_scenes_share_an_object_shape(root):
+    """Shapes are drawn per scene, so no split shows an object of another."""
     seen: dict[tuple, str] = {}
     for path in sorted(root.rglob("scene.json")):
         about = json.loads(path.read_text())
-        for thing in about["objects"]:
-            low, high = thing["box"]
+        for item in about["objects"]:
+            low, high = item["box"]
             size = tuple(round(b - a, 6) for a, b in zip(low, high, strict=True))
-            assert seen.setdefault((thing["kind"], size), about["scene"]) == about["scene"]
+            assert seen.setdefault((item["kind"], size), about["scene"]) == about["scene"]
     assert len(seen) > 40
 
 
-def test_night_shows_the_same_rooms_in_one_dark_colour(root, tmp_path):
+def test_night_shows_the_same_rooms_dark_and_monochrome(root, tmp_path):
     generate_scenes(out_dir=tmp_path, workers=1, depth=True, style="night", **SMALL)
     day, night = bytes_of(root), bytes_of(tmp_path)
     assert set(day) == set(night)
@@ -173,7 +173,7 @@ def test_night_shows_the_same_rooms_in_one_dark_colour(root, tmp_path):
         blue, green, red = picture.reshape(-1, 3).T
         assert np.abs(red - 0.55 * green).max() <= 1 and np.abs(blue - 0.7 * green).max() <= 1
         assert green.mean() < 0.7 * lit.mean()
-        # Nothing else changes: what was brighter is not darker now.
+        # The style keeps the order of brightness.
         grey = lit @ [0.114, 0.587, 0.299]
         order = np.argsort(grey, axis=None)
         assert np.diff(green[order]).min() >= -1
@@ -217,7 +217,7 @@ def test_more_scenes_can_be_added(root, tmp_path):
         ({"samples": 3}, "--samples 3"),
         ({"style": "dusk"}, "--style dusk: expected day or night"),
         ({"width": 20}, "--width 20"),
-        ({"width": 2000}, "longer side"),
+        ({"width": 2000}, "width / height must be between 0.5 and 2.5"),
         ({"scenes": {"training": 1}}, "split training"),
         ({"scenes": {"train": -1}}, "-1 scenes"),
         ({"scenes": {"train": 0}}, "no scenes"),
@@ -225,13 +225,13 @@ def test_more_scenes_can_be_added(root, tmp_path):
         ({"workers": 0}, "--workers 0"),
     ],
 )
-def test_options_that_make_no_sense(tmp_path, change, message):
+def test_options_out_of_range_are_refused(tmp_path, change, message):
     with pytest.raises(UserError, match=message):
         generate_scenes(out_dir=tmp_path / "root", **{**SMALL, **change})
     assert not (tmp_path / "root").exists()
 
 
-def test_scenes_of_others_are_never_touched(tmp_path):
+def test_scenes_of_other_origin_are_never_touched(tmp_path):
     foreign = tmp_path / "train" / "0a5c013435"
     foreign.mkdir(parents=True)
     (foreign / "scene.json").write_text("{}")
@@ -264,7 +264,7 @@ def many(tmp_path_factory):
     return folder
 
 
-def test_not_easy_by_construction(many):
+def test_simple_guesses_rarely_hit(many):
     """Neither the image centre nor view 01's own point says where the object is."""
     centre, copied, areas = [], [], []
     for folder in sorted(many.glob("*/*/uid_*")):
@@ -287,12 +287,12 @@ def test_not_easy_by_construction(many):
     assert np.median(areas) <= 0.05
 
 
-def test_some_are_hidden_and_some_out_of_the_frame(many):
+def test_objects_are_absent_by_occlusion_and_by_framing(many):
     reasons = [
         view["absent_by"]
         for path in many.glob("*/*/scene.json")
-        for thing in json.loads(path.read_text())["objects"]
-        for view in thing["views"] or []
+        for item in json.loads(path.read_text())["objects"]
+        for view in item["views"] or []
     ]
     assert reasons.count("occlusion") > 8
     assert reasons.count("framing") > 8

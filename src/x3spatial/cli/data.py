@@ -120,9 +120,9 @@ def scenes_flat(
     workers: Workers = None,
 ) -> None:
     """Make flat composites instead of rooms: easy material to begin a training with."""
-    from x3spatial.synth.composites import make_flat
+    from x3spatial.synth.composites import make_composites
 
-    made = make_flat(
+    made = make_composites(
         out_dir=out_dir,
         split=split,
         scenes=scenes,
@@ -151,9 +151,9 @@ def zoom(
     fresh: Fresh = False,
 ) -> None:
     """Cut the views of a data root to parts around their objects: another data root, seen from nearer."""
-    from x3spatial.roots.crop_root import zoom_root
+    from x3spatial.roots.crop_root import crop_root
 
-    summary = zoom_root(
+    summary = crop_root(
         data_root=data_root,
         out_dir=out_dir,
         times=times,
@@ -220,11 +220,13 @@ def build(
     ] = "anchor",
     anchor_k: Annotated[int, typer.Option(help="Rank of the reference view (anchor mode).")] = 1,
     alpha: Annotated[float, typer.Option(help="Opacity of the red overlay, 0 to 1.")] = 0.45,
-    closeup: Annotated[
+    crop_reference: Annotated[
         tuple[float, float] | None,
         typer.Option(
+            "--crop-reference",
+            "--closeup",
             help="Cut Task1's marked view to this many times the object's extent, least and most:"
-            " material to learn from, not to be asked about."
+            " material to learn from, not to be asked about.",
         ),
     ] = None,
     use_dilated_mask: Annotated[
@@ -264,7 +266,7 @@ def build(
             mode=mode,
             anchor_k=anchor_k,
             alpha=alpha,
-            closeup=closeup,
+            crop_reference=crop_reference,
             use_dilated_mask=use_dilated_mask,
             emit_concat=bool(emit_concat),
             tasks=choose_tasks(_names(tasks)),

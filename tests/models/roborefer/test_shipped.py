@@ -92,13 +92,13 @@ def test_it_matches_what_is_easily_told_apart(tmp_path: Path) -> None:
     from x3spatial.builder.options import BuildOptions
     from x3spatial.builder.run import build_tasks
     from x3spatial.evaluation.run import evaluate
-    from x3spatial.synth.composites import make_flat
+    from x3spatial.synth.composites import make_composites
 
-    make_flat(
+    make_composites(
         out_dir=tmp_path / "root", split="validation", scenes=40, shapes=(2, 2), radii=(12, 24),
         anywhere=True, colours="vivid", seed=502,
     )  # fmt: skip
-    options = BuildOptions(seed=42, tasks=("t1",), emit_concat=False, closeup=(1.0, 4.0))
+    options = BuildOptions(seed=42, tasks=("t1",), emit_concat=False, crop_reference=(1.0, 4.0))
     build_tasks(data_root=tmp_path / "root", out_dir=tmp_path / "tasks", options=options)
     evaluate(
         data_json=tmp_path / "tasks" / "t1_val_multi.json", output_json=tmp_path / "r.json",
