@@ -1,7 +1,7 @@
-"""How much the vectorised bootstrap saves over a plain loop: prints one JSON line.
+"""Speed-up of the vectorised bootstrap over a plain loop; prints one JSON line.
 
-Both compute all intervals of the same 100,000 samples in 1,000 scenes. The loop, which draws scenes, gathers
-their samples and computes every metric anew, is timed over a few resamples and scaled up to all of them.
+Both compute all intervals of the same 100,000 samples in 1,000 scenes. The loop draws scenes, gathers their
+samples and recomputes every metric; it is timed over a few resamples and extrapolated to all of them.
 
     python benchmarks/bootstrap.py [--samples 100000] [--scenes 1000] [--loop 20]
 """
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=100_000)
     parser.add_argument("--scenes", type=int, default=1_000)
     parser.add_argument(
-        "--loop", type=int, default=20, help="resamples that the loop is timed over"
+        "--loop", type=int, default=20, help="number of resamples to time the loop over"
     )
     options = parser.parse_args()
     rng = np.random.default_rng(0)

@@ -1,7 +1,7 @@
-"""How fast scenes are made: one JSON line.
+"""Speed of rendering scenes; prints one JSON line.
 
-Ratios first, because they carry over between machines: what a full new render of a counterfactual
-costs against the incremental one, and the ray tracer's share. Then seconds, of CPU and of wall.
+The ratio of a full to an incremental render of a counterfactual carries over between machines; the
+wall-clock and CPU seconds do not.
 
     python benchmarks/scenes.py [--scenes N] [--workers N]
 """
@@ -28,14 +28,14 @@ from x3spatial.synth.rendering.render import render
 
 
 def counterfactual_ratio(width: int, height: int, side: int) -> dict[str, float]:
-    """CPU seconds of one scene's counterfactuals, in full and incrementally; equal, or it fails."""
+    """Compare full and incremental counterfactuals of one scene in CPU seconds and pixels."""
     options = SceneOptions(4, 5, width, height, side**2, 0, False, backend())
     plan = make_plan("validation", 0, options)
     full = quick = original_cost = 0.0
     count = differing = 0
     rests = {choice.uid: plan.world.without(choice.uid) for choice in plan.choices}
     for rest in rests.values():
-        assert rest.geometry.tracer is not None  # build the trees outside the clock
+        assert rest.geometry.tracer is not None  # build the trees before timing
     for number, camera in plan.cameras.items():
         start = time.process_time()
         gbuffer = render(plan.world, camera, side)
@@ -62,7 +62,7 @@ def counterfactual_ratio(width: int, height: int, side: int) -> dict[str, float]
 
 
 def timed(folder: Path, **options: object) -> dict[str, float]:
-    """Wall and CPU seconds of one run of the verb."""
+    """Time one run of ``generate_scenes`` in wall-clock and CPU seconds."""
 
     def cpu() -> float:
         usage = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -82,8 +82,8 @@ def timed(folder: Path, **options: object) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenes", type=int, default=2, help="full-size scenes")
-    parser.add_argument("--fast-scenes", type=int, default=20, help="scenes of the fast preset")
+    parser.add_argument("--scenes", type=int, default=2, help="number of full-size scenes")
+    parser.add_argument("--fast-scenes", type=int, default=20, help="number of scenes with --fast")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

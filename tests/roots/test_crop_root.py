@@ -77,14 +77,14 @@ def test_the_crop_has_the_size_that_the_mask_and_times_give(tmp_path: Path) -> N
     root = make_root(tmp_path / "root", splits=("train",), objects=1, views=1)
     crop_root(data_root=root, out_dir=tmp_path / "out", times=(2, 2), workers=1)
     (old,), (new,) = (list(r.rglob("*_original.png")) for r in (root, tmp_path / "out"))
-    picture, cut = read_rgb(old), read_rgb(new)
+    image, cropped = read_rgb(old), read_rgb(new)
     # The extent is 11 of 48 rows (more than 10 of 64 columns); twice that is 22 rows and 29 columns.
     found = [
         (y, x)
         for y in range(48 - 22 + 1)
         for x in range(64 - 29 + 1)
         if np.array_equal(
-            resize_rgb(np.ascontiguousarray(picture[y : y + 22, x : x + 29]), 64, 48), cut
+            resize_rgb(np.ascontiguousarray(image[y : y + 22, x : x + 29]), 64, 48), cropped
         )
     ]
     assert len(found) == 1
@@ -176,12 +176,12 @@ def test_bad_data_is_reported_and_left_out(tmp_path: Path) -> None:
         path.unlink()
     summary = crop_root(data_root=root, out_dir=tmp_path / "out", times=(1, 2), workers=1)
     assert (summary.objects, summary.views) == (1, 1)
-    told = {"/".join(Path(p.path).parts[-2:]): p.reason for p in summary.problems}
+    reported = {"/".join(Path(p.path).parts[-2:]): p.reason for p in summary.problems}
     # Every file is reported once.
     assert len({problem.path for problem in summary.problems}) == len(summary.problems)
-    assert "cannot be decoded" in told["uid_0/01_000010_original.png"]
-    assert "missing" in told["uid_0/02_000020_inpainted.png"]
-    assert told["train_0/uid_1"] == "object left out: it has no usable view"
+    assert "cannot be decoded" in reported["uid_0/01_000010_original.png"]
+    assert "missing" in reported["uid_0/02_000020_inpainted.png"]
+    assert reported["train_0/uid_1"] == "object left out: it has no usable view"
     assert not (tmp_path / "out/train/train_0/uid_1").exists()
     assert not list((tmp_path / "out").rglob("*_inpainted.png"))
     # A second run keeps the finished objects and reports the same problems.

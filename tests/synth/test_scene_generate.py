@@ -168,9 +168,9 @@ def test_night_shows_the_same_rooms_dark_and_monochrome(root, tmp_path):
         same = not str(name).endswith(("_original.png", "_inpainted.png", "scene.json"))
         assert (day[name] == night[name]) == same, name
     for path in sorted(tmp_path.rglob("*_original.png"))[:10]:
-        picture = cv2.imread(str(path)).astype(float)
+        image = cv2.imread(str(path)).astype(float)
         lit = cv2.imread(str(root / path.relative_to(tmp_path))).astype(float)
-        blue, green, red = picture.reshape(-1, 3).T
+        blue, green, red = image.reshape(-1, 3).T
         assert np.abs(red - 0.55 * green).max() <= 1 and np.abs(blue - 0.7 * green).max() <= 1
         assert green.mean() < 0.7 * lit.mean()
         # The style keeps the order of brightness.

@@ -70,8 +70,8 @@ def test_backends_agree_on_a_room():
     # The occlusion query agrees with the first hit, also for short rays.
     for tracer in (fast.tracer, slow.tracer):
         reach = rng.uniform(0.05, 6, n).astype(np.float32)
-        met = tracer.first_hit(*args, reach).triangle >= 0
-        assert np.array_equal(met, tracer.occluded(*args, reach))
+        hit = tracer.first_hit(*args, reach).triangle >= 0
+        assert np.array_equal(hit, tracer.occluded(*args, reach))
 
 
 def test_both_backends_agree_with_brute_force():

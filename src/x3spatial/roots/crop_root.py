@@ -157,8 +157,10 @@ def _check_settings(out_dir: Path, settings: dict[str, Any], *, fresh: bool) -> 
         )
     if written is not None and written != settings and not fresh:
         names = [name for name in settings if written.get(name) != settings[name]]
-        told = ", ".join(f"{name} {written.get(name)}, not {settings[name]}" for name in names)
-        raise UserError(f"OUT_DIR {out_dir}: made with other settings ({told}); add --fresh")
+        differences = ", ".join(
+            f"{name} {written.get(name)}, not {settings[name]}" for name in names
+        )
+        raise UserError(f"OUT_DIR {out_dir}: made with other settings ({differences}); add --fresh")
     if fresh:
         for folder in folders:
             if folder.name in SPLITS:  # x3 crop made nothing else
