@@ -22,10 +22,8 @@ Rng = np.random.Generator
 CANDIDATES = 200  # candidate cameras per room
 HIDING = 14  # most additional cameras per possible target that do not see it because of occlusion
 CLEARANCE = 0.3  # metres between a camera and objects
-MIN_ANGLE, MAX_ANGLE = (
-    np.radians(20.0),
-    np.radians(100.0),
-)  # radians between two views of one object, seen from the object
+# Angle in radians at the object between any two of its views.
+MIN_ANGLE, MAX_ANGLE = np.radians(20.0), np.radians(100.0)
 _ATTEMPTS = 40  # proposals checked exactly, per object
 _PROPOSALS = 24  # proposals compared in every attempt
 

@@ -111,7 +111,7 @@ class Parts:
         half = np.asarray(size) / 2
         radius = min(radius, float(half.min()) * 0.98)
         bevel = np.linspace(-1, 0, steps + 1)
-        # Grid lines of a face on [-1, 1]: dense in the rounded borders, nothing between them.
+        # Grid lines of a face on [-1, 1]: dense in the rounded borders, none between them.
         line = np.concatenate(
             [np.stack([bevel, 0 * bevel]).T, np.stack([-bevel[::-1], 0 * bevel + 1]).T]
         )

@@ -25,7 +25,7 @@ class Support:
 
 @dataclass(frozen=True)
 class Glow:
-    """A lamp's light: a sphere around ``centre`` (object frame) that shines through its shade (metres)."""
+    """The light of a lamp: a sphere inside its shade, which does not block it (object frame, metres)."""
 
     centre: Vec
     radius: float
