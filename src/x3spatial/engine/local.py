@@ -22,6 +22,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
+from x3spatial.engine.cores import cores_per_process
 from x3spatial.errors import UserError
 
 T = TypeVar("T")
@@ -32,10 +33,8 @@ _INTERRUPT_SECONDS = 0.1
 
 
 def default_workers() -> int:
-    """The CPUs this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The cores this process may use; under torchrun its share of them."""
+    return cores_per_process()
 
 
 def _start_worker(parent: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from x3spatial.conventions.registry import find_convention
 from x3spatial.engine import rendezvous
+from x3spatial.engine.cores import usable_cores
 from x3spatial.engine.local import default_workers
 from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
@@ -234,6 +235,8 @@ def evaluate(
                         "host": socket.gethostname(),
                         "processes": 1 if world is None else world.size,
                         "workers": workers,
+                        "usable_cores": usable_cores(),
+                        **chosen.runtime(),
                         "batch_size": batch_size,
                         "date": datetime.now(UTC).isoformat(timespec="seconds"),
                     },

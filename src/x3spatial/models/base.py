@@ -124,6 +124,10 @@ class Model(ABC):
         """What decided the answers (paths, hashes, dtype, decoding settings), for the output file."""
         return {}
 
+    def runtime(self) -> dict[str, Any]:
+        """What it was computed with (threads), for ``run`` in the output file; no answer depends on it."""
+        return {}
+
     def interrupt(self) -> None:
         """Give up what is under way: the run ends early. Called from another thread, perhaps repeatedly."""
         return None

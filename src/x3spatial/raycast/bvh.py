@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from x3spatial.arrays import Bool, Float32, Int32
-from x3spatial.raycast.tracer import Hits
+from x3spatial.raycast.hits import Hits
 
 LEAF = 4  # most triangles in a leaf
 BINS = 12  # candidate splits per node

@@ -7,7 +7,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
 from x3spatial.arrays import Bool, Float32, Int32
-from x3spatial.raycast.tracer import Hits
+from x3spatial.raycast.hits import Hits
 
 
 class EmbreeTracer:

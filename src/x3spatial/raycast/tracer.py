@@ -8,25 +8,14 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from x3spatial.arrays import Bool, Float32, Int32
 from x3spatial.errors import UserError
+from x3spatial.raycast.hits import Hits
 
 BACKENDS = ("embree", "numba")
 VARIABLE = "X3_TRACER"
-
-
-class Hits(NamedTuple):
-    """First hits of n rays. The other values are undefined where ``triangle`` is -1 (no hit).
-
-    The hit point is (1 - u - v) * a + u * b + v * c, with the vertices a, b and c of its triangle.
-    """
-
-    triangle: Int32  # [n] index of the triangle, -1: no hit
-    distance: Float32  # [n] in multiples of the ray's direction vector
-    u: Float32  # [n] barycentric
-    v: Float32  # [n] barycentric
 
 
 class Tracer(Protocol):

@@ -20,7 +20,7 @@ from transformers.trainer_callback import TrainerCallback, TrainerState
 from transformers.trainer_utils import set_seed
 
 from x3spatial import __version__
-from x3spatial.engine.local import default_workers
+from x3spatial.engine.cores import cores_per_process, usable_cores
 from x3spatial.errors import UserError
 from x3spatial.io.files import lock_dir, make_dir, write_json
 from x3spatial.models.local.runtime import DTYPES
@@ -192,8 +192,9 @@ def _run(
     training = chosen.training
     first = training.process_index == 0
     set_seed(training.seed)
-    workers, cpus = training.dataloader_num_workers, default_workers()
-    training.dataloader_num_workers = min(workers, cpus)
+    asked = training.dataloader_num_workers
+    training.dataloader_num_workers, threads = share_cores(asked, cores_per_process())
+    torch.set_num_threads(threads)
     with built_whole(training.deepspeed_config):
         model: Any = build_model(base, chosen.model)
         # Checkpoints say how their images were cut.
@@ -220,9 +221,14 @@ def _run(
         trainer.add_callback(log)
         for text in heading(chosen, module, model, base):
             log.line(text)
-        if workers > cpus:
+        log.line(
+            f"cores: {usable_cores()} usable; in each process {threads} torch thread(s) and"
+            f" {training.dataloader_num_workers} dataloader worker(s)"
+        )
+        if asked > training.dataloader_num_workers:
             log.line(
-                f"--dataloader_num_workers {workers}: {cpus} CPUs are here, going on with {cpus}"
+                f"--dataloader-num-workers {asked}: {training.dataloader_num_workers} used, one core"
+                " is left for the training itself"
             )
     trainer.accelerator.wait_for_everyone()
     start, bad = last_good(output_dir)
@@ -246,6 +252,20 @@ def _run(
         where = f"; loss curve: {output_dir / CURVE_FILE}" if drawn else ""
         log.line(f"finished: {state.global_step} steps; model: {output_dir}{where}")
     return 0
+
+
+def share_cores(workers: int, cores: int) -> tuple[int, int]:
+    """How many dataloader workers and torch threads a process gets: together at most its cores.
+
+    ``OMP_NUM_THREADS`` (torchrun sets it) decides about the threads where it is set.
+
+    Args:
+        workers: as asked for; one core stays for the training itself.
+        cores: of this process.
+    """
+    workers = min(workers, cores - 1)
+    given = "OMP_NUM_THREADS" in os.environ
+    return workers, torch.get_num_threads() if given else cores - workers
 
 
 def _is_last(checkpoint: Path) -> bool:

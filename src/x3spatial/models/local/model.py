@@ -13,8 +13,11 @@ import torch
 from transformers.generation.configuration_utils import GenerationConfig
 
 from x3spatial.models.base import Model, Output
-from x3spatial.models.local.runtime import free_after_halving, halving
+from x3spatial.models.local.runtime import choose_threads, free_after_halving, halving
 from x3spatial.tasks.question import Question
+
+_PREPARING = 1
+"""Threads that decode the next batch while this one is answered."""
 
 
 @dataclass(slots=True)
@@ -43,6 +46,9 @@ class LocalModel(Model, Generic[P]):
     def __init__(self, device: torch.device, decoding: GenerationConfig) -> None:
         self.device = device
         self.decoding = decoding
+        self.torch_threads: int | None = None
+        """Threads that torch computes with while it answers, chosen when the weights are loaded."""
+        self._threads_before: int | None = None
         self._limit: int | None = None
         self._loading = threading.Lock()
 
@@ -73,6 +79,9 @@ class LocalModel(Model, Generic[P]):
     @cached_property
     def _model(self) -> Any:
         model = self.load()
+        self.torch_threads = choose_threads(
+            sum(parameter.numel() for parameter in model.parameters()), busy=_PREPARING
+        )
         # generate() fills gaps of what it is given from the model's own; there must be no others.
         model.generation_config = self.decoding
         return model
@@ -94,6 +103,9 @@ class LocalModel(Model, Generic[P]):
             ValueError: a sample could not be prepared; the message names it.
         """
         ready: P = self.prepare(questions) if prepared is None else prepared
+        if self.torch_threads is not None and self.torch_threads != torch.get_num_threads():
+            self._threads_before = self._threads_before or torch.get_num_threads()
+            torch.set_num_threads(self.torch_threads)
         for question in questions:
             if question.id in ready.failures:
                 error = ready.failures[question.id]
@@ -117,9 +129,16 @@ class LocalModel(Model, Generic[P]):
             "eos_token_id": self.decoding.eos_token_id,
         }
 
+    def runtime(self) -> dict[str, Any]:
+        """How many threads torch computes with."""
+        return {"torch_threads": self.torch_threads or torch.get_num_threads()}
+
     def close(self) -> None:
-        """Give the model's memory back."""
+        """Free the model's memory, and give torch the number of threads that it had."""
         self.__dict__.pop("_model", None)
+        if self._threads_before is not None:
+            torch.set_num_threads(self._threads_before)
+            self._threads_before = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,13 +12,21 @@ from typing import Any, TypeVar
 import torch
 from transformers.utils import logging as hf_logging
 
+from x3spatial.engine.cores import cores_per_process
 from x3spatial.errors import UserError
 from x3spatial.tasks.question import Question
+
+logger = logging.getLogger("x3spatial")
 
 DTYPES = {
     "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16,
 }  # fmt: skip
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+
+SMALL_MODEL = 50_000_000
+"""Parameters below which a second thread costs more than it gives. Measured by generation on two cores shared
+with other programs (docs/models.md): with 1.3 M and 42 M parameters two threads took 8 and 2.7 times the CPU
+time of one and were slower; with 166 M they took 1.2 times the CPU time and were faster."""
 
 T = TypeVar("T")
 
@@ -64,6 +73,25 @@ def loading(attention: str) -> Iterator[None]:
     finally:
         if quiet:
             hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def choose_threads(parameters: int, *, busy: int) -> int:
+    """How many threads torch computes with in this process, for a model on a CPU.
+
+    ``OMP_NUM_THREADS`` decides where it is set (torchrun sets it). Otherwise all threads of the process
+    together get no more than its share of the usable cores: threads that wait for a core spin, and torch
+    waits for the slowest thread after every operation. One is also best for a small model, whose
+    operations are shorter than that wait: see ``SMALL_MODEL``.
+
+    Args:
+        parameters: of the model.
+        busy: workers (threads or processes) that compute at the same time.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        return torch.get_num_threads()
+    if parameters < SMALL_MODEL:
+        return 1
+    return max(1, cores_per_process() - busy)
 
 
 def choose_device(name: str) -> torch.device:
@@ -125,13 +153,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_after_halving(device: torch.device, size: int, limit: int) -> None:
-    """Give back what the failed batch of ``size`` questions held, and say what comes next."""
+    """Free what the failed batch of ``size`` questions held, and log the next batch size."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    print(
-        f"x3: out of memory with {size} questions at once on {device}; going on with {limit}",
-        file=sys.stderr,
-    )
+    logger.warning("out of memory at batch size %d on %s; retrying with %d", size, device, limit)
 
 
 def unused_rules(stored: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:
