@@ -57,7 +57,7 @@ def measure(image_size: int, *, half: bool, rounds: int, samples: int) -> dict[s
     from x3spatial.models.roborefer.tiny import SIZES, make_tiny
 
     with tempfile.TemporaryDirectory() as folder:
-        size = replace(SIZES["learner"], image=image_size)
+        size = replace(SIZES["trainable"], image=image_size)
         base = make_tiny(out=Path(folder) / "base", size=size, depth=False)
         models = {
             kernel: load_model(base, dtype="float32", attention=kernel).train()

@@ -3,8 +3,7 @@
 Each round runs ``x3 eval --model roborefer:x3-tiny`` as a user would start it (``chosen``), with
 ``OMP_NUM_THREADS=1`` (``one``), and with one thread for every core (``all_cores``, torch's own default), in
 turn. Of each: the median user + system CPU time and wall time in seconds, and the threads that the results
-record. ``cpu_of_one`` is the CPU time of ``chosen`` over that of ``one``; ``equal`` says whether all runs gave
-the same answers.
+record. ``cpu_of_one`` is the CPU time of ``chosen`` over that of ``one``; ``equal``: all answers are equal.
 
     python benchmarks/threads.py [--rounds 3] [--scenes 12] [--limit 160]
 """

@@ -51,7 +51,7 @@ build root watched --tasks t1,t2b --splits validation
 if [ ! -f "$OUT/base/config.json" ]; then
   say "a random checkpoint"
   rm -rf "$OUT/base"  # half-written
-  "$X3" model tiny "$OUT/base" --size learner --no-depth
+  "$X3" model tiny "$OUT/base" --size trainable --no-depth
 fi
 say "training"
 "$X3" recipe run "$RECIPE" --processes 2 --model-name-or-path "$OUT/base" --data-dir "$OUT/tasks" \

@@ -128,7 +128,7 @@ def test_pictures_made_in_the_size_of_the_models_own_processor(tmp_path: Path) -
         asked = question("q", picture(*size))
         (request,) = client.prepare([asked])
         sent = tmp_path / "sent.png"
-        sent.write_bytes(base64.b64decode(request.pictures[0].base64))
+        sent.write_bytes(base64.b64decode(request.images[0].base64))
         (here,) = model.answer([asked], model.prepare([asked]))
         again = question("q", sent)
         (there,) = model.answer([again], model.prepare([again]))

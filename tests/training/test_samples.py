@@ -276,7 +276,7 @@ def test_depth_maps_come_from_the_record_or_a_mirrored_folder(
     found = _dataset(path, processor, enable_depth=True, depth_folder=tmp_path / "maps")[0]
     given = _dataset(FIXTURE / "samples_rgbd.json", processor, enable_depth=True)[0]
     assert torch.equal(found["depth"], given["depth"])
-    with pytest.raises(UserError, match="record r: no field 'depth'; give --depth_path"):
+    with pytest.raises(UserError, match="record r: no field 'depth'; give --depth-path"):
         _dataset(path, processor, enable_depth=True)[0]
 
 
@@ -299,7 +299,7 @@ def test_malformed_files(processor: Any, tmp_path: Path, text: str, message: str
 
 
 def test_check_data_prints_the_documents_lines(tmp_path: Path) -> None:
-    from x3spatial.training.checks import check_data
+    from x3spatial.training.data_check import check_data
 
     data = write_data(tmp_path / "d.json", RGB)
     lines: list[str] = []
@@ -314,7 +314,7 @@ def test_check_data_prints_the_documents_lines(tmp_path: Path) -> None:
 
 
 def test_check_data_reads_checkpoints_and_tokenizer_folders(tmp_path: Path) -> None:
-    from x3spatial.training.checks import check_data
+    from x3spatial.training.data_check import check_data
 
     data = write_data(tmp_path / "d.json", ["t1_visible"])
     shapes = {}

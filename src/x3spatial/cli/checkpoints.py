@@ -1,4 +1,4 @@
-"""Commands about checkpoints: model inspect, model tiny, model grow."""
+"""Commands about checkpoints: model inspect, model tiny, model resize."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tiny(
     size: Annotated[
         str,
         typer.Option(
-            help="tiny, small, learner (to be trained from nothing), or 2b: the real dimensions."
+            help="tiny, small, trainable (from scratch, on a CPU), or 2b: the real dimensions."
         ),
     ] = "tiny",
     seed: Annotated[int, typer.Option(help="Of the weights.")] = 0,
@@ -57,22 +57,25 @@ def tiny(
     typer.echo(f"a random checkpoint in {output.shown(path)}; try --model roborefer:{path}")
 
 
-@model.command("grow")
-def grow(
+@model.command("grow", hidden=True)
+@model.command("resize")
+def resize(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint folder, or x3-tiny.")],
     out: Annotated[Path, typer.Argument(help="A new folder.")],
     image_size: Annotated[int, typer.Option(help="Pixels; a multiple of the patch size.")],
-    turn_heads: Annotated[
+    rotate_heads: Annotated[
         int,
         typer.Option(
-            help="Heads of the first layer that shall look one image back as before; 2 for models of"
-            " x3 model tiny --size learner."
+            "--rotate-heads",
+            "--turn-heads",
+            help="Number of layer-0 look-back heads to re-rotate; 2 for models of x3 model tiny"
+            " --size trainable.",
         ),
     ] = 0,
 ) -> None:
     """Write a checkpoint for images of another size, to be trained further: more patches, more tokens."""
-    with packages_of("roborefer", "x3 model grow"):
-        from x3spatial.models.roborefer.resize import grow as run
+    with packages_of("roborefer", "x3 model resize"):
+        from x3spatial.models.roborefer.resize import resize_checkpoint as run
 
-        path = run(checkpoint=checkpoint, out=out, image_size=image_size, turn_heads=turn_heads)
+        path = run(checkpoint=checkpoint, out=out, image_size=image_size, rotate_heads=rotate_heads)
     typer.echo(f"for {image_size} x {image_size} pixels: {output.shown(path)}; train it further")

@@ -23,7 +23,7 @@ _COLUMNS = (
 Figures = Mapping[str, Any]
 
 
-def measure_improvement(
+def measure_before_after(
     *,
     base: Path,
     trained: Path,
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--image_folder", type=Path)
     parser.add_argument("--limit", type=int)
     try:
-        for line in render(measure_improvement(**vars(parser.parse_args(list(arguments))))):
+        for line in render(measure_before_after(**vars(parser.parse_args(list(arguments))))):
             print(line)
     except UserError as error:
         print(f"x3: {error}", file=sys.stderr)

@@ -113,7 +113,7 @@ def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | 
     if not output_dir.exists():
         return None
     if not output_dir.is_dir():
-        raise UserError(f"--output_dir {output_dir}: is no folder")
+        raise UserError(f"--output-dir {output_dir}: is no folder")
     file = output_dir / RUN_FILE
     if not file.is_file():
         others = sorted(
@@ -123,7 +123,7 @@ def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | 
         )
         if others:
             raise UserError(
-                f"--output_dir {output_dir}: holds {others[0]}, which is of no run of x3 sft;"
+                f"--output-dir {output_dir}: holds {others[0]}, which is of no run of x3 sft;"
                 " name a new folder"
             )
         return None
@@ -132,7 +132,7 @@ def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | 
     if difference is not None:
         name, there, here = difference
         raise UserError(
-            f"--output_dir {output_dir}: holds another run ({name} was {there}, now {here});"
+            f"--output-dir {output_dir}: holds another run ({name} was {there}, now {here});"
             " name a new folder, or repeat the earlier command to continue it"
         )
     return run

@@ -18,7 +18,7 @@ from x3spatial.tasks.answers import says_not_visible
 from x3spatial.training.checks import Findings, check_samples
 from x3spatial.training.collate import SpatialCollator
 from x3spatial.training.dataset import Item, LazySupervisedSpatialDataset
-from x3spatial.training.mixtures import Source, read_registry, resolve
+from x3spatial.training.mixtures import Source, read_registry, resolve_mixture
 
 
 class DataChoices(Protocol):
@@ -115,13 +115,13 @@ def choose_sources(choices: DataChoices) -> list[Source]:
         UserError: neither is given, or both.
     """
     if choices.data_path and choices.data_mixture:
-        raise UserError('--data_path and --data_mixture: give one of them (the other as "")')
+        raise UserError('--data-path and --data-mixture: give one of them (the other as "")')
     if choices.data_path:
         return [Source(Path(choices.data_path).name, Path(choices.data_path))]
     if not choices.data_mixture:
-        raise UserError("--data_path: name a task file, or a mixture with --data_mixture")
+        raise UserError("--data-path: name a task file, or a mixture with --data-mixture")
     registry = read_registry(Path(choices.data_registry)) if choices.data_registry else None
-    return resolve(choices.data_mixture, registry)
+    return resolve_mixture(choices.data_mixture, registry)
 
 
 def make_supervised_data_module(
@@ -161,7 +161,9 @@ def make_supervised_data_module(
             name=source.name if source.only is None else f"{source.name} ({source.only})",
         )
         if source.only is not None:
-            part.keep([n for n, sample in enumerate(part.samples) if source.wants(sample.answers)])
+            part.keep(
+                [n for n, sample in enumerate(part.samples) if source.includes(sample.answers)]
+            )
         found = check_samples(part, model_max_length, long_samples=choices.long_samples)
         if found.dropped:
             part.keep(found.kept)

@@ -211,8 +211,8 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
             return [(self.depth_folder or self.image_folder) / path for path in sample.depths]
         if self.depth_folder is None:
             raise UserError(
-                f"{self.describe(sample)}: no field 'depth'; give --depth_path, or train without"
-                " --enable_depth"
+                f"{self.describe(sample)}: no field 'depth'; give --depth-path, or train without"
+                " --enable-depth"
             )
         try:
             return [depth_path(path, self.depth_folder) for path in self.image_paths(sample)]

@@ -21,7 +21,7 @@ from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneratio
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.tokens import greedy
 
-SHOWN = (
+LOGGED_METRICS = (
     "hit_at_mask", "not_visible_accuracy", "balanced_accuracy", "mean_l2_error", "success_005",
     "parse_failures", "errors", "total",
 )  # fmt: skip
@@ -131,5 +131,5 @@ class Evaluation:
             image_folder=self.image_folder,
             workers=1,
         )
-        found = {name: scored.metrics.get(name) for name in SHOWN}
+        found = {name: scored.metrics.get(name) for name in LOGGED_METRICS}
         return {f"eval_{name}": float(value) for name, value in found.items() if value is not None}

@@ -28,7 +28,7 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
         from peft import LoraConfig, get_peft_model
     except ModuleNotFoundError:
         raise UserError(
-            '--lora_enable: the package peft is not installed; run: pip install "x3spatial[train]"'
+            '--lora-enable: the package peft is not installed; run: pip install "x3spatial[train]"'
         ) from None
     names = [name.strip() for name in options.lora_target_modules.split(",") if name.strip()]
     layers = {
@@ -39,7 +39,7 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
     for name in names or [""]:
         if name not in layers:
             raise UserError(
-                f"--lora_target_modules {options.lora_target_modules}: no layer {name!r};"
+                f"--lora-target-modules {options.lora_target_modules}: no layer {name!r};"
                 f" the language model has {', '.join(sorted(layers))}"
             )
     config = LoraConfig(

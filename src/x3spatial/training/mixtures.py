@@ -38,15 +38,15 @@ class Source:
     name: str
     data_path: Path
     image_folder: Path | None = None
-    """None: the run's ``--image_folder``."""
+    """None: the run's ``--image-folder``."""
     depth_folder: Path | None = None
-    """None: the run's ``--depth_path``."""
+    """None: the run's ``--depth-path``."""
     weight: float = 1.0
     """How often each record is seen in one epoch; 0.5 takes another random half every epoch."""
     only: str | None = None
     """One of ``ONLY``: a part of the records, so that the share of NOT_VISIBLE can be chosen."""
 
-    def wants(self, answers: Iterable[str]) -> bool:
+    def includes(self, answers: Iterable[str]) -> bool:
         """Whether a record with these answers belongs to the data set."""
         if self.only is None:
             return True
@@ -68,7 +68,7 @@ def read_registry(path: Path) -> Registry:
     Raises:
         UserError: it is missing, no YAML, or an entry is malformed; the message names the entry.
     """
-    value = read_yaml(path, "--data_registry")
+    value = read_yaml(path, "--data-registry")
     if not isinstance(value, dict) or not isinstance(value.get("datasets"), dict):
         raise UserError(f"{path}: expected a mapping 'datasets' of names to data sets")
     unknown = set(value) - {"datasets", "mixtures"}
@@ -136,7 +136,7 @@ def _source(path: Path, name: str, entry: Any) -> Source:
     return Source(name, Path(entry["data_path"]), folders[0], folders[1], float(weight), only)
 
 
-def resolve(expression: str, registry: Registry | None) -> list[Source]:
+def resolve_mixture(expression: str, registry: Registry | None) -> list[Source]:
     """The data sets that ``a+b*3`` names, in order of writing.
 
     A part is a data set or mixture of the registry, or the path of a task file; ``*N`` multiplies how
@@ -160,7 +160,7 @@ def _expand(expression: str, registry: Registry | None, inside: tuple[str, ...])
         name = match["name"].strip() if match else part.strip()
         times = float(match["times"]) if match else 1.0
         if not name or times <= 0:
-            raise UserError(f"--data_mixture {expression}: {part.strip()!r} names no data set")
+            raise UserError(f"--data-mixture {expression}: {part.strip()!r} names no data set")
         for source in _named(name, registry, inside, expression):
             found.append(replace(source, weight=source.weight * times))
     return found
@@ -178,9 +178,9 @@ def _named(
     if name.endswith(".json") or Path(name).is_file():
         return [Source(name, Path(name))]
     known = sorted([*registry.sources, *registry.mixtures]) if registry else []
-    hint = f"known are {', '.join(known)}" if known else "give --data_registry FILE for names"
+    hint = f"known are {', '.join(known)}" if known else "give --data-registry FILE for names"
     raise UserError(
-        f"--data_mixture {expression}: {name!r} is no registered data set and no .json file; {hint}"
+        f"--data-mixture {expression}: {name!r} is no registered data set and no .json file; {hint}"
     )
 
 
@@ -193,11 +193,11 @@ def _count(source: Source) -> int:
     from x3spatial.training.dataset import read_samples
 
     samples = read_samples(source.data_path)
-    return round(sum(source.wants(sample.answers) for sample in samples) * source.weight)
+    return round(sum(source.includes(sample.answers) for sample in samples) * source.weight)
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class RegistryRow:
     """One line of ``x3 data list``."""
 
     name: str
@@ -209,7 +209,7 @@ class Listed:
     problem: str | None
 
 
-def list_data(data_registry: Path) -> list[Listed]:
+def list_data(data_registry: Path) -> list[RegistryRow]:
     """What a registry holds, and whether its files are there.
 
     Raises:
@@ -227,11 +227,11 @@ def list_data(data_registry: Path) -> list[Listed]:
             counts[name], problems[name] = None, str(error)
         times = "" if source.weight == 1 else f" x{source.weight:g}"
         definition = f"{source.data_path}{times}{f' ({source.only})' if source.only else ''}"
-        rows.append(Listed(name, "data set", definition, counts[name], problems[name]))
+        rows.append(RegistryRow(name, "data set", definition, counts[name], problems[name]))
     for name, text in registry.mixtures.items():
         total: int | None = 0
         problem = None
-        for source in resolve(text, registry):
+        for source in resolve_mixture(text, registry):
             base = registry.sources.get(source.name)
             if base is None:
                 count: int | None = _count(source)
@@ -240,5 +240,5 @@ def list_data(data_registry: Path) -> list[Listed]:
                 problem = problem or problems[source.name]
                 count = None if count is None else round(count / base.weight * source.weight)
             total = None if total is None or count is None else total + count
-        rows.append(Listed(name, "mixture", text, total, problem))
+        rows.append(RegistryRow(name, "mixture", text, total, problem))
     return rows

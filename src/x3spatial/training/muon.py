@@ -16,7 +16,7 @@ _RATE_OF_ADAMW = "match_rms_adamw"
 """Scales updates to the size that AdamW's have, so that both take rates of one order (Moonshot AI, 2025)."""
 
 
-def suits_muon(name: str, parameter: torch.Tensor) -> bool:
+def is_hidden_matrix(name: str, parameter: torch.Tensor) -> bool:
     """Whether a parameter is a hidden matrix.
 
     Args:
@@ -26,7 +26,7 @@ def suits_muon(name: str, parameter: torch.Tensor) -> bool:
     return parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head"))
 
 
-class MuonBeside(torch.optim.Optimizer):
+class MuonAndRest(torch.optim.Optimizer):
     """Two optimizers that look like one: Muon for some groups of parameters, ``rest`` for its own.
 
     Args:

@@ -22,6 +22,7 @@ from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneratio
 from x3spatial.models.roborefer.processing import RoboReferProcessor, load_processor
 from x3spatial.models.roborefer.tiny import small_tokenizer
 from x3spatial.training.arguments import ModelArguments
+from x3spatial.training.options import dashed
 
 _SIZE = re.compile(r"patch(\d+)[-_](\d+)")
 
@@ -47,11 +48,11 @@ def _processor_of_tokenizer(path: Path | None, image_aspect_ratio: str) -> RoboR
         tokenizer: Any = small_tokenizer()
     else:
         if not path.is_dir():
-            raise UserError(f"--model_name_or_path {path}: no such folder")
+            raise UserError(f"--model-name-or-path {path}: no such folder")
         names = {file.name for file in path.iterdir()}
         if "tokenizer.json" not in names and not {"vocab.json", "merges.txt"} <= names:
             raise UserError(
-                f"--model_name_or_path {path}: neither a checkpoint nor a tokenizer folder"
+                f"--model-name-or-path {path}: neither a checkpoint nor a tokenizer folder"
                 " (config.json, tokenizer.json)"
             )
         try:
@@ -59,7 +60,7 @@ def _processor_of_tokenizer(path: Path | None, image_aspect_ratio: str) -> RoboR
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(
-                f"--model_name_or_path {path}: the tokenizer cannot be read: {reason}"
+                f"--model-name-or-path {path}: the tokenizer cannot be read: {reason}"
             ) from None
         tokenizer.add_tokens(
             [t for t in (PAD, SENTINEL, IMAGE_TAG, DEPTH_TAG, TURN_END) if t not in tokenizer.get_vocab()],
@@ -80,9 +81,9 @@ def read_base(options: ModelArguments) -> Checkpoint:
     checkpoint = read_checkpoint(Path(path))
     config = checkpoint.config
     if options.enable_depth and not config.enable_depth:
-        raise UserError(f"--enable_depth: {path} has no depth projector")
+        raise UserError(f"--enable-depth: {path} has no depth projector")
     if options.use_depth_tower and config.depth_config is None:
-        raise UserError(f"--use_depth_tower: {path} has no depth tower")
+        raise UserError(f"--use-depth-tower: {path} has no depth tower")
     towers = [("vision_tower", options.vision_tower, config.vision_config)]
     if options.enable_depth and config.depth_config is not None:
         towers.append(("depth_tower", options.depth_tower, config.depth_config))
@@ -91,7 +92,7 @@ def read_base(options: ModelArguments) -> Checkpoint:
         here = (int(tower.patch_size), int(tower.image_size))
         if size is not None and (int(size[1]), int(size[2])) != here:
             raise UserError(
-                f"--{option} {name}: the tower of {path} has patches of {here[0]} and images of"
+                f"--{dashed(option)} {name}: the tower of {path} has patches of {here[0]} and images of"
                 f" {here[1]}; name that one, or leave the option out"
             )
     if options.mm_vision_select_layer is not None:
@@ -103,7 +104,7 @@ def read_base(options: ModelArguments) -> Checkpoint:
                 layers_run(int(tower.num_hidden_layers), options.mm_vision_select_layer)
             except ValueError as error:
                 raise UserError(
-                    f"--mm_vision_select_layer {options.mm_vision_select_layer}: {error}"
+                    f"--mm-vision-select-layer {options.mm_vision_select_layer}: {error}"
                 ) from None
     return checkpoint
 
@@ -129,7 +130,7 @@ def build_model(
 
 
 @contextmanager
-def built_whole(deepspeed: Any) -> Iterator[None]:
+def unsharded(deepspeed: Any) -> Iterator[None]:
     """Models are built and read as a whole here, not piece by piece as transformers does it for ZeRO-3.
 
     Its way asks for the processes to be connected already, and cuts up models that are made only to look at

@@ -42,7 +42,8 @@ from x3spatial.training.curve import draw_curve
 from x3spatial.training.data_module import DataModule, make_supervised_data_module
 from x3spatial.training.evaluation import Evaluation
 from x3spatial.training.lora import ADAPTER, attach, core, is_adapted, merged_state, save_adapter
-from x3spatial.training.setup import build_model, built_whole, counts, read_base
+from x3spatial.training.setup import build_model, counts, read_base, unsharded
+from x3spatial.training.sft_help import sft_help
 from x3spatial.training.trainer import SpatialTrainer
 
 LOG_FILE = "train.log"
@@ -112,6 +113,10 @@ def sft(arguments: Sequence[str]) -> int:
     Raises:
         UserError: an option, file or folder is wrong.
     """
+    if {"-h", "--help", "--help-all", "--help_all"} & set(arguments):
+        print(sft_help(everything=not {"-h", "--help"} & set(arguments)), end="")
+        return 0
+    threads = torch.get_num_threads()
     try:
         return _sft(parse(arguments))
     except UserError as error:
@@ -119,23 +124,24 @@ def sft(arguments: Sequence[str]) -> int:
         raise UserError(str(error).rstrip().splitlines()[-1].removeprefix(_CLASS)) from None
     except Exception as error:
         if type(error).__module__.startswith("wandb."):  # no key, no network
-            raise UserError(f"--report_to wandb: {' '.join(str(error).split())}") from error
+            raise UserError(f"--report-to wandb: {' '.join(str(error).split())}") from error
         raise
     finally:
+        torch.set_num_threads(threads)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
 
 def _sft(chosen: Arguments) -> int:
     rank, world = chosen.training.process_index, chosen.training.world_size
-    with built_whole(chosen.training.deepspeed_config):
+    with unsharded(chosen.training.deepspeed_config):
         base = read_base(chosen.model)
     processor = load_processor(base, image_aspect_ratio=chosen.data.image_aspect_ratio)
-    room = int(base.config.text_config.max_position_embeddings)
+    context = int(base.config.text_config.max_position_embeddings)
     module = make_supervised_data_module(
         processor,
         chosen.data,
-        model_max_length=min(chosen.training.model_max_length, room),
+        model_max_length=min(chosen.training.model_max_length, context),
         enable_depth=chosen.model.enable_depth,
     )
     evaluation = None
@@ -153,8 +159,8 @@ def _sft(chosen: Arguments) -> int:
             print(f"x3 sft: {output_dir} is finished ({run['steps']} steps); nothing to do")
         return 0
     if rank == 0:
-        make_dir(output_dir, "--output_dir")
-        with lock_dir(output_dir, "--output_dir"):
+        make_dir(output_dir, "--output-dir")
+        with lock_dir(output_dir, "--output-dir"):
             return _run(chosen, base, processor, module, evaluation, identity, output_dir)
     return _run(chosen, base, processor, module, evaluation, identity, output_dir)
 
@@ -195,7 +201,7 @@ def _run(
     asked = training.dataloader_num_workers
     training.dataloader_num_workers, threads = share_cores(asked, cores_per_process())
     torch.set_num_threads(threads)
-    with built_whole(training.deepspeed_config):
+    with unsharded(training.deepspeed_config):
         model: Any = build_model(base, chosen.model)
         # Checkpoints say how their images were cut.
         model.config.image_aspect_ratio = chosen.data.image_aspect_ratio
@@ -237,15 +243,15 @@ def _run(
             log.line(f"{folder}: damaged, not used")
         if start is not None:
             log.line(f"continuing from {start}")
-    spread = trainer.is_spread
+    sharded = trainer.is_sharded
     if start is not None and _is_last(start):
-        spread = False
+        sharded = False
         trainer.load_weights(start)
         trainer.state = TrainerState.load_from_json(str(start / STATE_FILE))
     else:
         trainer.train(resume_from_checkpoint=None if start is None else str(start))
     state = trainer.state
-    finish(trainer, chosen, base, output_dir, note, spread=spread)
+    finish(trainer, chosen, base, output_dir, note, sharded=sharded)
     if first:
         drawn = draw_curve(state.log_history, output_dir / CURVE_FILE)
         write_run(output_dir, identity, finished=True, steps=state.global_step)
@@ -291,10 +297,10 @@ def heading(chosen: Arguments, module: DataModule, model: Any, base: Checkpoint)
     for part, number in counts(model).items():
         lines.append(f"{part}: {number['trained']:,} of {number['all']:,} parameters are trained")
     if base.config.enable_depth and not chosen.model.enable_depth:
-        lines.append("depth: left out of this run and of its checkpoints (--enable_depth False)")
-    room = int(base.config.text_config.max_position_embeddings)
-    if training.model_max_length > room:
-        lines.append(f"--model_max_length {training.model_max_length}: the model has {room}")
+        lines.append("depth: left out of this run and of its checkpoints (--enable-depth False)")
+    context = int(base.config.text_config.max_position_embeddings)
+    if training.model_max_length > context:
+        lines.append(f"--model-max-length {training.model_max_length}: the model has {context}")
     clipping = f"norm {training.max_grad_norm:g}" if training.max_grad_norm else "off"
     lines.append(
         f"samples per step: {window} ({training.per_device_train_batch_size} x"
@@ -311,15 +317,15 @@ def finish(
     output_dir: Path,
     note: Mapping[str, Any],
     *,
-    spread: bool = False,
+    sharded: bool = False,
 ) -> None:
     """Write the trained model into the run's folder itself, in the published layout.
 
     It is written aside and moved in part by part, ``config.json`` last, so that the folder is no
-    checkpoint before it is whole. With ``spread`` its weights are gathered from all processes first.
+    checkpoint before it is whole. With ``sharded`` its weights are gathered from all processes first.
     """
     wrapped: Any = trainer.model_wrapped
-    gathered = trainer.accelerator.get_state_dict(wrapped) if spread else None
+    gathered = trainer.accelerator.get_state_dict(wrapped) if sharded else None
     if not trainer.args.should_save:
         return
     model = trainer.accelerator.unwrap_model(trainer.model)

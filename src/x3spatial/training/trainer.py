@@ -28,9 +28,9 @@ from x3spatial.training.lora import (
     restore_adapter,
     save_adapter,
 )
-from x3spatial.training.muon import MuonBeside, suits_muon
+from x3spatial.training.muon import MuonAndRest, is_hidden_matrix
 from x3spatial.training.sampler import MixtureSampler
-from x3spatial.training.setup import built_whole
+from x3spatial.training.setup import unsharded
 
 
 class SpatialTrainer(Trainer):
@@ -118,7 +118,7 @@ class SpatialTrainer(Trainer):
             for name, parameter in target.named_parameters():
                 if not parameter.requires_grad:
                     continue
-                if muon_rate and suits_muon(name, parameter):
+                if muon_rate and is_hidden_matrix(name, parameter):
                     matrices.append(parameter)
                     continue
                 part = next(piece for piece in name.split(".") if piece in PARTS)
@@ -141,7 +141,7 @@ class SpatialTrainer(Trainer):
                     "lr": muon_rate,
                     "weight_decay": self.args.weight_decay,
                 }
-                optimizer = MuonBeside([hidden], optimizer)
+                optimizer = MuonAndRest([hidden], optimizer)
             self.optimizer = optimizer
         return self.optimizer
 
@@ -186,7 +186,7 @@ class SpatialTrainer(Trainer):
         save_upstream(core(model), self.processor, folder, state_dict=state_dict)
 
     @property
-    def is_spread(self) -> bool:
+    def is_sharded(self) -> bool:
         """Whether each process holds only pieces of the weights once training has begun."""
         return bool(self.is_fsdp_enabled or self.x3.training.zero3)
 
@@ -206,20 +206,20 @@ class SpatialTrainer(Trainer):
         if is_adapted(target):
             restore_adapter(target, folder / ADAPTER)
             return
-        with built_whole(self.x3.training.deepspeed_config):
+        with unsharded(self.x3.training.deepspeed_config):
             state = read_tensors(read_checkpoint(folder))
         missing, unexpected = core(target).load_state_dict(state, strict=False)
         tied = {"llm.lm_head.weight"} if "llm.lm_head.weight" not in state else set()
         assert not unexpected and set(missing) <= tied, (missing, unexpected)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Answer the questions of ``--eval_data_path``; the metrics go to every logger."""
+        """Answer the questions of ``--eval-data-path``; the metrics go to every logger."""
         if self.evaluation is None:
             return {}
         model = core(self.accelerator.unwrap_model(self.model))
         # Where every process holds pieces of the weights all must make the same steps together, so each
         # answers all the questions; otherwise each answers its share.
-        shared = not self.is_spread
+        shared = not self.is_sharded
         live = LiveModel(
             model,
             self.processor,

@@ -131,7 +131,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
         """
         if not argument:
             raise UserError("--model hf: name the model, hf:FOLDER or hf:ORG/NAME")
-        given = cls.own(options)
+        given = cls.own_options(options)
         if "adapter" in given:
             given["adapter"] = Path(given["adapter"])
         return cls(argument, **given)

@@ -69,7 +69,7 @@ class LocalModel(Model, Generic[P]):
         """One answer per question, in order; all in one batch."""
 
     @classmethod
-    def own(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+    def own_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Of ``options`` those that were given and that ``__init__`` takes."""
         known = cls.options | {"max_new_tokens"}
         return {
@@ -111,12 +111,12 @@ class LocalModel(Model, Generic[P]):
                 error = ready.failures[question.id]
                 raise ValueError(f"{question.id}: {error}") from error
 
-        def lowered(size: int, limit: int) -> None:
+        def on_halved(size: int, limit: int) -> None:
             self._limit = limit
             free_after_halving(self.device, size, limit)
 
         return halving(
-            lambda part: list(self.generate(part, ready)), questions, self._limit, lowered
+            lambda part: list(self.generate(part, ready)), questions, self._limit, on_halved
         )
 
     def rules(self) -> dict[str, Any]:

@@ -120,11 +120,11 @@ def halving(
     work: Callable[[Sequence[Question]], list[T]],
     questions: Sequence[Question],
     limit: int | None,
-    lowered: Callable[[int, int], None],
+    on_halved: Callable[[int, int], None],
 ) -> list[T]:
     """``work`` over pieces of at most ``limit`` questions; a piece that runs out of memory is halved.
 
-    ``lowered(size, limit)`` is told of each halving. A single question that does not fit raises.
+    ``on_halved(size, limit)`` is told of each halving. A single question that does not fit raises.
     """
     answers: list[T] = []
     limit = limit or max(len(questions), 1)
@@ -138,7 +138,7 @@ def halving(
                 raise
         # Outside the handler: the exception's traceback would hold the failed step's tensors.
         limit = len(piece) // 2
-        lowered(len(piece), limit)
+        on_halved(len(piece), limit)
     return answers
 
 

@@ -104,7 +104,7 @@ class RoboReferModel(LocalModel[Prepared]):
         """
         if not argument:
             raise UserError("--model roborefer: name the checkpoint folder, roborefer:PATH")
-        given = cls.own(options)
+        given = cls.own_options(options)
         if "depth" in given:
             given["depth"] = Path(given["depth"])
         return cls(Path(argument), **given)

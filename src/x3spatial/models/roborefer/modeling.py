@@ -358,11 +358,11 @@ def _rows_in_order(
     features: torch.Tensor, slots: torch.Tensor, indices: torch.Tensor | None, kind: str
 ) -> torch.Tensor:
     """``[R, H]``: the feature rows in the order of the placeholders ``slots [B, S]``."""
-    per_picture = features.shape[1]
+    per_image = features.shape[1]
     found = slots.sum(1)
     if indices is None:
         indices = _indices_in_order(slots, len(features), kind)
-    expected = (indices >= 0).sum(1).to(found.device) * per_picture
+    expected = (indices >= 0).sum(1).to(found.device) * per_image
     if not torch.equal(found, expected):
         row = int((found != expected).nonzero()[0])
         raise ValueError(
@@ -376,13 +376,13 @@ def _rows_in_order(
 def _indices_in_order(slots: torch.Tensor, pictures: int, kind: str) -> torch.Tensor:
     """Picture indices ``[B, M]`` when pictures are simply listed in the order of the batch."""
     total = int(slots.sum())
-    per_picture = total // pictures if pictures else 0
+    per_image = total // pictures if pictures else 0
     counts = slots.sum(1).tolist()
-    if not per_picture or total % pictures or any(count % per_picture for count in counts):
+    if not per_image or total % pictures or any(count % per_image for count in counts):
         raise ValueError(
             f"{pictures} {kind}(s) for {total} {kind} placeholders, {counts} by sample"
         )
-    counts = [count // per_picture for count in counts]
+    counts = [count // per_image for count in counts]
     indices = torch.full((len(counts), max(counts)), -1, dtype=torch.long, device=slots.device)
     start = 0
     for row, count in enumerate(counts):

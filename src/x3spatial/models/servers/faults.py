@@ -51,7 +51,7 @@ def status_fault(
     question and stop the run; so does a quota that is used up. Time-outs, rate limits and faults of the
     server pass; anything else is the question's own.
     """
-    said = said_by(body)
+    said = error_message(body)
     message = f"HTTP {status}" + (f": {said}" if said else "")
     if status in _WRONG_KEY:
         return Stop(
@@ -73,7 +73,7 @@ def status_fault(
     )
 
 
-def said_by(body: bytes) -> str:
+def error_message(body: bytes) -> str:
     """The message in an error's body, on one line, shortened; empty if there is none."""
     text = body.decode("utf-8", "replace")
     try:

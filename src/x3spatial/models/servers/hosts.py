@@ -20,7 +20,7 @@ class Host:
 
     index: int
     url: str
-    window: ConcurrencyLimit
+    limit: ConcurrencyLimit
     under_way: int = 0
     served: int = 0
     """Requests that it was given."""
@@ -41,15 +41,15 @@ class Lease:
         self._clock = clock
         self._sent = clock()
 
-    def went_well(self) -> None:
+    def succeeded(self) -> None:
         """The server answered."""
-        self.host.window.went_well()
+        self.host.limit.succeeded()
         self.host.failures = 0
         self.host.out_until = 0.0
 
     def overloaded(self) -> None:
         """The server has too much to do."""
-        self.host.window.overloaded(self._sent, self._clock())
+        self.host.limit.overloaded(self._sent, self._clock())
 
     def pause(self, seconds: float) -> None:
         """The server asked to be left alone for so long: nobody asks it until then."""
@@ -110,12 +110,12 @@ class Hosts:
         # With every server out there is nothing to lose by asking.
         up = [host for host in self.all if host.out_until <= now] or self.all
         free = [
-            host for host in up if host.under_way < host.window.room and host.paused_until <= now
+            host for host in up if host.under_way < host.limit.allowed and host.paused_until <= now
         ]
         others = [host for host in free if host is not avoid]
         return min(
             others or free,
-            key=lambda host: (host.under_way / host.window.room, host.served, host.index),
+            key=lambda host: (host.under_way / host.limit.allowed, host.served, host.index),
             default=None,
         )
 

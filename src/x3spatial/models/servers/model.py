@@ -17,9 +17,9 @@ from x3spatial.models.servers.api_key import ApiKey
 from x3spatial.models.servers.cache import AnswerCache, cache_key
 from x3spatial.models.servers.faults import Fault, Stop
 from x3spatial.models.servers.hosts import Host, Hosts, Lease
-from x3spatial.models.servers.images import ImageLimits, Picture, Pictures
+from x3spatial.models.servers.images import EncodedImage, ImageCache, ImageLimits
 from x3spatial.models.servers.loop import LoopThread
-from x3spatial.models.servers.parsing import Reading
+from x3spatial.models.servers.parsing import ParsedReply
 from x3spatial.models.servers.retrying import Backoff
 from x3spatial.models.servers.settings import Settings
 from x3spatial.models.servers.transport import Transport
@@ -35,14 +35,14 @@ class Request:
 
     id: str
     text: str
-    pictures: tuple[Picture, ...]
+    images: tuple[EncodedImage, ...]
     extra: Mapping[str, Any]
     """Fields of the request that belong to this question alone."""
 
     @property
     def sizes(self) -> tuple[Size, ...]:
-        """(W, H) of each picture as sent."""
-        return tuple(picture.size for picture in self.pictures)
+        """(W, H) of each image as sent."""
+        return tuple(image.size for image in self.images)
 
 
 class ServerModel(Model):
@@ -54,8 +54,8 @@ class ServerModel(Model):
     Args:
         convention: how the model writes points.
         settings: the servers, limits and tries.
-        secret: the API key.
-        sending: what may be sent of an image.
+        api_key: the API key.
+        limits: what may be sent of an image.
     """
 
     concurrent: ClassVar[bool] = True
@@ -63,20 +63,20 @@ class ServerModel(Model):
     """Of the request, after the server's URL."""
 
     def __init__(
-        self, convention: Convention, settings: Settings, secret: ApiKey, sending: ImageLimits
+        self, convention: Convention, settings: Settings, api_key: ApiKey, limits: ImageLimits
     ) -> None:
         self.convention = convention.name
-        # A few more than are sent at once, so that the next pictures are ready when there is room.
+        # A few more than are sent at once, so that the next images are ready when there is room.
         self.in_flight = settings.concurrency + settings.concurrency // 4 + 1
         self.settings = settings
         self._convention = convention
-        self._secret = secret
-        self._pictures = Pictures(sending)
+        self._api_key = api_key
+        self._images = ImageCache(limits)
         self._cache = None if settings.cache is None else AnswerCache(settings.cache)
         self._identity = self.identity()
         self._loop = LoopThread("x3-requests")
         self._hosts = Hosts(settings.urls, settings.concurrency)
-        self._transport = Transport(settings.timeout, secret)
+        self._transport = Transport(settings.timeout, api_key)
         self._lock = threading.Lock()
         self._stop: Stop | None = None
         """Why the requests were ended that end now."""
@@ -89,7 +89,7 @@ class ServerModel(Model):
         """The JSON of a request."""
 
     @abstractmethod
-    def read(self, content: bytes) -> Reading:
+    def read(self, content: bytes) -> ParsedReply:
         """The answer in a reply's bytes.
 
         Raises:
@@ -105,7 +105,7 @@ class ServerModel(Model):
         return {}
 
     def prepare(self, questions: Sequence[Question]) -> list[Request]:
-        """Read and encode the pictures and word the prompts.
+        """Read and encode the images and word the prompts.
 
         Raises:
             Unanswered: an image cannot be read or sent.
@@ -113,15 +113,15 @@ class ServerModel(Model):
         """
         requests = []
         for question in questions:
-            pictures = []
+            images = []
             for path in question.images:
                 try:
-                    pictures.append(self._pictures.get(path))
+                    images.append(self._images.get(path))
                 except ImageError as error:
                     raise Unanswered(f"{path}: {error.reason}") from None
-            sizes = tuple(picture.size for picture in pictures)
+            sizes = tuple(image.size for image in images)
             text = self._convention.prompt(question, self._counted(sizes))
-            requests.append(Request(question.id, text, tuple(pictures), self.own_fields(question)))
+            requests.append(Request(question.id, text, tuple(images), self.own_fields(question)))
         return requests
 
     def _counted(self, sizes: tuple[Size, ...]) -> tuple[Size, ...]:
@@ -147,8 +147,8 @@ class ServerModel(Model):
         return [output for output in found if output is not None]
 
     def _result(
-        self, future: Future[tuple[Reading, dict[str, Any]]]
-    ) -> tuple[Reading, dict[str, Any]]:
+        self, future: Future[tuple[ParsedReply, dict[str, Any]]]
+    ) -> tuple[ParsedReply, dict[str, Any]]:
         try:
             return future.result()
         except CancelledError:
@@ -162,7 +162,7 @@ class ServerModel(Model):
             return None
         return self._output(request, value["text"], {**value.get("details", {}), "cached": True})
 
-    def _kept(self, request: Request, reading: Reading, how: Mapping[str, Any]) -> Output:
+    def _kept(self, request: Request, reading: ParsedReply, how: Mapping[str, Any]) -> Output:
         if self._cache is not None and reading.whole:
             kept = {"text": reading.text, "details": reading.details}
             self._cache.put(self._key(request), kept)
@@ -170,13 +170,13 @@ class ServerModel(Model):
 
     def _key(self, request: Request) -> str:
         identity = {**self._identity, "extra": dict(request.extra)}
-        return cache_key(identity, request.text, [picture.sha256 for picture in request.pictures])
+        return cache_key(identity, request.text, [image.sha256 for image in request.images])
 
     def _output(self, request: Request, text: str, details: Mapping[str, Any]) -> Output:
-        images = [picture.details for picture in request.pictures]
+        images = [image.details for image in request.images]
         return Output(text, self._counted(request.sizes), {**details, "images": images})
 
-    async def _ask(self, request: Request) -> tuple[Reading, dict[str, Any]]:
+    async def _ask(self, request: Request) -> tuple[ParsedReply, dict[str, Any]]:
         """The answer and how it was come by.
 
         Raises:
@@ -201,13 +201,13 @@ class ServerModel(Model):
                 if not fault.again or last:
                     self._give_up(fault)
                     tries = f" ({attempt} attempts)" if attempt > 1 else ""
-                    raise Unanswered(self._secret.hide(f"{fault}{tries}")) from None
+                    raise Unanswered(self._api_key.hide(f"{fault}{tries}")) from None
                 retry_after = fault.retry_after
             except Stop as stop:
                 raise self._ended(stop) from None
             await asyncio.sleep(backoff.wait(attempt, retry_after))
 
-    async def _attempt(self, lease: Lease, body: Mapping[str, Any]) -> Reading:
+    async def _attempt(self, lease: Lease, body: Mapping[str, Any]) -> ParsedReply:
         """One request.
 
         Raises:
@@ -224,7 +224,7 @@ class ServerModel(Model):
             if fault.again and fault.retry_after is not None:
                 lease.pause(fault.retry_after)
             raise
-        lease.went_well()
+        lease.succeeded()
         return reading
 
     def _give_up(self, fault: Fault) -> None:
@@ -244,7 +244,7 @@ class ServerModel(Model):
 
     def _ended(self, stop: Stop) -> Stop:
         """End the requests that are under way: whoever waits for them is told the same."""
-        self._stop = Stop(self._secret.hide(str(stop)))
+        self._stop = Stop(self._api_key.hide(str(stop)))
         self._loop.cancel()  # in the loop's next turn, when the caller is through
         return self._stop
 

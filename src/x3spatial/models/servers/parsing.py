@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from x3spatial.models.servers.faults import Fault, said_by, shortened
+from x3spatial.models.servers.faults import Fault, error_message, shortened
 
 _OVERLOADED = frozenset({429, 503, "429", "503"})
 _CUT = "length"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedReply:
     """An answer."""
 
     text: str
@@ -40,7 +40,7 @@ def _object(content: bytes) -> Mapping[str, Any]:
     return value
 
 
-def read_chat(content: bytes) -> Reading:
+def parse_chat(content: bytes) -> ParsedReply:
     """The answer in a reply of ``/chat/completions``.
 
     Only the message's content is the answer: reasoning beside it (``reasoning_content``) is not. Parts of
@@ -54,7 +54,9 @@ def read_chat(content: bytes) -> Reading:
         error = value.get("error")
         code = error.get("code") if isinstance(error, dict) else value.get("code")
         code = code if isinstance(code, int | str) else None
-        raise Fault(f"the reply is an error: {said_by(content)}", overloaded=code in _OVERLOADED)
+        raise Fault(
+            f"the reply is an error: {error_message(content)}", overloaded=code in _OVERLOADED
+        )
     choices = value.get("choices")
     if not isinstance(choices, list):
         raise Fault("the reply has no list of choices")
@@ -77,7 +79,7 @@ def read_chat(content: bytes) -> Reading:
     if isinstance(usage, dict):
         counts = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
         details["usage"] = {k: v for k, v in counts.items() if isinstance(v, int)}
-    return Reading(text, whole=finish in (None, "stop", "eos"), details=details)
+    return ParsedReply(text, whole=finish in (None, "stop", "eos"), details=details)
 
 
 def _joined(content: Any) -> str:
@@ -110,7 +112,7 @@ def _nothing(finish: str | None) -> Fault:
     return Fault("the reply's content is empty")
 
 
-def read_roborefer(content: bytes) -> Reading:
+def parse_roborefer(content: bytes) -> ParsedReply:
     """The answer in a reply of ``/query`` of RoboRefer's own server: ``{"result": 1, "answer": TEXT}``.
 
     Raises:
@@ -119,7 +121,7 @@ def read_roborefer(content: bytes) -> Reading:
     value = _object(content)
     text = value.get("answer")
     if not isinstance(text, str):
-        raise Fault(f"the reply has no text 'answer': {said_by(content)}")
+        raise Fault(f"the reply has no text 'answer': {error_message(content)}")
     if not text.strip():
         raise Fault("the reply's answer is empty")
-    return Reading(text)
+    return ParsedReply(text)

@@ -23,7 +23,7 @@ from x3spatial.models.base import Unanswered
 from x3spatial.models.servers.api_key import ApiKey
 from x3spatial.models.servers.images import ImageLimits
 from x3spatial.models.servers.model import Request, ServerModel
-from x3spatial.models.servers.parsing import Reading, read_roborefer
+from x3spatial.models.servers.parsing import ParsedReply, parse_roborefer
 from x3spatial.models.servers.settings import OPTIONS, Settings
 from x3spatial.tasks.question import Question
 from x3spatial.tasks.spec import TASKS
@@ -56,9 +56,9 @@ class RoboReferServer(ServerModel):
                 from x3spatial.models.roborefer import depth as _  # noqa: F401
         self.enable_depth = enable_depth or depth is not None
         self.depth = depth
-        self.sending = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
+        self.limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
         # No key: it is for another kind of server.
-        super().__init__(UNIT, settings, ApiKey(None), self.sending)
+        super().__init__(UNIT, settings, ApiKey(None), self.limits)
 
     @classmethod
     def options_for(cls, argument: str | None) -> frozenset[str]:
@@ -105,23 +105,23 @@ class RoboReferServer(ServerModel):
         from x3spatial.models.roborefer.images import load_depth
 
         try:
-            pictures = [np.asarray(load_depth(path), np.uint8) for path in self._maps(question)]
+            images = [np.asarray(load_depth(path), np.uint8) for path in self._maps(question)]
         except (OSError, ValueError) as error:
             raise Unanswered(str(error)) from None
-        return {"depth_url": [_base64(encode_png(picture)) for picture in pictures]}
+        return {"depth_url": [_base64(encode_png(image)) for image in images]}
 
     def body(self, request: Request) -> dict[str, Any]:
         """See ``ServerModel.body``."""
         return {
-            "image_url": [picture.base64 for picture in request.pictures],
+            "image_url": [image.base64 for image in request.images],
             "depth_url": request.extra.get("depth_url", []),
             "enable_depth": int(self.enable_depth),
             "text": request.text,
         }
 
-    def read(self, content: bytes) -> Reading:
+    def read(self, content: bytes) -> ParsedReply:
         """See ``ServerModel.read``."""
-        return read_roborefer(content)
+        return parse_roborefer(content)
 
     def identity(self) -> dict[str, Any]:
         """With the address: nothing else says which model is behind it."""
@@ -133,8 +133,8 @@ class RoboReferServer(ServerModel):
             "api": "query",
             "enable_depth": self.enable_depth,
             "depth": None if self.depth is None else str(self.depth),
-            "max_image_pixels": self.sending.max_pixels,
-            "max_image_bytes": self.sending.max_bytes,
+            "max_image_pixels": self.limits.max_pixels,
+            "max_image_bytes": self.limits.max_bytes,
         }
 
 

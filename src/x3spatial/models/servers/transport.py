@@ -25,12 +25,12 @@ class Transport:
 
     Args:
         timeout: seconds for one request, from connecting to the last byte of the reply.
-        secret: sent as a bearer token; no such header without one.
+        api_key: sent as a bearer token; no such header without one.
     """
 
-    def __init__(self, timeout: float, secret: ApiKey) -> None:
+    def __init__(self, timeout: float, api_key: ApiKey) -> None:
         self._timeout = timeout
-        self._secret = secret
+        self._api_key = api_key
         self._clients: dict[str, openai.AsyncOpenAI] = {}
 
     async def post(self, host: Host, path: str, body: Mapping[str, Any]) -> bytes:
@@ -47,7 +47,7 @@ class Transport:
                     path,
                     cast_to=httpx2.Response,
                     body=body,
-                    options={} if self._secret.reveal() else {"headers": _no_authorization()},
+                    options={} if self._api_key.reveal() else {"headers": _no_authorization()},
                 )
         except (TimeoutError, openai.APITimeoutError) as error:
             if any(isinstance(cause, httpx2.ConnectTimeout) for cause in _causes(error)):
@@ -57,20 +57,20 @@ class Transport:
             response = error.response
             raise status_fault(
                 response.status_code,
-                self._secret.hide_in_body(response.content, answer=False),
+                self._api_key.hide_in_body(response.content, answer=False),
                 where=f"--base-url {host.url}",
                 retry_after=parse_retry_after(response.headers.get("retry-after")),
             ) from None
         except openai.APIConnectionError as error:
             raise _connection_fault(host.url, error) from None
-        return self._secret.hide_in_body(response.content, answer=True)
+        return self._api_key.hide_in_body(response.content, answer=True)
 
     def _client(self, url: str) -> openai.AsyncOpenAI:
         if url not in self._clients:
             self._clients[url] = openai.AsyncOpenAI(
                 base_url=url,
                 # The client insists on one; without a key its header is left out of each request.
-                api_key=self._secret.reveal() or "none",
+                api_key=self._api_key.reveal() or "none",
                 max_retries=0,
                 timeout=httpx2.Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout)),
             )

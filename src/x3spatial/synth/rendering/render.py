@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from x3spatial.arrays import Bool, Float32, Int16, Int32, Int64
-from x3spatial.raycast.tracer import Hits
+from x3spatial.raycast.hits import Hits
 from x3spatial.synth.rendering.camera import Camera
 from x3spatial.synth.rendering.geometry import Geometry
 from x3spatial.synth.rendering.noise import LIGHTS, noise, noise_index
