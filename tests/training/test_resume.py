@@ -142,7 +142,7 @@ def test_the_folder_of_another_run_is_refused(
     tmp_path: Path, data: Path, more: dict[str, Any], message: str
 ) -> None:
     run(data, tmp_path / "run", max_steps=1)
-    with pytest.raises(UserError, match=f"holds another run .{message}"):
+    with pytest.raises(UserError, match=f"contains another run .{message}"):
         run(data, tmp_path / "run", **{"max_steps": 1, **more})
     # What does not decide the weights may change.
     assert run(data, tmp_path / "run", max_steps=1, logging_steps=3) == 0

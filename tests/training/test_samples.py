@@ -214,7 +214,7 @@ def test_long_samples_are_an_error_or_left_out(processor: Any, tmp_path: Path) -
     choices.long_samples = "drop"
     module = make_supervised_data_module(processor, choices, model_max_length=100)
     assert module.findings[0].dropped == sum(length > 100 for length in lengths) == 2
-    assert module.identity()[0]["dropped"] == 2
+    assert module.provenance()[0]["dropped"] == 2
     assert [s.id for s in module.train_dataset.parts[0].samples] == list(RGB[2:])
     with pytest.raises(UserError, match="no sample to train on"):
         make_supervised_data_module(processor, choices, model_max_length=5)

@@ -1,4 +1,4 @@
-"""What a run brought: the base and the trained checkpoint on the training split and on a held-out one.
+"""Before and after: the base and the trained checkpoint on the training split and on a held-out one.
 
 ``python -m x3spatial.training.before_after --base MODEL --trained RUN --train_json A --held_out_json B``
 """
@@ -34,7 +34,7 @@ def measure_before_after(
     image_folder: Path | None = None,
 ) -> dict[tuple[str, str], Figures]:
     """Metrics by (split, checkpoint): splits ``training`` and ``held out``, checkpoints ``zero-shot``
-    and ``trained``. Answers are kept in ``eval_dir``; the same call asks only what is missing.
+    and ``trained``. Answers are stored in ``eval_dir``; a repeated call only asks for missing ones.
 
     Raises:
         UserError: a checkpoint or file cannot be used.
@@ -48,7 +48,7 @@ def measure_before_after(
     found: dict[tuple[str, str], Figures] = {}
     for name, path in (("zero-shot", base), ("trained", trained)):
         with closing(RoboReferModel(path)) as model:
-            # Results of another training of the same name must not be continued.
+            # Results of another checkpoint of the same name must not be continued.
             mark = fingerprint(model.checkpoint.layout)[:8]
             for split, data in (("training", train_json), ("held out", held_out_json)):
                 result = evaluate(
@@ -63,7 +63,7 @@ def measure_before_after(
 
 
 def render(found: Mapping[tuple[str, str], Figures]) -> list[str]:
-    """The table, a line each."""
+    """The lines of the table."""
     lines = [f"{'':24}" + "".join(f"{title:>18}" for _, title in _COLUMNS) + f"{'samples':>10}"]
     for split in ("training", "held out"):
         rows = [found[split, name] for name in ("zero-shot", "trained")]

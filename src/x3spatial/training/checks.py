@@ -14,16 +14,16 @@ LONG_SAMPLES = ("error", "drop")
 
 @dataclass(slots=True)
 class Findings:
-    """What the check of one data set found."""
+    """The result of checking one data set."""
 
     kept: list[int] = field(default_factory=list)
-    """Numbers of the samples that can be trained on."""
+    """Indices of the samples that can be used."""
     lengths: list[int] = field(default_factory=list)
     """Tokens of each kept sample, media included."""
     dropped: int = 0
-    """Samples left out because they are too long."""
+    """Number of samples left out because they are too long."""
     images: Counter[int] = field(default_factory=Counter)
-    """How many samples have how many images."""
+    """Number of samples by number of images."""
 
 
 def check_samples(
@@ -31,11 +31,11 @@ def check_samples(
 ) -> Findings:
     """Check every sample's tags, files and length; images are not decoded.
 
-    A sample longer than ``model_max_length`` would be cut inside an image or lose its answer, so it is
-    an error, or with ``long_samples="drop"`` left out and counted.
+    A sample longer than ``model_max_length`` would be truncated inside an image or lose its answer, so it
+    is an error, or with ``long_samples="drop"`` left out and counted.
 
     Raises:
-        UserError: the first sample that is wrong: the file, the record and the counts.
+        UserError: for the first invalid sample, with the file, the record and the counts.
     """
     if long_samples not in LONG_SAMPLES:
         raise UserError(f"--long-samples {long_samples}: expected {' or '.join(LONG_SAMPLES)}")
@@ -58,13 +58,13 @@ def check_samples(
 
 
 def check_sample(dataset: LazySupervisedSpatialDataset, number: int) -> int:
-    """Check one sample; returns its tokens, media included.
+    """Check one sample; returns its number of tokens, media included.
 
-    Tags that the record's own text holds are replaced when it is prepared, but where there are some and their
-    number is not that of the images, the record's author meant something else.
+    Tags in the text of the record are replaced later, but if their number differs from that of the images, the
+    record is inconsistent.
 
     Raises:
-        UserError: tags and images do not match, a file is missing, or nothing of it is learned.
+        UserError: tags and images do not match, a file is missing, or no token is trained on.
     """
     sample = dataset.samples[number]
     where = dataset.describe(sample)
@@ -92,5 +92,5 @@ def check_sample(dataset: LazySupervisedSpatialDataset, number: int) -> int:
                 f"{where}: {tokens} {tag} tokens in the prepared text, {sum(tiles)} images or tiles"
             )
     if (labels < 0).all():
-        raise UserError(f"{where}: no token of it would be learned; is there an answer?")
+        raise UserError(f"{where}: no token would be trained on; is there an answer?")
     return len(dataset.processor.expand(ids)[0])

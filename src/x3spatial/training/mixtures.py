@@ -7,7 +7,7 @@ A registry file::
         data_path: tmp/spatial_tasks_x3/t1_train_multi.json
         image_folder: /            # optional
         depth_folder: depth_maps   # optional
-        weight: 0.5                # optional: so often is each record seen in one epoch
+        weight: 0.5                # optional: how often each record is seen per epoch
         only: visible              # optional: records answered by a point; not_visible: the others
     mixtures:
       everything: t1_multi + t2b_multi*2
@@ -44,7 +44,7 @@ class Source:
     weight: float = 1.0
     """How often each record is seen in one epoch; 0.5 takes another random half every epoch."""
     only: str | None = None
-    """One of ``ONLY``: a part of the records, so that the share of NOT_VISIBLE can be chosen."""
+    """One of ``ONLY``: use only these records, to control the share of NOT_VISIBLE."""
 
     def includes(self, answers: Iterable[str]) -> bool:
         """Whether a record with these answers belongs to the data set."""
@@ -66,7 +66,7 @@ def read_registry(path: Path) -> Registry:
     """Read a registry file.
 
     Raises:
-        UserError: it is missing, no YAML, or an entry is malformed; the message names the entry.
+        UserError: it is missing or not YAML, or an entry is malformed; the message names the entry.
     """
     value = read_yaml(path, "--data-registry")
     if not isinstance(value, dict) or not isinstance(value.get("datasets"), dict):
@@ -90,7 +90,7 @@ def read_yaml(path: Path, what: str) -> Any:
     """The value of a YAML file; ``what`` names it in errors.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: the file is missing or not YAML.
     """
     import yaml
 
@@ -107,8 +107,7 @@ def parse_sources(path: Path, datasets: Mapping[Any, Any]) -> dict[str, Source]:
     """The data sets of a registry's or recipe's ``datasets``.
 
     Raises:
-        UserError: naming the entry.
-        : naming the entry.
+        UserError: an entry is malformed; the message names it.
     """
     return {str(name): _source(path, str(name), entry) for name, entry in datasets.items()}
 
@@ -137,7 +136,7 @@ def _source(path: Path, name: str, entry: Any) -> Source:
 
 
 def resolve_mixture(expression: str, registry: Registry | None) -> list[Source]:
-    """The data sets that ``a+b*3`` names, in order of writing.
+    """The data sets of a mixture ``a+b*3``, in the order of the expression.
 
     A part is a data set or mixture of the registry, or the path of a task file; ``*N`` multiplies how
     often it is seen (a fraction is possible). A data set named twice is seen that much more often.
@@ -160,7 +159,7 @@ def _expand(expression: str, registry: Registry | None, inside: tuple[str, ...])
         name = match["name"].strip() if match else part.strip()
         times = float(match["times"]) if match else 1.0
         if not name or times <= 0:
-            raise UserError(f"--data-mixture {expression}: {part.strip()!r} names no data set")
+            raise UserError(f"--data-mixture {expression}: {part.strip()!r} is not a data set")
         for source in _named(name, registry, inside, expression):
             found.append(replace(source, weight=source.weight * times))
     return found
@@ -180,7 +179,7 @@ def _named(
     known = sorted([*registry.sources, *registry.mixtures]) if registry else []
     hint = f"known are {', '.join(known)}" if known else "give --data-registry FILE for names"
     raise UserError(
-        f"--data-mixture {expression}: {name!r} is no registered data set and no .json file; {hint}"
+        f"--data-mixture {expression}: {name!r} is neither a registered data set nor a .json file; {hint}"
     )
 
 
@@ -210,10 +209,10 @@ class RegistryRow:
 
 
 def list_data(data_registry: Path) -> list[RegistryRow]:
-    """What a registry holds, and whether its files are there.
+    """List a registry and check that its files exist.
 
     Raises:
-        UserError: the registry cannot be read, or a mixture names what is not there.
+        UserError: the registry cannot be read, or a mixture names an unknown data set.
     """
     registry = read_registry(data_registry)
     counts: dict[str, int | None] = {}

@@ -1,4 +1,4 @@
-"""The model and processor of a run: loaded, depth kept or left out, parts frozen."""
+"""Loading the model and processor of a run, with or without depth, and freezing parts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SIZE = re.compile(r"patch(\d+)[-_](\d+)")
 
 
 def processor_for(path: Path | None, image_aspect_ratio: str) -> RoboReferProcessor:
-    """A processor for looking at data: of a checkpoint, of a tokenizer folder, or of none.
+    """A processor for checking data: of a checkpoint, of a tokenizer folder, or a built-in one.
 
     A plain Qwen2 tokenizer gets RoboRefer's special tokens; images are then of 448 pixels, 121 tokens.
 
@@ -75,7 +75,7 @@ def read_base(options: ModelArguments) -> Checkpoint:
     """The checkpoint a run starts from, checked against the options; no weights are read.
 
     Raises:
-        UserError: no such checkpoint, or it has not what an option needs.
+        UserError: the checkpoint does not exist, or lacks what an option needs.
     """
     path = options.model_name_or_path
     checkpoint = read_checkpoint(Path(path))
@@ -114,7 +114,7 @@ def build_model(
 ) -> RoboReferForConditionalGeneration:
     """The model in float32, without depth where the run has none, frozen where it is not tuned.
 
-    Updates of 1e-5 of a weight are smaller than bfloat16 can add, so the optimizer sees float32.
+    Relative updates of 1e-5 are below the resolution of bfloat16, so the optimizer works on float32.
     """
     model = load_model(checkpoint, dtype="float32", attention=options.attention)
     if not options.enable_depth:
@@ -131,10 +131,10 @@ def build_model(
 
 @contextmanager
 def unsharded(deepspeed: Any) -> Iterator[None]:
-    """Models are built and read as a whole here, not piece by piece as transformers does it for ZeRO-3.
+    """Build and read whole models, instead of sharded ones as transformers does for ZeRO-3.
 
-    Its way asks for the processes to be connected already, and cuts up models that are made only to look at
-    their shapes. DeepSpeed takes whole models and cuts them up when training begins.
+    Sharding needs initialised process groups and would also apply to models that are made only for their
+    shapes. DeepSpeed shards the whole model when training starts.
 
     Args:
         deepspeed: the training arguments' ``deepspeed_config``; None without DeepSpeed.
@@ -150,10 +150,10 @@ def unsharded(deepspeed: Any) -> Iterator[None]:
 
 
 def freeze(model: RoboReferForConditionalGeneration, tuned: dict[str, bool]) -> None:
-    """Let gradients into the tuned parts only.
+    """Freeze all parts that are not tuned.
 
-    A tower's layers past the selected one never get a gradient. They are frozen with it in mind that
-    data-parallel training waits for every parameter that is not.
+    Layers of a tower after the selected one never get a gradient. They are frozen too, because data-parallel
+    training waits for the gradient of every trainable parameter.
     """
     for name, part in model.parts().items():
         part.requires_grad_(tuned[name])
@@ -163,7 +163,7 @@ def freeze(model: RoboReferForConditionalGeneration, tuned: dict[str, bool]) -> 
             parameter.requires_grad_(False)
 
 
-def counts(model: torch.nn.Module) -> dict[str, dict[str, int]]:
+def parameter_counts(model: torch.nn.Module) -> dict[str, dict[str, int]]:
     """Parameters of each part: all, and those that are trained."""
     found: dict[str, dict[str, int]] = {}
     for name, parameter in model.named_parameters():

@@ -1,7 +1,7 @@
 """``x3 sft``: fine-tune a checkpoint on task files.
 
 ``python -m x3spatial.training.sft --help`` lists the options. The same command continues a run that was
-stopped, says so where it is finished, and refuses the folder of another run.
+stopped, reports one that is finished, and refuses the folder of another run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from x3spatial.training.curve import draw_curve
 from x3spatial.training.data_module import DataModule, make_supervised_data_module
 from x3spatial.training.evaluation import Evaluation
 from x3spatial.training.lora import ADAPTER, attach, core, is_adapted, merged_state, save_adapter
-from x3spatial.training.setup import build_model, counts, read_base, unsharded
+from x3spatial.training.setup import build_model, parameter_counts, read_base, unsharded
 from x3spatial.training.sft_help import sft_help
 from x3spatial.training.trainer import SpatialTrainer
 
@@ -51,7 +51,7 @@ CURVE_FILE = "loss.png"
 
 _CLASS = f"{UserError.__module__}.{UserError.__qualname__}: "
 
-# Settings that decide the weights. Those that are not here may change when a run is continued.
+# Settings that decide the weights; others may change when a run is continued.
 _DECIDING = (
     "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps",
     "learning_rate", "weight_decay", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps",
@@ -67,7 +67,7 @@ _DECIDING_MODEL = (
 
 
 class RunLog(TrainerCallback):
-    """Writes what happens to ``train.log`` and to the terminal, one line each."""
+    """Writes events to ``train.log`` and to the terminal, one line each."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -82,13 +82,13 @@ class RunLog(TrainerCallback):
         print(text, flush=True)
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        """Start the clock."""
+        """Start measuring steps per second."""
         self._started, self._first_step = time.monotonic(), state.global_step
 
     def on_log(
         self, args: Any, state: TrainerState, control: Any, logs: Any = None, **kwargs: Any
     ) -> None:
-        """One line of figures."""
+        """Write one line of metrics."""
         if not logs or self._first_step is None:
             return
         done = state.global_step - self._first_step
@@ -99,7 +99,7 @@ class RunLog(TrainerCallback):
         self.line(f"step {state.global_step}/{state.max_steps} {figures} steps_per_s={rate:.3g}")
 
     def on_save(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        """Say that a checkpoint is whole."""
+        """Write that a checkpoint is complete."""
         self.line(f"step {state.global_step}: checkpoint written")
 
 
@@ -108,7 +108,7 @@ def _figure(value: Any) -> str:
 
 
 def sft(arguments: Sequence[str]) -> int:
-    """Run ``x3 sft`` with these options; returns the exit code.
+    """Run ``x3 sft`` with these options and return the exit code.
 
     Raises:
         UserError: an option, file or folder is wrong.
@@ -120,7 +120,7 @@ def sft(arguments: Sequence[str]) -> int:
     try:
         return _sft(parse(arguments))
     except UserError as error:
-        # From a worker process of the loader it comes with that process's traceback.
+        # An error in a dataloader worker includes the traceback of that process.
         raise UserError(str(error).rstrip().splitlines()[-1].removeprefix(_CLASS)) from None
     except Exception as error:
         if type(error).__module__.startswith("wandb."):  # no key, no network
@@ -168,7 +168,7 @@ def _sft(chosen: Arguments) -> int:
 def run_identity(
     chosen: Arguments, base: Checkpoint, module: DataModule, world: int
 ) -> dict[str, Any]:
-    """What a run is: a second start with the same identity continues it."""
+    """The identity of a run: a second start with the same one continues it."""
     values: Any = chosen.training
     settings = {**values.to_dict(), "world_size": world}
     identity = {
@@ -176,7 +176,7 @@ def run_identity(
             "path": str(base.layout.path.absolute()),
             "fingerprint": fingerprint(base.layout),
         },
-        "data": module.identity(),
+        "data": module.provenance(),
         "image_aspect_ratio": chosen.data.image_aspect_ratio,
         "tuned": chosen.model.tuned(),
         "model": {name: getattr(chosen.model, name) for name in _DECIDING_MODEL},
@@ -203,7 +203,7 @@ def _run(
     torch.set_num_threads(threads)
     with unsharded(training.deepspeed_config):
         model: Any = build_model(base, chosen.model)
-        # Checkpoints say how their images were cut.
+        # Recorded in the checkpoints.
         model.config.image_aspect_ratio = chosen.data.image_aspect_ratio
         if chosen.model.lora_enable:
             model = attach(model, chosen.model)
@@ -225,7 +225,7 @@ def _run(
         if not (output_dir / RUN_FILE).is_file():
             write_run(output_dir, identity, finished=False)
         trainer.add_callback(log)
-        for text in heading(chosen, module, model, base):
+        for text in header_lines(chosen, module, model, base):
             log.line(text)
         log.line(
             f"cores: {usable_cores()} usable; in each process {threads} torch thread(s) and"
@@ -279,22 +279,22 @@ def _is_last(checkpoint: Path) -> bool:
     return bool(state.global_step >= state.max_steps)
 
 
-def heading(chosen: Arguments, module: DataModule, model: Any, base: Checkpoint) -> list[str]:
-    """What a run says before its first step."""
+def header_lines(chosen: Arguments, module: DataModule, model: Any, base: Checkpoint) -> list[str]:
+    """The lines that are logged before the first step."""
     training = chosen.training
-    window = (
+    samples = (
         training.per_device_train_batch_size
         * training.gradient_accumulation_steps
         * training.world_size
     )
     lines = [f"x3 sft {__version__}: {chosen.model.model_name_or_path} -> {training.output_dir}"]
-    for entry in module.identity():
+    for entry in module.provenance():
         lines.append(
             f"data: {entry['path']}, {entry['samples']} samples x {entry['weight']:g}"
             + (f", {entry['dropped']} too long left out" if entry["dropped"] else "")
         )
     lines.append(f"answers: {module.not_visible:.0%} of an epoch's are NOT_VISIBLE")
-    for part, number in counts(model).items():
+    for part, number in parameter_counts(model).items():
         lines.append(f"{part}: {number['trained']:,} of {number['all']:,} parameters are trained")
     if base.config.enable_depth and not chosen.model.enable_depth:
         lines.append("depth: left out of this run and of its checkpoints (--enable-depth False)")
@@ -303,7 +303,7 @@ def heading(chosen: Arguments, module: DataModule, model: Any, base: Checkpoint)
         lines.append(f"--model-max-length {training.model_max_length}: the model has {context}")
     clipping = f"norm {training.max_grad_norm:g}" if training.max_grad_norm else "off"
     lines.append(
-        f"samples per step: {window} ({training.per_device_train_batch_size} x"
+        f"samples per step: {samples} ({training.per_device_train_batch_size} x"
         f" {training.gradient_accumulation_steps} x {training.world_size} processes);"
         f" loss: token mean over them; gradient clipping: {clipping}"
     )
@@ -319,22 +319,22 @@ def finish(
     *,
     sharded: bool = False,
 ) -> None:
-    """Write the trained model into the run's folder itself, in the published layout.
+    """Write the trained model into the folder of the run, in the published layout.
 
-    It is written aside and moved in part by part, ``config.json`` last, so that the folder is no
-    checkpoint before it is whole. With ``sharded`` its weights are gathered from all processes first.
+    It is written to a temporary folder and moved part by part, ``config.json`` last, so that the folder is
+    not a checkpoint before it is complete. With ``sharded`` its weights are gathered from all processes first.
     """
     wrapped: Any = trainer.model_wrapped
     gathered = trainer.accelerator.get_state_dict(wrapped) if sharded else None
     if not trainer.args.should_save:
         return
     model = trainer.accelerator.unwrap_model(trainer.model)
-    aside = output_dir / ".saving-final"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
+    temporary = output_dir / ".saving-final"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
     adapted = is_adapted(model)
     if adapted:
-        save_adapter(model, aside / ADAPTER)
+        save_adapter(model, temporary / ADAPTER)
     if not adapted or chosen.model.lora_save == "merged":
         state = merged_state(model) if adapted else gathered or model.state_dict()
         name = chosen.training.save_dtype
@@ -342,16 +342,16 @@ def finish(
         save_upstream(
             core(model),
             trainer.processor,
-            aside,
+            temporary,
             state_dict={key: value.to(dtype) for key, value in state.items()},
         )
-    write_json(aside / NOTE_FILE, {**note, "step": trainer.state.global_step})
-    for entry in sorted(aside.iterdir(), key=lambda entry: entry.name == "config.json"):
+    write_json(temporary / NOTE_FILE, {**note, "step": trainer.state.global_step})
+    for entry in sorted(temporary.iterdir(), key=lambda entry: entry.name == "config.json"):
         target = output_dir / entry.name
         if target.is_dir():
             shutil.rmtree(target)
         os.replace(entry, target)
-    aside.rmdir()
+    temporary.rmdir()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -36,10 +36,9 @@ from x3spatial.training.setup import unsharded
 class SpatialTrainer(Trainer):
     """Trains a RoboRefer model.
 
-    What it does differently from its base: the order of samples is a function of seed and epoch;
-    checkpoints are in the published layout, appear whole or not at all, and say what they come from;
-    frozen parts stay in eval mode; parts may have learning rates of their own; an evaluation answers
-    questions instead of measuring a loss.
+    Differences to the base class: the order of samples is a function of seed and epoch; checkpoints are
+    written atomically in the published layout, with their provenance; frozen parts stay in eval mode; parts
+    may have their own learning rates; evaluation answers questions instead of measuring a loss.
 
     Args:
         model: a RoboRefer model, or a PeftModel around one.
@@ -47,7 +46,7 @@ class SpatialTrainer(Trainer):
         module: its data.
         processor: written into checkpoints.
         base: the checkpoint it starts from.
-        note: what checkpoints say about their origin.
+        note: the provenance, written into checkpoints.
         evaluation: the questions, if there are any.
     """
 
@@ -72,7 +71,7 @@ class SpatialTrainer(Trainer):
             args=arguments.training,
             data_collator=module.data_collator,
             train_dataset=module.train_dataset,
-            # Never iterated: `evaluate` below asks the questions. The base class wants to see one.
+            # Never iterated, see `evaluate`; required by the base class.
             eval_dataset=None if evaluation is None else module.train_dataset,
         )
         # The run writes its own log; see sft.
@@ -99,7 +98,7 @@ class SpatialTrainer(Trainer):
         )
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        # A resumed epoch iterates through wrappers that do not pass the epoch on to the sampler.
+        # A resumed epoch uses wrappers that do not pass the epoch on to the sampler.
         sampler: Any = kwargs["train_dataloader"].batch_sampler
         while not isinstance(sampler, MixtureSampler):
             sampler = getattr(sampler, "batch_sampler", None) or sampler.sampler
@@ -187,13 +186,13 @@ class SpatialTrainer(Trainer):
 
     @property
     def is_sharded(self) -> bool:
-        """Whether each process holds only pieces of the weights once training has begun."""
+        """Whether the weights are sharded over the processes during training."""
         return bool(self.is_fsdp_enabled or self.x3.training.zero3)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         target = self.model if model is None else model
         if self.is_fsdp_enabled:
-            # Its own file beside the published weights; the base class would warn of their version.
+            # A separate file; the base class would warn about the version of the published weights.
             load_fsdp_model(
                 self.accelerator.state.fsdp_plugin, self.accelerator, target, resume_from_checkpoint
             )
@@ -217,8 +216,8 @@ class SpatialTrainer(Trainer):
         if self.evaluation is None:
             return {}
         model = core(self.accelerator.unwrap_model(self.model))
-        # Where every process holds pieces of the weights all must make the same steps together, so each
-        # answers all the questions; otherwise each answers its share.
+        # With sharded weights all processes must run the same forward passes, so each answers all
+        # questions; otherwise each answers its share.
         shared = not self.is_sharded
         live = LiveModel(
             model,

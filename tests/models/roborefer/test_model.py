@@ -13,7 +13,7 @@ from PIL import Image
 
 from helpers.roborefer_fixture import CHECKPOINT, FIXTURE, expected_json, image_path, samples, torch
 from x3spatial.errors import UserError
-from x3spatial.models.local.runtime import halving
+from x3spatial.models.local.runtime import run_halving
 from x3spatial.models.roborefer.model import RoboReferModel
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.tasks.question import Question
@@ -160,13 +160,13 @@ def test_a_single_question_that_does_not_fit_raises(mixed: list[Question]) -> No
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
     with pytest.raises(RuntimeError, match="can't allocate"):
-        halving(work, mixed[:2], None, lambda *_: None)
+        run_halving(work, mixed[:2], None, lambda *_: None)
 
     def broken(_: Any) -> list[str]:
         raise RuntimeError("something else")
 
     with pytest.raises(RuntimeError, match="something else"):
-        halving(broken, mixed[:4], None, lambda *_: None)
+        run_halving(broken, mixed[:4], None, lambda *_: None)
 
 
 def test_bad_samples_are_named(tiny: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What models share whose model runs in this process: loading once, batches that fit, greedy decoding."""
+"""Base class of models that run in this process: lazy loading, batches that fit, greedy decoding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from transformers.generation.configuration_utils import GenerationConfig
 
 from x3spatial.models.base import Model, Output
-from x3spatial.models.local.runtime import choose_threads, free_after_halving, halving
+from x3spatial.models.local.runtime import choose_threads, free_after_halving, run_halving
 from x3spatial.tasks.question import Question
 
 _PREPARING = 1
@@ -22,7 +22,7 @@ _PREPARING = 1
 
 @dataclass(slots=True)
 class PreparedBatch:
-    """What ``prepare`` hands to ``answer``."""
+    """The result of ``prepare``, used by ``answer``."""
 
     failures: dict[str, Exception] = field(default_factory=dict)
     """Question id → why it could not be prepared; ``answer`` raises for it."""
@@ -32,15 +32,14 @@ P = TypeVar("P", bound=PreparedBatch)
 
 
 class LocalModel(Model, Generic[P]):
-    """A model that generates here.
+    """A model that generates in this process.
 
-    Its weights are loaded on first use. Decoding is greedy, whatever the checkpoint's
-    ``generation_config.json`` carries. A batch that does not fit in memory is halved, and so are those
-    after it.
+    Weights are loaded on first use. Decoding is greedy, regardless of the checkpoint's
+    ``generation_config.json``. A batch that does not fit in memory is halved, and so are later ones.
 
     Args:
         device: where it runs.
-        decoding: the one set of rules that it generates by.
+        decoding: the generation config.
     """
 
     def __init__(self, device: torch.device, decoding: GenerationConfig) -> None:
@@ -57,7 +56,7 @@ class LocalModel(Model, Generic[P]):
         """The model with its weights.
 
         Raises:
-            UserError: it is refused; the message names the file or option.
+            UserError: the weights cannot be loaded; the message names the file or option.
         """
 
     @abstractmethod
@@ -70,7 +69,7 @@ class LocalModel(Model, Generic[P]):
 
     @classmethod
     def own_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Of ``options`` those that were given and that ``__init__`` takes."""
+        """The given ``options`` that ``__init__`` accepts."""
         known = cls.options | {"max_new_tokens"}
         return {
             name: value for name, value in options.items() if value is not None and name in known
@@ -82,7 +81,7 @@ class LocalModel(Model, Generic[P]):
         self.torch_threads = choose_threads(
             sum(parameter.numel() for parameter in model.parameters()), busy=_PREPARING
         )
-        # generate() fills gaps of what it is given from the model's own; there must be no others.
+        # generate() completes its config from the model's own one, so both must be the same.
         model.generation_config = self.decoding
         return model
 
@@ -115,7 +114,7 @@ class LocalModel(Model, Generic[P]):
             self._limit = limit
             free_after_halving(self.device, size, limit)
 
-        return halving(
+        return run_halving(
             lambda part: list(self.generate(part, ready)), questions, self._limit, on_halved
         )
 

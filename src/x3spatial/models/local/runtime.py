@@ -1,4 +1,4 @@
-"""What every model that runs in this process shares: types, devices, memory, loading."""
+"""Shared by all models that run in this process: types, devices, threads, memory, loading."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ time of one and were slower; with 166 M they took 1.2 times the CPU time and wer
 
 T = TypeVar("T")
 
-# What a generation config says besides decoding rules.
+# Fields of a generation config that are not decoding rules.
 _NOT_RULES = frozenset(
     {"transformers_version", "_from_model_config", "bos_token_id", "pad_token_id"}
 )
 
 
 def check_numerics(*, dtype: str, attention: str, max_new_tokens: int) -> None:
-    """Refuse what no model can be run with.
+    """Check the options of numerics.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: a value is not supported; the message names the option.
     """
     for option, value, known in (
         ("--attention", attention, ATTENTIONS),
@@ -54,10 +54,10 @@ def check_numerics(*, dtype: str, attention: str, max_new_tokens: int) -> None:
 
 @contextmanager
 def loading(attention: str) -> Iterator[None]:
-    """Around ``from_pretrained``: no bar where nobody watches, and errors of ``--attention`` in a line.
+    """Context of ``from_pretrained``: no progress bar without a terminal, one-line errors of ``--attention``.
 
     Raises:
-        UserError: the attention kernel is not installed, or not there for this model.
+        UserError: the attention kernel is not installed, or the model does not support it.
     """
     quiet = hf_logging.is_progress_bar_enabled() and not sys.stderr.isatty()
     if quiet:
@@ -95,16 +95,16 @@ def choose_threads(parameters: int, *, busy: int) -> int:
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto``: the first GPU, under torchrun or accelerate that of LOCAL_RANK, else the CPU.
+    """The device of a name; ``auto``: the first GPU (of LOCAL_RANK under a launcher), else the CPU.
 
     Raises:
-        UserError: no such device here.
+        UserError: this machine has no such device.
     """
     if name == "auto":
         if not torch.cuda.is_available():
             return torch.device("cpu")
         local_rank = os.environ.get("LOCAL_RANK", "0")
-        # A launcher may also show each process one GPU only, or start more of them than there are.
+        # Launchers may expose one GPU per process, or start more processes than there are GPUs.
         number = int(local_rank) % torch.cuda.device_count() if local_rank.isdigit() else 0
         return torch.device(f"cuda:{number}")
     try:
@@ -116,15 +116,15 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def halving(
+def run_halving(
     work: Callable[[Sequence[Question]], list[T]],
     questions: Sequence[Question],
     limit: int | None,
     on_halved: Callable[[int, int], None],
 ) -> list[T]:
-    """``work`` over pieces of at most ``limit`` questions; a piece that runs out of memory is halved.
+    """Apply ``work`` to batches of at most ``limit`` questions; a batch that runs out of memory is halved.
 
-    ``on_halved(size, limit)`` is told of each halving. A single question that does not fit raises.
+    ``on_halved(size, limit)`` is called after each halving. A single question that does not fit raises.
     """
     answers: list[T] = []
     limit = limit or max(len(questions), 1)
@@ -143,7 +143,7 @@ def halving(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on a GPU or on the CPU."""
+    """Whether an exception means that memory ran out, on a GPU or on the CPU."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(
@@ -160,7 +160,7 @@ def free_after_halving(device: torch.device, size: int, limit: int) -> None:
 
 
 def unused_rules(stored: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:
-    """The decoding rules of a stored generation config that a run with those ``used`` does not follow."""
+    """The decoding rules of a stored generation config that differ from those ``used``."""
     return {
         name: value
         for name, value in stored.items()

@@ -30,7 +30,7 @@ CHAT_TEMPLATES = ("qwen2",)
 
 @dataclass(slots=True)
 class Prepared(PreparedBatch):
-    """Each picture once, and each question's ids."""
+    """The pixels of each image, and the ids of each question."""
 
     pixels: dict[Path, torch.Tensor] = field(default_factory=dict)
     ids: dict[str, list[int]] = field(default_factory=dict)
@@ -133,9 +133,9 @@ class RoboReferModel(LocalModel[Prepared]):
         )
 
     def prepare(self, questions: Sequence[Question]) -> Prepared:
-        """Decode each picture of the batch once and build the questions' ids.
+        """Decode each image of the batch once and build the ids of the questions.
 
-        A sample that cannot be prepared is remembered; ``answer`` raises for it.
+        A sample that cannot be prepared is recorded in ``failures``; ``answer`` raises for it.
 
         Raises:
             UserError: the weights cannot be read, or depth is asked for a concat sample.
@@ -168,11 +168,11 @@ class RoboReferModel(LocalModel[Prepared]):
             depths=self.processor.tiles(depth_tiles) if depths else None,
             name=question.id,
         )
-        room = self.checkpoint.config.text_config.max_position_embeddings
+        context = self.checkpoint.config.text_config.max_position_embeddings
         longest = len(ids) + int(self.decoding.max_new_tokens or 0)
-        if longest > room:
+        if longest > context:
             raise ValueError(
-                f"{question.id}: {longest} tokens with the answer, the model has {room}"
+                f"{question.id}: {longest} tokens with the answer, the model has {context}"
             )
         prepared.ids[question.id] = ids
         prepared.images[question.id] = images

@@ -1,4 +1,4 @@
-"""What models that ask a server share: everything but the request and how its reply is read."""
+"""Base class of models behind a server: everything except the request and the parsing of its reply."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from x3spatial.models.servers.settings import Settings
 from x3spatial.models.servers.transport import Transport
 from x3spatial.tasks.question import Question, Size
 
-_GONE_AFTER = 8
-"""So many questions in a row given up because nobody listened: the servers are gone."""
+_MOST_UNREACHABLE = 8
+"""Consecutive questions that failed because no server was reachable, after which the run ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question as it is sent."""
+    """The content of a request."""
 
     id: str
     text: str
@@ -41,32 +41,32 @@ class Request:
 
     @property
     def sizes(self) -> tuple[Size, ...]:
-        """(W, H) of each image as sent."""
+        """(W, H) of each encoded image."""
         return tuple(image.size for image in self.images)
 
 
 class ServerModel(Model):
-    """Asks one question per request, many at once, and asks again where that can help.
+    """Sends one question per request, many concurrently, and retries where that can help.
 
-    Callers are threads; the requests run in an event loop in a thread of its own. At most
-    ``settings.concurrency`` are under way; fewer while a server says that it has too much to do.
+    Callers are threads; the requests run in an event loop in a separate thread. At most
+    ``settings.concurrency`` run concurrently; fewer while a server is overloaded.
 
     Args:
         convention: how the model writes points.
         settings: the servers, limits and tries.
         api_key: the API key.
-        limits: what may be sent of an image.
+        limits: limits of the images that are sent.
     """
 
     concurrent: ClassVar[bool] = True
     path: ClassVar[str]
-    """Of the request, after the server's URL."""
+    """Path of the request, below the URL of the server."""
 
     def __init__(
         self, convention: Convention, settings: Settings, api_key: ApiKey, limits: ImageLimits
     ) -> None:
         self.convention = convention.name
-        # A few more than are sent at once, so that the next images are ready when there is room.
+        # A few more than the concurrent requests, so that the next images are encoded in time.
         self.in_flight = settings.concurrency + settings.concurrency // 4 + 1
         self.settings = settings
         self._convention = convention
@@ -79,10 +79,10 @@ class ServerModel(Model):
         self._transport = Transport(settings.timeout, api_key)
         self._lock = threading.Lock()
         self._stop: Stop | None = None
-        """Why the requests were ended that end now."""
+        """Why the requests were cancelled."""
         self._answered = 0
-        self._given_up = 0
-        """Questions in a row that were given up because nobody listened."""
+        self._unreachable = 0
+        """Consecutive questions that failed because no server was reachable."""
 
     @abstractmethod
     def body(self, request: Request) -> dict[str, Any]:
@@ -90,14 +90,14 @@ class ServerModel(Model):
 
     @abstractmethod
     def read(self, content: bytes) -> ParsedReply:
-        """The answer in a reply's bytes.
+        """Parse the bytes of a reply.
 
         Raises:
             Fault: the reply cannot be used.
         """
 
     def identity(self) -> dict[str, Any]:
-        """What an answer in the cache belongs to, beside the prompt and the images."""
+        """What decides an answer beside the prompt and the images; part of its key in the cache."""
         return self.describe()
 
     def own_fields(self, question: Question) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class ServerModel(Model):
         return {}
 
     def prepare(self, questions: Sequence[Question]) -> list[Request]:
-        """Read and encode the images and word the prompts.
+        """Read and encode the images and render the prompts.
 
         Raises:
             Unanswered: an image cannot be read or sent.
@@ -133,7 +133,7 @@ class ServerModel(Model):
 
         Raises:
             Unanswered: all attempts failed, or the server refuses this question.
-            UserError: a wrong key, address or model, or nobody answers at all.
+            UserError: the key, address or model is wrong, or no server is reachable.
         """
         requests: list[Request] = self.prepare(questions) if prepared is None else prepared
         found = [self._cached(request) for request in requests]
@@ -143,7 +143,7 @@ class ServerModel(Model):
             if found[number] is None
         }
         for number, future in asked.items():
-            found[number] = self._kept(requests[number], *self._result(future))
+            found[number] = self._store(requests[number], *self._result(future))
         return [output for output in found if output is not None]
 
     def _result(
@@ -162,11 +162,11 @@ class ServerModel(Model):
             return None
         return self._output(request, value["text"], {**value.get("details", {}), "cached": True})
 
-    def _kept(self, request: Request, reading: ParsedReply, how: Mapping[str, Any]) -> Output:
-        if self._cache is not None and reading.whole:
-            kept = {"text": reading.text, "details": reading.details}
+    def _store(self, request: Request, reply: ParsedReply, how: Mapping[str, Any]) -> Output:
+        if self._cache is not None and reply.whole:
+            kept = {"text": reply.text, "details": reply.details}
             self._cache.put(self._key(request), kept)
-        return self._output(request, reading.text, {**reading.details, **how})
+        return self._output(request, reply.text, {**reply.details, **how})
 
     def _key(self, request: Request) -> str:
         identity = {**self._identity, "extra": dict(request.extra)}
@@ -177,11 +177,11 @@ class ServerModel(Model):
         return Output(text, self._counted(request.sizes), {**details, "images": images})
 
     async def _ask(self, request: Request) -> tuple[ParsedReply, dict[str, Any]]:
-        """The answer and how it was come by.
+        """The answer, with the host and the number of attempts.
 
         Raises:
             Unanswered: no attempt gave an answer.
-            UserError: it is refused; the message names the file or option.
+            UserError: the server refuses every request, or none is reachable.
         """
         body = self.body(request)
         backoff = Backoff(self.settings.seed, request.id)
@@ -192,10 +192,10 @@ class ServerModel(Model):
             try:
                 async with self._hosts.lease(avoid) as lease:
                     avoid = lease.host
-                    reading = await self._attempt(lease, body)
+                    reply = await self._attempt(lease, body)
                 self._answered += 1
-                self._given_up = 0
-                return reading, {"host": avoid.index, "attempts": attempt}
+                self._unreachable = 0
+                return reply, {"host": avoid.index, "attempts": attempt}
             except Fault as fault:
                 last = attempt > self.settings.retries
                 if not fault.again or last:
@@ -215,7 +215,7 @@ class ServerModel(Model):
             Stop: the server refuses every request.
         """
         try:
-            reading = self.read(await self._transport.post(lease.host, self.path, body))
+            reply = self.read(await self._transport.post(lease.host, self.path, body))
         except Fault as fault:
             if fault.overloaded:
                 lease.overloaded()
@@ -225,17 +225,21 @@ class ServerModel(Model):
                 lease.pause(fault.retry_after)
             raise
         lease.succeeded()
-        return reading
+        return reply
 
     def _give_up(self, fault: Fault) -> None:
-        """Raises: UserError: there is nobody to ask, now or any more."""
+        """Count an unanswered question.
+
+        Raises:
+            UserError: no server is reachable.
+        """
         if not fault.unreachable:
-            self._given_up = 0
+            self._unreachable = 0
             return
-        self._given_up += 1
+        self._unreachable += 1
         if self._answered == 0:
             raise self._ended(Stop(f"--base-url {fault}; start the server, or correct the URL"))
-        if self._given_up >= _GONE_AFTER:
+        if self._unreachable >= _MOST_UNREACHABLE:
             raise self._ended(
                 Stop(
                     f"--base-url {fault}; the server is gone: start it, the same command continues"
@@ -243,13 +247,13 @@ class ServerModel(Model):
             )
 
     def _ended(self, stop: Stop) -> Stop:
-        """End the requests that are under way: whoever waits for them is told the same."""
+        """Cancel all requests; their callers get the same error."""
         self._stop = Stop(self._api_key.hide(str(stop)))
-        self._loop.cancel()  # in the loop's next turn, when the caller is through
+        self._loop.cancel()  # in the next iteration of the loop, after the caller has returned
         return self._stop
 
     def interrupt(self) -> None:
-        """End the requests that are under way."""
+        """Cancel all requests."""
         self._stop = None
         self._loop.cancel()
 

@@ -31,8 +31,8 @@ class OpenAIModel(ServerModel):
     null leaves a field out (servers differ in what they refuse).
 
     Args:
-        model: as the server calls it. Nothing is concluded from the name.
-        convention: how it writes points; nothing else could tell.
+        model: its name on the server; nothing is inferred from it.
+        convention: how it writes points; cannot be inferred.
         min_pixels, max_pixels: for conventions that count pixels of the resized image: bounds of its area.
 
     Raises:
@@ -101,7 +101,7 @@ class OpenAIModel(ServerModel):
         return parse_chat(content)
 
     def describe(self) -> dict[str, Any]:
-        """What decides the answers, as far as can be said from here: not which server gave them."""
+        """What decides the answers, as far as the client knows; not which server gave them."""
         return {
             "api": "chat/completions",
             "model": self.model,

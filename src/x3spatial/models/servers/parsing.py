@@ -1,4 +1,4 @@
-"""What a server's reply says: pure functions of its bytes."""
+"""Parsing of replies: pure functions of their bytes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ParsedReply:
 
     text: str
     whole: bool = True
-    """Whether the model ended it, rather than a limit or a filter."""
+    """Whether the model ended it; False: a limit or a filter did."""
     details: dict[str, Any] = field(default_factory=dict)
-    """What else the reply says about it."""
+    """Further fields of the reply."""
 
 
 def _object(content: bytes) -> Mapping[str, Any]:
@@ -33,8 +33,8 @@ def _object(content: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
-        said = shortened(content.decode("utf-8", "replace"))
-        raise Fault(f"the reply is not JSON: {said[:80]!r}") from None
+        text = shortened(content.decode("utf-8", "replace"))
+        raise Fault(f"the reply is not JSON: {text[:80]!r}") from None
     if not isinstance(value, dict):
         raise Fault(f"the reply is not a JSON object: {shortened(str(value))[:80]!r}")
     return value
@@ -83,32 +83,36 @@ def parse_chat(content: bytes) -> ParsedReply:
 
 
 def _joined(content: Any) -> str:
-    """The text of a message's content, "" for null. Raises: Fault: it is neither text nor parts."""
+    """The text of a message's content, "" for null.
+
+    Raises:
+        Fault: it is neither a text nor a list of parts.
+    """
     if content is None:
         return ""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise Fault(f"the reply's content is no text but of type {type(content).__name__}")
+        raise Fault(f"the reply's content is not a text but of type {type(content).__name__}")
     texts = []
     for part in content:
         text = part if isinstance(part, str) else None
         if isinstance(part, dict) and part.get("type", "text") in ("text", "output_text"):
             text = part.get("text")
-        # Parts of other types are thoughts, sounds and the like.
+        # Parts of other types (reasoning, audio) are ignored.
         texts.append(text if isinstance(text, str) else "")
     return "".join(texts)
 
 
 def _nothing(finish: str | None) -> Fault:
     if finish == _CUT:
-        # The same request would end there again.
+        # A retry would end at the same length.
         return Fault(
-            "nothing was said before --max-new-tokens were used up (by reasoning?); use more",
+            "no answer within --max-new-tokens (spent on reasoning?); use more",
             again=False,
         )
     if finish == "content_filter":
-        return Fault("a content filter of the server held the answer back", again=False)
+        return Fault("a content filter of the server removed the answer", again=False)
     return Fault("the reply's content is empty")
 
 

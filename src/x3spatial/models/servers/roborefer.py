@@ -51,13 +51,13 @@ class RoboReferServer(ServerModel):
         if depth is not None:
             if not depth.is_dir():
                 raise UserError(f"--depth {depth}: no such folder")
-            # The maps' reader lies with the model, whose packages are not needed otherwise.
+            # Depth maps are read by code of the model, whose packages are needed only here.
             with packages_of("roborefer", "--depth"):
                 from x3spatial.models.roborefer import depth as _  # noqa: F401
         self.enable_depth = enable_depth or depth is not None
         self.depth = depth
         self.limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-        # No key: it is for another kind of server.
+        # Without a key: this kind of server has none.
         super().__init__(UNIT, settings, ApiKey(None), self.limits)
 
     @classmethod
@@ -70,7 +70,7 @@ class RoboReferServer(ServerModel):
         """See ``Model.create``."""
         if not argument and not options.get("base_url"):
             raise UserError(
-                "--model roborefer-server: where is it? for example roborefer-server:http://localhost:25547"
+                "--model roborefer-server: name its URL, for example roborefer-server:http://localhost:25547"
             )
         depth = options.get("depth")
         return cls(
@@ -124,11 +124,11 @@ class RoboReferServer(ServerModel):
         return parse_roborefer(content)
 
     def identity(self) -> dict[str, Any]:
-        """With the address: nothing else says which model is behind it."""
+        """With the address, because nothing else identifies the model."""
         return {**self.describe(), "server": self.settings.urls[0]}
 
     def describe(self) -> dict[str, Any]:
-        """What decides the answers, as far as can be said from here."""
+        """What decides the answers, as far as the client knows."""
         return {
             "api": "query",
             "enable_depth": self.enable_depth,
