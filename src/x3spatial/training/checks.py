@@ -60,8 +60,8 @@ def check_samples(
 def check_sample(dataset: LazySupervisedSpatialDataset, number: int) -> int:
     """Check one sample; returns its number of tokens, media included.
 
-    Tags in the text of the record are replaced later, but if their number differs from that of the images, the
-    record is inconsistent.
+    Tags in the text of the record are replaced later, but if their number differs from that of the images,
+    the record is inconsistent.
 
     Raises:
         UserError: tags and images do not match, a file is missing, or no token is trained on.

@@ -322,7 +322,7 @@ def finish(
     """Write the trained model into the folder of the run, in the published layout.
 
     It is written to a temporary folder and moved part by part, ``config.json`` last, so that the folder is
-    not a checkpoint before it is complete. With ``sharded`` its weights are gathered from all processes first.
+    not a checkpoint before it is complete. With ``sharded`` the weights are gathered from all processes.
     """
     wrapped: Any = trainer.model_wrapped
     gathered = trainer.accelerator.get_state_dict(wrapped) if sharded else None

@@ -76,8 +76,8 @@ def look_back(
     """Initialise some heads of the first layer to attend to the token ``distance`` positions earlier.
 
     That token is the same location in the previous image, so a single layer can compare two images. Keys get
-    a constant bias in the fastest rotary frequencies, queries the same bias rotated back by ``distance``. Their
-    product is largest at that token (about 8; 1 less one token further), independent of its content.
+    a constant bias in the fastest rotary frequencies, queries the same bias rotated back by ``distance``.
+    Their product is largest at that token (about 8; 1 less one token further), independent of its content.
 
     Args:
         tensors: the language model's, by stored name; the biases are changed in place.
