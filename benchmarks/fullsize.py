@@ -82,8 +82,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.step:
-        step = {"write": write, "answer": answer}[options.step]
-        print(json.dumps(step(options.folder, options.size)))
+        run_step = {"write": write, "answer": answer}[options.step]
+        print(json.dumps(run_step(options.folder, options.size)))
         return
     result: dict[str, Any] = {"benchmark": "fullsize"}
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:

@@ -16,6 +16,7 @@ from PIL import Image
 from helpers.hf_common import PROMPT, ask, folder, mixed, picture, question
 from helpers.tiny_vlms import FAMILIES, torch
 from x3spatial.errors import UserError
+from x3spatial.models.base import as_output
 from x3spatial.models.huggingface.model import HuggingFaceModel, Prepared
 
 NEW = 10
@@ -89,7 +90,7 @@ def test_resized_sizes(family: str, options: dict[str, int], sent: Any, resized:
     model = model_of(family, max_new_tokens=1, **options)
     asked = question("q", picture(96, 64), picture(*sent))
     prepared = model.prepare([asked])
-    (output,) = model.answer([asked], prepared)
+    (output,) = map(as_output, model.answer([asked], prepared))
     assert output.details["sent"] == [[96, 64], list(sent)]
     assert output.details["resized"][1] == (None if resized is None else list(resized))
     grid = prepared.inputs[("q",)].get("image_grid_thw")
@@ -127,7 +128,7 @@ def test_sizes_are_those_that_the_convention_counts() -> None:
     ):
         model = model_of("qwen2_5_vl", convention=convention, max_new_tokens=1)
         prepared = model.prepare([asked])
-        assert model.answer([asked], prepared)[0].sizes == sizes
+        assert as_output(model.answer([asked], prepared)[0]).sizes == sizes
         assert said in words(model, prepared).replace("\n", " ")
         assert model.convention == model.describe()["convention"] == convention
 

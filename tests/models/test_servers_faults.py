@@ -156,7 +156,7 @@ def test_an_interrupt_does_not_wait_for_the_server(data: Path, tmp_path: Path) -
 def test_fewer_at_once_while_the_server_has_too_much_to_do(data: Path, tmp_path: Path) -> None:
     """A server that takes 4 at once and refuses the rest."""
     server = FaultyServer(seconds=0.02)
-    server.plan = lambda number, attempt: "ok" if server.active <= 4 else "429"
+    server.plan = lambda number, attempt: "ok" if server.under_way <= 4 else "429"
     out = tmp_path / "out.json"
     try:
         assert x3(data, out, server.base, concurrency=32, retries=50) == 0

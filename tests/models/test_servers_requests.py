@@ -16,7 +16,7 @@ from helpers.server_common import chat, numbered_set, results, serving, text_of,
 from helpers.task_sets import box_mask, make_record, make_set, write_set
 from x3spatial.cli import run
 from x3spatial.conventions.resize import smart_resize
-from x3spatial.models.base import Output, Unanswered
+from x3spatial.models.base import Output, Unanswered, as_output
 from x3spatial.models.registry import create
 from x3spatial.models.servers import retrying
 from x3spatial.tasks.question import Question
@@ -203,7 +203,7 @@ def test_several_questions_in_one_call(tmp_path: Path) -> None:
         model = create("openai:m", {"base_url": [server.base], "convention": "unit"})
         outputs = model.answer(questions, model.prepare(questions))
         model.close()
-    assert [output.text for output in outputs] == [text_of(n) for n in range(9)]
+    assert [as_output(output).text for output in outputs] == [text_of(n) for n in range(9)]
 
 
 def test_roborefers_own_server(tmp_path: Path) -> None:

@@ -206,7 +206,8 @@ def test_example_fsdp_configuration(tmp_path: Path) -> None:
     from x3spatial.training.arguments import SftArguments
 
     path = REPOSITORY / "configs" / "fsdp.json"
-    training = SftArguments(fsdp=True, fsdp_config=str(path), gradient_checkpointing=False)
+    fsdp: Any = True  # as transformers parses a bare --fsdp
+    training = SftArguments(fsdp=fsdp, fsdp_config=str(path), gradient_checkpointing=False)
     assert training.fsdp_plugin_args["fsdp_version"] == 2
     classes = {type(module).__name__ for module in load_model(CHECKPOINT).modules()}
     wrapped = training.fsdp_plugin_args["transformer_cls_names_to_wrap"].split(",")

@@ -41,7 +41,8 @@ def test_hidden_matrices_and_nothing_else() -> None:
     from x3spatial.models.roborefer.checkpoint import load_model
     from x3spatial.training.muon import is_hidden_matrix
 
-    chosen, others = [], []
+    chosen: list[str] = []
+    others: list[str] = []
     for name, parameter in load_model(CHECKPOINT).named_parameters():
         (chosen if is_hidden_matrix(name, parameter) else others).append(name)
     assert any("q_proj" in n for n in chosen) and any("mm_projector" in n for n in chosen)

@@ -27,7 +27,7 @@ class SpatialCollator:
         )
 
     def __call__(self, items: Sequence[Item]) -> dict[str, torch.Tensor]:
-        """``input_ids``, ``attention_mask``, ``labels`` ``[B, S]`` with expanded placeholders, and with images
+        """``input_ids``, ``attention_mask``, ``labels`` ``[B, S]`` with expanded placeholders; with images
         ``pixel_values`` ``[N, 3, H, W]`` and ``image_indices`` ``[B, M]`` (the same as ``depth_*``).
 
         Raises:

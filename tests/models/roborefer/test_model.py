@@ -13,6 +13,7 @@ from PIL import Image
 
 from helpers.roborefer_fixture import CHECKPOINT, FIXTURE, expected_json, image_path, samples, torch
 from x3spatial.errors import UserError
+from x3spatial.models.base import as_output
 from x3spatial.models.local.runtime import run_halving
 from x3spatial.models.roborefer.model import RoboReferModel
 from x3spatial.models.roborefer.tiny import make_tiny
@@ -42,7 +43,7 @@ def mixed() -> list[Question]:
     words = PROMPT.split()
     records = []
     for number in range(48):
-        images = [VIEWS[i] for i in random.integers(0, len(VIEWS), number % 4)]
+        images: list[str | Path] = [VIEWS[i] for i in random.integers(0, len(VIEWS), number % 4)]
         length = int(random.integers(1, 60))
         prompt = " ".join(random.choice(words) for _ in range(length))
         records.append(question(number, images, prompt))
@@ -53,7 +54,7 @@ def answers(model: RoboReferModel, questions: list[Question], batch: int) -> lis
     texts: list[str] = []
     for start in range(0, len(questions), batch):
         part = questions[start : start + batch]
-        texts += model.answer(part, model.prepare(part))
+        texts += [as_output(answer).text for answer in model.answer(part, model.prepare(part))]
     return texts
 
 

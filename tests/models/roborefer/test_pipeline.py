@@ -42,7 +42,7 @@ def test_the_whole_pipeline_interrupted_and_resumed(
 
     plain, asked = RoboReferModel.answer, [0]
 
-    def interrupted(self: RoboReferModel, questions: Any, prepared: Any) -> list[str]:
+    def interrupted(self: RoboReferModel, questions: Any, prepared: Any) -> Any:
         asked[0] += 1
         if asked[0] == 3:
             raise KeyboardInterrupt
