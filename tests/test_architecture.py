@@ -126,12 +126,6 @@ def test_no_upward_import(graph: dict[str, set[str]]) -> None:
     assert find_upward(graph, read_layers()) == []
 
 
-def test_every_package_has_a_layer(graph: dict[str, set[str]]) -> None:
-    layers = {name.strip() for layer in read_layers() for name in layer.split("|")}
-    tops = {module.split(".")[1] for module in graph if "." in module}
-    assert {name for name in tops - layers if not name.startswith("_")} == set()
-
-
 def test_the_finders_find() -> None:
     known = frozenset({"x3spatial.cli", "x3spatial.io", "x3spatial.io.files"})
     lazy = "def f():\n    from x3spatial.io import files\n"

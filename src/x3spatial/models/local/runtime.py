@@ -24,9 +24,9 @@ DTYPES = {
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 
 SMALL_MODEL = 50_000_000
-"""Parameters below which torch gets one thread. Measured by generation on two cores shared with other programs:
-with 1.3 M and 42 M parameters two threads took 8 and 2.6 times the CPU time of one and were slower; with 166 M
-they took 1.2 times the CPU time and were faster. See also ``benchmarks/threads.py``."""
+"""Parameters below which torch gets one thread. Measured by generation on two cores shared with other
+programs: with 1.3 M and 42 M parameters two threads took 8 and 2.6 times the CPU time of one and were slower;
+with 166 M they took 1.2 times the CPU time and were faster. See also ``benchmarks/threads.py``."""
 
 T = TypeVar("T")
 
