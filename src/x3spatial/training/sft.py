@@ -23,7 +23,7 @@ from x3spatial import __version__
 from x3spatial.engine.cores import cores_per_process, usable_cores
 from x3spatial.errors import UserError
 from x3spatial.io.files import lock_dir, make_dir, write_json
-from x3spatial.models.local.runtime import DTYPES
+from x3spatial.models.local.runtime import DTYPES, set_threads
 from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.processing import load_processor
@@ -127,7 +127,7 @@ def sft(arguments: Sequence[str]) -> int:
             raise UserError(f"--report-to wandb: {' '.join(str(error).split())}") from error
         raise
     finally:
-        torch.set_num_threads(threads)
+        set_threads(threads)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
@@ -200,7 +200,7 @@ def _run(
     set_seed(training.seed)
     asked = training.dataloader_num_workers
     training.dataloader_num_workers, threads = share_cores(asked, cores_per_process())
-    torch.set_num_threads(threads)
+    set_threads(threads)
     with unsharded(training.deepspeed_config):
         model: Any = build_model(base, chosen.model)
         # Recorded in the checkpoints.

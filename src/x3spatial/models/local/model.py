@@ -13,7 +13,12 @@ import torch
 from transformers.generation.configuration_utils import GenerationConfig
 
 from x3spatial.models.base import Model, Output
-from x3spatial.models.local.runtime import choose_threads, free_after_halving, run_halving
+from x3spatial.models.local.runtime import (
+    choose_threads,
+    free_after_halving,
+    run_halving,
+    set_threads,
+)
 from x3spatial.tasks.question import Question
 
 _PREPARING = 1
@@ -104,7 +109,7 @@ class LocalModel(Model, Generic[P]):
         ready: P = self.prepare(questions) if prepared is None else prepared
         if self.torch_threads is not None and self.torch_threads != torch.get_num_threads():
             self._threads_before = self._threads_before or torch.get_num_threads()
-            torch.set_num_threads(self.torch_threads)
+            set_threads(self.torch_threads)
         for question in questions:
             if question.id in ready.failures:
                 error = ready.failures[question.id]
@@ -136,7 +141,7 @@ class LocalModel(Model, Generic[P]):
         """Free the model's memory, and give torch the number of threads that it had."""
         self.__dict__.pop("_model", None)
         if self._threads_before is not None:
-            torch.set_num_threads(self._threads_before)
+            set_threads(self._threads_before)
             self._threads_before = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

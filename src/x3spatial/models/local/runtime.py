@@ -94,6 +94,16 @@ def choose_threads(parameters: int, *, busy: int) -> int:
     return max(1, cores_per_process() - busy)
 
 
+def set_threads(threads: int) -> None:
+    """Let torch compute with so many threads.
+
+    Nothing is set where the number is the same: setting it switches off MKL's own choice for small matrices,
+    which changes the last bits of results.
+    """
+    if threads != torch.get_num_threads():
+        torch.set_num_threads(threads)
+
+
 def choose_device(name: str) -> torch.device:
     """The device of a name; ``auto``: the first GPU (of LOCAL_RANK under a launcher), else the CPU.
 
