@@ -181,7 +181,7 @@ def test_a_first_checkpoint_that_is_missing_is_said_at_once(recipe: Path, tmp_pa
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("mixture: seen,", "mixture: unknown,", "'unknown' is no registered data set"),
+        ("mixture: seen,", "mixture: unknown,", "'unknown' is neither a registered data set"),
         ("max_steps: 3", "max_stepps: 3", "stage second: x3 sft: unknown option --max-stepps"),
         ("max_steps: 3", "output_dir: x", "stage 2: option output_dir is set by the recipe"),
         ("max_steps: 3", "max_steps: [3]", "option max_steps is"),

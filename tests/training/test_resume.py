@@ -164,7 +164,9 @@ def test_a_foreign_folder_is_refused(tmp_path: Path, data: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "config.json").write_text("{}")
-    with pytest.raises(UserError, match=r"other: holds config\.json, which is of no run"):
+    with pytest.raises(
+        UserError, match=r"other: contains config\.json, which x3 sft did not write"
+    ):
         run(data, other, max_steps=1)
 
 

@@ -116,7 +116,6 @@ def sft(arguments: Sequence[str]) -> int:
     if {"-h", "--help", "--help-all", "--help_all"} & set(arguments):
         print(sft_help(everything=not {"-h", "--help"} & set(arguments)), end="")
         return 0
-    threads = torch.get_num_threads()
     try:
         return _sft(parse(arguments))
     except UserError as error:
@@ -127,7 +126,6 @@ def sft(arguments: Sequence[str]) -> int:
             raise UserError(f"--report-to wandb: {' '.join(str(error).split())}") from error
         raise
     finally:
-        set_threads(threads)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
@@ -200,7 +198,9 @@ def _run(
     set_seed(training.seed)
     asked = training.dataloader_num_workers
     training.dataloader_num_workers, threads = share_cores(asked, cores_per_process())
-    set_threads(threads)
+    if "OMP_NUM_THREADS" not in os.environ and threads != (os.cpu_count() or 1):
+        # Not where it is torch's own number: even asking torch for it changes the last bits of results.
+        set_threads(threads)
     with unsharded(training.deepspeed_config):
         model: Any = build_model(base, chosen.model)
         # Recorded in the checkpoints.
