@@ -250,7 +250,7 @@ def test_a_strange_output_file_is_not_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fresh", [False, True])
 def test_the_task_file_is_not_the_output(tmp_path: Path, fresh: bool) -> None:
     before = make_set(tmp_path).read_text()
-    with pytest.raises(UserError, match=r"--output-json .*that is read"):
+    with pytest.raises(UserError, match=r"--output-json .*also an input file"):
         run(tmp_path, Scripted(), "t1_val_multi.json", fresh=fresh)
     assert (tmp_path / "t1_val_multi.json").read_text() == before
 

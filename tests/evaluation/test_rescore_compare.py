@@ -132,7 +132,7 @@ def test_rescoring_replaces_nothing_but_results(folder: Path) -> None:
     (folder / "folder").mkdir()
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     for name, reason in (
-        ("t1_val_multi.json", "that is read"),
+        ("t1_val_multi.json", "also an input file"),
         ("notes.json", "not a results file of x3 eval; remove it"),
         ("folder", "is a folder"),
         ("x" * 405, "name too long"),

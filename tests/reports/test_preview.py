@@ -79,7 +79,7 @@ def test_only_a_png_is_overwritten(tasks: Path, tmp_path: Path) -> None:
         (tmp_path / "folder", "is a folder"),
         (tmp_path / "notes.txt", "is not a PNG"),
         (tmp_path / ("x" * 405), "name too long"),
-        (data, "that is read"),
+        (data, "also an input file"),
     ):
         with pytest.raises(UserError, match=f"--output .*(?i:{reason})"):
             preview(data_json=data, output=output)

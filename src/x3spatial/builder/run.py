@@ -25,15 +25,15 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import (
-    Journal,
-    JsonArrayWriter,
-    lock_dir,
     make_dir,
     read_manifest,
     sha256_file,
     sha256_json,
     write_json,
 )
+from x3spatial.io.journal import Journal
+from x3spatial.io.json_stream import JsonArrayWriter
+from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.roots.layout import (
     SPLITS,

@@ -12,7 +12,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_order(
+def map_ordered(
     work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int
 ) -> Iterator[R]:
     """``map(work, items)`` in ``workers`` threads, at most ``ahead`` items before the one consumed."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.conventions.registry import find_convention
-from x3spatial.engine.ordered import in_order
+from x3spatial.engine.ordered import map_ordered
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.questions import question_of
@@ -112,7 +112,7 @@ def score_run(
     scores: list[Score] = []
     samples: list[ChanceSample] = []
     problems: dict[str, str] = {}
-    for outcome, sample, problem in in_order(score, records, workers=workers, ahead=_READ_AHEAD):
+    for outcome, sample, problem in map_ordered(score, records, workers=workers, ahead=_READ_AHEAD):
         scores.append(outcome)
         samples.append(sample)
         if problem is not None:

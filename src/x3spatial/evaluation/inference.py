@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from x3spatial.engine.local import map_unordered
-from x3spatial.engine.ordered import in_order
+from x3spatial.engine.ordered import map_ordered
 from x3spatial.errors import UserError
 from x3spatial.models.base import Model, Output, Unanswered, as_output
 from x3spatial.tasks.question import Question, Size
@@ -89,7 +89,7 @@ def ask(
         work = lambda batch: _answer(model, prepare(batch))  # noqa: E731
         yield from map_unordered(work, batches, workers, threads=True, interrupt=model.interrupt)
         return
-    for batch in in_order(prepare, batches, workers=1, ahead=_BATCHES_AHEAD):
+    for batch in map_ordered(prepare, batches, workers=1, ahead=_BATCHES_AHEAD):
         yield _answer(model, batch)
 
 

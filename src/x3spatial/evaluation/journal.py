@@ -21,7 +21,9 @@ from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.scoring.scores import Status, from_json
-from x3spatial.io.files import Journal, read_json, sha256_file, sha256_json
+from x3spatial.io.files import read_json, sha256_file, sha256_json
+from x3spatial.io.journal import Journal
+from x3spatial.io.locks import lock_file
 
 _OPTIONS = {
     "model": "--model",
@@ -204,25 +206,18 @@ def _replies_of(lines: Iterable[Any]) -> dict[str, Reply]:
 
 @contextmanager
 def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:  # Windows has no flock; a second run is then the user's own care.
-        yield
-        return
+    """Hold the journal ``path``; a refused run leaves no new one behind.
+
+    Raises:
+        UserError: another run holds it.
+    """
     existed = path.exists()
-    with open(path, "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"--output-json {output_json}: another run is writing it; wait for it or stop it"
-            ) from None
-        except OSError:
-            pass  # a file system without locks, as some of clusters are: the user's own care again
+    with lock_file(
+        path, f"--output-json {output_json}: another run is writing it; wait for it or stop it"
+    ):
         try:
             yield
         except UserError:
-            # A refused run leaves nothing behind.
             if not existed and path.exists() and path.stat().st_size == 0:
                 path.unlink()
             raise

@@ -26,7 +26,8 @@ from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.rewrite import Rewriter
 from x3spatial.exporters.samples import Sample
 from x3spatial.formats.task_file import iter_records
-from x3spatial.io.files import lock_dir, make_dir, write_json
+from x3spatial.io.files import make_dir, write_json
+from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.tasks.answers import says_not_visible
 

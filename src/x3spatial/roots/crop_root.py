@@ -19,7 +19,6 @@ import numpy.typing as npt
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import (
-    lock_dir,
     make_dir,
     part_path,
     read_manifest,
@@ -35,6 +34,7 @@ from x3spatial.io.images import (
     resize_mask,
     resize_rgb,
 )
+from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.roots.crops import check_times, draw_crop, extent
 from x3spatial.roots.layout import (

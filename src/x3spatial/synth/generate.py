@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
-from x3spatial.io.files import lock_dir, make_dir, read_json
+from x3spatial.io.files import make_dir, read_json
+from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.synth.options import SPLITS, SceneOptions, check_options, scene_name
 
