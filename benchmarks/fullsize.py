@@ -82,8 +82,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.step:
-        step = {"write": write, "answer": answer}[options.step]
-        print(json.dumps(step(options.folder, options.size)))
+        work = {"write": write, "answer": answer}[options.step]
+        print(json.dumps(work(options.folder, options.size)))
         return
     result: dict[str, Any] = {"benchmark": "fullsize"}
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:

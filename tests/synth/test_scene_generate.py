@@ -8,18 +8,26 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from x3spatial.errors import UserError
 from x3spatial.synth.generate import generate_scenes
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "scenes": {"train": 2, "validation": 1}, "objects": 3, "width": 64, "height": 64,
     "samples": 1, "seed": 8,
 }  # fmt: skip
+
+
+def pixels(path: Path) -> npt.NDArray[Any]:
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
 
 
 def bytes_of(root: Path) -> dict[str, str]:
@@ -60,7 +68,7 @@ def test_the_root_has_the_documented_layout(root):
             for view in target["views"]:
                 stem = f"{view['rank']:02d}_{view['frame']}"
                 read = {
-                    kind: cv2.imread(str(folder / f"{stem}_{kind}.png"), cv2.IMREAD_UNCHANGED)
+                    kind: pixels(folder / f"{stem}_{kind}.png")
                     for kind in ("original", "inpainted", "mask", "mask_dialated", "depth")
                 }
                 assert read["original"].shape == (64, 64, 3) == read["inpainted"].shape
@@ -115,6 +123,7 @@ def test_complete_scenes_are_kept_and_incomplete_ones_made_again(root, tmp_path)
 KILLED = """
 import sys
 from pathlib import Path
+from typing import Any
 from x3spatial.synth.generate import generate_scenes
 if __name__ == "__main__":
     generate_scenes(out_dir=Path(sys.argv[1]), scenes={"train": 2, "validation": 1}, objects=3,
@@ -168,8 +177,8 @@ def test_night_shows_the_same_rooms_dark_and_monochrome(root, tmp_path):
         same = not str(name).endswith(("_original.png", "_inpainted.png", "scene.json"))
         assert (day[name] == night[name]) == same, name
     for path in sorted(tmp_path.rglob("*_original.png"))[:10]:
-        image = cv2.imread(str(path)).astype(float)
-        lit = cv2.imread(str(root / path.relative_to(tmp_path))).astype(float)
+        image = pixels(path).astype(float)
+        lit = pixels(root / path.relative_to(tmp_path)).astype(float)
         blue, green, red = image.reshape(-1, 3).T
         assert np.abs(red - 0.55 * green).max() <= 1 and np.abs(blue - 0.7 * green).max() <= 1
         assert green.mean() < 0.7 * lit.mean()
@@ -269,10 +278,7 @@ def test_simple_guesses_rarely_hit(many):
     centre, copied, areas = [], [], []
     for folder in sorted(many.glob("*/*/uid_*")):
         for kind in ("mask", "mask_dialated"):
-            masks = [
-                cv2.imread(str(path), cv2.IMREAD_UNCHANGED) > 0
-                for path in sorted(folder.glob(f"*_{kind}.png"))
-            ]
+            masks = [pixels(path) > 0 for path in sorted(folder.glob(f"*_{kind}.png"))]
             y, x = np.nonzero(masks[0])
             point = ((y.min() + y.max() + 1) // 2, (x.min() + x.max() + 1) // 2)
             for mask in masks[1:]:
