@@ -130,7 +130,7 @@ def generate_scenes(
 
     Raises:
         UserError: an option is out of range, ``out_dir`` cannot be written or holds other scenes, or no
-            ray tracer is installed.
+            ray tracer is installed (the extra ``render``).
     """
     from x3spatial.raycast.tracer import backend
 
@@ -142,7 +142,7 @@ def generate_scenes(
         samples=samples or (1 if fast else 4),
         seed=seed,
         depth=depth,
-        tracer=backend(),
+        tracer=backend("x3 scenes"),
         style=style,
     )
     check_options(options, scenes)
