@@ -379,7 +379,7 @@ def test_adapters_that_cannot_be_used(tmp_path: Path) -> None:
         model_of("qwen2_5_vl", adapter=adapter)
 
 
-def test_created_by_the_registrys_rules() -> None:
+def test_created_by_the_rules_of_the_registry() -> None:
     options = {
         "max_new_tokens": 3, "seed": 0, "convention": "pixel", "adapter": None, "dtype": "float32",
     }  # fmt: skip

@@ -243,7 +243,7 @@ def test_options_that_cannot_be_met(tiny: Path, tmp_path: Path) -> None:
         RoboReferModel(flat, depth=tmp_path)
 
 
-def test_created_by_the_registrys_rules(tiny: Path) -> None:
+def test_created_by_the_rules_of_the_registry(tiny: Path) -> None:
     options = {"max_new_tokens": 3, "seed": 0, "dtype": "bfloat16", "depth": None}
     model = RoboReferModel.create(str(tiny), options)
     assert model.name == "tiny-model"
