@@ -1,14 +1,15 @@
-"""Several processes at one piece of work, on one machine or many: they meet in files beside the result.
+"""File-based coordination of evaluation processes, on one machine or many.
 
-No network and no torch: whatever started the processes, they share a file system, as their results
-do. Rank 0 leads. It writes the *call*, ``.{name}.ranks``; each other rank writes a *report*,
+No network and no torch: whatever started the processes, they share the file system of their results. Rank 0
+coordinates. It writes the *call*, ``.{name}.ranks``; each other rank writes a *report*,
 ``.{name}.rank{r}of{W}.{token}.report``. Both carry a counter that a background thread moves, the heartbeat: a
-file whose content does not change for the timeout belongs to a process that is gone. (Clocks of
+file whose content does not change for the timeout belongs to a dead process. (Clocks of
 machines differ, and not every file system has locks, so neither decides.) On the same machine a dead
 process is noticed at once.
 
-A launch that was killed leaves its files. So a rank goes by a call only if it names the rank's token, which
-is new in each process, and rank 0 by a report only if it names the call's id, which is new in each call.
+A launch that was killed leaves its files. So a rank follows a call only if it names the rank's token,
+which is new in each process, and rank 0 heeds a report only if it names the call's id, which is new in each
+call.
 """
 
 from __future__ import annotations
