@@ -300,13 +300,13 @@ def bed(rng: Rng, colour: str) -> Model:
 
 
 def divider(rng: Rng, colour: str) -> Model:
-    """A folding screen: hides what stands behind it."""
+    """A folding screen, which occludes what stands behind it."""
     h, leaves, wide, parts = rng.uniform(1.1, 1.4), int(rng.integers(2, 4)), 0.4, Parts()
     frame, sheet = wood(rng), cloth(rng, colour)
     x, y = -wide * leaves * 0.46, 0.0
     for k in range(leaves):
-        turn = 0.38 if k % 2 == 0 else -0.38
-        dx, dy = wide * np.cos(turn), wide * np.sin(turn)
+        yaw = 0.38 if k % 2 == 0 else -0.38
+        dx, dy = wide * np.cos(yaw), wide * np.sin(yaw)
         mid = (x + dx / 2, y + dy / 2)
         parts.box((wide - 0.05, 0.012, h - 0.12), (*mid, h / 2 + 0.03), sheet, 0.003, (0, 0, yaw))
         for z in (0.09, h - 0.02):
