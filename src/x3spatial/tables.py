@@ -38,7 +38,9 @@ class Table:
         """The table as HTML; every text is escaped."""
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.columns)
         rows = "".join(
-            "<tr>" + "".join(_cell(cell, left=index == 0) for index, cell in enumerate(row)) + "</tr>"
+            "<tr>"
+            + "".join(_cell(cell, left=index == 0) for index, cell in enumerate(row))
+            + "</tr>"
             for row in self.rows
         )
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)

@@ -7,15 +7,16 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from x3spatial.errors import UserError
+from x3spatial.formats.results_entry import SampleResult
+from x3spatial.formats.results_file import read_results
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.io.files import check_output, read_json, write_bytes
+from x3spatial.io.files import check_output, write_bytes
 from x3spatial.io.images import ImageError, read_mask, read_rgb
 from x3spatial.tasks.answers import AnswerKind, parse_unit
 from x3spatial.tasks.geometry import Point
@@ -69,7 +70,9 @@ def preview(
     """
     everything = read_records(data_json)
     records = _choose(everything, data_json, limit, ids)
-    given = {} if results is None else _read_answers(results)
+    given: dict[str, _Given] = {}
+    if results is not None:
+        given = {entry.id: _given(entry) for entry in read_results(results).results}
     if results is not None and given.keys().isdisjoint(record.id for record in everything):
         raise UserError(f"--results {results}: answers no sample of {data_json}")
     _check_output(output, [data_json, *([] if results is None else [results])])
@@ -97,19 +100,6 @@ def _choose(
     return [records[int(index)] for index in chosen]
 
 
-def _read_answers(path: Path) -> dict[str, _Given]:
-    value = read_json(path, what="results file")
-    if not isinstance(value, dict) or not isinstance(value.get("results"), list):
-        raise UserError(f"{path}: not a results file of x3 eval (no list 'results')")
-    given = {}
-    for number, entry in enumerate(value["results"], start=1):
-        try:
-            given[str(entry["id"])] = _given(entry)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-            raise UserError(f"{path}: result {number} is not one of x3 eval") from None
-    return given
-
-
 def _check_output(output: Path, sources: Sequence[Path]) -> None:
     check_output(output, "--output", sources)
     if not output.exists():
@@ -125,14 +115,14 @@ def _check_output(output: Path, sources: Sequence[Path]) -> None:
         )
 
 
-def _given(entry: dict[str, Any]) -> _Given:
-    coord = entry["pred_parsed"]["coord"]
-    verdict = str(entry.get("status", ""))
-    if entry.get("hit_mask") is not None:
-        verdict = "hit" if entry["hit_mask"] else "miss"
+def _given(entry: SampleResult) -> _Given:
+    coord = entry.pred_parsed.coord
+    verdict: str = entry.status
+    if entry.hit_mask is not None:
+        verdict = "hit" if entry.hit_mask else "miss"
     return _Given(
-        text=str(entry["pred_text"]),
-        point=None if coord is None else Point(float(coord[0]), float(coord[1])),
+        text=str(entry.pred_text),
+        point=None if coord is None else Point(*coord),
         verdict=verdict,
     )
 
