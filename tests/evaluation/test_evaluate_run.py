@@ -25,6 +25,7 @@ from helpers.task_sets import (
 from x3spatial.errors import UserError
 from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.run import EvalResult, evaluate
+from x3spatial.formats.results_file import MaskProblem
 from x3spatial.models.base import Model
 
 
@@ -192,7 +193,7 @@ def test_a_missing_mask_is_reported_and_not_counted(tmp_path: Path) -> None:
     Path(record["query_mask"]).unlink()
     result = run(tmp_path, "oracle")
     assert result.errors == 0
-    assert result.problems == ({"path": record["query_mask"], "reason": "file is missing"},)
+    assert result.problems == (MaskProblem(record["query_mask"], "file is missing"),)
     assert (result.metrics["missing_mask"], result.metrics["hit_at_mask_total"]) == (1, 8)
 
 
@@ -272,7 +273,7 @@ def test_a_damaged_output_is_replaced_by_fresh_alone(tmp_path: Path) -> None:
     value = json.loads((tmp_path / "out.json").read_text())
     del value["results"][1]["id"]
     (tmp_path / "out.json").write_text(json.dumps(value))
-    with pytest.raises(UserError, match=r"result 2 has no 'id'; .* use --fresh"):
+    with pytest.raises(UserError, match=r"result 2: 'id' is missing; .* use --fresh"):
         run(tmp_path, Scripted())
     assert run(tmp_path, Scripted(), fresh=True).asked == 12
 

@@ -18,24 +18,29 @@ from x3spatial.engine.local import default_workers
 from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError, flag
-from x3spatial.evaluation.assess import ScoredRun, score_run, write_output
+from x3spatial.evaluation.assess import ScoredRun, score_run
 from x3spatial.evaluation.inference import ask
-from x3spatial.evaluation.journal import (
-    Store,
-    check_replaceable,
-    open_share,
-    open_store,
-    read_results,
-)
+from x3spatial.evaluation.journal import Store, open_share, open_store
 from x3spatial.evaluation.provenance import data_provenance, versions
 from x3spatial.evaluation.questions import check_supported, files_state, question_of
 from x3spatial.evaluation.scoring.masks import check_mask_choice
 from x3spatial.evaluation.scoring.scores import check_scoring, truth_of
-from x3spatial.evaluation.statistics.by_size import SizeRow
-from x3spatial.evaluation.statistics.intervals import Interval
-from x3spatial.evaluation.statistics.intervals import from_json as intervals_from_json
-from x3spatial.evaluation.statistics.metrics import Value
+from x3spatial.evaluation.stored import failures
+from x3spatial.formats.results_file import (
+    CiUnit,
+    Interval,
+    MaskProblem,
+    ModelInfo,
+    RunInfo,
+    RunSettings,
+    SizeRow,
+    Value,
+    check_replaceable,
+    read_results,
+    write_results,
+)
 from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.formats.typed_json import finite
 from x3spatial.io.files import check_output, sha256_file
 from x3spatial.models import registry
 from x3spatial.models.base import Model
@@ -51,8 +56,8 @@ class EvalResult:
     model: str
     metrics: dict[str, Value]
     ci95: dict[str, Interval | None]
-    ci_unit: str | None
-    chance: dict[str, dict[str, Any] | None]
+    ci_unit: CiUnit | None
+    chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
     """Visible samples by how much of the image their object covers."""
     asked: int
@@ -62,15 +67,14 @@ class EvalResult:
     errors: int
     """Samples that stayed without an answer: the command exits 1 if there are any."""
     first_error: str | None
-    problems: tuple[dict[str, str], ...]
-    """Masks that are not there or cannot be read: ``path`` and ``reason``."""
+    problems: tuple[MaskProblem, ...]
 
     @classmethod
     def of(
         cls, scored: ScoredRun, *, output_json: Path, model: str, asked: int, kept: int
     ) -> EvalResult:
         """The outcome of ``scored``."""
-        failures = [f"{s.id}: {s.error}" for s in scored.scores if s.status == "error"]
+        failed = [f"{s.id}: {s.error}" for s in scored.scores if s.status == "error"]
         return cls(
             output_json=output_json,
             model=model,
@@ -81,8 +85,8 @@ class EvalResult:
             by_mask_area=scored.by_mask_area,
             asked=asked,
             kept=kept,
-            errors=len(failures),
-            first_error=failures[0] if failures else None,
+            errors=len(failed),
+            first_error=failed[0] if failed else None,
             problems=scored.problems,
         )
 
@@ -93,21 +97,21 @@ class EvalResult:
         Raises:
             UserError: it is refused; the message names the file or option.
         """
-        output = read_results(output_json)
-        failures = [f"{e['id']}: {e['error']}" for e in output["results"] if e["status"] == "error"]
+        stored = read_results(output_json)
+        failed = failures(stored)
         return cls(
             output_json=output_json,
-            model=output["model"]["name"],
-            metrics=output["metrics"],
-            ci95=intervals_from_json(output["ci95"]),
-            ci_unit=output["ci_unit"],
-            chance=output["chance"],
-            by_mask_area=tuple(SizeRow.from_json(row) for row in output["by_mask_area"]),
+            model=stored.model.name,
+            metrics=stored.metrics,
+            ci95=stored.ci95,
+            ci_unit=stored.ci_unit,
+            chance=stored.chance,
+            by_mask_area=stored.by_mask_area,
             asked=asked,
             kept=kept,
-            errors=len(failures),
-            first_error=failures[0] if failures else None,
-            problems=tuple(output["problems"]),
+            errors=len(failed),
+            first_error=failed[0] if failed else None,
+            problems=stored.problems,
         )
 
 
@@ -185,7 +189,9 @@ def evaluate(
         data_sha256 = sha256_file(data_json)
         settings = {
             "model": chosen.spec or chosen.name,
-            "describe": json.loads(json.dumps(chosen.describe())),  # as it will be read back
+            "describe": json.loads(
+                json.dumps(finite(chosen.describe()))
+            ),  # as it will be read back
             "convention": chosen.convention,
             "data_sha256": data_sha256,
             "max_new_tokens": max_new_tokens,
@@ -216,29 +222,29 @@ def evaluate(
                     workers=workers,
                 )
                 seconds = time.perf_counter() - started
-                output = scored.to_json() | {
-                    "settings": settings | {"limit": limit},
-                    "versions": versions(),
-                    "model": {
-                        "name": chosen.name,
-                        "kind": chosen.spec and chosen.spec.partition(":")[0],
-                        "convention": chosen.convention,
-                        "privileged": chosen.privileged,
-                        "describe": settings["describe"],
-                    },
-                    "data": data_provenance(data_json, data_sha256),
-                    "run": {
-                        "seconds": round(seconds, 3),
-                        "samples_per_second": round(asked / seconds, 3),
-                        "asked": asked,
-                        "host": socket.gethostname(),
-                        "processes": 1 if world is None else world.size,
-                        "workers": workers,
-                        "batch_size": batch_size,
-                        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                    },
-                }
-                write_output(output_json, output)
+                results = scored.complete(
+                    settings=RunSettings(**settings, limit=limit),
+                    versions=versions(),
+                    model=ModelInfo(
+                        name=chosen.name,
+                        kind=chosen.spec and chosen.spec.partition(":")[0],
+                        convention=chosen.convention,
+                        privileged=chosen.privileged,
+                        describe=settings["describe"],
+                    ),
+                    data=data_provenance(data_json, data_sha256),
+                    run=RunInfo(
+                        seconds=round(seconds, 3),
+                        samples_per_second=round(asked / seconds, 3),
+                        asked=asked,
+                        host=socket.gethostname(),
+                        processes=1 if world is None else world.size,
+                        workers=workers,
+                        batch_size=batch_size,
+                        date=datetime.now(UTC).isoformat(timespec="seconds"),
+                    ),
+                )
+                write_results(output_json, results)
                 store.remove_journal()
         rendezvous.clear(output_json)
     return EvalResult.of(

@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,8 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
+from x3spatial.formats.results_entry import SampleResult
+from x3spatial.formats.results_file import read_results
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.io.files import check_output, read_json, write_bytes
+from x3spatial.io.files import check_output, write_bytes
 from x3spatial.io.images import ImageError, read_mask, read_rgb
 from x3spatial.tasks.answers import AnswerKind, parse_unit
 from x3spatial.tasks.geometry import Point
@@ -73,7 +74,9 @@ def preview(
     """
     everything = read_records(data_json)
     records = _choose(everything, data_json, limit, ids)
-    answers = {} if results is None else _read_answers(results)
+    answers: dict[str, _Answer] = {}
+    if results is not None:
+        answers = {entry.id: _parse_answer(entry) for entry in read_results(results).results}
     if results is not None and answers.keys().isdisjoint(record.id for record in everything):
         raise UserError(
             f"--results {results}: has no answer to a sample of {data_json}; choose its task file"
@@ -103,19 +106,6 @@ def _choose(
     return [records[int(index)] for index in chosen]
 
 
-def _read_answers(path: Path) -> dict[str, _Answer]:
-    value = read_json(path, what="results file")
-    if not isinstance(value, dict) or not isinstance(value.get("results"), list):
-        raise UserError(f"{path}: not a results file of x3 eval (no list 'results')")
-    answers = {}
-    for number, entry in enumerate(value["results"], start=1):
-        try:
-            answers[str(entry["id"])] = _parse_answer(entry)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-            raise UserError(f"{path}: result {number} is not one of x3 eval") from None
-    return answers
-
-
 def _check_output(output: Path, sources: Sequence[Path]) -> None:
     check_output(output, "--output", sources)
     if not output.exists():
@@ -131,14 +121,14 @@ def _check_output(output: Path, sources: Sequence[Path]) -> None:
         )
 
 
-def _parse_answer(entry: dict[str, Any]) -> _Answer:
-    coord = entry["pred_parsed"]["coord"]
-    verdict = str(entry.get("status", ""))
-    if entry.get("hit_mask") is not None:
-        verdict = "hit" if entry["hit_mask"] else "miss"
+def _parse_answer(entry: SampleResult) -> _Answer:
+    coord = entry.pred_parsed.coord
+    verdict: str = entry.status
+    if entry.hit_mask is not None:
+        verdict = "hit" if entry.hit_mask else "miss"
     return _Answer(
-        text=str(entry["pred_text"]),
-        point=None if coord is None else Point(float(coord[0]), float(coord[1])),
+        text=str(entry.pred_text),
+        point=None if coord is None else Point(*coord),
         verdict=verdict,
     )
 

@@ -26,9 +26,9 @@ from x3spatial.evaluation.check_model.diagnosis import (
 )
 from x3spatial.evaluation.check_model.faults import EDGE_SHIFT, TOLERANCE
 from x3spatial.evaluation.check_model.questions import DOTS, Probe, write_questions, write_task_file
-from x3spatial.evaluation.journal import read_results
 from x3spatial.evaluation.questions import lacking
 from x3spatial.evaluation.run import evaluate
+from x3spatial.formats.results_file import read_results
 from x3spatial.io.files import make_dir
 from x3spatial.models import registry
 from x3spatial.models.base import Model
@@ -134,7 +134,7 @@ def check_model(
                 seed=seed,
                 fresh=True,
             )
-            entries = read_results(output_json)["results"]
+            entries = read_results(output_json).results
             return [
                 ProbeAnswer.of(one, entry, counts_pixels=counts_pixels)
                 for one, entry in zip(questions, entries, strict=True)

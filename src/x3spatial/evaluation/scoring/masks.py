@@ -7,14 +7,13 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
+from x3spatial.formats.results_file import MaskChoice
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask
-
-MaskChoice = Literal["auto", "tight", "dilated"]
 
 # The data spells it "dialated"; the right spelling is accepted too.
 _SUFFIXES = {"tight": ("_mask",), "dilated": ("_mask_dialated", "_mask_dilated")}
