@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import glob
 import json
+import logging
 import os
 import socket
 import sys
@@ -31,6 +32,8 @@ from typing import Any, Self
 from x3spatial.engine.world import World
 from x3spatial.errors import Unfinished, UserError
 from x3spatial.io.files import part_path, write_text
+
+_LOG = logging.getLogger(__name__)
 
 _HEARTBEAT = 5.0
 """Seconds between two heartbeats; a tenth of the timeout where that is shorter."""
@@ -178,7 +181,10 @@ class Coordinator(_Participant):
                     raise Unfinished(f"rank {rank} of {self.world.size}: {why}; {_AGAIN}")
             if time.monotonic() - reminded > _REMIND:
                 names = ", ".join(map(str, open_))
-                _say(f"{self.world} waits for {len(open_)} of {len(others)} others (ranks {names})")
+                _LOG.info(
+                    "%s waits for %d of %d others (ranks %s)",
+                    self.world, len(open_), len(others), names,
+                )  # fmt: skip
                 reminded = time.monotonic()
             time.sleep(_POLL)
 
@@ -357,7 +363,3 @@ def _is_zombie(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[:1] == ["Z"]
-
-
-def _say(message: str) -> None:
-    print(f"x3: {message}", file=sys.stderr, flush=True)

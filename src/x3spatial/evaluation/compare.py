@@ -76,12 +76,13 @@ def _text(value: float | None, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.4f}"
 
 
-def compare(run_a: Path, run_b: Path) -> Comparison:
+def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
     """Compare two results files metric by metric, each resample drawing the same clusters for both.
 
     Raises:
         UserError: a file is no results file, or the two differ in data or scoring, or share no sample.
     """
+    run_a, run_b = Path(run_a), Path(run_b)
     file_a, file_b = read_results(run_a), read_results(run_b)
     if file_a.data.sha256 != file_b.data.sha256:
         raise UserError(

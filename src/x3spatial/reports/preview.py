@@ -44,13 +44,13 @@ class _Answer:
 
 
 def preview(
+    data_json: str | Path,
+    output: str | Path = "preview.png",
     *,
-    data_json: Path,
-    output: Path,
-    results: Path | None = None,
+    results: str | Path | None = None,
     limit: int = 12,
     ids: Sequence[str] = (),
-    image_folder: Path | None = None,
+    image_folder: str | Path | None = None,
 ) -> Path:
     """Draw samples of a task file into one PNG.
 
@@ -72,6 +72,9 @@ def preview(
         UserError: a file is missing or malformed, an id is unknown, the task file is empty, no result
             belongs to a sample of the task file, or ``output`` cannot be written.
     """
+    data_json, output = Path(data_json), Path(output)
+    results = None if results is None else Path(results)
+    image_folder = None if image_folder is None else Path(image_folder)
     everything = read_records(data_json)
     records = _choose(everything, data_json, limit, ids)
     answers: dict[str, _Answer] = {}
@@ -107,17 +110,17 @@ def _choose(
 
 
 def _check_output(output: Path, sources: Sequence[Path]) -> None:
-    check_output(output, "--output", sources)
+    check_output(output, "--out", sources)
     if not output.exists():
         return
     try:
         with open(output, "rb") as file:
             is_png = file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
     except OSError as error:
-        raise UserError(f"--output {output}: exists and cannot be read: {error.strerror}") from None
+        raise UserError(f"--out {output}: exists and cannot be read: {error.strerror}") from None
     if not is_png:
         raise UserError(
-            f"--output {output}: exists and is not a PNG; remove it or choose another path"
+            f"--out {output}: exists and is not a PNG; remove it or choose another path"
         )
 
 

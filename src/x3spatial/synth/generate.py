@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,21 @@ from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
-from x3spatial.synth.options import SPLITS, SceneOptions, check_options, scene_name
+from x3spatial.synth.options import (
+    FAST,
+    FULL,
+    SCENES,
+    SPLITS,
+    SceneOptions,
+    check_options,
+    scene_name,
+)
 
 if TYPE_CHECKING:
     from x3spatial.synth.writer import SceneCounts
 
 _SCENE_NAME = re.compile(r"(train|val|test)_\d{4,}")
-_OPTION = "--out-dir"
+_OPTION = "--out"
 
 
 @dataclass
@@ -90,9 +99,9 @@ def _difference(settings: Any, options: SceneOptions) -> str:
 
 
 def generate_scenes(
+    out_dir: str | Path,
+    scenes: Mapping[str, int] = SCENES,
     *,
-    out_dir: Path,
-    scenes: dict[str, int],
     objects: int = 4,
     views: int = 5,
     width: int | None = None,
@@ -134,12 +143,15 @@ def generate_scenes(
     """
     from x3spatial.raycast.tracer import backend
 
+    out_dir = Path(out_dir)
+    scenes = {split: count for split, count in scenes.items() if count}
+    usual = FAST if fast else FULL
     options = SceneOptions(
         objects=objects,
         views=views,
-        width=width or (112 if fast else 640),
-        height=height or (112 if fast else 480),
-        samples=samples or (1 if fast else 4),
+        width=width or usual["width"],
+        height=height or usual["height"],
+        samples=samples or usual["samples"],
         seed=seed,
         depth=depth,
         tracer=backend("x3 scenes"),

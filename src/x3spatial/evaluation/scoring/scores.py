@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
@@ -26,18 +26,6 @@ from x3spatial.tasks.question import Size
 
 SUCCESS_RADII = {"success_002": 0.02, "success_005": 0.05, "success_010": 0.10}
 """Metric name → radius in normalised units of the query image."""
-
-
-def check_scoring(scoring: str) -> ScoringRule:
-    """``scoring`` if it is one of the rules.
-
-    Raises:
-        UserError: it is refused; the message names the file or option.
-    """
-    for rule in get_args(ScoringRule):
-        if scoring == rule:
-            return rule  # type: ignore[no-any-return]
-    raise UserError(f"--scoring {scoring}: must be one of {', '.join(get_args(ScoringRule))}")
 
 
 @dataclass(frozen=True, slots=True)

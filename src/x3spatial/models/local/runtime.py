@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,14 +13,15 @@ import torch
 from transformers.utils import logging as hf_logging
 
 from x3spatial.errors import UserError
+from x3spatial.models import choices
 from x3spatial.tasks.question import Question
 
-DTYPES = {
-    "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16,
-}  # fmt: skip
-ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in choices.DTYPES}
+ATTENTIONS = choices.ATTENTIONS
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 # What a generation config says besides decoding rules.
 _NOT_RULES = frozenset(
@@ -128,10 +130,7 @@ def free_after_halving(device: torch.device, size: int, limit: int) -> None:
     """Give back what the failed batch of ``size`` questions held, and say what comes next."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    print(
-        f"x3: out of memory with {size} questions at once on {device}; going on with {limit}",
-        file=sys.stderr,
-    )
+    _LOG.warning("out of memory at batch size %d on %s; retrying with %d", size, device, limit)
 
 
 def unused_rules(stored: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ GROWTH_FILE = "x3_growth.json"
 _POSITIONS = "embeddings.position_embedding.weight"
 
 
-def grow(*, checkpoint: Path, out: Path, image_size: int, turn_heads: int = 0) -> Path:
+def grow(checkpoint: str | Path, out: str | Path, *, image_size: int, turn_heads: int = 0) -> Path:
     """Write ``checkpoint`` for images of ``image_size`` x ``image_size`` pixels, in the published layout.
 
     Args:
@@ -43,9 +43,10 @@ def grow(*, checkpoint: Path, out: Path, image_size: int, turn_heads: int = 0) -
     Raises:
         UserError: no checkpoint, a size that does not fit, too many heads, or the folder holds something.
     """
+    checkpoint, out = Path(checkpoint), Path(out)
     read = read_checkpoint(checkpoint)
     check_growth(read, image_size=image_size, turn_heads=turn_heads)
-    with new_dir(out, "OUT") as part:
+    with new_dir(out, "--out") as part:
         model, processor, state = _enlarged(read, image_size, turn_heads)
         save_upstream(model, processor, part, state_dict=state)
     # Last: where it stands, all of it is there.

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -93,8 +92,8 @@ can be trained from nothing on a CPU: 12 x 12 patches of 9 pixels fold to 16 tok
 
 
 def make_tiny(
+    out: str | Path,
     *,
-    out: Path,
     size: str | Size = "tiny",
     seed: int = 0,
     depth: bool = True,
@@ -114,6 +113,7 @@ def make_tiny(
     Raises:
         UserError: an unknown size or type, or the folder holds something.
     """
+    out = Path(out)
     if isinstance(size, str) and size not in SIZES:
         raise UserError(f"--size {size}: expected one of {', '.join(SIZES)}")
     if dtype not in DTYPES:
@@ -131,7 +131,7 @@ def make_tiny(
     draw = first_tensor if dimensions.learner else random_tensor
     if tied:
         shapes.pop("llm.lm_head.weight")
-    with new_dir(out, "OUT") as folder:
+    with new_dir(out, "--out") as folder:
         for number, part in enumerate(PARTS):
             generator = torch.Generator().manual_seed(1000 * seed + number)
             tensors = {
