@@ -70,12 +70,17 @@ class ZeroshotSummary:
         return sum(cell.result.errors for part in self.sets for cell in part.cells if cell.result)
 
 
+def zeroshot_build() -> BuildOptions:
+    """How ``zeroshot`` builds unless told otherwise: dilated masks first, as in the source document."""
+    return BuildOptions(use_dilated_mask=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZeroshotOptions:
     """How ``zeroshot`` builds, asks and scores."""
 
-    build: BuildOptions = field(default_factory=lambda: BuildOptions(use_dilated_mask=True))
-    """How task files are built; dilated masks are preferred, as in the source document."""
+    build: BuildOptions = field(default_factory=zeroshot_build)
+    """How task files are built."""
     evaluation: EvalOptions = field(default_factory=EvalOptions)
     """How models are asked and scored."""
 

@@ -1,6 +1,8 @@
-"""What can be chosen for a local model, by name. Apart from the code that needs torch, so that help is instant."""
+"""What can be chosen for a local model, by name; apart from the code that needs torch, so help is instant."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 DTYPES = ("float32", "bfloat16", "float16")
 """Of weights; their names in torch."""
@@ -9,3 +11,26 @@ ASPECT_MODES = ("resize", "pad", "dynamic")
 """How RoboRefer sees an image that is not square."""
 CHAT_TEMPLATES = ("qwen2",)
 """Of RoboRefer checkpoints; the only one they were trained with."""
+SIZES = ("tiny", "small", "trainable", "2b")
+"""Of random checkpoints; ``models.roborefer.tiny`` has their dimensions."""
+ROTATE_HEADS = 0
+"""How many look-back heads a checkpoint has that is resized, unless told otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyOptions:
+    """What a random checkpoint is like unless told otherwise."""
+
+    size: str = "tiny"
+    """One of ``SIZES``."""
+    seed: int = 0
+    """Random seed of the weights."""
+    depth: bool = True
+    """With depth tower and projector."""
+    dtype: str = "float32"
+    """Type of the weights."""
+    tied: bool = True
+    """Whether the output head shares the embedding."""
+
+
+TINY = TinyOptions()

@@ -16,6 +16,7 @@ import torch
 
 from x3spatial.errors import UserError
 from x3spatial.io.files import new_dir, read_manifest, write_json
+from x3spatial.models.choices import ROTATE_HEADS
 from x3spatial.models.roborefer.checkpoint import Checkpoint, load_model, read_checkpoint
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 from x3spatial.models.roborefer.layout import fingerprint
@@ -29,7 +30,9 @@ GROWTH_FILE = "x3_growth.json"
 _POSITIONS = "embeddings.position_embedding.weight"
 
 
-def grow(checkpoint: str | Path, out: str | Path, *, image_size: int, turn_heads: int = 0) -> Path:
+def grow(
+    checkpoint: str | Path, out: str | Path, *, image_size: int, turn_heads: int = ROTATE_HEADS
+) -> Path:
     """Write ``checkpoint`` for images of ``image_size`` x ``image_size`` pixels, in the published layout.
 
     Args:

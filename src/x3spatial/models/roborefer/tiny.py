@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 
 from x3spatial.errors import UserError
 from x3spatial.io.files import new_dir
+from x3spatial.models.choices import TINY
 from x3spatial.models.local.runtime import DTYPES
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
@@ -94,11 +96,11 @@ can be trained from nothing on a CPU: 12 x 12 patches of 9 pixels fold to 16 tok
 def make_tiny(
     out: str | Path,
     *,
-    size: str | Size = "tiny",
-    seed: int = 0,
-    depth: bool = True,
-    dtype: str = "float32",
-    tied: bool = True,
+    size: str | Size = TINY.size,
+    seed: int = TINY.seed,
+    depth: bool = TINY.depth,
+    dtype: str = TINY.dtype,
+    tied: bool = TINY.tied,
 ) -> Path:
     """Write a random checkpoint of a named size; the same arguments give the same bytes.
 
