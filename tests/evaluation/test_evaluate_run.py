@@ -232,7 +232,7 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
     make_set(tmp_path)
     run(tmp_path, Scripted())
     make_set(tmp_path, count=8)
-    with pytest.raises(UserError, match="content of --data-json"):
+    with pytest.raises(UserError, match="content of TASKS"):
         run(tmp_path, Scripted())
 
 
@@ -242,7 +242,7 @@ def test_a_strange_output_file_is_not_overwritten(tmp_path: Path) -> None:
     for text in ("[]", "{", '{"metrics": 1}', ""):
         (tmp_path / "out.json").write_text(text)
         for fresh in (False, True):
-            with pytest.raises(UserError, match=r"--output-json .*; remove it, or write elsewhere"):
+            with pytest.raises(UserError, match=r"--out .*; remove it, or write elsewhere"):
                 run(tmp_path, model, fresh=fresh)
         assert (tmp_path / "out.json").read_text() == text
     assert model.asked == []
@@ -251,7 +251,7 @@ def test_a_strange_output_file_is_not_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fresh", [False, True])
 def test_the_task_file_is_not_the_output(tmp_path: Path, fresh: bool) -> None:
     before = make_set(tmp_path).read_text()
-    with pytest.raises(UserError, match=r"--output-json .*also an input file"):
+    with pytest.raises(UserError, match=r"--out .*also an input file"):
         run(tmp_path, Scripted(), "t1_val_multi.json", fresh=fresh)
     assert (tmp_path / "t1_val_multi.json").read_text() == before
 
@@ -262,7 +262,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_asking(tmp_path: Pat
     before = set(tmp_path.iterdir())
     model = Scripted()
     for name, reason in (("folder", "is a folder"), ("x" * 405, "name too long")):
-        with pytest.raises(UserError, match=f"--output-json .*(?i:{reason})"):
+        with pytest.raises(UserError, match=f"--out .*(?i:{reason})"):
             run(tmp_path, model, name)
     assert model.asked == [] and set(tmp_path.iterdir()) == before
 

@@ -137,7 +137,7 @@ def test_rescoring_replaces_nothing_but_results(folder: Path) -> None:
         ("folder", "is a folder"),
         ("x" * 405, "name too long"),
     ):
-        with pytest.raises(UserError, match=f"--output-json .*(?i:{reason})") as error:
+        with pytest.raises(UserError, match=f"--out .*(?i:{reason})") as error:
             rescore(results=results, data_json=data, output_json=folder / name)
         assert "\n" not in str(error.value)
     assert before == {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}

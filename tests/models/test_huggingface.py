@@ -250,7 +250,7 @@ def test_greedy_whatever_the_folder_says(tmp_path: Path) -> None:
 
 
 def test_out_of_memory_halves_the_batch_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     model, questions = model_of("qwen2_5_vl"), mixed()
     whole = ask(model, questions, 5)
@@ -265,9 +265,7 @@ def test_out_of_memory_halves_the_batch_and_says_so(
     monkeypatch.setattr(model.model, "generate", generate)
     assert ask(model, questions, 5) == whole
     assert sizes == [5, 2, 2, 1]
-    assert (
-        "out of memory with 5 questions at once on cpu; going on with 2" in capsys.readouterr().err
-    )
+    assert "out of memory at batch size 5 on cpu; retrying with 2" in caplog.messages
     assert set(model.prepare(questions).inputs) == {("two", "wide"), ("three", "again"), ("alone",)}
 
 

@@ -148,9 +148,10 @@ def _source(context: typer.Context, parameter: str) -> str:
 
 def _shown(name: str, info: Any) -> str:
     """How a parameter is called in messages: its long spelling, or a positional's metavar."""
-    for text in info.param_decls or ():
-        if text.startswith("--"):
-            return str(text.partition("/")[0])
+    # Typer calls the first declaration of an annotation its default.
+    for text in (info.default, *(info.param_decls or ())):
+        if isinstance(text, str) and text.startswith("--"):
+            return text.partition("/")[0]
     if isinstance(info, OptionInfo) or not info.metavar:
         return f"--{name.replace('_', '-')}"
     return str(info.metavar)

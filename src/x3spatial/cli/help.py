@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
-import typer
 from typer.core import TyperCommand, TyperGroup
 
 from x3spatial.cli.table import GROUPS, Entry, entries_of, find_entry
+from x3spatial.errors import UserError
 
 TASK_FILES, MODEL, ROBOREFER, HF = "Task files", "Model", "RoboRefer", "Hugging Face"
 SERVERS, RUN = "Servers", "Run"
@@ -98,7 +98,7 @@ class HelpfulCommand(TyperCommand):
                 continue
             first = seen.setdefault(parameter.name, spelling)
             if first != spelling:
-                raise typer.BadParameter(f"{first} and {spelling} are the same; give one", ctx=ctx)
+                raise UserError(f"{first} and {spelling} are the same; give one")
 
 
 class LazyGroup(TyperGroup):

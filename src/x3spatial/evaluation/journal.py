@@ -30,7 +30,7 @@ _OPTIONS = {
     "model": "--model",
     "describe": "--model (its files or options)",
     "convention": "--convention (or the model's own)",
-    "data_sha256": "the content of --data-json",
+    "data_sha256": "the content of TASKS",
     "max_new_tokens": "--max-new-tokens",
     "seed": "--seed",
     "image_folder": "--image-folder",
@@ -206,7 +206,7 @@ def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
     """
     existed = path.exists()
     with lock_file(
-        path, f"--output-json {output_json}: another run is writing it; wait for it or stop it"
+        path, f"--out {output_json}: another run is writing it; wait for it or stop it"
     ):
         try:
             yield
@@ -234,7 +234,7 @@ def check_settings(
             f"{_OPTIONS[name]} {_change(stored.get(name), settings.get(name))}" for name in names
         )
         raise UserError(
-            f"--output-json {output_json}: holds {what} with other settings: {differ};"
+            f"--out {output_json}: holds {what} with other settings: {differ};"
             " write elsewhere, or use --fresh to discard it"
         )
 
@@ -266,7 +266,7 @@ def _finished(output_json: Path, settings: Mapping[str, Any]) -> dict[str, Reply
         results = read_results(output_json)
     except UserError as error:
         raise UserError(
-            f"{error}; write --output-json elsewhere, or use --fresh to replace it"
+            f"{error}; choose another --out, or use --fresh to replace it"
         ) from None
     check_settings(output_json, encode(results.settings), settings, "a run")
     return stored_replies(results)

@@ -211,7 +211,7 @@ def write_results(path: str | Path, results: ResultsFile) -> None:
     )
 
 
-def check_replaceable(path: Path, option: str = "--output-json") -> None:
+def check_replaceable(path: Path, option: str = "--out") -> None:
     """Refuse to replace a file that is no results file, whatever it is, or one of a later format.
 
     Raises:

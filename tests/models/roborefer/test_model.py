@@ -140,16 +140,15 @@ def small_memory(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> Iterator[Any]:
 
 
 def test_out_of_memory_halves_the_batch_and_says_so(
-    small_memory: Any, mixed: list[Question], capsys: pytest.CaptureFixture[str]
+    small_memory: Any, mixed: list[Question], caplog: pytest.LogCaptureFixture
 ) -> None:
     model, sizes = small_memory
     batch = mixed[:10]
     assert len(model.answer(batch, None)) == 10
     assert sizes == [10, 5, 2, 2, 2, 2, 2]
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
-        "x3: out of memory with 10 questions at once on cpu; going on with 5",
-        "x3: out of memory with 5 questions at once on cpu; going on with 2",
+    assert caplog.messages == [
+        "out of memory at batch size 10 on cpu; retrying with 5",
+        "out of memory at batch size 5 on cpu; retrying with 2",
     ]
     sizes.clear()
     model.answer(batch[:4], None)
