@@ -12,7 +12,7 @@ import pytest
 from helpers.task_sets import Scripted, make_set
 from x3spatial.errors import UserError
 from x3spatial.evaluation.compare import compare
-from x3spatial.evaluation.rescore import rescore
+from x3spatial.evaluation.rescore import score as rescore
 from x3spatial.evaluation.run import evaluate
 
 

@@ -14,7 +14,7 @@ from x3spatial.cli import logs
 from x3spatial.cli.declare import Also, Command, Default, Expand, Gather, field_help, field_types
 from x3spatial.cli.help import HelpfulCommand
 from x3spatial.cli.table import Entry
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, flag
 
 _CONTEXT = "context"
 _RAW: dict[str, Any] = {
@@ -62,7 +62,7 @@ class _Signature:
     def _expand(self, name: str, group: Expand | Gather) -> None:
         names = []
         if isinstance(group, Gather):
-            for option, annotation in group.table.items():
+            for option, annotation in group.table().items():
                 self._add(option, annotation, None)
                 names.append(option)
         else:
@@ -153,7 +153,7 @@ def _shown(name: str, info: Any) -> str:
         if isinstance(text, str) and text.startswith("--"):
             return text.partition("/")[0]
     if isinstance(info, OptionInfo) or not info.metavar:
-        return f"--{name.replace('_', '-')}"
+        return flag(name)
     return str(info.metavar)
 
 

@@ -39,7 +39,7 @@ def _either(name: str, what: str) -> Any:
     "OUT",
     "x3 scenes demo/root --train 2 --validation 2",
     "x3 scenes night --fast --train 0 --validation 20 --style night",
-    defaults="synth.generate:generate_scenes",
+    defaults="synth.generate:render_scenes",
 )
 def scenes(
     out: RootOut,
@@ -67,9 +67,9 @@ def scenes(
     fresh: Fresh = DEFAULT,
 ) -> None:
     """Writes views, masks, and the same views rendered without each object."""
-    from x3spatial.synth.generate import generate_scenes
+    from x3spatial.synth.generate import render_scenes
 
-    summary = generate_scenes(
+    summary = render_scenes(
         out,
         {"train": train, "validation": validation, "test": test},
         objects=objects,

@@ -124,12 +124,12 @@ class Expand:
 class Gather:
     """A parameter that is a mapping of options, only those that were given."""
 
-    table: Mapping[str, Any]
-    """Name → annotation."""
+    table: Callable[[], Mapping[str, Any]]
+    """Makes name → annotation, when help or a run needs them."""
 
     def collect(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The mapping, by parameter."""
-        values = {name: given[name] for name in self.table}
+        values = {name: given[name] for name in self.table()}
         return {name: value for name, value in values.items() if value not in (None, [])}
 
 

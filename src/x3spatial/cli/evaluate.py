@@ -73,7 +73,7 @@ def evaluate(
     "RESULTS TASKS -o RESULTS2",
     "x3 score results/t1.json tasks/t1_val_multi.json -o tight.json --mask tight",
     "x3 score results/t1.json tasks/t1_val_multi.json --scoring roborefer",
-    defaults="evaluation.rescore:rescore",
+    defaults="evaluation.rescore:score",
 )
 def score(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A results file of x3 eval.")],
@@ -95,9 +95,9 @@ def score(
     workers: Workers = DEFAULT,
 ) -> int:
     """Only samples that RESULTS holds are scored; the task file must have the same right answers."""
-    from x3spatial.evaluation.rescore import rescore
+    from x3spatial.evaluation.rescore import score as run
 
-    result = rescore(results, data_json, output_json, options, workers=workers)
+    result = run(results, data_json, output_json, options, workers=workers)
     return tables.report(result, f"{result.model} on {data_json.name}, scored again")
 
 
@@ -123,7 +123,7 @@ def compare(
 @command(
     "--model KIND[:ARG]",
     "x3 check-model --model roborefer:x3-tiny",
-    "x3 check-model --model openai:NAME --base-url http://localhost:8000/v1 -o check",
+    "x3 check-model --model openai:NAME --base-url http://localhost:8000/v1",
     defaults="evaluation.check_model.run:check_model",
 )
 def check_model(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 from x3spatial.cli.table import GROUPS, Entry, entries_of, find_entry
@@ -52,6 +53,10 @@ def _write_options(command: Any, context: Any, formatter: Any, *, grouped: bool 
                 formatter.write_dl(rows)
 
 
+# The base class of typer.BadParameter, in whichever copy of click is in use.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
 class HelpfulCommand(TyperCommand):
     """A command with a written usage line, options in groups, and examples."""
 
@@ -75,8 +80,21 @@ class HelpfulCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As click, but an option under two spellings (dash and underscore, -o and --out) is refused."""
         self._refuse_two_spellings(ctx, args)
-        rest: list[str] = super().parse_args(ctx, args)
+        try:
+            rest: list[str] = super().parse_args(ctx, args)
+        except _UsageError as error:
+            if near := getattr(error, "possibilities", None):
+                error.possibilities = sorted(set(near) & self._shown(ctx))  # type: ignore[attr-defined]
+            raise
         return rest
+
+    def _shown(self, ctx: Any) -> set[str]:
+        return {
+            option
+            for parameter in self.get_params(ctx)
+            if not getattr(parameter, "hidden", False)
+            for option in parameter.opts
+        }
 
     def _refuse_two_spellings(self, ctx: Any, args: list[str]) -> None:
         normalize = ctx.token_normalize_func or (lambda token: token)

@@ -21,7 +21,7 @@ from x3spatial.cli.options import listed
 from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.errors import UserError
 from x3spatial.models import choices
-from x3spatial.models.registry import KINDS
+from x3spatial.models.registry import KINDS, is_outside
 from x3spatial.models.servers.settings import Settings
 
 DEFAULT_CHECKPOINT = Path("runs/train/RoboRefer-2B-Depth-Align")
@@ -54,86 +54,90 @@ def _option(kind: Any, panel: str, help: str, *declarations: str, **settings: An
     return Annotated[kind | None, option]
 
 
-_OPTIONS: dict[str, Any] = {
-    "convention": _option(
-        str,
-        MODEL,
-        f"How the model writes points: {listed(CONVENTIONS)} (default: as its type was trained;"
-        " required for openai).",
-        autocompletion=lambda: list(CONVENTIONS),
-    ),
-    "device": _option(
-        str,
-        MODEL,
-        "auto, cpu, cuda:1 ...; for hf also spread, over all GPUs (default auto: the first GPU, with"
-        " torchrun one per process, else the CPU).",
-    ),
-    "dtype": _option(str, MODEL, f"auto, {listed(choices.DTYPES)} (default auto: as stored)."),
-    "attention": _option(
-        str, MODEL, f"{listed(choices.ATTENTIONS)} (default {choices.ATTENTIONS[0]})."
-    ),
-    "chat_template": _option(str, ROBOREFER, f"{listed(choices.CHAT_TEMPLATES)}, the only one."),
-    "image_aspect_ratio": _option(
-        str,
-        ROBOREFER,
-        f"How images are resized: {listed(choices.ASPECT_MODES)} (default"
-        f" {choices.ASPECT_MODES[0]}).",
-    ),
-    "depth": _option(
-        Path,
-        ROBOREFER,
-        "Folder that mirrors the data root, with {NN}_{frame}_depth.png.",
-        metavar="DIR",
-    ),
-    "min_pixels": _option(
-        int, HF, "Smallest area of a resized image, for families that have it; also of openai."
-    ),
-    "max_pixels": _option(
-        int, HF, "Largest area, likewise; also of openai (default: 1280 tokens' worth)."
-    ),
-    "adapter": _option(Path, HF, "Folder of a LoRA adapter of PEFT.", metavar="DIR"),
-    "trust_remote_code": _option(
-        bool, HF, "Run code that lies in the model's folder.", "--trust-remote-code"
-    ),
-    "base_url": Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="URL", help="Server URL; repeat for replicas.", rich_help_panel=SERVERS
+def _options() -> dict[str, Any]:
+    """Every option of a kind of model: name as in ``Model.options`` → its type and help; None: not given."""
+    return {
+        "convention": _option(
+            str,
+            MODEL,
+            f"How the model writes points: {listed(CONVENTIONS)} (default: as its type was trained;"
+            " required for openai).",
+            autocompletion=lambda: list(CONVENTIONS),
         ),
-    ],
-    "concurrency": _option(
-        int, SERVERS, f"Most requests at once (default {_SERVER['concurrency']})."
-    ),
-    "timeout": _option(
-        float, SERVERS, f"Seconds for one request (default {_SERVER['timeout']:g})."
-    ),
-    "retries": _option(
-        int, SERVERS, f"Attempts after the first one (default {_SERVER['retries']})."
-    ),
-    "max_image_pixels": _option(int, SERVERS, "Downscale larger images before sending."),
-    "max_image_bytes": _option(
-        int, SERVERS, f"Re-encode larger files (default {_SERVER['max_image_bytes']:,})."
-    ),
-    "cache": _option(Path, SERVERS, "File that keeps answers across runs.", metavar="FILE"),
-    "api_key_env": _option(
-        str,
-        SERVERS,
-        "Of openai: environment variable with the key (default OPENAI_API_KEY).",
-        metavar="NAME",
-    ),
-    "extra_body": _option(
-        str,
-        SERVERS,
-        "Of openai: extra request fields as JSON; null removes a field.",
-        metavar="JSON",
-    ),
-    "enable_depth": _option(
-        bool, SERVERS, "Of roborefer-server: it estimates depth itself.", "--enable-depth"
-    ),
-}
-"""Every option of a kind of model: name as in ``Model.options`` → its type and help; None: not given."""
+        "device": _option(
+            str,
+            MODEL,
+            "auto, cpu, cuda:1 ...; for hf also spread, over all GPUs (default auto: the first GPU, with"
+            " torchrun one per process, else the CPU).",
+        ),
+        "dtype": _option(str, MODEL, f"auto, {listed(choices.DTYPES)} (default auto: as stored)."),
+        "attention": _option(
+            str, MODEL, f"{listed(choices.ATTENTIONS)} (default {choices.ATTENTIONS[0]})."
+        ),
+        "chat_template": _option(
+            str, ROBOREFER, f"{listed(choices.CHAT_TEMPLATES)}, the only one."
+        ),
+        "image_aspect_ratio": _option(
+            str,
+            ROBOREFER,
+            f"How images are resized: {listed(choices.ASPECT_MODES)} (default"
+            f" {choices.ASPECT_MODES[0]}).",
+        ),
+        "depth": _option(
+            Path,
+            ROBOREFER,
+            "Folder that mirrors the data root, with {NN}_{frame}_depth.png.",
+            metavar="DIR",
+        ),
+        "min_pixels": _option(
+            int, HF, "Smallest area of a resized image, for families that have it; also of openai."
+        ),
+        "max_pixels": _option(
+            int, HF, "Largest area, likewise; also of openai (default: 1280 tokens' worth)."
+        ),
+        "adapter": _option(Path, HF, "Folder of a LoRA adapter of PEFT.", metavar="DIR"),
+        "trust_remote_code": _option(
+            bool, HF, "Run code that lies in the model's folder.", "--trust-remote-code"
+        ),
+        "base_url": Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="URL", help="Server URL; repeat for replicas.", rich_help_panel=SERVERS
+            ),
+        ],
+        "concurrency": _option(
+            int, SERVERS, f"Most requests at once (default {_SERVER['concurrency']})."
+        ),
+        "timeout": _option(
+            float, SERVERS, f"Seconds for one request (default {_SERVER['timeout']:g})."
+        ),
+        "retries": _option(
+            int, SERVERS, f"Attempts after the first one (default {_SERVER['retries']})."
+        ),
+        "max_image_pixels": _option(int, SERVERS, "Downscale larger images before sending."),
+        "max_image_bytes": _option(
+            int, SERVERS, f"Re-encode larger files (default {_SERVER['max_image_bytes']:,})."
+        ),
+        "cache": _option(Path, SERVERS, "File that keeps answers across runs.", metavar="FILE"),
+        "api_key_env": _option(
+            str,
+            SERVERS,
+            "Of openai: environment variable with the key (default OPENAI_API_KEY).",
+            metavar="NAME",
+        ),
+        "extra_body": _option(
+            str,
+            SERVERS,
+            "Of openai: extra request fields as JSON; null removes a field.",
+            metavar="JSON",
+        ),
+        "enable_depth": _option(
+            bool, SERVERS, "Of roborefer-server: it estimates depth itself.", "--enable-depth"
+        ),
+    }
 
-MODEL_OPTIONS = Gather(_OPTIONS)
+
+MODEL_OPTIONS = Gather(_options)
 
 
 def specs(models: list[str] | None, checkpoint: Path | None) -> list[str]:
@@ -151,9 +155,8 @@ def specs(models: list[str] | None, checkpoint: Path | None) -> list[str]:
 
 
 def _spec(option: str, name: str) -> str:
-    kind, colon, _ = name.partition(":")
-    is_python_path = bool(colon) and "." in kind and "/" not in kind
-    if kind in KINDS or is_python_path:
+    kind = name.partition(":")[0]
+    if kind in KINDS or is_outside(name):
         return name
     if Path(name).is_dir():
         return f"roborefer:{name}"

@@ -113,14 +113,14 @@ def building(of: str, **settings: Any) -> Expand:
     """The options of ``BuildOptions``, all of them or only some."""
     # The registries are imported here: only commands that build need them.
     from x3spatial.builder.options import BuildOptions
-    from x3spatial.tasks.spec import DEFAULT_TASKS, TASKS
+    from x3spatial.tasks.spec import TASKS, default_tasks
 
     def option(*declarations: str, **settings: Any) -> Any:
         return typer.Option(*declarations, rich_help_panel=TASK_FILES, **settings)
 
-    groups = listed(dict.fromkeys(task.group for task in TASKS))
-    usual = ",".join(dict.fromkeys(t.group for t in TASKS if t.name in DEFAULT_TASKS))
-    able = " and ".join(task.name for task in TASKS if task.reference_may_be_cut)
+    groups = listed(dict.fromkeys(task.group for task in TASKS.values()))
+    usual = ",".join(dict.fromkeys(TASKS[name].group for name in default_tasks()))
+    able = " and ".join(task.name for task in TASKS.values() if task.reference_may_be_cut)
     types = {
         "tasks": Annotated[
             str | None,
@@ -142,9 +142,9 @@ def building(of: str, **settings: Any) -> Expand:
             Path | None,
             option(metavar="DIR", help="Prompt templates that replace the built-in ones."),
         ],
-        "closeup": Annotated[
+        "crop_reference": Annotated[
             tuple[float, float] | None,
-            option("--crop-reference", metavar="MIN MAX",
+            option(metavar="MIN MAX",
                    help="Crop the marked view to this multiple of the object's extent: for training"
                    f" only, not for evaluation; {able}."),
             Also("--closeup"),

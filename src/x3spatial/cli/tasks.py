@@ -12,7 +12,7 @@ from x3spatial.cli.declare import DEFAULT, Also, Default, command
 from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import ImageFolder, Tasks, listed
 from x3spatial.exporters.image_paths import PATHS
-from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, POINT_FORMATS, ResizeLimits
+from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.run import RESIZED
 
@@ -60,7 +60,10 @@ def preview(
 
 def _by_kind(attribute: str) -> str:
     """Which kinds have which default, such as ``placeholder for ms-swift, else unit``."""
-    first = {name: getattr(kind, attribute)[0] for name, kind in FORMATS.items()}
+    first = {}
+    for name, kind in FORMATS.items():
+        values = getattr(kind, attribute)
+        first[name] = (values() if callable(values) else values)[0]
     usual = max(set(first.values()), key=list(first.values()).count)
     others = [f"{value} for {name}" for name, value in first.items() if value != usual]
     return f"default: {', '.join([*others, f'else {usual}'])}"
@@ -69,7 +72,7 @@ def _by_kind(attribute: str) -> str:
 @command(
     "TASKS... --to KIND -o DIR",
     "x3 export tasks/t1_train_multi.json --to llava -o export",
-    "x3 export tasks/t1_train_multi.json --to ms-swift -o export --points qwen3-1000",
+    "x3 export tasks/t1_val_multi.json --to ms-swift -o export --points qwen3-1000",
     defaults="exporters.run:export",
 )
 def export(
@@ -97,8 +100,8 @@ def export(
         str | None,
         typer.Option(
             help=f"{AS_RECORDED}: as recorded; {PLACEHOLDER}: the trainer scales them itself; or"
-            f" rewritten as {listed(POINT_FORMATS)} ({_by_kind('points')}).",
-            autocompletion=lambda: [AS_RECORDED, PLACEHOLDER, *POINT_FORMATS],
+            f" rewritten as {listed(point_formats())} ({_by_kind('points')}).",
+            autocompletion=lambda: [AS_RECORDED, PLACEHOLDER, *point_formats()],
         ),
     ] = _POINT_FORMAT,
     image_folder: ImageFolder = DEFAULT,

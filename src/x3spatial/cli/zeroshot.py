@@ -28,7 +28,7 @@ from x3spatial.cli.options import (
     building,
     evaluation,
 )
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, flag
 from x3spatial.evaluation.options import EvalOptions
 from x3spatial.pipeline import ZeroshotOptions
 
@@ -48,14 +48,14 @@ def _refuse_build_options(context: typer.Context) -> None:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise UserError(
-                f"--{name.replace('_', '-')}: decides how task files are built, and without ROOT"
+                f"{flag(name)}: decides how task files are built, and without ROOT"
                 " (or DATA_ROOT_X3) none are; leave it out or give the root"
             )
 
 
 @command(
     "[ROOT] -o EVAL_DIR",
-    "x3 zeroshot /data/views -o results --tasks-dir tasks --model sift --model pixel-diff",
+    "x3 zeroshot /data/views -o results --model sift --model pixel-diff",
     "x3 zeroshot -o results --tasks-dir tasks --model roborefer:x3-tiny",
     defaults="pipeline:zeroshot",
 )

@@ -205,9 +205,7 @@ def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
         UserError: another run holds it.
     """
     existed = path.exists()
-    with lock_file(
-        path, f"--out {output_json}: another run is writing it; wait for it or stop it"
-    ):
+    with lock_file(path, f"--out {output_json}: another run is writing it; wait for it or stop it"):
         try:
             yield
         except UserError:
@@ -265,8 +263,6 @@ def _finished(output_json: Path, settings: Mapping[str, Any]) -> dict[str, Reply
     try:
         results = read_results(output_json)
     except UserError as error:
-        raise UserError(
-            f"{error}; choose another --out, or use --fresh to replace it"
-        ) from None
+        raise UserError(f"{error}; choose another --out, or use --fresh to replace it") from None
     check_settings(output_json, encode(results.settings), settings, "a run")
     return stored_replies(results)

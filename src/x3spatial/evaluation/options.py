@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, flag
 from x3spatial.formats.results_file import MaskChoice, ScoringRule
 
 
@@ -122,4 +122,4 @@ def check_workers(workers: int | None) -> None:
 
 def _check_positive(name: str, number: int) -> None:
     if number < 1:
-        raise UserError(f"--{name.replace('_', '-')} {number}: must be at least 1")
+        raise UserError(f"{flag(name)} {number}: must be at least 1")

@@ -23,7 +23,7 @@ from x3spatial.formats.task_file import read_records
 from x3spatial.io.files import check_output, sha256_file
 
 
-def rescore(
+def score(
     results: str | Path,
     data_json: str | Path,
     output_json: str | Path | None = None,
@@ -96,3 +96,7 @@ def rescore(
         asked=0,
         kept=len(wanted),
     )
+
+
+rescore = score
+"""Its former name."""

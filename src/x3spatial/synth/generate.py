@@ -98,7 +98,7 @@ def _difference(settings: Any, options: SceneOptions) -> str:
     return ", ".join(f"{n} {settings.get(n)}, not {wanted.get(n)}" for n in names)
 
 
-def generate_scenes(
+def render_scenes(
     out_dir: str | Path,
     scenes: Mapping[str, int] = SCENES,
     *,
