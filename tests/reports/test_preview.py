@@ -81,7 +81,7 @@ def test_only_a_png_is_overwritten(tasks: Path, tmp_path: Path) -> None:
         (tmp_path / ("x" * 405), "name too long"),
         (data, "also an input file"),
     ):
-        with pytest.raises(UserError, match=f"--output .*(?i:{reason})"):
+        with pytest.raises(UserError, match=f"--out .*(?i:{reason})"):
             preview(data_json=data, output=output)
     assert set(tmp_path.iterdir()) == before
     assert (tmp_path / "notes.txt").read_text() == "mine"
