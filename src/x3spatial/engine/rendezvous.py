@@ -181,7 +181,7 @@ class Coordinator(_Participant):
                     raise Unfinished(f"rank {rank} of {self.world.size}: {why}; {_AGAIN}")
             if time.monotonic() - reminded > _REMIND:
                 names = ", ".join(map(str, open_))
-                _LOG.info(
+                _LOG.warning(
                     "%s waits for %d of %d others (ranks %s)",
                     self.world, len(open_), len(others), names,
                 )  # fmt: skip
