@@ -111,9 +111,9 @@ def test_lists_in_help_come_from_the_registries(capsys: pytest.CaptureFixture[st
     from typing import get_args
 
     from x3spatial.conventions.registry import CONVENTIONS
-    from x3spatial.evaluation.options import MaskChoice, ScoringRule
     from x3spatial.exporters.image_paths import PATHS
     from x3spatial.exporters.registry import FORMATS
+    from x3spatial.formats.results_file import MaskChoice, ScoringRule
     from x3spatial.models import choices
     from x3spatial.synth.options import STYLES
     from x3spatial.tasks.spec import TASKS

@@ -11,7 +11,7 @@ import typer
 from x3spatial.cli.declare import Also, Expand
 from x3spatial.cli.help import RUN, TASK_FILES
 from x3spatial.engine.world import TIMEOUT
-from x3spatial.evaluation.options import MaskChoice, ScoringRule
+from x3spatial.formats.results_file import MaskChoice, ScoringRule
 
 Root = Annotated[
     Path,

@@ -78,7 +78,7 @@ def report(result: EvalResult, title: str) -> int:
     unit = f"95 % over {result.ci_unit}" if result.ci_unit else "95 %"
     output.table(title, ("metric", "value", unit), rows)
     _print_sizes(result)
-    problems = [(entry["path"], entry["reason"]) for entry in result.problems]
+    problems = [(problem.path, problem.reason) for problem in result.problems]
     output.problems(problems, output.shown(result.output_json))
     typer.echo(
         f"asked {result.asked}, kept {result.kept} answers of an earlier run;"

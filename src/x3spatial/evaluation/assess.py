@@ -10,7 +10,6 @@ from x3spatial.conventions.registry import find_convention
 from x3spatial.engine.ordered import map_ordered
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply
-from x3spatial.evaluation.options import MaskChoice, ScoringRule
 from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
 from x3spatial.evaluation.scoring.scores import Score, failed, score_answer, truth_of
@@ -23,12 +22,14 @@ from x3spatial.formats.results_file import (
     CiUnit,
     DataInfo,
     Interval,
+    MaskChoice,
     MaskProblem,
     ModelInfo,
     ResultsFile,
     RunInfo,
     RunSettings,
     ScoringInfo,
+    ScoringRule,
     SizeRow,
     Value,
 )
