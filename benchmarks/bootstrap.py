@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from x3spatial.evaluation.statistics.intervals import RESAMPLES, Clusters, draw_counts, intervals
-from x3spatial.evaluation.statistics.metrics import ESTIMATED, Table, value_of
+from x3spatial.evaluation.statistics.metrics import Table, estimated, value_of
 
 
 def random_table(samples: int, rng: np.random.Generator) -> Table:
@@ -38,6 +38,7 @@ def random_table(samples: int, rng: np.random.Generator) -> Table:
         l2_full=np.full(samples, np.nan),
         hit=np.where(visible, np.nan_to_num(l2, nan=9.0) < 0.1, np.nan),
         hit_tight=np.where(visible, np.nan_to_num(l2, nan=9.0) < 0.05, np.nan),
+        correct=np.full(samples, np.nan),
     )
 
 
@@ -47,7 +48,7 @@ def plain_loop(table: Table, clusters: Clusters, resamples: int) -> None:
     for _ in range(resamples):
         drawn = rng.integers(0, clusters.count, clusters.count)
         resample = table.take(np.concatenate([members[scene] for scene in drawn]))
-        for name in ESTIMATED:
+        for name in estimated(table):
             value_of(name, resample)
 
 

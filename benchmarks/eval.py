@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from x3spatial.models.base import Output
 from x3spatial.models.roborefer.model import RoboReferModel
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.tasks.question import Question
@@ -85,14 +87,14 @@ def ratio(above: list[float], below: list[float]) -> dict[str, float]:
     }
 
 
-def one_at_a_time(model: RoboReferModel, questions: list[Question]) -> list[str]:
+def one_at_a_time(model: RoboReferModel, questions: list[Question]) -> list[str | Output]:
     return [model.answer([question], None)[0] for question in questions]
 
 
-def batched(model: RoboReferModel, questions: list[Question], size: int) -> list[str]:
+def batched(model: RoboReferModel, questions: list[Question], size: int) -> list[str | Output]:
     """Answer in batches as the evaluation does: a thread prepares the next batch meanwhile."""
     parts = [questions[start : start + size] for start in range(0, len(questions), size)]
-    texts: list[str] = []
+    texts: list[str | Output] = []
     with ThreadPoolExecutor(1) as ahead:
         prepared = ahead.submit(model.prepare, parts[0])
         for number, part in enumerate(parts):
@@ -132,8 +134,8 @@ def encode_once(folder: Path, checkpoint: Path, size: int, rounds: int) -> dict[
     for name, shared in (("once", True), ("each", False)):
         part = make_questions(folder / name, size // 4, shared=shared)
         ready = model.prepare(part)
-        workloads[f"prepare_{name}"] = lambda part=part: model.prepare(part)
-        workloads[f"answer_{name}"] = lambda part=part, ready=ready: model.answer(part, ready)
+        workloads[f"prepare_{name}"] = partial(model.prepare, part)
+        workloads[f"answer_{name}"] = partial(model.answer, part, ready)
     for workload in workloads.values():
         workload()
     _, cpu = alternate(workloads, rounds)

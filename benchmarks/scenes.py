@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from x3spatial.raycast.tracer import backend
-from x3spatial.synth.generate import generate_scenes
+from x3spatial.synth.generate import render_scenes
 from x3spatial.synth.options import SceneOptions
 from x3spatial.synth.plan import make_plan
 from x3spatial.synth.rendering.counterfactual import remove
@@ -62,14 +62,14 @@ def counterfactual_ratio(width: int, height: int, side: int) -> dict[str, float]
 
 
 def timed(folder: Path, **options: object) -> dict[str, float]:
-    """Time one run of ``generate_scenes`` in wall-clock and CPU seconds."""
+    """Time one run of ``render_scenes`` in wall-clock and CPU seconds."""
 
     def cpu() -> float:
         usage = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return sum(u.ru_utime + u.ru_stime for u in usage)
 
     start, before = time.perf_counter(), cpu()
-    summary = generate_scenes(out_dir=folder, **options)  # type: ignore[arg-type]
+    summary = render_scenes(out_dir=folder, **options)  # type: ignore[arg-type]
     wall = time.perf_counter() - start
     return {
         "views": summary.views,

@@ -272,7 +272,7 @@ def test_another_run_in_the_same_folder_is_refused(root: Path, tmp_path: Path) -
     out.mkdir()
     holder = (
         "import sys, time; from pathlib import Path;"
-        "from x3spatial.io.files import lock_dir\n"
+        "from x3spatial.io.locks import lock_dir\n"
         "with lock_dir(Path(sys.argv[1]), '--out-dir'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )

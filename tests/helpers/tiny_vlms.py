@@ -109,8 +109,7 @@ def _tokenizer(*special: str, **named: str) -> Qwen2Tokenizer:
 
 
 def _id(tokenizer: Qwen2Tokenizer, token: str) -> int:
-    found: Any = tokenizer.convert_tokens_to_ids(token)
-    return int(found)
+    return tokenizer.get_vocab()[token]
 
 
 def _ids(tokenizer: Qwen2Tokenizer) -> dict[str, Any]:

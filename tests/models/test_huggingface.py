@@ -266,7 +266,7 @@ def test_out_of_memory_halves_the_batch_and_says_so(
     monkeypatch.setattr(model.model, "generate", generate)
     assert ask(model, questions, 5) == whole
     assert sizes == [5, 2, 2, 1]
-    assert caplog.messages == ["out of memory at batch size 5 on cpu; retrying with 2"]
+    assert "out of memory at batch size 5 on cpu; retrying with 2" in caplog.messages
     assert set(model.prepare(questions).inputs) == {("two", "wide"), ("three", "again"), ("alone",)}
 
 
@@ -378,7 +378,7 @@ def test_adapters_that_cannot_be_used(tmp_path: Path) -> None:
         model_of("qwen2_5_vl", adapter=adapter)
 
 
-def test_created_by_the_registrys_rules() -> None:
+def test_created_by_the_rules_of_the_registry() -> None:
     options = {
         "max_new_tokens": 3, "seed": 0, "convention": "pixel", "adapter": None, "dtype": "float32",
     }  # fmt: skip

@@ -64,8 +64,8 @@ def test_damaged_results_or_those_of_other_samples_are_refused(tasks: Path, tmp_
         entry = {**value["results"][1], **change}
         if entry["id"] is None:
             del entry["id"]
-        results.write_text(json.dumps({"results": [value["results"][0], entry]}))
-        with pytest.raises(UserError, match=r"r.json: result 2 is not one of x3 eval"):
+        results.write_text(json.dumps({**value, "results": [value["results"][0], entry]}))
+        with pytest.raises(UserError, match=r"r.json: damaged results file: result 2: "):
             preview(data_json=data, output=tmp_path / "p.png", results=results)
     assert not (tmp_path / "p.png").exists()
 
@@ -79,9 +79,9 @@ def test_only_a_png_is_overwritten(tasks: Path, tmp_path: Path) -> None:
         (tmp_path / "folder", "is a folder"),
         (tmp_path / "notes.txt", "is not a PNG"),
         (tmp_path / ("x" * 405), "name too long"),
-        (data, "that is read"),
+        (data, "also an input file"),
     ):
-        with pytest.raises(UserError, match=f"--output .*(?i:{reason})"):
+        with pytest.raises(UserError, match=f"--out .*(?i:{reason})"):
             preview(data_json=data, output=output)
     assert set(tmp_path.iterdir()) == before
     assert (tmp_path / "notes.txt").read_text() == "mine"

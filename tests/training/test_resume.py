@@ -191,7 +191,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, data: Path, stop_at
 def test_two_runs_do_not_share_a_folder(tmp_path: Path, data: Path) -> None:
     (tmp_path / "run").mkdir()
     code = (
-        "import sys, time; from pathlib import Path; from x3spatial.io.files import lock_dir\n"
+        "import sys, time; from pathlib import Path; from x3spatial.io.locks import lock_dir\n"
         f"with lock_dir(Path({str(tmp_path / 'run')!r}), 'x'): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(

@@ -164,7 +164,7 @@ def test_the_first_sample_is_checked(
 ) -> None:
     from x3spatial.training import dataset as module
 
-    real = module.preprocess_rgbd
+    real = vars(module)["preprocess_rgbd"]
     monkeypatch.setattr(module, "preprocess_rgbd", lambda turns, n, depth: real(turns, n - 1))
     with pytest.raises(AssertionError, match=r"record t1_visible: .* 2 x '<image>'"):
         _dataset(FIXTURE / "samples_rgb.json", processor)

@@ -10,6 +10,9 @@ from x3spatial.errors import UserError
 from x3spatial.roots.crops import check_times
 from x3spatial.tasks.spec import TASKS, TaskSpec, choose_tasks, default_tasks
 
+TASKS_DIR = Path("tmp/spatial_tasks_x3")
+"""Where task files go unless told otherwise, as in the source document."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
@@ -31,7 +34,7 @@ class BuildOptions:
     """Prefer the dilated mask to the tight one."""
     emit_concat: bool = True
     """Whether to write the side-by-side form of Task1."""
-    seed: int = 0
+    seed: int = 42
     """Seed of the ground-truth draws."""
     splits: tuple[str, ...] | None = None
     """Folder names of the splits to build; None for all that exist."""
@@ -45,6 +48,8 @@ class BuildOptions:
     """Tasks to build, by name or short name; stored as full names in the registry's order."""
 
     def __post_init__(self) -> None:
+        if self.prompts is not None:
+            object.__setattr__(self, "prompts", Path(self.prompts))
         object.__setattr__(self, "tasks", choose_tasks(self.tasks))
         if not self.chosen:
             names = ",".join(self.tasks)

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,15 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import (
-    Journal,
-    JsonArrayWriter,
-    lock_dir,
     make_dir,
     read_manifest,
     sha256_file,
     sha256_json,
     write_json,
 )
+from x3spatial.io.journal import Journal
+from x3spatial.io.json_stream import JsonArrayWriter
+from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.roots.layout import (
     SPLITS,
@@ -66,12 +66,14 @@ class BuildSummary:
 
 
 def build_tasks(
-    *,
-    data_root: Path,
-    out_dir: Path,
+    data_root: str | Path,
+    out_dir: str | Path,
     options: BuildOptions | None = None,
+    *,
     workers: int | None = None,
     fresh: bool = False,
+    out_option: str = "--out",
+    **changes: Any,
 ) -> BuildSummary:
     """Build the task files of a data root.
 
@@ -81,30 +83,35 @@ def build_tasks(
         options: what to build; None for the defaults.
         workers: threads; None for one per usable CPU.
         fresh: rebuild everything instead of reusing results of earlier runs.
+        out_option: how errors name ``out_dir``.
+        **changes: fields of ``BuildOptions`` that replace those of ``options``.
 
     Returns:
         The manifest and the number of objects built now.
 
     Raises:
+        TypeError: ``BuildOptions`` has no such field.
         UserError: ``data_root`` or ``out_dir`` cannot be used, a prompt template is invalid, or another
             run is writing to ``out_dir``.
     """
     start = time.monotonic()
-    options = options or BuildOptions()
+    options = replace(options or BuildOptions(), **changes)
     workers = default_workers() if workers is None else workers
     # Not resolve(): records keep the paths that the user gave, symbolic links included.
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
     if out_dir == root or root in out_dir.parents:
-        raise UserError(f"--out-dir {out_dir}: lies in the data root; choose a folder outside it")
+        raise UserError(
+            f"{out_option} {out_dir}: lies in the data root; choose a folder outside it"
+        )
     templates = {
         name: template
         for name, template in task_templates(options.prompts).items()
         if name in options.templates
     }
     listing = _limit_objects(list_root(root, options.splits), options.limit)
-    make_dir(out_dir, "--out-dir")
-    with lock_dir(out_dir, "--out-dir"):
+    make_dir(out_dir, out_option)
+    with lock_dir(out_dir, out_option):
         provenance = build_provenance(root, out_dir, options, templates)
         state = _BuildState(out_dir, listing, _object_provenance(provenance), fresh)
         manifest = read_manifest(out_dir / MANIFEST)

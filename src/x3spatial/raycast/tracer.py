@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Protocol
 
 from x3spatial.arrays import Bool, Float32, Int32
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, missing_package
 from x3spatial.raycast.hits import Hits
 
 BACKENDS = ("embree", "numba")
@@ -32,8 +32,11 @@ class Tracer(Protocol):
         """Return, per ray, whether any triangle lies within ``max_distance``: [n]."""
 
 
-def backend() -> str:
+def backend(wanted_by: str = "rendering") -> str:
     """Return the name of the backend: ``X3_TRACER`` if set, else the fastest one installed.
+
+    Args:
+        wanted_by: the command that needs it, for the message.
 
     Raises:
         UserError: ``X3_TRACER`` names an unknown backend or one that is not installed, or no backend
@@ -45,13 +48,12 @@ def backend() -> str:
         if asked not in modules:
             raise UserError(f"{VARIABLE}={asked}: must be {' or '.join(BACKENDS)}")
         if find_spec(modules[asked]) is None:
-            module = modules[asked]
-            raise UserError(f"{VARIABLE}={asked}: {module} is not installed; pip install {module}")
+            raise missing_package(modules[asked], "render", f"{wanted_by}: {VARIABLE}={asked}")
         return asked
     for name in BACKENDS:
         if find_spec(modules[name]) is not None:
             return name
-    raise UserError("rendering scenes needs embreex or numba; pip install embreex (or numba)")
+    raise missing_package("embreex", "render", wanted_by)
 
 
 def make_tracer(vertices: Float32, faces: Int32, name: str) -> Tracer:

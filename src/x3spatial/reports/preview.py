@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,8 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
+from x3spatial.formats.results_entry import SampleResult
+from x3spatial.formats.results_file import read_results
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.io.files import check_output, read_json, write_bytes
+from x3spatial.io.files import check_output, write_bytes
 from x3spatial.io.images import ImageError, read_mask, read_rgb
 from x3spatial.tasks.answers import AnswerKind, parse_unit
 from x3spatial.tasks.geometry import Point
@@ -43,13 +44,13 @@ class _Answer:
 
 
 def preview(
+    data_json: str | Path,
+    output: str | Path = "preview.png",
     *,
-    data_json: Path,
-    output: Path,
-    results: Path | None = None,
+    results: str | Path | None = None,
     limit: int = 12,
     ids: Sequence[str] = (),
-    image_folder: Path | None = None,
+    image_folder: str | Path | None = None,
 ) -> Path:
     """Draw samples of a task file into one PNG.
 
@@ -71,9 +72,14 @@ def preview(
         UserError: a file is missing or malformed, an id is unknown, the task file is empty, no result
             belongs to a sample of the task file, or ``output`` cannot be written.
     """
+    data_json, output = Path(data_json), Path(output)
+    results = None if results is None else Path(results)
+    image_folder = None if image_folder is None else Path(image_folder)
     everything = read_records(data_json)
     records = _choose(everything, data_json, limit, ids)
-    answers = {} if results is None else _read_answers(results)
+    answers: dict[str, _Answer] = {}
+    if results is not None:
+        answers = {entry.id: _parse_answer(entry) for entry in read_results(results).results}
     if results is not None and answers.keys().isdisjoint(record.id for record in everything):
         raise UserError(
             f"--results {results}: has no answer to a sample of {data_json}; choose its task file"
@@ -103,42 +109,29 @@ def _choose(
     return [records[int(index)] for index in chosen]
 
 
-def _read_answers(path: Path) -> dict[str, _Answer]:
-    value = read_json(path, what="results file")
-    if not isinstance(value, dict) or not isinstance(value.get("results"), list):
-        raise UserError(f"{path}: not a results file of x3 eval (no list 'results')")
-    answers = {}
-    for number, entry in enumerate(value["results"], start=1):
-        try:
-            answers[str(entry["id"])] = _parse_answer(entry)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-            raise UserError(f"{path}: result {number} is not one of x3 eval") from None
-    return answers
-
-
 def _check_output(output: Path, sources: Sequence[Path]) -> None:
-    check_output(output, "--output", sources)
+    check_output(output, "--out", sources)
     if not output.exists():
         return
     try:
         with open(output, "rb") as file:
             is_png = file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
     except OSError as error:
-        raise UserError(f"--output {output}: exists and cannot be read: {error.strerror}") from None
+        raise UserError(f"--out {output}: exists and cannot be read: {error.strerror}") from None
     if not is_png:
         raise UserError(
-            f"--output {output}: exists and is not a PNG; remove it or choose another path"
+            f"--out {output}: exists and is not a PNG; remove it or choose another path"
         )
 
 
-def _parse_answer(entry: dict[str, Any]) -> _Answer:
-    coord = entry["pred_parsed"]["coord"]
-    verdict = str(entry.get("status", ""))
-    if entry.get("hit_mask") is not None:
-        verdict = "hit" if entry["hit_mask"] else "miss"
+def _parse_answer(entry: SampleResult) -> _Answer:
+    coord = entry.pred_parsed.coord
+    verdict: str = entry.status
+    if entry.hit_mask is not None:
+        verdict = "hit" if entry.hit_mask else "miss"
     return _Answer(
-        text=str(entry["pred_text"]),
-        point=None if coord is None else Point(float(coord[0]), float(coord[1])),
+        text=str(entry.pred_text),
+        point=None if coord is None else Point(*coord),
         verdict=verdict,
     )
 

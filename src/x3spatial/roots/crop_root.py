@@ -19,7 +19,6 @@ import numpy.typing as npt
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import (
-    lock_dir,
     make_dir,
     part_path,
     read_manifest,
@@ -35,6 +34,7 @@ from x3spatial.io.images import (
     resize_mask,
     resize_rgb,
 )
+from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.roots.crops import check_times, draw_crop, extent
 from x3spatial.roots.layout import (
@@ -88,10 +88,10 @@ class CropSummary:
 
 
 def crop_root(
+    data_root: str | Path,
+    out_dir: str | Path,
     *,
-    data_root: Path,
-    out_dir: Path,
-    times: tuple[float, float],
+    times: tuple[float, float] = (2.0, 6.0),
     seed: int = 0,
     splits: Iterable[str] | None = None,
     workers: int | None = None,
@@ -121,6 +121,7 @@ def crop_root(
         UserError: an option is out of range; ``out_dir`` cannot be written, lies in ``data_root``, holds
             other files or was made with other settings.
     """
+    data_root, out_dir = Path(data_root), Path(out_dir)
     check_times("--times", times)
     if seed < 0:
         raise UserError(f"--seed {seed}: must not be negative")
@@ -129,16 +130,16 @@ def crop_root(
     listing = list_root(data_root, None if splits is None else list(splits))
     if out_dir.resolve().is_relative_to(data_root.resolve()):
         raise UserError(
-            f"OUT_DIR {out_dir}: is in the data root {data_root}; choose a folder outside it"
+            f"--out {out_dir}: is in the data root {data_root}; choose a folder outside it"
         )
-    make_dir(out_dir, "OUT_DIR")
+    make_dir(out_dir, "--out")
     settings = {
         "version": 1,
         "data_root": str(data_root.resolve()),
         "times": list(times),
         "seed": seed,
     }
-    with lock_dir(out_dir, "OUT_DIR"):
+    with lock_dir(out_dir, "--out"):
         _check_settings(out_dir, settings, fresh=fresh)
         return _run(listing, out_dir, times, seed, workers or default_workers())
 
@@ -153,14 +154,14 @@ def _check_settings(out_dir: Path, settings: dict[str, Any], *, fresh: bool) -> 
     folders = sorted(path for path in out_dir.iterdir() if path.is_dir())
     if folders and written is None:
         raise UserError(
-            f"OUT_DIR {out_dir}: holds other files ({folders[0].name}); choose an empty folder"
+            f"--out {out_dir}: holds other files ({folders[0].name}); choose an empty folder"
         )
     if written is not None and written != settings and not fresh:
         names = [name for name in settings if written.get(name) != settings[name]]
         differences = ", ".join(
             f"{name} {written.get(name)}, not {settings[name]}" for name in names
         )
-        raise UserError(f"OUT_DIR {out_dir}: made with other settings ({differences}); add --fresh")
+        raise UserError(f"--out {out_dir}: made with other settings ({differences}); add --fresh")
     if fresh:
         for folder in folders:
             if folder.name in SPLITS:  # x3 crop made nothing else

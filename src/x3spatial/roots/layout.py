@@ -102,16 +102,16 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
     """
     if not root.is_dir():
         reason = "not a folder" if root.exists() else "no such folder"
-        raise UserError(f"--data-root {root}: {reason}")
+        raise UserError(f"ROOT {root}: {reason}")
     present = [split for split in SPLITS if (root / split).is_dir()]
     if not present:
         raise UserError(
-            f"--data-root {root}: has no split folder; expected train/, validation/ or test/"
+            f"ROOT {root}: has no split folder; expected train/, validation/ or test/"
             " with {scene}/uid_{uid}/ below"
         )
     if "val" in present and "validation" in present:
         raise UserError(
-            f"--data-root {root}: has both val/ and validation/, which name the same split; merge them"
+            f"ROOT {root}: has both val/ and validation/, which name the same split; merge them"
         )
     chosen = present if splits is None else [_find_split(root, name, present) for name in splits]
     problems: list[Problem] = []

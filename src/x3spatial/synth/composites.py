@@ -74,10 +74,10 @@ class _Shape:
 
 
 def make_composites(
+    out_dir: str | Path,
     *,
-    out_dir: Path,
     split: str = "train",
-    scenes: int,
+    scenes: int = 100,
     shapes: tuple[int, int] = SHAPES,
     radii: tuple[float, float] = RADII,
     anywhere: bool = False,
@@ -107,6 +107,7 @@ def make_composites(
     Raises:
         UserError: ``out_dir`` cannot be written, or an option is out of range.
     """
+    out_dir = Path(out_dir)
     if scenes < 1:
         raise UserError(f"--scenes {scenes}: must be at least 1")
     if seed < 0:
@@ -123,7 +124,7 @@ def make_composites(
         raise UserError(f"--colours {colours}: expected {' or '.join(COLOUR_SCHEMES)}")
     if split not in SPLITS:
         raise UserError(f"--split {split}: expected one of {', '.join(SPLITS)}")
-    make_dir(out_dir / split, "OUT")
+    make_dir(out_dir / split, "--out")
     # "flat": composites were first called flat scenes. Existing roots must be continued, so the name stays.
     folders = [out_dir / split / f"flat_{split}_{seed}_{number:05d}" for number in range(scenes)]
     todo = [

@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
-from x3spatial.io.files import lock_dir, make_dir, read_json
+from x3spatial.io.files import make_dir, read_json
+from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
-from x3spatial.synth.options import SPLITS, SceneOptions, check_options, scene_name
+from x3spatial.synth.options import (
+    FAST,
+    FULL,
+    SCENES,
+    SPLITS,
+    SceneOptions,
+    check_options,
+    scene_name,
+)
 
 if TYPE_CHECKING:
     from x3spatial.synth.writer import SceneCounts
 
 _SCENE_NAME = re.compile(r"(train|val|test)_\d{4,}")
-_OPTION = "--out-dir"
+_OPTION = "--out"
 
 
 @dataclass
@@ -88,10 +98,10 @@ def _difference(settings: Any, options: SceneOptions) -> str:
     return ", ".join(f"{n} {settings.get(n)}, not {wanted.get(n)}" for n in names)
 
 
-def generate_scenes(
+def render_scenes(
+    out_dir: str | Path,
+    scenes: Mapping[str, int] = SCENES,
     *,
-    out_dir: Path,
-    scenes: dict[str, int],
     objects: int = 4,
     views: int = 5,
     width: int | None = None,
@@ -129,19 +139,22 @@ def generate_scenes(
 
     Raises:
         UserError: an option is out of range, ``out_dir`` cannot be written or holds other scenes, or no
-            ray tracer is installed.
+            ray tracer is installed (the extra ``render``).
     """
     from x3spatial.raycast.tracer import backend
 
+    out_dir = Path(out_dir)
+    scenes = {split: count for split, count in scenes.items() if count}
+    usual = FAST if fast else FULL
     options = SceneOptions(
         objects=objects,
         views=views,
-        width=width or (112 if fast else 640),
-        height=height or (112 if fast else 480),
-        samples=samples or (1 if fast else 4),
+        width=width or usual["width"],
+        height=height or usual["height"],
+        samples=samples or usual["samples"],
         seed=seed,
         depth=depth,
-        tracer=backend(),
+        tracer=backend("x3 scenes"),
         style=style,
     )
     check_options(options, scenes)

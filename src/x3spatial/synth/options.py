@@ -12,6 +12,13 @@ VERSION = 1  # increase it if the same settings give other bytes
 
 STYLES = ("day", "night")
 
+SCENES = {"train": 2, "validation": 2, "test": 0}
+"""How many scenes per split are made unless told otherwise."""
+FULL = {"width": 640, "height": 480, "samples": 4}
+"""Pixels, and rays per pixel, unless told otherwise."""
+FAST = {"width": 112, "height": 112, "samples": 1}
+"""The same with ``fast``."""
+
 SPLITS = ("train", "validation", "val", "test")
 MAX_OBJECTS, MAX_VIEWS = 15, 6
 

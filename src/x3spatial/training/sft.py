@@ -22,7 +22,8 @@ from transformers.trainer_utils import set_seed
 from x3spatial import __version__
 from x3spatial.engine.cores import cores_per_process, usable_cores
 from x3spatial.errors import UserError
-from x3spatial.io.files import lock_dir, make_dir, write_json
+from x3spatial.io.files import make_dir, write_json
+from x3spatial.io.locks import lock_dir
 from x3spatial.models.local.runtime import DTYPES, set_threads
 from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.layout import fingerprint

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import load_fsdp_model  # type: ignore[import-untyped]
+from accelerate.utils import load_fsdp_model
 from torch.utils.data import Sampler
 from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback

@@ -130,7 +130,7 @@ def test_one_that_is_stopped_leaves_nothing_half_written(
 ) -> None:
     from x3spatial.models.roborefer import resize as module
 
-    real = module.save_upstream
+    real = vars(module)["save_upstream"]
 
     def stopped(*args: Any, **kwargs: Any) -> Path:
         real(*args, **kwargs)

@@ -61,10 +61,10 @@ def test_it_reads_the_built_in_prompts_as_it_learned_them() -> None:
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Metrics on rooms that nobody trained on, by set."""
     from x3spatial.pipeline import zeroshot
-    from x3spatial.synth.generate import generate_scenes
+    from x3spatial.synth.generate import render_scenes
 
     folder = tmp_path_factory.mktemp("tiny")
-    generate_scenes(out_dir=folder / "root", scenes={"validation": 12}, fast=True, seed=501)
+    render_scenes(out_dir=folder / "root", scenes={"validation": 12}, fast=True, seed=501)
     zeroshot(
         models=["roborefer:x3-tiny"], data_root=folder / "root", out_dir=folder / "tasks",
         eval_dir=folder / "results", batch_size=32, max_new_tokens=20,

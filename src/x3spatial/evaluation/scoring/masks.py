@@ -7,31 +7,16 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from x3spatial.arrays import Bool
-from x3spatial.errors import UserError
+from x3spatial.formats.results_file import MaskChoice
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask
-
-MaskChoice = Literal["auto", "tight", "dilated"]
 
 # The data spells it "dialated"; the right spelling is accepted too.
 _SUFFIXES = {"tight": ("_mask",), "dilated": ("_mask_dialated", "_mask_dilated")}
 _IMAGE_KINDS = ("_original", "_inpainted")
 _MASK_SUFFIXES = (*_SUFFIXES["dilated"], *_SUFFIXES["tight"])
-
-
-def check_mask_choice(mask: str) -> MaskChoice:
-    """``mask`` if it is one of the choices.
-
-    Raises:
-        UserError: it is refused; the message names the file or option.
-    """
-    for choice in get_args(MaskChoice):
-        if mask == choice:
-            return choice  # type: ignore[no-any-return]
-    raise UserError(f"--mask {mask}: must be one of {', '.join(get_args(MaskChoice))}")
 
 
 def join(path: str, image_folder: Path | None) -> Path:

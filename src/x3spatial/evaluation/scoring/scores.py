@@ -10,35 +10,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.roborefer import point_fraction, text_fraction
+from x3spatial.formats.results_entry import Status
+from x3spatial.formats.results_file import ScoringRule
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.tasks.answers import POINT, UNIT_READER, Answer, AnswerKind
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Size
 
-ScoringRule = Literal["x3", "roborefer"]
-Status = Literal["answered", "unparsed", "error"]
-
 SUCCESS_RADII = {"success_002": 0.02, "success_005": 0.05, "success_010": 0.10}
 """Metric name → radius in normalised units of the query image."""
-
-
-def check_scoring(scoring: str) -> ScoringRule:
-    """``scoring`` if it is one of the rules.
-
-    Raises:
-        UserError: it is refused; the message names the file or option.
-    """
-    for rule in get_args(ScoringRule):
-        if scoring == rule:
-            return rule  # type: ignore[no-any-return]
-    raise UserError(f"--scoring {scoring}: must be one of {', '.join(get_args(ScoringRule))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,93 +205,3 @@ def cluster_of(record: TaskRecord) -> tuple[str | None, str | None]:
     if len(parts) >= 3 and parts[-2].startswith("uid_"):
         return parts[-3], parts[-2].removeprefix("uid_")
     return None, None
-
-
-def to_json(score: Score, rule: ScoringRule) -> dict[str, Any]:
-    """The entry of ``results``: the documented keys first, then what else the score holds."""
-    answered = score.status != "error"
-    visible = not score.gt_absent
-    success = score.l2 is not None and score.l2 <= SUCCESS_RADII["success_010"]
-    entry: dict[str, Any] = {
-        "id": score.id,
-        "pred_text": score.pred_text,
-        "pred_parsed": {
-            "is_not_visible": score.said_not_visible if answered else None,
-            "coord": None if score.pred_point is None else list(score.pred_point),
-        },
-        "gt": {
-            "text": score.gt_text,
-            "is_not_visible": not visible,
-            "coord": None if score.gt_point is None else list(score.gt_point),
-        },
-        "l2_error": score.l2,
-        "success_l2_010": success if answered and visible else None,
-        "hit_mask": _hit_json(score.hit, rule),
-        "status": score.status,
-        "scene": score.scene,
-        "uid": score.uid,
-        "hit_mask_tight": _hit_json(score.hit_tight, rule),
-        "l2_error_full": score.l2_full,
-        "contradictory": score.contradictory,
-        "out_of_range": score.out_of_range,
-        "missing_mask": score.missing_mask,
-        "images_seen": score.images_seen,
-    }
-    if score.gt_value is not None or score.pred_value is not None:
-        entry["pred_parsed"]["value"] = score.pred_value
-        entry["gt"]["value"] = score.gt_value
-    if score.correct is not None:
-        entry["correct"] = score.correct
-    if score.pixel_sizes:
-        entry["pixel_sizes"] = [list(size) for size in score.pixel_sizes]
-    if score.details:
-        entry["details"] = dict(score.details)
-    if score.error is not None:
-        entry["error"] = score.error
-    return entry
-
-
-def _hit_json(hit: float | None, rule: ScoringRule) -> bool | float | None:
-    return bool(hit) if hit is not None and rule == "x3" else hit
-
-
-def from_json(entry: dict[str, Any]) -> Score:
-    """The score that ``to_json`` wrote.
-
-    Raises:
-        KeyError: on anything else.
-        TypeError: on anything else.
-    """
-
-    def point(value: Any) -> Point | None:
-        return None if value is None else Point(float(value[0]), float(value[1]))
-
-    def number(value: Any) -> float | None:
-        return None if value is None else float(value)
-
-    return Score(
-        id=entry["id"],
-        scene=entry["scene"],
-        uid=entry["uid"],
-        status=entry["status"],
-        gt_text=entry["gt"]["text"],
-        gt_point=point(entry["gt"]["coord"]),
-        gt_absent=entry["gt"]["is_not_visible"],
-        pred_text=entry["pred_text"],
-        pred_point=point(entry["pred_parsed"]["coord"]),
-        said_not_visible=bool(entry["pred_parsed"]["is_not_visible"]),
-        contradictory=entry["contradictory"],
-        out_of_range=entry["out_of_range"],
-        l2=number(entry["l2_error"]),
-        l2_full=number(entry["l2_error_full"]),
-        hit=number(entry["hit_mask"]),
-        hit_tight=number(entry["hit_mask_tight"]),
-        missing_mask=entry["missing_mask"],
-        pred_value=entry["pred_parsed"].get("value"),
-        gt_value=entry["gt"].get("value"),
-        correct=entry.get("correct"),
-        error=entry.get("error"),
-        images_seen=entry.get("images_seen"),
-        pixel_sizes=tuple((int(w), int(h)) for w, h in entry.get("pixel_sizes", ())),
-        details=dict(entry.get("details", {})),
-    )

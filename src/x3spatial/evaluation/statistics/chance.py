@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -89,9 +88,9 @@ class Chance:
         return score_answer(record, truth, text, parse_unit(text), masks)
 
 
-def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, Any] | None]:
+def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, float | None] | None]:
     """Row → metric → value. A row is None where no sample could be answered that way."""
-    rows: dict[str, dict[str, Any] | None] = {}
+    rows: dict[str, dict[str, float | None] | None] = {}
     for kind in ASKED:
         table = table_of([sample.scores[kind] for sample in samples if kind in sample.scores])
         scored = len(table) > 0 and not table.error.all()
@@ -100,13 +99,13 @@ def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, Any] | N
     return rows
 
 
-def _uniform_row(samples: Sequence[ChanceSample]) -> dict[str, Any] | None:
+def _uniform_row(samples: Sequence[ChanceSample]) -> dict[str, float | None] | None:
     # Whatever point is given, what is said about visibility is the same.
     points = [sample.scores["centre"] for sample in samples if "centre" in sample.scores]
     if not points:
         return None
     table: Table = table_of(points)
-    row: dict[str, Any] = {
+    row: dict[str, float | None] = {
         "hit_at_mask": _mean([s.area for s in samples if s.area is not None]),
         "hit_at_mask_tight": _mean([s.area_tight for s in samples if s.area_tight is not None]),
     }

@@ -8,7 +8,7 @@ sums; the median is found through cluster-by-block counts of the sorted distance
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from x3spatial.arrays import Float64, Int64
 from x3spatial.evaluation.scoring.scores import Score
 from x3spatial.evaluation.statistics.metrics import MEANS_OF, RATES, Table, estimated
+from x3spatial.formats.results_file import CiUnit, Interval
 
 RESAMPLES = 2_000
 FEWEST = 10
@@ -23,14 +24,12 @@ FEWEST = 10
 _PERCENTILES = (2.5, 97.5)
 _CHUNK_CELLS = 4_000_000
 
-Interval = tuple[float, float]
-
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
     """Which samples are drawn together."""
 
-    unit: str | None
+    unit: CiUnit | None
     """``scene``, ``object``, or None where there are too few for intervals."""
     index: Int64
     """``[N]``: cluster of each sample, 0 .. count - 1."""
@@ -203,8 +202,3 @@ def interval_of(values: Float64) -> Interval | None:
         return None
     low, high = np.percentile(known, _PERCENTILES)
     return float(low), float(high)
-
-
-def from_json(stored: Mapping[str, Sequence[float] | None]) -> dict[str, Interval | None]:
-    """Intervals by metric as a results file holds them."""
-    return {name: None if pair is None else (pair[0], pair[1]) for name, pair in stored.items()}

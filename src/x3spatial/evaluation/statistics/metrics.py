@@ -15,8 +15,7 @@ import numpy as np
 
 from x3spatial.arrays import Bool, Float64, IntP
 from x3spatial.evaluation.scoring.scores import SUCCESS_RADII, Score
-
-Value = float | int | None
+from x3spatial.formats.results_file import METRICS, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +194,6 @@ COUNTS: dict[str, Callable[[Table], Value]] = {
     "errors": lambda table: int(table.error.sum()),
 }
 
-_ORDER = (
-    "total", "gt_not_visible", "visible_gt",
-    "not_visible_accuracy",
-    "mean_l2_error", "std_l2_error", "median_l2_error",
-    "success_002", "success_005", "success_010",
-    "hit_at_mask", "hit_at_mask_count", "hit_at_mask_total",
-)  # fmt: skip
-"""The source document's keys, first and in its order."""
-
 
 def _whole(value: float) -> float | int:
     """A count as an integer; RoboRefer's rule counts fractions."""
@@ -235,4 +225,4 @@ def compute(table: Table) -> dict[str, Value]:
     """Every metric that applies, the source document's keys first. None: nothing to divide by."""
     values: dict[str, Value] = {name: count(table) for name, count in COUNTS.items()}
     values |= {name: value_of(name, table) for name in estimated(table)}
-    return {name: values[name] for name in (*_ORDER, *values)}
+    return {name: values[name] for name in (*METRICS, *values)}

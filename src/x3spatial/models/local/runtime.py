@@ -14,14 +14,11 @@ from transformers.utils import logging as hf_logging
 
 from x3spatial.engine.cores import cores_per_process
 from x3spatial.errors import UserError
+from x3spatial.models import choices
 from x3spatial.tasks.question import Question
 
-logger = logging.getLogger("x3spatial")
-
-DTYPES = {
-    "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16,
-}  # fmt: skip
-ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in choices.DTYPES}
+ATTENTIONS = choices.ATTENTIONS
 
 SMALL_MODEL = 50_000_000
 """Parameters below which torch gets one thread. Measured by generation on two cores shared with other
@@ -29,6 +26,8 @@ programs: with 1.3 M and 42 M parameters two threads took 8 and 2.6 times the CP
 with 166 M they took 1.2 times the CPU time and were faster. See also ``benchmarks/threads.py``."""
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 # Fields of a generation config that are not decoding rules.
 _NOT_RULES = frozenset(
@@ -166,7 +165,7 @@ def free_after_halving(device: torch.device, size: int, limit: int) -> None:
     """Free what the failed batch of ``size`` questions held, and log the next batch size."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    logger.warning("out of memory at batch size %d on %s; retrying with %d", size, device, limit)
+    _LOG.warning("out of memory at batch size %d on %s; retrying with %d", size, device, limit)
 
 
 def unused_rules(stored: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:

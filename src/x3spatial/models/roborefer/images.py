@@ -19,9 +19,10 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from x3spatial.arrays import Float64, UInt8
 from x3spatial.errors import UserError
+from x3spatial.models import choices
 from x3spatial.models.local.image_loading import load_rgb
 
-ASPECT_MODES = ("resize", "pad", "dynamic")
+ASPECT_MODES = choices.ASPECT_MODES
 
 
 def check_aspect_mode(mode: str) -> str:

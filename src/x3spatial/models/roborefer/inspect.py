@@ -28,13 +28,13 @@ TUNE_FLAGS = {
 }
 
 
-def inspect(*, path: Path) -> dict[str, Any]:
+def inspect(path: str | Path) -> dict[str, Any]:
     """A report on a checkpoint of either layout, from its json files and tensor headers.
 
     Raises:
         UserError: it is incomplete or not RoboRefer's; the message says what is missing.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(Path(path))
     config = checkpoint.config
     processor = load_processor(checkpoint)
     tokenizer = processor.tokenizer

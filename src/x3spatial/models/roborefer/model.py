@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from x3spatial.errors import UserError
+from x3spatial.models import choices
 from x3spatial.models.local.image_loading import load_rgb
 from x3spatial.models.local.model import LocalModel, PreparedBatch
 from x3spatial.models.local.runtime import DTYPES, check_numerics, choose_device, unused_rules
@@ -25,7 +26,7 @@ from x3spatial.models.roborefer.processing import Media, load_processor
 from x3spatial.models.roborefer.tokens import greedy
 from x3spatial.tasks.question import Question
 
-CHAT_TEMPLATES = ("qwen2",)
+CHAT_TEMPLATES = choices.CHAT_TEMPLATES
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ import torch
 
 from x3spatial.errors import UserError
 from x3spatial.io.files import new_dir, read_manifest, write_json
+from x3spatial.models.choices import ROTATE_HEADS
 from x3spatial.models.roborefer.checkpoint import Checkpoint, load_model, read_checkpoint
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 from x3spatial.models.roborefer.layout import fingerprint
@@ -32,7 +33,7 @@ _POSITIONS = "embeddings.position_embedding.weight"
 
 
 def resize_checkpoint(
-    *, checkpoint: Path, out: Path, image_size: int, rotate_heads: int = 0
+    checkpoint: str | Path, out: str | Path, *, image_size: int, rotate_heads: int = ROTATE_HEADS
 ) -> Path:
     """Write ``checkpoint`` for images of ``image_size`` x ``image_size`` pixels, in the published layout.
 
@@ -48,9 +49,10 @@ def resize_checkpoint(
         UserError: the checkpoint cannot be read, the size is not a multiple of the patch size, there are
             fewer heads, or the folder is not empty.
     """
+    checkpoint, out = Path(checkpoint), Path(out)
     read = read_checkpoint(checkpoint)
     check_resize(read, image_size=image_size, rotate_heads=rotate_heads)
-    with new_dir(out, "OUT") as part:
+    with new_dir(out, "--out") as part:
         model, processor, state = _resized(read, image_size, rotate_heads)
         save_upstream(model, processor, part, state_dict=state)
     # Written last: it marks a complete checkpoint.

@@ -19,6 +19,7 @@ from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 
 from x3spatial.errors import UserError
 from x3spatial.io.files import new_dir
+from x3spatial.models.choices import FORMER_SIZES, TINY
 from x3spatial.models.local.runtime import DTYPES
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
@@ -90,18 +91,16 @@ SIZES = {
 }  # fmt: skip
 """``2b`` has the dimensions of RoboRefer-2B (about 5 GB in bfloat16 with depth). ``trainable`` can be
 trained from scratch on a CPU: 12 x 12 patches of 9 pixels fold to 16 tokens per image without padding."""
-_OLD_SIZES = {"learner": "trainable"}
-"""Former names, still accepted."""
 
 
 def make_tiny(
+    out: str | Path,
     *,
-    out: Path,
-    size: str | Size = "tiny",
-    seed: int = 0,
-    depth: bool = True,
-    dtype: str = "float32",
-    tied: bool = True,
+    size: str | Size = TINY.size,
+    seed: int = TINY.seed,
+    depth: bool = TINY.depth,
+    dtype: str = TINY.dtype,
+    tied: bool = TINY.tied,
 ) -> Path:
     """Write a random checkpoint of a named size; the same arguments give the same bytes.
 
@@ -116,8 +115,9 @@ def make_tiny(
     Raises:
         UserError: the size or type is unknown, or the folder is not empty.
     """
+    out = Path(out)
     if isinstance(size, str):
-        size = _OLD_SIZES.get(size, size)
+        size = FORMER_SIZES.get(size, size)
     if isinstance(size, str) and size not in SIZES:
         raise UserError(f"--size {size}: expected one of {', '.join(SIZES)}")
     if dtype not in DTYPES:
@@ -137,7 +137,7 @@ def make_tiny(
     draw = first_tensor if dimensions.trainable else random_tensor
     if tied:
         shapes.pop("llm.lm_head.weight")
-    with new_dir(out, "OUT") as folder:
+    with new_dir(out, "--out") as folder:
         for number, part in enumerate(PARTS):
             generator = torch.Generator().manual_seed(1000 * seed + number)
             tensors = {

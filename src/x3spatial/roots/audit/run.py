@@ -33,7 +33,7 @@ class AuditReport:
         }
 
 
-def audit(*, data_root: Path, workers: int | None = None) -> AuditReport:
+def audit(data_root: str | Path, *, workers: int | None = None) -> AuditReport:
     """Check every file of every split of a data root.
 
     Args:
@@ -43,6 +43,7 @@ def audit(*, data_root: Path, workers: int | None = None) -> AuditReport:
     Raises:
         UserError: ``data_root`` does not exist or has no split.
     """
+    data_root = Path(data_root)
     workers = default_workers() if workers is None else workers
     listing = list_root(data_root)
     jobs = (AuditJob(key, listing.folder(key)) for key in listing.objects)

@@ -301,10 +301,10 @@ def bed(rng: Rng, colour: str) -> Model:
 
 def divider(rng: Rng, colour: str) -> Model:
     """A folding screen, which occludes what stands behind it."""
-    h, leafs, wide, parts = rng.uniform(1.1, 1.4), int(rng.integers(2, 4)), 0.4, Parts()
+    h, leaves, wide, parts = rng.uniform(1.1, 1.4), int(rng.integers(2, 4)), 0.4, Parts()
     frame, sheet = wood(rng), cloth(rng, colour)
-    x, y = -wide * leafs * 0.46, 0.0
-    for k in range(leafs):
+    x, y = -wide * leaves * 0.46, 0.0
+    for k in range(leaves):
         yaw = 0.38 if k % 2 == 0 else -0.38
         dx, dy = wide * np.cos(yaw), wide * np.sin(yaw)
         mid = (x + dx / 2, y + dy / 2)
