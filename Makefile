@@ -20,7 +20,8 @@ help:
 	@echo "make bench      the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
 	@echo "make tiny       train a small VLM from nothing on synthetic scenes: some 4.5 hours on two cores"
-	@echo "make lint       ruff, mypy and the import directions"
+	@echo "make lint       ruff, mypy (the tests too) and the import directions"
+	@echo "make format     mend what ruff can"
 	@echo "make clean      remove .venv and the demo"
 
 $(VENV)/.created:
@@ -28,20 +29,20 @@ $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.core: $(VENV)/.created pyproject.toml requirements/constraints.txt
-	$(PIP) install --constraint requirements/constraints.txt --editable .
+$(VENV)/.render: $(VENV)/.created pyproject.toml requirements/constraints.txt
+	$(PIP) install --constraint requirements/constraints.txt --editable '.[render]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.core requirements/constraints.txt
-	$(PIP) install --constraint requirements/constraints.txt --editable '.[dev,export,hf,matching,openai,roborefer,train]'
+$(VENV)/.dev: $(VENV)/.render requirements/constraints.txt
+	$(PIP) install --constraint requirements/constraints.txt --editable '.[dev]'
 	@touch $@
 
 # The extra of `make demo-sft` holds that of `make demo-vlm`.
-$(VENV)/.train: $(VENV)/.core
+$(VENV)/.train: $(VENV)/.render
 	$(PIP) install --constraint requirements/constraints.txt --editable '.[train]'
 	@touch $@
 
-demo: $(VENV)/.core
+demo: $(VENV)/.render
 	X3=$(BIN)/x3 OUT=$(DEMO) sh scripts/demo.sh
 
 demo-vlm: $(VENV)/.train

@@ -1,8 +1,8 @@
-"""Attention kernels in a training step on a CPU: prints one JSON line.
+"""Speed of the attention kernels in a training step on a CPU; prints one JSON line.
 
-Forward and backward pass of a model of x3-tiny's size at two image sizes, in bfloat16 as ``x3 sft`` has it by
-default and in float32, with each kernel in turn, in interleaved rounds on one thread; medians.
-``lean_of_eager`` and ``lean_of_sdpa`` are samples per second over samples per second.
+Times the forward and backward pass of a model of x3-tiny's size at two image sizes, in bfloat16 (the
+default of ``x3 sft``) and float32. The kernels alternate in interleaved rounds on one thread;
+the figures are medians. ``lean_of_eager`` and ``lean_of_sdpa`` are ratios of samples per second.
 
     python benchmarks/attention.py [--rounds 3] [--batch 16]
 """
@@ -25,7 +25,7 @@ KERNELS = ("eager", "sdpa", "lean")
 
 
 def make_batch(config: Any, samples: int) -> dict[str, torch.Tensor]:
-    """Two images a sample, as in Task1."""
+    """Make a batch with two images per sample, as in Task1."""
     generator = torch.Generator().manual_seed(0)
     tokens, size = config.tokens_per_image, config.vision_config.image_size
     ids = torch.randint(10, 100, (samples, 2 * tokens + 35), generator=generator)
@@ -42,7 +42,7 @@ def make_batch(config: Any, samples: int) -> dict[str, torch.Tensor]:
 
 
 def step(model: Any, batch: dict[str, torch.Tensor], *, half: bool) -> float:
-    """Seconds of one forward and backward pass."""
+    """Return the seconds of one forward and backward pass."""
     model.zero_grad()
     start = time.perf_counter()
     with torch.autocast("cpu", torch.bfloat16) if half else nullcontext():
@@ -52,12 +52,12 @@ def step(model: Any, batch: dict[str, torch.Tensor], *, half: bool) -> float:
 
 
 def measure(image_size: int, *, half: bool, rounds: int, samples: int) -> dict[str, float]:
-    """Samples per second with each kernel."""
+    """Return samples per second with each kernel."""
     from x3spatial.models.roborefer import load_model
     from x3spatial.models.roborefer.tiny import SIZES, make_tiny
 
     with tempfile.TemporaryDirectory() as folder:
-        size = replace(SIZES["learner"], image=image_size)
+        size = replace(SIZES["trainable"], image=image_size)
         base = make_tiny(out=Path(folder) / "base", size=size, depth=False)
         models = {
             kernel: load_model(base, dtype="float32", attention=kernel).train()

@@ -1,7 +1,7 @@
-"""How much the vectorised bootstrap saves over a plain loop: prints one JSON line.
+"""Speed-up of the vectorised bootstrap over a plain loop; prints one JSON line.
 
-Both compute all intervals of the same 100,000 samples in 1,000 scenes. The loop, which draws scenes, gathers
-their samples and computes every metric anew, is timed over a few resamples and scaled up to all of them.
+Both compute all intervals of the same 100,000 samples in 1,000 scenes. The loop draws scenes, gathers their
+samples and recomputes every metric; it is timed over a few resamples and extrapolated to all of them.
 
     python benchmarks/bootstrap.py [--samples 100000] [--scenes 1000] [--loop 20]
 """
@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from x3spatial.evaluation.statistics.intervals import RESAMPLES, Clusters, draw_counts, intervals
-from x3spatial.evaluation.statistics.metrics import ESTIMATED, Table, value_of
+from x3spatial.evaluation.statistics.metrics import Table, estimated, value_of
 
 
 def random_table(samples: int, rng: np.random.Generator) -> Table:
@@ -38,6 +38,7 @@ def random_table(samples: int, rng: np.random.Generator) -> Table:
         l2_full=np.full(samples, np.nan),
         hit=np.where(visible, np.nan_to_num(l2, nan=9.0) < 0.1, np.nan),
         hit_tight=np.where(visible, np.nan_to_num(l2, nan=9.0) < 0.05, np.nan),
+        correct=np.full(samples, np.nan),
     )
 
 
@@ -47,7 +48,7 @@ def plain_loop(table: Table, clusters: Clusters, resamples: int) -> None:
     for _ in range(resamples):
         drawn = rng.integers(0, clusters.count, clusters.count)
         resample = table.take(np.concatenate([members[scene] for scene in drawn]))
-        for name in ESTIMATED:
+        for name in estimated(table):
             value_of(name, resample)
 
 
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=100_000)
     parser.add_argument("--scenes", type=int, default=1_000)
     parser.add_argument(
-        "--loop", type=int, default=20, help="resamples that the loop is timed over"
+        "--loop", type=int, default=20, help="number of resamples to time the loop over"
     )
     options = parser.parse_args()
     rng = np.random.default_rng(0)

@@ -1,14 +1,14 @@
-"""How close `x3 build` comes to the codecs' own speed, and how far it is from a plain loop.
+"""Speed of `x3 build` relative to its image codecs and to a plain loop; prints one JSON line.
 
-Makes 50 objects x 5 views of photo-like images of 640x480, then runs side by side:
+Makes 50 objects x 5 views of photo-like images of 640x480, then times:
 
 - ``build``: `x3 build` as a user runs it;
-- ``floor``: the same decodes and encodes on the same number of threads, and nothing else;
-- ``plain``: one process that decodes both images for every pair again, and writes a marked image of
+- ``floor``: only the necessary decodes and encodes, on the same number of threads;
+- ``plain``: one process that decodes both images of every pair again and writes a marked image of
   every view with Pillow's default PNG settings.
 
-Prints one JSON line. ``of_floor`` is floor time / build time (1.0: nothing but codecs);
-``times_plain`` is plain time / build time; a build is one process, and its workers are threads.
+``of_floor`` is floor time / build time (1.0: nothing but codecs). ``times_plain`` is plain time /
+build time. A build is one process; its workers are threads.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def make_root(root: Path, objects: int) -> None:
 
 
 def floor_object(job: tuple[str, str]) -> None:
-    """The codec work that one object cannot do without, in anchor mode."""
+    """Do the necessary codec work of one object in anchor mode."""
     folder, out = Path(job[0]), Path(job[1])
     out.mkdir(parents=True, exist_ok=True)
     originals = [decode_rgb(p.read_bytes()) for p in sorted(folder.glob("*_original.png"))]
@@ -91,7 +91,7 @@ def floor(root: Path, out: Path, workers: int) -> None:
 
 
 def plain(root: Path, out: Path) -> None:
-    """The straightforward builder: everything again for every pair, Pillow throughout."""
+    """Build without caching: decode both images for every pair, with Pillow."""
     for folder in sorted(root.glob("train/*/uid_*")):
         target = out / folder.name
         target.mkdir(parents=True, exist_ok=True)

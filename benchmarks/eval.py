@@ -1,12 +1,12 @@
-"""Answers per second of ``roborefer:`` in batches against one at a time, and what encode-once brings.
+"""Speed of ``roborefer:`` models in batches relative to single questions, and the gain of encode-once.
 
-``python benchmarks/eval.py`` prints one JSON line. The checkpoints are random ones made on the spot, so the
-figures tell about the software, not about the model. Pictures are 640 x 480 PNG files; every reference
-is asked about four times, as in anchor mode.
+``python benchmarks/eval.py`` prints one JSON line. It uses random checkpoints made on the spot, so its
+figures describe the software, not a model. Images are 640 x 480 PNG files; every reference occurs in four
+questions, as in anchor mode.
 
-What is compared runs in turn, round by round, and medians are given with their range: a single pass on a
-machine that others use has shown anything from 0.9 to 3.6. CPU seconds and the load average stand beside
-the clock's. One torch thread, since several fight with the preparing thread for a few cores.
+The compared variants alternate in rounds. Medians come with their range, because single passes on a shared
+machine gave ratios from 0.9 to 3.6. CPU seconds and the load average accompany wall-clock times. torch uses
+one thread; more would compete with the preparing thread for a few cores.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from x3spatial.models.base import Output
 from x3spatial.models.roborefer.model import RoboReferModel
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.tasks.question import Question
@@ -38,45 +40,45 @@ PROMPT = (
 
 
 def make_questions(folder: Path, objects: int, *, shared: bool = True) -> list[Question]:
-    """Four questions per object; ``shared`` False gives each its own copy of the reference picture."""
+    """Make four questions per object; without ``shared`` each has its own copy of the reference image."""
     random = np.random.default_rng(0)
     folder.mkdir()
     questions = []
 
-    def picture(name: str) -> Path:
+    def make_image(name: str) -> Path:
         coarse = random.integers(0, 256, (15, 20, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((640, 480)).save(folder / f"{name}.png")
         return folder / f"{name}.png"
 
     for number in range(objects):
-        reference = picture(f"{number}_marked")
+        reference = make_image(f"{number}_marked")
         for query in range(4):
             first = reference
             if not shared:
                 first = folder / f"{number}_{query}_marked.png"
                 first.write_bytes(reference.read_bytes())
-            images = (first, picture(f"{number}_{query}_original"))
+            images = (first, make_image(f"{number}_{query}_original"))
             questions.append(Question(f"{number}-{query}", "t1_multi", images, PROMPT, ""))
     return questions
 
 
-def in_turn(
-    works: Mapping[str, Callable[[], Any]], rounds: int
+def alternate(
+    workloads: Mapping[str, Callable[[], Any]], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """(clock seconds, CPU seconds) of each work in each round, the works taking turns."""
-    clock: dict[str, list[float]] = {name: [] for name in works}
-    cpu: dict[str, list[float]] = {name: [] for name in works}
+    """Run the workloads alternately; return (wall-clock seconds, CPU seconds) of each per round."""
+    clock: dict[str, list[float]] = {name: [] for name in workloads}
+    cpu: dict[str, list[float]] = {name: [] for name in workloads}
     for _ in range(rounds):
-        for name, work in works.items():
+        for name, workload in workloads.items():
             start, start_cpu = time.perf_counter(), time.process_time()
-            work()
+            workload()
             clock[name].append(time.perf_counter() - start)
             cpu[name].append(time.process_time() - start_cpu)
     return clock, cpu
 
 
 def ratio(above: list[float], below: list[float]) -> dict[str, float]:
-    """Median and range over the rounds of ``above / below``."""
+    """Return median and range over the rounds of ``above / below``."""
     values = [a / b for a, b in zip(above, below, strict=True)]
     return {
         "median": round(statistics.median(values), 2),
@@ -85,14 +87,14 @@ def ratio(above: list[float], below: list[float]) -> dict[str, float]:
     }
 
 
-def one_at_a_time(model: RoboReferModel, questions: list[Question]) -> list[str]:
+def one_at_a_time(model: RoboReferModel, questions: list[Question]) -> list[str | Output]:
     return [model.answer([question], None)[0] for question in questions]
 
 
-def batched(model: RoboReferModel, questions: list[Question], size: int) -> list[str]:
-    """As the evaluation runs it: the next batch is prepared in a thread while this one is answered."""
+def batched(model: RoboReferModel, questions: list[Question], size: int) -> list[str | Output]:
+    """Answer in batches as the evaluation does: a thread prepares the next batch meanwhile."""
     parts = [questions[start : start + size] for start in range(0, len(questions), size)]
-    texts: list[str] = []
+    texts: list[str | Output] = []
     with ThreadPoolExecutor(1) as ahead:
         prepared = ahead.submit(model.prepare, parts[0])
         for number, part in enumerate(parts):
@@ -103,8 +105,8 @@ def batched(model: RoboReferModel, questions: list[Question], size: int) -> list
     return texts
 
 
-def where_time_goes(model: RoboReferModel, part: list[Question], rounds: int) -> dict[str, float]:
-    """Median CPU seconds of one batch: preparing, tower and projector, language model."""
+def time_by_stage(model: RoboReferModel, part: list[Question], rounds: int) -> dict[str, float]:
+    """Return median CPU seconds of one batch: preparation, tower and projector, language model."""
     ready = model.prepare(part)
     pixels = torch.cat(list(ready.pixels.values()))
 
@@ -112,12 +114,12 @@ def where_time_goes(model: RoboReferModel, part: list[Question], rounds: int) ->
     def tower() -> None:
         model.model.get_image_features(pixels)
 
-    works = {
+    workloads = {
         "prepare": lambda: model.prepare(part),
         "tower": tower,
         "answer": lambda: model.answer(part, ready),
     }
-    medians = {k: statistics.median(v) for k, v in in_turn(works, rounds)[1].items()}
+    medians = {k: statistics.median(v) for k, v in alternate(workloads, rounds)[1].items()}
     return {
         "prepare_cpu_s": round(medians["prepare"], 4),
         "tower_and_projector_cpu_s": round(medians["tower"], 4),
@@ -126,17 +128,17 @@ def where_time_goes(model: RoboReferModel, part: list[Question], rounds: int) ->
 
 
 def encode_once(folder: Path, checkpoint: Path, size: int, rounds: int) -> dict[str, Any]:
-    """Anchor mode with the shared reference encoded once, against a copy of it for each question."""
+    """Compare a shared reference, encoded once, with one copy of it per question (anchor mode)."""
     model = RoboReferModel(checkpoint, max_new_tokens=1)
-    works: dict[str, Callable[[], Any]] = {}
+    workloads: dict[str, Callable[[], Any]] = {}
     for name, shared in (("once", True), ("each", False)):
         part = make_questions(folder / name, size // 4, shared=shared)
         ready = model.prepare(part)
-        works[f"prepare_{name}"] = lambda part=part: model.prepare(part)
-        works[f"answer_{name}"] = lambda part=part, ready=ready: model.answer(part, ready)
-    for work in works.values():
-        work()
-    _, cpu = in_turn(works, rounds)
+        workloads[f"prepare_{name}"] = partial(model.prepare, part)
+        workloads[f"answer_{name}"] = partial(model.answer, part, ready)
+    for workload in workloads.values():
+        workload()
+    _, cpu = alternate(workloads, rounds)
     return {
         "size": "small",
         "prepare": ratio(cpu["prepare_each"], cpu["prepare_once"]),
@@ -167,12 +169,12 @@ def main() -> None:
                 one_at_a_time(model, questions), batched(model, questions, size), strict=True
             )
             agreement[dtype] = round(float(np.mean([a == b for a, b in pairs])), 3)
-        works = {
+        workloads = {
             "single": lambda: one_at_a_time(model, questions),
             "batched": lambda: batched(model, questions, size),
         }
-        clock, cpu = in_turn(works, options.rounds)
-        parts = where_time_goes(model, questions[:size], options.rounds)
+        clock, cpu = alternate(workloads, options.rounds)
+        parts = time_by_stage(model, questions[:size], options.rounds)
         (folder / "anchor").mkdir()
         small = make_tiny(out=folder / "small", size="small")
         once = encode_once(folder / "anchor", small, size, options.rounds)

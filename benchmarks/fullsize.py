@@ -1,7 +1,7 @@
-"""The real size once: write a random 2B checkpoint in bfloat16, load it, ask one two-image question.
+"""Full-size check: write a random 2B checkpoint in bfloat16, load it, answer one two-image question.
 
 ``make check-fullsize`` (or ``python benchmarks/fullsize.py``) prints one JSON line with seconds and peak
-memory of each step and removes what it wrote. Needs about 6 GB of disk and 12 GB of memory.
+memory of each step and deletes its files. It needs about 6 GB of disk and 12 GB of memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 
 def peak_gib() -> float:
-    """Highest resident memory of this process so far, mapped file pages included."""
+    """Return the peak resident memory of this process, mapped file pages included."""
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30, 2)
 
@@ -55,7 +55,7 @@ def answer(folder: Path, _: str) -> dict[str, Any]:
         images.append(folder / f"{name}.png")
     start = time.perf_counter()
     model = RoboReferModel(folder / "checkpoint", device="cpu", max_new_tokens=8)
-    dtype = model.model.dtype  # loads it; the pages of the weights come in as they are used
+    dtype = model.model.dtype  # loads the model; weights are mapped and paged in on use
     loaded = time.perf_counter()
     prompt = "The first image shows an object marked in red. Point to it in the second image."
     question = Question("fullsize", "t1_multi", tuple(images), prompt, "")
@@ -69,23 +69,25 @@ def answer(folder: Path, _: str) -> dict[str, Any]:
         "answer_peak_gib": peak_gib(),
         "prompt_tokens": len(prepared.ids["fullsize"]),
         "new_tokens_at_most": 8,
-        "answer": texts[0],  # of random weights: noise, or empty where an id has no token
+        "answer": texts[0],  # noise, because the weights are random; empty if an id has no token
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--step", choices=("write", "answer"), help="one step, in FOLDER")
-    parser.add_argument("--folder", type=Path, help="where to write (default: a temporary folder)")
-    parser.add_argument("--size", default="2b", help="another size of `x3 model tiny`, to try this")
+    parser.add_argument("--step", choices=("write", "answer"), help="run only this step, in FOLDER")
+    parser.add_argument("--folder", type=Path, help="output folder (default: a temporary folder)")
+    parser.add_argument(
+        "--size", default="2b", help="size of the model as in `x3 model tiny` (default: 2b)"
+    )
     options = parser.parse_args()
     if options.step:
-        step = {"write": write, "answer": answer}[options.step]
-        print(json.dumps(step(options.folder, options.size)))
+        run_step = {"write": write, "answer": answer}[options.step]
+        print(json.dumps(run_step(options.folder, options.size)))
         return
     result: dict[str, Any] = {"benchmark": "fullsize"}
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
-        for step in ("write", "answer"):  # a process each, so that the peaks are their own
+        for step in ("write", "answer"):  # one process per step, so that each has its own peak
             command = [sys.executable, __file__, "--step", step, "--folder", scratch]
             command += ["--size", options.size]
             run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)

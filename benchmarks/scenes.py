@@ -1,7 +1,7 @@
-"""How fast scenes are made: one JSON line.
+"""Speed of rendering scenes; prints one JSON line.
 
-Ratios first, because they carry over between machines: what a full new render of a counterfactual
-costs against the incremental one, and the ray tracer's share. Then seconds, of CPU and of wall.
+The ratio of a full to an incremental render of a counterfactual carries over between machines; the
+wall-clock and CPU seconds do not.
 
     python benchmarks/scenes.py [--scenes N] [--workers N]
 """
@@ -19,36 +19,36 @@ from pathlib import Path
 import numpy as np
 
 from x3spatial.raycast.tracer import backend
-from x3spatial.synth.generate import generate_scenes
+from x3spatial.synth.generate import render_scenes
 from x3spatial.synth.options import SceneOptions
 from x3spatial.synth.plan import make_plan
 from x3spatial.synth.rendering.counterfactual import remove
-from x3spatial.synth.rendering.denoise import picture
+from x3spatial.synth.rendering.denoise import final_image
 from x3spatial.synth.rendering.render import render
 
 
 def counterfactual_ratio(width: int, height: int, side: int) -> dict[str, float]:
-    """CPU seconds of one scene's counterfactuals, in full and incrementally; equal, or it fails."""
+    """Compare full and incremental counterfactuals of one scene in CPU seconds and pixels."""
     options = SceneOptions(4, 5, width, height, side**2, 0, False, backend())
     plan = make_plan("validation", 0, options)
     full = quick = original_cost = 0.0
     count = differing = 0
     rests = {choice.uid: plan.world.without(choice.uid) for choice in plan.choices}
     for rest in rests.values():
-        assert rest.geometry.tracer is not None  # build the trees outside the clock
+        assert rest.geometry.tracer is not None  # build the trees before timing
     for number, camera in plan.cameras.items():
         start = time.process_time()
-        layers = render(plan.world, camera, side)
-        original = picture(layers, height, width, side, plan.exposure)
+        gbuffer = render(plan.world, camera, side)
+        original = final_image(gbuffer, height, width, side, plan.exposure)
         original_cost += time.process_time() - start
         for choice in plan.choices:
             if not any(v.camera == number and v.mask.any() for v in choice.views):
                 continue
             rest = rests[choice.uid]
             start = time.process_time()
-            fast = remove(layers, original, choice.uid, rest, camera, side, plan.exposure)
+            fast = remove(gbuffer, original, choice.uid, rest, camera, side, plan.exposure)
             middle = time.process_time()
-            slow = picture(render(rest, camera, side), height, width, side, plan.exposure)
+            slow = final_image(render(rest, camera, side), height, width, side, plan.exposure)
             full += time.process_time() - middle
             quick += middle - start
             count += 1
@@ -62,14 +62,14 @@ def counterfactual_ratio(width: int, height: int, side: int) -> dict[str, float]
 
 
 def timed(folder: Path, **options: object) -> dict[str, float]:
-    """Wall and CPU seconds of one run of the verb."""
+    """Time one run of ``render_scenes`` in wall-clock and CPU seconds."""
 
     def cpu() -> float:
         usage = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return sum(u.ru_utime + u.ru_stime for u in usage)
 
     start, before = time.perf_counter(), cpu()
-    summary = generate_scenes(out_dir=folder, **options)  # type: ignore[arg-type]
+    summary = render_scenes(out_dir=folder, **options)  # type: ignore[arg-type]
     wall = time.perf_counter() - start
     return {
         "views": summary.views,
@@ -82,8 +82,8 @@ def timed(folder: Path, **options: object) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenes", type=int, default=2, help="full-size scenes")
-    parser.add_argument("--fast-scenes", type=int, default=20, help="scenes of the fast preset")
+    parser.add_argument("--scenes", type=int, default=2, help="number of full-size scenes")
+    parser.add_argument("--fast-scenes", type=int, default=20, help="number of scenes with --fast")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,10 +1,9 @@
-"""How close `x3 eval --model openai:...` comes to what a server could answer.
+"""Throughput of `x3 eval --model openai:...` relative to the server's limit; prints one JSON line.
 
-A stub server in a process of its own answers every request after a fixed time; questions have two images
-of about 100 KB each. With N requests under way and a latency of L seconds nobody can get more than N / L
-answers a second. Prints one JSON line: ``ratio`` is answers per second over that (1.0: always N under way),
-over the whole run but the start of the process; ``client_cpu_ms`` is the CPU time per request of the
-client's process.
+A stub server in its own process answers every request after a fixed latency; questions have two images of
+about 100 KB each. With N concurrent requests and a latency of L seconds the limit is N / L answers a second.
+``ratio`` is the measured rate over that limit (1.0: always N requests in flight), over the whole run except
+the start of the process. ``client_cpu_ms`` is the client's CPU time per request.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ _REPLY = json.dumps(
 
 
 class Stub:
-    """Answers POST requests after ``latency`` seconds; counts how many are under way."""
+    """Answers POST requests after ``latency`` seconds and counts the requests in flight."""
 
     def __init__(self, latency: float) -> None:
         self.latency = latency
         self.now = self.most = self.requests = self.received = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
+        """Serve one connection."""
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -89,10 +88,10 @@ def run_stub(pipe: Connection, latency: float) -> None:
 
 
 def make_questions(folder: Path, count: int) -> list[Question]:
-    """Two JPEG files of about 100 KB per question; the first is shared by four, as in anchor mode."""
+    """Make questions with two JPEG files of about 100 KB; four share the first, as in anchor mode."""
     random = np.random.default_rng(0)
 
-    def picture(name: str) -> Path:
+    def make_image(name: str) -> Path:
         coarse = random.integers(0, 256, (60, 80, 3), dtype=np.uint8)
         noise = random.integers(-16, 17, (480, 640, 3))
         pixels = np.clip(np.kron(coarse, np.ones((8, 8, 1))) + noise, 0, 255).astype(np.uint8)
@@ -103,8 +102,8 @@ def make_questions(folder: Path, count: int) -> list[Question]:
     questions = []
     for number in range(count):
         if number % 4 == 0:
-            reference = picture(f"{number}_reference")
-        images = (reference, picture(f"{number}_query"))
+            reference = make_image(f"{number}_reference")
+        images = (reference, make_image(f"{number}_query"))
         questions.append(Question(str(number), "t1_multi", images, "Where is it?", "Where?"))
     return questions
 

@@ -1,14 +1,14 @@
-"""What training costs over what it must: prints one JSON line.
+"""Overhead of training; prints one JSON line.
 
 - ``of_plain_loop``: steps per second of `x3 sft`'s trainer over those of a plain PyTorch loop with the same
-  model, batches and optimizer, in interleaved rounds; medians. The model's step takes at least 0.5 s.
+  model, batches and optimizer; medians of interleaved rounds. A step of the model takes at least 0.5 s.
 - ``loader_of_floor``: samples per second of the loader with two workers over those of two processes that only
-  open the same pictures with Pillow, make them RGB, resize them (columns, then rows: the order the model was
-  trained with) and widen them to float32. On both sides the processes are running and have been through the
-  data once; the second pass is timed, in interleaved rounds. ``sample_cpu_ms`` and ``floor_cpu_ms`` are the
-  CPU time of one sample in one process, which a busy machine disturbs less.
-- ``peak_gib``: highest resident memory of one step, with and without gradient checkpointing, each in a
-  process of its own.
+  decode the same images with Pillow, convert them to RGB, resize them (columns, then rows: the order of the
+  model's training) and convert them to float32. Both are timed on their second pass over the data, in
+  interleaved rounds. ``sample_cpu_ms`` and ``floor_cpu_ms`` are the CPU time of one sample in one process,
+  which depends less on the load of the machine.
+- ``peak_gib``: peak resident memory of one step, with and without gradient checkpointing, each in its own
+  process.
 
     python benchmarks/train.py [--rounds 3] [--steps 4] [--size small] [--batch 2]
 """
@@ -44,9 +44,9 @@ def make_data(folder: Path, samples: int, width: int = 640, height: int = 480) -
         paths = []
         for view in "ab":
             coarse = random.integers(0, 256, (15, 20, 3), dtype=np.uint8)
-            picture = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+            image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
             paths.append(str(folder / f"{number}_{view}.png"))
-            picture.save(paths[-1])
+            image.save(paths[-1])
         turns = [{"from": "human", "value": PROMPT}, {"from": "gpt", "value": "[(0.412, 0.733)]"}]
         records.append({"id": str(number), "image": paths, "conversations": turns})
     path = folder / "data.json"
@@ -65,7 +65,7 @@ def arguments(base: Path, data: Path, out: Path, **more: Any) -> list[str]:
 
 
 def prepare(options: list[str]) -> tuple[Any, Any, Any, Any]:
-    """What a run prepares: arguments, model, data, trainer."""
+    """Return what a run prepares: arguments, model, data, trainer."""
     from x3spatial.models.roborefer.processing import load_processor
     from x3spatial.training.arguments import parse
     from x3spatial.training.data_module import make_supervised_data_module
@@ -82,7 +82,7 @@ def prepare(options: list[str]) -> tuple[Any, Any, Any, Any]:
 
 def trainer_round(options: list[str]) -> float:
     _, _, _, trainer = prepare(options)
-    # The trainer reports its own loop's time; what comes before is not a step.
+    # The rate of the trainer's own loop, without its preparation.
     return float(trainer.train().metrics["train_steps_per_second"])
 
 
@@ -108,7 +108,7 @@ def plain_round(options: list[str], steps: int) -> float:
 
 
 def loader_rate(module: Any, workers: int) -> float:
-    """Samples per second of the loader's second pass over the data."""
+    """Return samples per second of the loader's second pass over the data."""
     from torch.utils.data import DataLoader
 
     loader = DataLoader(
@@ -126,19 +126,19 @@ def loader_rate(module: Any, workers: int) -> float:
 
 
 def decode(job: tuple[list[list[Path]], int]) -> None:
-    """The floor: what no loader can leave out, by the plain calls of Pillow."""
+    """Do the work that no loader can avoid, with plain calls of Pillow (the floor)."""
     samples, side = job
     for paths in samples:
         for path in paths:
             with Image.open(path) as image:
-                picture = image.convert("RGB")
-            for size in ((side, picture.height), (side, side)):
-                picture = picture.resize(size, Image.Resampling.BICUBIC)
-            np.asarray(picture).astype(np.float32)
+                resized = image.convert("RGB")
+            for size in ((side, resized.height), (side, side)):
+                resized = resized.resize(size, Image.Resampling.BICUBIC)
+            np.asarray(resized).astype(np.float32)
 
 
 def floor_rate(module: Any, side: int, workers: int) -> float:
-    """Samples per second of the floor's second pass over the data."""
+    """Return samples per second of the floor's second pass over the data."""
     part = module.train_dataset.parts[0]
     samples = [part.image_paths(sample) for sample in part.samples]
     jobs = [(samples[w::workers], side) for w in range(workers)]
@@ -151,7 +151,7 @@ def floor_rate(module: Any, side: int, workers: int) -> float:
 
 
 def cpu_ms(module: Any, side: int, samples: int = 32) -> tuple[float, float]:
-    """CPU time of one sample, prepared and collated in fours, and of the floor for it; best of three."""
+    """Return the CPU time in ms of one sample in batches of four, and of its floor; best of three."""
     part = module.train_dataset.parts[0]
     ours, floor = [], []
     for _ in range(3):
@@ -166,7 +166,7 @@ def cpu_ms(module: Any, side: int, samples: int = 32) -> tuple[float, float]:
 
 
 def peak(options: list[str]) -> float:
-    """Peak memory in GiB of one training step in a fresh process."""
+    """Return the peak memory in GiB of one training step in a new process."""
     command = [sys.executable, __file__, "--step", json.dumps(options)]
     run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return float(run.stdout.splitlines()[-1])
@@ -176,10 +176,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--size", default="small", help="of the random checkpoint: tiny, small, 2b")
+    parser.add_argument(
+        "--size", default="small", help="size of the random checkpoint: tiny, small, 2b"
+    )
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--samples", type=int, default=256, help="for the loader")
-    parser.add_argument("--memory_batch", type=int, default=16, help="for peak memory")
+    parser.add_argument("--samples", type=int, default=256, help="number of samples for the loader")
+    parser.add_argument("--memory_batch", type=int, default=16, help="batch size for peak memory")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     given = parser.parse_args()
     import torch

@@ -10,11 +10,11 @@ say() { printf '\n== %s\n' "$1"; }
 
 say "scenes: night rooms to learn from, and others to be asked about"
 "$X3" scenes "$OUT/root" --fast --style night --train 100 --validation 40 --objects 6 --seed 88
-"$X3" build --data-root "$OUT/root" --out-dir "$OUT/tasks" --emit-concat 0
+"$X3" build "$OUT/root" -o "$OUT/tasks" --emit-concat 0
 ask() { # MODEL NAME
   for name in t2b_val_multi t1_val_multi; do
-    "$X3" eval --model "$1" --data-json "$OUT/tasks/$name.json" \
-      --output-json "$OUT/results/$2/$name.json" --batch-size 64 --max-new-tokens 20
+    "$X3" eval "$OUT/tasks/$name.json" -o "$OUT/results/$2/$name.json" \
+      --model "$1" --batch-size 64 --max-new-tokens 20
   done
 }
 say "before"
@@ -28,6 +28,6 @@ say "x3 sft, $STEPS steps"
 say "after"
 ask "roborefer:$OUT/run" after
 for name in t2b_val_multi t1_val_multi; do
-  say "before (A) and after (B) on held-out night rooms, $name; * marks intervals without zero"
+  say "before (A) and after (B) on held-out night rooms, $name; * marks intervals that exclude zero"
   "$X3" compare "$OUT/results/before/$name.json" "$OUT/results/after/$name.json"
 done

@@ -10,18 +10,18 @@ say() { printf '\n== %s\n' "$1"; }
 say "scenes: small rooms that the model was not trained on"
 "$X3" scenes "$OUT/root" --fast --train 0 --validation 20 --seed 77
 say "zeroshot: the tasks, a VLM, and what needs no model"
-"$X3" zeroshot --data-root "$OUT/root" --out-dir "$OUT/tasks" --eval-dir "$OUT/results" \
+"$X3" zeroshot "$OUT/root" -o "$OUT/results" --tasks-dir "$OUT/tasks" \
   --model roborefer:x3-tiny --model sift --model pixel-diff --model oracle --batch-size 32
 say "preview: its answers"
 for name in t1_val_multi t2b_val_multi; do
   "$X3" preview "$OUT/tasks/$name.json" --results "$OUT/results/x3-tiny/$name.json" \
-    --output "$OUT/preview_$name.png" --limit 8
+    -o "$OUT/preview_$name.png" --limit 8
 done
 
 cat <<END
 
 == done; where to look
   $OUT/preview_*.png        the model's answers (magenta) and the truth (green)
-  $OUT/results              results per answerer and set, summary.json
+  $OUT/results              results per model and set, summary.json
 Next: teach it something: make demo-sft
 END

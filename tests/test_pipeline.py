@@ -14,7 +14,7 @@ from x3spatial.errors import UserError
 from x3spatial.evaluation.compare import compare
 from x3spatial.evaluation.run import evaluate
 from x3spatial.models import registry
-from x3spatial.pipeline import SETS, ZeroshotSummary, zeroshot
+from x3spatial.pipeline import ZeroshotSummary, zero_shot_sets, zeroshot
 
 
 def run(tmp: Path, *models: str, root: Path | None = None, **more: object) -> ZeroshotSummary:
@@ -55,10 +55,10 @@ def test_several_models_get_a_folder_each_and_one_summary(tmp_path: Path) -> Non
     summary = run(tmp_path, "centre", "pixel-diff", root=root)
     files = {str(p.relative_to(tmp_path / "eval")) for p in (tmp_path / "eval").rglob("*.json")}
     assert files == {"summary.json", "pixel-diff/t2b_val_multi.json"} | {
-        f"centre/{name}" for _, name in SETS
+        f"centre/{name}" for _, name in zero_shot_sets()
     }
     written = json.loads(summary.summary_json.read_text())
-    assert [part["set"] for part in written["sets"]] == [title for title, _ in SETS]
+    assert [part["set"] for part in written["sets"]] == [title for title, _ in zero_shot_sets()]
     skipped = [m.get("skipped") for part in written["sets"] for m in part["models"]]
     assert skipped.count("does not answer t1_multi") == 1
     chance = written["sets"][0]["chance"]["centre"]
@@ -72,7 +72,7 @@ def test_a_server_of_one_kind_is_not_asked_in_the_way_of_another(tmp_path: Path)
     with serving() as chat_server, serving() as own_server:
         options = {"base_url": [chat_server.base], "convention": "fraction", "retries": 0}
         own = f"roborefer-server:{own_server.url}"
-        with pytest.raises(UserError, match="base_url"):  # it has its address already
+        with pytest.raises(UserError, match="base-url"):  # it has its address already
             run(tmp_path, own, root=root, model_options={"base_url": [chat_server.base]})
         with pytest.raises(UserError, match="unknown option 'base_url'"):
             registry.create(own, {"base_url": [chat_server.base]})

@@ -1,6 +1,97 @@
 """x3spatial: spatial questions over several views of one scene, for vision-language models.
 
-The package is organised by verb (see ``docs/architecture.md``); importing it loads nothing heavy.
+Importing it loads nothing heavy: each name below is imported when it is first used.
 """
 
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from x3spatial import _moved
+
+if TYPE_CHECKING:
+    from x3spatial.builder.options import BuildOptions
+    from x3spatial.builder.run import build_tasks
+    from x3spatial.errors import UserError
+    from x3spatial.evaluation.check_model.run import check_model
+    from x3spatial.evaluation.compare import compare
+    from x3spatial.evaluation.options import EvalOptions
+    from x3spatial.evaluation.rescore import score
+    from x3spatial.evaluation.run import evaluate
+    from x3spatial.exporters.run import export
+    from x3spatial.formats.results_file import read_results
+    from x3spatial.formats.task_file import read_tasks
+    from x3spatial.models.base import Model
+    from x3spatial.pipeline import zeroshot
+    from x3spatial.roots.audit.run import audit
+    from x3spatial.synth.generate import render_scenes
+
 __version__ = "0.1.0"
+
+_API = {
+    "BuildOptions": "builder.options",
+    "EvalOptions": "evaluation.options",
+    "Model": "models.base",
+    "UserError": "errors",
+    "audit": "roots.audit.run",
+    "build_tasks": "builder.run",
+    "check_model": "evaluation.check_model.run",
+    "compare": "evaluation.compare",
+    "evaluate": "evaluation.run",
+    "export": "exporters.run",
+    "read_results": "formats.results_file",
+    "read_tasks": "formats.task_file",
+    "render_scenes": "synth.generate",
+    "score": "evaluation.rescore",
+    "zeroshot": "pipeline",
+}
+"""Public name → the module that has it."""
+
+__all__ = [
+    "BuildOptions",
+    "EvalOptions",
+    "Model",
+    "UserError",
+    "audit",
+    "build_tasks",
+    "check_model",
+    "compare",
+    "evaluate",
+    "export",
+    "read_results",
+    "read_tasks",
+    "render_scenes",
+    "score",
+    "zeroshot",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _API:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_API[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """Keeps functions apart from old packages of the same name (``evaluate``, ``export``).
+
+    Python sets an imported submodule as an attribute of its package, which would replace the function.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _API and isinstance(value, ModuleType):
+            return
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+_moved.install()

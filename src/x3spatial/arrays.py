@@ -1,8 +1,6 @@
-"""Names for the arrays that the modules of this package hand each other.
+"""Type aliases for the numpy arrays that modules of this package exchange.
 
-World frame: right-handed, metres, z up, the room's floor at z = 0.
-Camera frame: x right, y down, z forward. Image positions in pixels, pixel (i, j) covers
-[i, i + 1) x [j, j + 1).
+The aliases fix the element type only; docstrings state shape, unit and coordinate frame.
 """
 
 from __future__ import annotations
@@ -10,10 +8,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+UInt8 = npt.NDArray[np.uint8]
+UInt16 = npt.NDArray[np.uint16]
 Int16 = npt.NDArray[np.int16]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
-UInt8 = npt.NDArray[np.uint8]
-Bool = npt.NDArray[np.bool_]
+IntP = npt.NDArray[np.intp]
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]

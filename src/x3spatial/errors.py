@@ -1,4 +1,4 @@
-"""The exceptions that the command line prints as one line, and a common case."""
+"""The exceptions that the command line prints as one line, and the common case of a missing package."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ class UserError(Exception):
 
 
 class Unfinished(Exception):
-    """Work of other processes that this one needs was not done; what was done is kept.
+    """Other processes did not finish work that this one needs; what was done is kept.
 
     The command line prints it as one line and exits with code 1.
     """
+
+
+def flag(name: str) -> str:
+    """The option of a field, as messages spell it: ``--max-new-tokens`` for ``max_new_tokens``."""
+    return "--" + name.replace("_", "-")
 
 
 @contextmanager
@@ -30,14 +35,25 @@ def packages_of(extra: str, wanted_by: str) -> Iterator[None]:
         wanted_by: the command or option that needs them.
 
     Raises:
-        UserError: a package that is not ours cannot be found.
+        UserError: a package other than x3spatial cannot be found.
     """
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("x3spatial"):
             raise
-        raise UserError(
-            f"{wanted_by}: the package {error.name!r} is not installed;"
-            f' run: pip install "x3spatial[{extra}]"'
-        ) from None
+        raise missing_package(error.name or "", extra, wanted_by) from None
+
+
+def missing_package(package: str, extra: str, wanted_by: str) -> UserError:
+    """The error for a package that is not installed: a line that says what to install.
+
+    Args:
+        package: its name.
+        extra: the optional dependency group that holds it.
+        wanted_by: the command or option that needs it.
+    """
+    return UserError(
+        f"{wanted_by}: the package {package!r} is not installed;"
+        f' run: pip install "x3spatial[{extra}]"'
+    )

@@ -5,30 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from x3spatial.builder.manifest import MANIFEST
-from x3spatial.builder.options import BuildOptions
+from x3spatial.builder.options import TASKS_DIR, BuildOptions
 from x3spatial.builder.run import JOURNAL, BuildSummary, build_tasks
 from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
-from x3spatial.errors import UserError
-from x3spatial.evaluation.questions import lacking, supports
+from x3spatial.errors import UserError, flag
+from x3spatial.evaluation.options import EvalOptions, for_model
+from x3spatial.evaluation.questions import lacking
 from x3spatial.evaluation.run import EvalResult, evaluate
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.models import registry
 from x3spatial.models.base import Model
+from x3spatial.tasks.spec import zero_shot_tasks
 
-SETS: tuple[tuple[str, str], ...] = (
-    ("Task1 multi", "t1_val_multi.json"),
-    ("Task1 concat", "t1_val_concat.json"),
-    ("Task2A", "t2a_val_multi.json"),
-    ("Task2B", "t2b_val_multi.json"),
-)
-"""The sets of the zero-shot evaluation and their files, which results are named after."""
+EVAL_DIR = Path("runs/eval_spatial_x3")
+"""Where results go unless told otherwise, as in the source document."""
+_SPLIT = "val"
+"""The split of the zero-shot evaluation, as it stands in file names."""
+
+
+def zero_shot_sets() -> list[tuple[str, str]]:
+    """The sets of the zero-shot evaluation: titles, and file names that results are named after."""
+    return [(spec.title, spec.file(_SPLIT)) for spec in zero_shot_tasks()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +70,54 @@ class ZeroshotSummary:
         return sum(cell.result.errors for part in self.sets for cell in part.cells if cell.result)
 
 
+def zeroshot_build() -> BuildOptions:
+    """How ``zeroshot`` builds unless told otherwise: dilated masks first, as in the source document."""
+    return BuildOptions(use_dilated_mask=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZeroshotOptions:
+    """How ``zeroshot`` builds, asks and scores."""
+
+    build: BuildOptions = field(default_factory=zeroshot_build)
+    """How task files are built."""
+    evaluation: EvalOptions = field(default_factory=EvalOptions)
+    """How models are asked and scored."""
+
+    def changed(self, changes: Mapping[str, Any]) -> ZeroshotOptions:
+        """The same with some single options changed.
+
+        Args:
+            changes: fields of ``EvalOptions``, or of ``BuildOptions`` where that has no such field;
+                ``build_seed`` is the build's seed.
+
+        Raises:
+            TypeError: neither has such a field.
+            UserError: a value is out of its range.
+        """
+        asked = {f.name for f in fields(EvalOptions)}
+        evaluation = {name: value for name, value in changes.items() if name in asked}
+        build = {
+            "seed" if name == "build_seed" else name: value
+            for name, value in changes.items()
+            if name not in asked
+        }
+        return ZeroshotOptions(
+            build=replace(self.build, **build), evaluation=replace(self.evaluation, **evaluation)
+        )
+
+
 def zeroshot(
+    data_root: str | Path | None = None,
+    eval_dir: str | Path = EVAL_DIR,
+    models: Sequence[str] = (),
+    options: ZeroshotOptions | BuildOptions | None = None,
     *,
-    models: Sequence[str],
-    out_dir: Path,
-    eval_dir: Path,
-    data_root: Path | None = None,
-    options: BuildOptions | None = None,
-    max_new_tokens: int = 64,
-    batch_size: int = 8,
-    limit: int | None = None,
+    tasks_dir: str | Path = TASKS_DIR,
     workers: int | None = None,
-    seed: int = 0,
-    scoring: str = "x3",
-    mask: str = "auto",
     fresh: bool = False,
-    model_options: Mapping[str, Any] | None = None,
     world: World | None = None,
+    **changes: Any,
 ) -> ZeroshotSummary:
     """Build what is missing, evaluate ``models`` on the four sets and write ``summary.json``.
 
@@ -90,28 +125,35 @@ def zeroshot(
     resumable: the same call asks only what is not answered yet.
 
     Args:
-        models: ``KIND[:ARG]`` of ``models.registry``.
-        out_dir: the task files; built there, or brought up to date, if ``data_root`` is given.
+        data_root: the views; None to take the task files of ``tasks_dir`` as they are.
         eval_dir: the results.
-        data_root: the views; None to take the task files of ``out_dir`` as they are.
-        options: how to build.
-        max_new_tokens, batch_size, limit, workers, seed, scoring, mask, fresh, model_options, world: as
-            for ``evaluate``; ``fresh`` discards the earlier build as well; rank 0 alone builds and writes
-            the summary.
+        models: ``KIND[:ARG]`` of ``models.registry``, at least one.
+        options: how to build, ask and score; None for the defaults. ``BuildOptions`` stand for the build
+            alone.
+        tasks_dir: the task files (formerly ``out_dir``, still accepted); built there, or brought up to date,
+            if ``data_root`` is given.
+        workers, world: as for ``evaluate``; rank 0 alone builds and writes the summary.
+        fresh: discard earlier results and the earlier build.
+        **changes: single options that replace those of ``options``; see ``ZeroshotOptions.changed``.
 
     Raises:
+        TypeError: an unknown option.
         UserError: what ``build_tasks`` and ``evaluate`` raise, no model, or no task files.
         Unfinished: another rank failed or is gone.
     """
+    tasks_dir, eval_dir = Path(changes.pop("out_dir", tasks_dir)), Path(eval_dir)
+    if isinstance(options, BuildOptions):
+        options = ZeroshotOptions(build=options)
+    options = (options or ZeroshotOptions()).changed(changes)
     if not models:
         raise UserError("--model: name at least one")
     with ExitStack() as stack:
         opened: list[tuple[str, str, Model]] = []
-        for spec, own in _options_by_spec(models, model_options or {}).items():
-            given = {"max_new_tokens": max_new_tokens, "seed": seed, **own}
-            model = stack.enter_context(closing(registry.create(spec, given)))
+        for spec, own in _options_by_spec(models, options.evaluation.model_options).items():
+            asking = replace(options.evaluation, model_options=own)
+            model = stack.enter_context(closing(registry.create(spec, for_model(asking))))
             opened.append((_folder_name(model.name, opened), spec, model))
-        make_dir(eval_dir, "--eval-dir")
+        make_dir(eval_dir, "--out")
         path = eval_dir / "summary.json"
         built = None
         meeting: Coordinator | Worker | None = None
@@ -121,14 +163,14 @@ def zeroshot(
         if isinstance(meeting, Worker):
             meeting.join()
         else:
-            built = _build(data_root, out_dir, options, workers, fresh)
+            built = _build(data_root, tasks_dir, options.build, workers, fresh)
         if isinstance(meeting, Coordinator):
             meeting.ready()
         if world is not None and meeting is not None:
             world = replace(world, launch=meeting.launch)
         parts = []
-        for title, file_name in SETS:
-            data_json = out_dir / file_name
+        for title, file_name in zero_shot_sets():
+            data_json = tasks_dir / file_name
             records = read_records(data_json) if data_json.is_file() else None
             cells = []
             for name, spec, model in opened:
@@ -137,16 +179,11 @@ def zeroshot(
                 result = None
                 if skipped is None:
                     result = evaluate(
-                        data_json=data_json,
-                        output_json=folder / file_name,
-                        model=model,
-                        max_new_tokens=max_new_tokens,
-                        batch_size=batch_size,
-                        limit=limit,
+                        data_json,
+                        folder / file_name,
+                        model,
+                        options.evaluation,
                         workers=workers,
-                        seed=seed,
-                        scoring=scoring,
-                        mask=mask,
                         fresh=fresh,
                         world=world,
                     )
@@ -159,7 +196,7 @@ def zeroshot(
         else:
             if meeting is not None:
                 meeting.wait()
-            write_json(path, _to_json(summary, out_dir))
+            write_json(path, _to_json(summary, tasks_dir))
     return summary
 
 
@@ -177,32 +214,32 @@ def _options_by_spec(
     }
     for name in options:
         if not any(name in share for share in shares.values()):
-            raise UserError(f"--{name}: none of the models {', '.join(shares)} has this option")
+            raise UserError(f"{flag(name)}: none of the models {', '.join(shares)} has this option")
     return shares
 
 
 def _build(
-    data_root: Path | None,
-    out_dir: Path,
-    options: BuildOptions | None,
+    data_root: str | Path | None,
+    tasks_dir: Path,
+    options: BuildOptions,
     workers: int | None,
     fresh: bool,
 ) -> BuildSummary | None:
     if data_root is not None:
         return build_tasks(
-            data_root=data_root, out_dir=out_dir, options=options, workers=workers, fresh=fresh
+            data_root, tasks_dir, options, workers=workers, fresh=fresh, out_option="--tasks-dir"
         )
-    missing = [name for _, name in SETS if not (out_dir / name).is_file()]
+    missing = [name for _, name in zero_shot_sets() if not (tasks_dir / name).is_file()]
     if missing:
         raise UserError(
-            f"--out-dir {out_dir}: {missing[0]} is missing; give --data-root (or DATA_ROOT_X3)"
-            " to build it"
+            f"--tasks-dir {tasks_dir}: {missing[0]} is missing; give the data root (ROOT or"
+            " DATA_ROOT_X3) to build it"
         )
     # Other builders write no manifest; ours is missing only in the middle of a build.
-    if (out_dir / JOURNAL).exists() and not (out_dir / MANIFEST).is_file():
+    if (tasks_dir / JOURNAL).exists() and not (tasks_dir / MANIFEST).is_file():
         raise UserError(
-            f"--out-dir {out_dir}: a build was started there and not finished; run x3 build again,"
-            " or give --data-root"
+            f"--tasks-dir {tasks_dir}: a build was started there and not finished; run x3 build again,"
+            " or give the data root (ROOT)"
         )
     return None
 
@@ -221,18 +258,18 @@ def _folder_name(name: str, others: Sequence[tuple[str, str, Model]]) -> str:
 def _why_skipped(model: Model, file_name: str, records: Sequence[TaskRecord] | None) -> str | None:
     if records is None:
         return f"{file_name} was not built"
-    refused = sorted({record.task for record in records if not supports(model, record.task)})
+    refused = sorted({record.task for record in records if not model.can_answer(record.task)})
     if refused:
         return f"does not answer {', '.join(refused)}"
     missing = next((name for record in records if (name := lacking(model, record))), None)
     return None if missing is None else f"needs {missing}, which the records do not have"
 
 
-def _to_json(summary: ZeroshotSummary, out_dir: Path) -> dict[str, Any]:
-    manifest = out_dir / MANIFEST
+def _to_json(summary: ZeroshotSummary, tasks_dir: Path) -> dict[str, Any]:
+    manifest = tasks_dir / MANIFEST
     return {
         "data": {
-            "out_dir": str(out_dir),
+            "out_dir": str(tasks_dir),
             "build": read_json(manifest)["counts"] if manifest.is_file() else None,
         },
         "sets": [

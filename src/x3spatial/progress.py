@@ -1,4 +1,4 @@
-"""Progress bars: on stderr, and only where somebody is watching."""
+"""Progress bars on stderr, if it is a terminal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+_enabled = True
+
+
+def show_bars(show: bool) -> None:
+    """Whether this process draws progress bars at all; it does unless told otherwise."""
+    global _enabled
+    _enabled = show
 
 
 class Advance(Protocol):
@@ -20,9 +28,10 @@ class Advance(Protocol):
 def progress(label: str, total: int, *, done: int = 0) -> Iterator[Advance]:
     """Show a bar for ``total`` units of work, of which ``done`` were finished by an earlier run.
 
-    Nothing is printed when stderr is not a terminal, so logs and pipes stay clean.
+    Nothing is printed when stderr is not a terminal, or after ``show_bars(False)``, so logs and pipes
+    stay clean.
     """
-    if not sys.stderr.isatty():
+    if not _enabled or not sys.stderr.isatty():
         yield lambda n=1: None
         return
     from rich.console import Console

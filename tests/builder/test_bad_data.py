@@ -1,4 +1,4 @@
-"""Bad data is left out, named by path and reason, and never guessed."""
+"""Bad data is left out and reported by path and reason."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def second_file(path: Path) -> None:
     (path.parent / path.name.replace("_000020_", "_000021_")).write_bytes(path.read_bytes())
 
 
-# (what happens to which file of view 2, samples of object 0 that remain of the task it hurts)
+# (kind of the file of view 2, damage to it, reported reason, remaining samples of object 0 per task)
 VIEW_LOST = {"t1_multi": 1, "t2b_multi": 1}
 ONLY_2B_LOST = {"t1_multi": 2, "t2b_multi": 1}
 CASES: list[tuple[str, Callable[[Path], None], str, dict[str, int]]] = [
@@ -78,13 +78,13 @@ CASES: list[tuple[str, Callable[[Path], None], str, dict[str, int]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "spoil", "reason", "remain"), CASES)
-def test_what_is_spoilt_is_left_out_and_reported(
-    kind: str, spoil: Callable[[Path], None], reason: str, remain: dict[str, int], tmp_path: Path
+@pytest.mark.parametrize(("kind", "damage", "reason", "remain"), CASES)
+def test_damaged_files_are_left_out_and_reported(
+    kind: str, damage: Callable[[Path], None], reason: str, remain: dict[str, int], tmp_path: Path
 ) -> None:
     root = make_root(tmp_path / "root")
     path = root / OBJECT / f"02_000020_{kind}.png"
-    spoil(path)
+    damage(path)
     summary, skipped = build(root)
     assert any(reason in found and name.startswith("02_0000") for name, found in skipped), skipped
     out = summary.out_dir
@@ -96,7 +96,7 @@ def test_what_is_spoilt_is_left_out_and_reported(
     assert any("02_0000" in problem.path for problem in problems)
 
 
-def test_a_view_without_any_mask_is_bad_data_not_not_visible(tmp_path: Path) -> None:
+def test_a_view_without_any_mask_is_bad_data_and_not_a_not_visible_sample(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root")
     for kind in ("mask", "mask_dialated"):
         (root / OBJECT / f"02_000020_{kind}.png").unlink()
@@ -120,7 +120,7 @@ def test_names_that_do_not_fit_are_reported(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root")
     (root / OBJECT / "2_000020_original.png").write_bytes(b"x")
     (root / OBJECT / "notes.txt").write_text("hello")
-    (root / OBJECT / ".DS_Store").write_text("hidden files are nobody's data")
+    (root / OBJECT / ".DS_Store").write_text("hidden files are ignored")
     (root / "validation" / "validation_0" / "object_7").mkdir()
     (root / "valid").mkdir()
     _, skipped = build(root)
@@ -133,7 +133,7 @@ def test_names_that_do_not_fit_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file systems that take any bytes as a name")
-def test_names_that_are_no_text_are_reported(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_reported(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root")
     strange = [b"validation/sc\xff", b"validation/validation_0/uid_\xfe"]
     for name in strange:
@@ -146,7 +146,7 @@ def test_names_that_are_no_text_are_reported(tmp_path: Path) -> None:
     assert len(audit(data_root=root, workers=1).problems) == 3
 
 
-def test_frames_that_contradict_each_other_lose_the_view(tmp_path: Path) -> None:
+def test_a_view_with_contradicting_frames_is_left_out(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root")
     path = root / OBJECT / "02_000020_mask.png"
     path.rename(path.with_name("02_000099_mask.png"))
@@ -154,7 +154,7 @@ def test_frames_that_contradict_each_other_lose_the_view(tmp_path: Path) -> None
     assert len(skipped) == 1 and "different frames" in skipped[0][1]
 
 
-def test_empty_references_are_counted_not_asked(tmp_path: Path) -> None:
+def test_empty_references_are_counted_and_give_no_samples(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root")
     blank = encode_mask_png(box_mask(0, 0, 0, 0) & False)
     (root / OBJECT / "01_000010_mask.png").write_bytes(blank)
@@ -169,7 +169,7 @@ def test_empty_references_are_counted_not_asked(tmp_path: Path) -> None:
     assert report.splits["validation"]["objects_with_empty_first_view"] == 1
 
 
-def test_a_lost_anchor_is_reported_once(tmp_path: Path) -> None:
+def test_a_missing_anchor_is_reported_once(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root")
     (root / OBJECT / "01_000010_original.png").unlink()
     _, skipped = build(root)
@@ -189,7 +189,7 @@ def save_as(path: Path, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "L", "LA", "I;16"])
-def test_other_png_kinds_are_read_rightly(mode: str, tmp_path: Path) -> None:
+def test_other_png_modes_are_decoded_correctly(mode: str, tmp_path: Path) -> None:
     root = make_root(tmp_path / "root")
     for kind in ("original", "mask", "inpainted"):
         save_as(root / OBJECT / f"01_000010_{kind}.png", mode)

@@ -1,4 +1,4 @@
-"""What a build writes, and that it does not depend on how it came about."""
+"""Output of a build, and its independence of workers, order and interruptions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def records(out: Path, name: str) -> list[dict[str, Any]]:
 
 
 def comparable(out: Path) -> dict[str, bytes]:
-    """Everything a build wrote, the manifest without its ``run`` object."""
+    """All files of a build; the manifest without its ``run`` object."""
     files = tree_bytes(out)
     manifest = json.loads(files.pop("build.json"))
     run = manifest.pop("run")
@@ -79,7 +79,7 @@ def test_writes_the_eight_files_one_record_per_line(root: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("mode", ["anchor", "allpairs"])
 @pytest.mark.parametrize("dilated", [False, True])
-def test_every_truth_hits_its_own_mask(
+def test_every_ground_truth_hits_its_own_mask(
     mode: str, dilated: bool, small_root: Path, tmp_path: Path
 ) -> None:
     build(small_root, tmp_path, mode=mode, use_dilated_mask=dilated)
@@ -124,7 +124,7 @@ def test_marked_image_is_red_on_the_mask_and_untouched_elsewhere(
     assert set(only_references) == {"01_000010_marked.png"}
 
 
-def test_concat_halves_are_exact_also_for_views_of_different_sizes(tmp_path: Path) -> None:
+def test_concat_halves_have_the_exact_size_for_views_of_different_sizes(tmp_path: Path) -> None:
     folder = tmp_path / "root" / "validation" / "s" / "uid_1"
     write_view(folder, 1, box_mask(4, 4, 9, 9))
     write_view(folder, 2, box_mask(60, 50, 79, 69, 128, 100))
@@ -141,7 +141,7 @@ def test_concat_halves_are_exact_also_for_views_of_different_sizes(tmp_path: Pat
     assert hits(read_mask(Path(record["query_mask"])), Frame.CONCAT_RIGHT.to_local(answer))
 
 
-def test_a_changed_parameter_rebuilds_and_removes_what_is_no_longer_written(
+def test_a_changed_parameter_rebuilds_and_removes_outdated_files(
     root: Path, tmp_path: Path
 ) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
@@ -157,7 +157,7 @@ def test_a_changed_parameter_rebuilds_and_removes_what_is_no_longer_written(
     assert not (out / "t1_val_concat.json").exists()
 
 
-def test_nothing_to_do_touches_nothing(root: Path, tmp_path: Path) -> None:
+def test_a_repeated_build_writes_nothing(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     build(root, out)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.*") if ".x3" not in path.name}
@@ -165,7 +165,9 @@ def test_nothing_to_do_touches_nothing(root: Path, tmp_path: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
-def test_changed_input_or_lost_output_rebuilds_just_that_object(root: Path, tmp_path: Path) -> None:
+def test_changed_input_or_missing_output_rebuilds_only_that_object(
+    root: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     build(root, out)
     folder = root / "train" / "train_0" / "uid_0"
@@ -203,7 +205,7 @@ def test_same_bytes_for_any_workers_and_any_order_on_disk(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-def test_killed_at_several_moments_and_resumed_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_and_resumed_build_gives_the_same_bytes(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root", scenes=4, objects=10, views=5)
     out = tmp_path / "out"
     arguments = ["--data-root", str(root), "--out-dir", str(out), "--mode", "allpairs"]
@@ -231,7 +233,7 @@ def test_killed_at_several_moments_and_resumed_gives_the_same_bytes(tmp_path: Pa
     assert not list(out.rglob(".*.part"))
 
 
-def test_a_torn_journal_line_is_dropped(root: Path, tmp_path: Path) -> None:
+def test_an_incomplete_journal_line_is_dropped(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     build(root, out)
     whole = comparable(out)
@@ -242,11 +244,13 @@ def test_a_torn_journal_line_is_dropped(root: Path, tmp_path: Path) -> None:
     assert comparable(out) == whole
 
 
-def test_a_killed_change_of_parameters_leaves_no_wrong_image(root: Path, tmp_path: Path) -> None:
+def test_a_build_killed_after_a_change_of_parameters_leaves_no_wrong_image(
+    root: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     build(root, out, alpha=0.3)
     whole = comparable(out)
-    # Another alpha, killed after an image was replaced by one of the same size and before its line.
+    # Another alpha; killed between overwriting an image with one of equal size and the journal line.
     killed = (
         "import os, sys; from pathlib import Path\n"
         "from x3spatial.builder import objects, run\n"
@@ -268,7 +272,7 @@ def test_another_run_in_the_same_folder_is_refused(root: Path, tmp_path: Path) -
     out.mkdir()
     holder = (
         "import sys, time; from pathlib import Path;"
-        "from x3spatial.io.files import lock_dir\n"
+        "from x3spatial.io.locks import lock_dir\n"
         "with lock_dir(Path(sys.argv[1]), '--out-dir'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
@@ -282,7 +286,7 @@ def test_another_run_in_the_same_folder_is_refused(root: Path, tmp_path: Path) -
         process.communicate()
 
 
-def test_the_draw_depends_on_the_sample_alone(tmp_path: Path) -> None:
+def test_the_draw_depends_on_the_sample_only(tmp_path: Path) -> None:
     ring = box_mask(10, 10, 30, 30) & ~box_mask(13, 13, 27, 27)
     for root, uids in ((tmp_path / "a", "12"), (tmp_path / "b", "2")):
         for uid in uids:

@@ -1,4 +1,4 @@
-"""Choosing what is built, and the task that is not built by default."""
+"""Selecting tasks (--tasks), and Task0, which is not built by default."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def without_run(out: Path) -> dict[str, bytes]:
     return {**written, "build.json": json.dumps(manifest).encode()}
 
 
-def test_marked_images_alone_every_view_that_shows_its_object(root: Path, tmp_path: Path) -> None:
+def test_t0_has_every_view_that_shows_its_object(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     build(root, out, "t0")
     assert files(out) == ["t0_train_marked.json", "t0_val_marked.json"]
@@ -65,7 +65,9 @@ def test_marked_images_alone_every_view_that_shows_its_object(root: Path, tmp_pa
         assert point is not None and hits(read_mask(Path(str(record.query_mask))), point)
 
 
-def test_a_chosen_task_is_as_it_is_among_all(root: Path, tmp_path: Path) -> None:
+def test_a_task_built_alone_equals_the_same_task_built_with_others(
+    root: Path, tmp_path: Path
+) -> None:
     build(root, tmp_path / "default")
     build(root, tmp_path / "all", "t0", "t2b", "t2a", "t1")
     build(root, tmp_path / "one", "t1_concat")
@@ -78,11 +80,11 @@ def test_a_chosen_task_is_as_it_is_among_all(root: Path, tmp_path: Path) -> None
     assert "tasks" not in manifest["parameters"] and "t0_marked" not in manifest["prompts"]
 
 
-def test_the_choice_can_change_in_one_folder(root: Path, tmp_path: Path) -> None:
+def test_the_selection_can_change_in_one_folder(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     build(root, out)
     before = without_run(out)
-    assert build(root, out, "t1", "t2a", "t2b").objects_built == 0  # the default, spelled out
+    assert build(root, out, "t1", "t2a", "t2b").objects_built == 0  # equals the default
     more = build(root, out, "t1", "t2a", "t2b", "t0")
     assert more.objects_built > 0 and (out / "t0_val_marked.json").is_file()
     assert build(root, out, "t0", "t2b", "t2a", "t1").objects_built == 0
@@ -96,14 +98,14 @@ def test_an_unknown_task_is_refused(tasks: tuple[str, ...]) -> None:
         BuildOptions(tasks=tasks)
 
 
-def test_everything_downstream_takes_it(root: Path, tmp_path: Path) -> None:
+def test_t0_can_be_evaluated_previewed_and_exported(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     build(root, out, "t0")
     task_file = out / "t0_val_marked.json"
     result = evaluate(data_json=task_file, output_json=tmp_path / "r.json", model="oracle")
     assert result.metrics["hit_at_mask"] == 1.0 and result.errors == 0
     assert result.chance["centre"] is not None and result.chance["uniform"] is not None
-    # Copying the reference's point would be the right answer, not chance.
+    # Copying the reference point would be the right answer here, so there is no such chance level.
     assert result.chance["copy-reference"] is None
     assert preview(data_json=task_file, output=tmp_path / "p.png").is_file()
     folder = tmp_path / "export"

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from helpers.task_sets import box_mask, make_record, write_set
 from x3spatial.evaluation.run import evaluate
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.by_size import BOUNDS, SizeRow, size_rows
+from x3spatial.evaluation.statistics.by_size import BOUNDS, size_rows
+from x3spatial.formats.results_file import SizeRow
+from x3spatial.formats.typed_json import decode, encode
 from x3spatial.tasks.geometry import Point
 
 HERE = Point(0.5, 0.5)
@@ -25,6 +27,7 @@ HIT = Score(
     status="answered",
     gt_text="",
     gt_point=HERE,
+    gt_absent=False,
     pred_text="",
     pred_point=HERE,
     said_not_visible=False,
@@ -33,7 +36,7 @@ HIT = Score(
     hit_tight=1.0,
 )
 MISS = replace(HIT, l2=0.3, hit=0.0, hit_tight=0.0)
-HIDDEN = replace(HIT, gt_point=None, l2=None, hit=None, hit_tight=None)
+HIDDEN = replace(HIT, gt_point=None, gt_absent=True, l2=None, hit=None, hit_tight=None)
 
 
 def test_each_sample_is_in_the_row_of_its_size() -> None:
@@ -67,7 +70,7 @@ def test_rows_are_a_partition(samples: list[tuple[float, bool, int]]) -> None:
         interval = row.ci95["hit_at_mask"]
         if interval is not None:
             assert 0.0 <= interval[0] <= interval[1] <= 1.0
-        assert SizeRow.from_json(json.loads(json.dumps(row.to_json()))) == row
+        assert decode(SizeRow, json.loads(json.dumps(encode(row)))) == row
 
 
 def test_in_a_results_file(tmp_path: Path) -> None:
@@ -89,4 +92,4 @@ def test_in_a_results_file(tmp_path: Path) -> None:
     assert [row["samples"] for row in rows] == [1, 1, 0, 1]
     assert [row["metrics"]["hit_at_mask"] for row in rows] == [0.0, 0.0, None, 1.0]
     assert [row["area_to"] for row in rows] == [*BOUNDS, None]
-    assert result.by_mask_area == tuple(map(SizeRow.from_json, rows))
+    assert result.by_mask_area == tuple(decode(SizeRow, row) for row in rows)

@@ -126,7 +126,7 @@ class Finder(Model):
         return f"[({first:.6g}, {second:.6g})]"
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str | Output]:
-        answers = []
+        answers: list[str | Output] = []
         for question in questions:
             sizes = tuple(self.names(path) for path in question.images) if self.names else ()
             self.prompts.append(CONVENTIONS[self.convention].prompt(question, sizes))
@@ -152,7 +152,8 @@ class Speaker(Finder):
 
     def __init__(self, convention: str) -> None:
         pixels = CONVENTIONS[convention].pixels
-        names = None if pixels is None else {"sent": size_of, "resized": resized}[pixels]
+        ways: dict[str, Callable[[Path], Size]] = {"sent": size_of, "resized": resized}
+        names = None if pixels is None else ways[pixels]
         super().__init__(convention=convention, names=names)
 
     def text(self, question: Question) -> str:

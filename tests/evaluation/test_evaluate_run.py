@@ -25,6 +25,7 @@ from helpers.task_sets import (
 from x3spatial.errors import UserError
 from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.run import EvalResult, evaluate
+from x3spatial.formats.results_file import MaskProblem
 from x3spatial.models.base import Model
 
 
@@ -192,7 +193,7 @@ def test_a_missing_mask_is_reported_and_not_counted(tmp_path: Path) -> None:
     Path(record["query_mask"]).unlink()
     result = run(tmp_path, "oracle")
     assert result.errors == 0
-    assert result.problems == ({"path": record["query_mask"], "reason": "file is missing"},)
+    assert result.problems == (MaskProblem(record["query_mask"], "file is missing"),)
     assert (result.metrics["missing_mask"], result.metrics["hit_at_mask_total"]) == (1, 8)
 
 
@@ -231,7 +232,7 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
     make_set(tmp_path)
     run(tmp_path, Scripted())
     make_set(tmp_path, count=8)
-    with pytest.raises(UserError, match="content of --data-json"):
+    with pytest.raises(UserError, match="content of TASKS"):
         run(tmp_path, Scripted())
 
 
@@ -241,7 +242,7 @@ def test_a_strange_output_file_is_not_overwritten(tmp_path: Path) -> None:
     for text in ("[]", "{", '{"metrics": 1}', ""):
         (tmp_path / "out.json").write_text(text)
         for fresh in (False, True):
-            with pytest.raises(UserError, match=r"--output-json .*; remove it, or write elsewhere"):
+            with pytest.raises(UserError, match=r"--out .*; remove it, or write elsewhere"):
                 run(tmp_path, model, fresh=fresh)
         assert (tmp_path / "out.json").read_text() == text
     assert model.asked == []
@@ -250,7 +251,7 @@ def test_a_strange_output_file_is_not_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fresh", [False, True])
 def test_the_task_file_is_not_the_output(tmp_path: Path, fresh: bool) -> None:
     before = make_set(tmp_path).read_text()
-    with pytest.raises(UserError, match=r"--output-json .*that is read"):
+    with pytest.raises(UserError, match=r"--out .*also an input file"):
         run(tmp_path, Scripted(), "t1_val_multi.json", fresh=fresh)
     assert (tmp_path / "t1_val_multi.json").read_text() == before
 
@@ -261,7 +262,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_asking(tmp_path: Pat
     before = set(tmp_path.iterdir())
     model = Scripted()
     for name, reason in (("folder", "is a folder"), ("x" * 405, "name too long")):
-        with pytest.raises(UserError, match=f"--output-json .*(?i:{reason})"):
+        with pytest.raises(UserError, match=f"--out .*(?i:{reason})"):
             run(tmp_path, model, name)
     assert model.asked == [] and set(tmp_path.iterdir()) == before
 
@@ -272,7 +273,7 @@ def test_a_damaged_output_is_replaced_by_fresh_alone(tmp_path: Path) -> None:
     value = json.loads((tmp_path / "out.json").read_text())
     del value["results"][1]["id"]
     (tmp_path / "out.json").write_text(json.dumps(value))
-    with pytest.raises(UserError, match=r"result 2 has no 'id'; .* use --fresh"):
+    with pytest.raises(UserError, match=r"result 2: 'id' is missing; .* use --fresh"):
         run(tmp_path, Scripted())
     assert run(tmp_path, Scripted(), fresh=True).asked == 12
 

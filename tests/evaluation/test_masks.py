@@ -9,7 +9,9 @@ import pytest
 
 from helpers.task_sets import box_mask, make_record
 from x3spatial.errors import UserError
-from x3spatial.evaluation.scoring.masks import MaskChoice, MaskFinder, check_mask_choice
+from x3spatial.evaluation.options import check_mask_choice
+from x3spatial.evaluation.scoring.masks import MaskFinder
+from x3spatial.formats.results_file import MaskChoice
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import encode_mask_png
 

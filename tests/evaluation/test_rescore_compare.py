@@ -12,7 +12,7 @@ import pytest
 from helpers.task_sets import Scripted, make_set
 from x3spatial.errors import UserError
 from x3spatial.evaluation.compare import compare
-from x3spatial.evaluation.rescore import rescore
+from x3spatial.evaluation.rescore import score as rescore
 from x3spatial.evaluation.run import evaluate
 
 
@@ -132,12 +132,12 @@ def test_rescoring_replaces_nothing_but_results(folder: Path) -> None:
     (folder / "folder").mkdir()
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     for name, reason in (
-        ("t1_val_multi.json", "that is read"),
+        ("t1_val_multi.json", "also an input file"),
         ("notes.json", "not a results file of x3 eval; remove it"),
         ("folder", "is a folder"),
         ("x" * 405, "name too long"),
     ):
-        with pytest.raises(UserError, match=f"--output-json .*(?i:{reason})") as error:
+        with pytest.raises(UserError, match=f"--out .*(?i:{reason})") as error:
             rescore(results=results, data_json=data, output_json=folder / name)
         assert "\n" not in str(error.value)
     assert before == {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
@@ -145,23 +145,40 @@ def test_rescoring_replaces_nothing_but_results(folder: Path) -> None:
     assert json.loads((folder / "oracle.json").read_text())["model"]["name"] == "centre"
 
 
+GT = {"text": "a", "is_not_visible": False}
+SETTINGS = {
+    "model": "centre",
+    "describe": {},
+    "convention": "unit",
+    "data_sha256": "",
+    "max_new_tokens": 64,
+    "seed": 0,
+}
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"data": {}}, "'data' has no text 'path'"),
+        ({"data": {}}, "'data.path' is missing"),
         ({"settings": []}, "'settings' is not an object"),
-        ({"settings": {"image_folder": 3}}, "image_folder"),
-        ({"model": {"name": "x", "convention": ["unit"]}}, "'model' has no text 'convention'"),
+        ({"settings": SETTINGS | {"image_folder": 3}}, "'settings.image_folder' is not a text"),
+        ({"model": {"name": "x", "convention": ["unit"]}}, "'model.convention' is not a text"),
         ({"scoring": None}, "'scoring' is not an object"),
         ({"results": {}}, "'results' is not a list"),
-        ({"results": [{}]}, "result 1 has no 'id'"),
+        ({"results": [{}]}, "result 1: 'id' is missing"),
         ({"results": [3]}, "result 1 is not an object"),
-        ({"id": 3}, "result 1 has an 'id'"),
-        ({"gt": "NOT_VISIBLE"}, "result 1 has a value of the wrong kind"),
-        ({"gt": {"text": "a", "coord": []}}, "result 1 has a value of the wrong kind"),
-        ({"pred_text": 5}, "result 1 has a 'pred_text'"),
-        ({"scene": []}, "result 1 has a 'scene'"),
-        ({"status": []}, "result 1 has an unknown 'status'"),
+        ({"id": 3}, "result 1: 'id' is not a text"),
+        ({"gt": "NOT_VISIBLE"}, "result 1: 'gt' is not an object"),
+        ({"gt": GT | {"coord": []}}, "result 1: 'gt.coord' is not a list of 2 values"),
+        ({"gt": GT | {"coord": [0, None]}}, "result 1: 'gt.coord' is not a number"),
+        ({"l2_error": 1e999}, "result 1: 'l2_error' is not a finite number"),
+        ({"hit_mask": "yes"}, "result 1: 'hit_mask' is not of type bool or float"),
+        ({"scoring": {"rule": "x4", "mask": "auto"}}, "'scoring.rule' is 'x4', not one of"),
+        ({"metrics": {"total": True}}, "'metrics.total' is not of type float or int"),
+        ({"format": "2"}, "'format' is not a version number"),
+        ({"pred_text": 5}, "result 1: 'pred_text' is not a text"),
+        ({"scene": []}, "result 1: 'scene' is not a text"),
+        ({"status": []}, r"result 1: 'status' is \[\], not one of"),
     ],
 )
 def test_damaged_results_are_named(folder: Path, change: dict[str, Any], reason: str) -> None:

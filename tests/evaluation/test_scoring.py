@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -16,12 +17,13 @@ from x3spatial.evaluation.scoring.scores import (
     Score,
     cluster_of,
     failed,
-    from_json,
     score_answer,
-    to_json,
     truth_of,
 )
+from x3spatial.evaluation.stored import entry_of, score_of
+from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.task_file import TaskRecord
+from x3spatial.formats.typed_json import decode, encode
 from x3spatial.tasks.answers import parse_unit
 
 # 10 x 10, the object in columns and rows 4..6: the right answer is (0.55, 0.55).
@@ -146,7 +148,7 @@ def test_a_record_without_a_right_answer_is_refused(answer: str) -> None:
 
 
 def test_results_entry_has_the_documented_keys() -> None:
-    entry = to_json(scored("[(0.4, 0.55)]"), "x3")
+    entry = encode(entry_of(scored("[(0.4, 0.55)]"), "x3"))
     assert entry["pred_parsed"] == {"is_not_visible": False, "coord": [0.4, 0.55]}
     assert entry["gt"] == {
         "text": "[(0.550, 0.550)]",
@@ -163,7 +165,7 @@ def test_results_entry_has_the_documented_keys() -> None:
 
 def test_a_failed_sample_claims_nothing() -> None:
     item = record("[(0.550, 0.550)]")
-    entry = to_json(failed(item, truth_of(item), "out of memory"), "x3")
+    entry = encode(entry_of(failed(item, truth_of(item), "out of memory"), "x3"))
     assert entry["status"] == "error"
     assert entry["error"] == "out of memory"
     assert entry["pred_text"] is None
@@ -175,7 +177,8 @@ def test_a_failed_sample_claims_nothing() -> None:
 def test_scores_survive_the_file(text: str) -> None:
     for answer in ("[(0.550, 0.550)]", "NOT_VISIBLE"):
         score = scored(text, answer=answer)
-        assert from_json(to_json(score, "x3")) == score
+        stored = json.loads(json.dumps(encode(entry_of(score, "x3"))))
+        assert score_of(decode(SampleResult, stored)) == score
 
 
 def test_clusters_come_from_fields_else_from_folders() -> None:

@@ -16,7 +16,7 @@ from x3spatial.cli import run
 from x3spatial.errors import UserError
 from x3spatial.exporters import run as run_module
 from x3spatial.exporters.image_paths import PATHS
-from x3spatial.exporters.points import POINT_FORMATS
+from x3spatial.exporters.points import point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.run import export
 from x3spatial.formats.task_file import iter_records, read_records
@@ -36,7 +36,7 @@ def rows_of(path: Path) -> list[Any]:
 @pytest.mark.parametrize(
     ("to", "points"),
     [("llava", "unit"), ("sharegpt", "unit"), ("ms-swift", "placeholder"), ("ms-swift", "unit")]
-    + [("llava", name) for name in POINT_FORMATS],
+    + [("llava", name) for name in point_formats()],
 )
 def test_golden_files(tmp_path: Path, to: str, points: str) -> None:
     source = four_set(tmp_path / "data")
@@ -110,7 +110,7 @@ def test_ms_swift_objects_follow_its_document(tmp_path: Path) -> None:
     assert absent["messages"][1]["content"] == "NOT_VISIBLE" and absent["objects"]["bbox"] == []
 
 
-@pytest.mark.parametrize("points", list(POINT_FORMATS))
+@pytest.mark.parametrize("points", list(point_formats()))
 def test_rewriting_keeps_not_visible_and_drops_the_old_paragraph(
     tmp_path: Path, points: str
 ) -> None:
@@ -121,7 +121,7 @@ def test_rewriting_keeps_not_visible_and_drops_the_old_paragraph(
         assert record.question is not None and record.question in human
         assert record.prompt not in human
         assert not re.search(r"\{[a-z]", human)  # a field that was not filled in
-        absent = POINT_FORMATS[points].absent
+        absent = point_formats()[points].absent
         assert (answer == absent) == (record.answer == "NOT_VISIBLE")
         assert (absent in human) == (record.task != "t2b_multi")
         assert ("reference point" in human) == record.is_concat
@@ -342,5 +342,5 @@ def test_the_command_exports_an_empty_set(
 def test_the_help_names_every_choice(capsys: pytest.CaptureFixture[str]) -> None:
     run(["export", "--help"])
     shown = "".join(capsys.readouterr().out.split())
-    for name in (*FORMATS, *POINT_FORMATS, *PATHS, "unit", "placeholder"):
+    for name in (*FORMATS, *point_formats(), *PATHS, "unit", "placeholder"):
         assert name in shown

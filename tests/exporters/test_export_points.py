@@ -11,11 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from x3spatial.arrays import Bool
 from x3spatial.conventions.base import Convention
-from x3spatial.exporters.points import POINT_FORMATS, ResizeLimits, box_of, counted_sizes
+from x3spatial.exporters.points import ResizeLimits, box_of, counted_sizes, point_formats
 from x3spatial.tasks.answers import Written, ground_truth_text
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.geometry import BoolArray, Point, Target, hits, mask_target
+from x3spatial.tasks.geometry import Point, Target, hits, mask_target
 from x3spatial.tasks.question import Question, Size
 
 LIMITS = ResizeLimits()
@@ -44,20 +45,20 @@ def question_for(frame: Frame) -> Question:
     return Question("id", "t1", images, "prompt", "question")
 
 
-def fit(form: Convention, target: Target, mask: BoolArray, frame: Frame, size: Size) -> Written:
+def fit(form: Convention, target: Target, mask: Bool, frame: Frame, size: Size) -> Written:
     question = question_for(frame)
     sizes = counted_sizes(form, [size] * len(question.images), LIMITS)
     return ground_truth_text(
         target,
         mask,
         frame,
-        lambda point, decimals: form.write(point, question, sizes, decimals),
+        lambda point, decimals: form.format_answer(point, question, sizes, decimals),
         fewest=form.decimals,
     )
 
 
 @st.composite
-def masks(draw: st.DrawFn) -> BoolArray:
+def masks(draw: st.DrawFn) -> Bool:
     """Small masks of any shape, and thin ones in images far wider than any grid of 1000."""
     if draw(st.booleans()):
         shape = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
@@ -69,7 +70,7 @@ def masks(draw: st.DrawFn) -> BoolArray:
     return mask
 
 
-def size_for(mask: BoolArray, frame: Frame) -> Size:
+def size_for(mask: Bool, frame: Frame) -> Size:
     height, width = mask.shape
     return (width if frame is Frame.IMAGE else 2 * width, height)
 
@@ -78,11 +79,11 @@ one_pixel = np.zeros((1, 1937), dtype=bool)
 one_pixel[0, 1000] = True
 
 
-@pytest.mark.parametrize("form", POINT_FORMATS.values(), ids=list(POINT_FORMATS))
+@pytest.mark.parametrize("form", point_formats().values(), ids=list(point_formats()))
 @settings(max_examples=60, deadline=None)
 @given(masks(), st.sampled_from(Frame))
 @example(one_pixel, Frame.CONCAT_RIGHT)
-def test_a_rewritten_point_hits_its_mask(form: Convention, mask: BoolArray, frame: Frame) -> None:
+def test_a_rewritten_point_hits_its_mask(form: Convention, mask: Bool, frame: Frame) -> None:
     target = mask_target(mask, 3)
     if target is None:
         return
@@ -96,7 +97,7 @@ def test_a_rewritten_point_hits_its_mask(form: Convention, mask: BoolArray, fram
     assert form.parse(written.text, question_for(frame), sizes).point == point
 
 
-@pytest.mark.parametrize("form", POINT_FORMATS.values(), ids=list(POINT_FORMATS))
+@pytest.mark.parametrize("form", point_formats().values(), ids=list(point_formats()))
 def test_an_ordinary_mask_needs_no_more_decimals(form: Convention) -> None:
     mask = np.zeros((480, 640), dtype=bool)
     mask[100:140, 300:360] = True
@@ -125,7 +126,7 @@ def test_an_ordinary_mask_needs_no_more_decimals(form: Convention) -> None:
 @settings(max_examples=150, deadline=None)
 @given(masks(), st.sampled_from(Frame))
 def test_a_box_hits_in_pixels_and_says_whether_rounding_can_move_it(
-    mask: BoolArray, frame: Frame
+    mask: Bool, frame: Frame
 ) -> None:
     target = mask_target(mask, 3)
     if target is None:

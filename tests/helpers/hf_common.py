@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from helpers.tiny_vlms import make_vlm
-from x3spatial.models.base import Output
+from x3spatial.models.base import Output, as_output
 from x3spatial.models.huggingface.model import HuggingFaceModel
 from x3spatial.tasks.question import Question
 
@@ -62,5 +62,5 @@ def ask(model: HuggingFaceModel, questions: list[Question], batch: int) -> dict[
     for start in range(0, len(questions), batch):
         part = questions[start : start + batch]
         outputs = model.answer(part, model.prepare(part))
-        answers |= {q.id: output for q, output in zip(part, outputs, strict=True)}
+        answers |= {q.id: as_output(output) for q, output in zip(part, outputs, strict=True)}
     return answers

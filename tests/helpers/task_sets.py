@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from x3spatial.arrays import Bool
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import write_json
-from x3spatial.io.images import BoolArray, encode_mask_png, encode_png
+from x3spatial.io.images import encode_mask_png, encode_png
 from x3spatial.models.base import Model
 from x3spatial.tasks.answers import answer_text
 from x3spatial.tasks.frames import Frame
@@ -20,7 +21,7 @@ from x3spatial.tasks.geometry import mask_target
 from x3spatial.tasks.question import Question
 
 
-def box_mask(width: int, height: int, x0: int, y0: int, x1: int, y1: int) -> BoolArray:
+def box_mask(width: int, height: int, x0: int, y0: int, x1: int, y1: int) -> Bool:
     """True in columns x0..x1 and rows y0..y1, both inclusive."""
     mask = np.zeros((height, width), dtype=bool)
     mask[y0 : y1 + 1, x0 : x1 + 1] = True
@@ -30,13 +31,13 @@ def box_mask(width: int, height: int, x0: int, y0: int, x1: int, y1: int) -> Boo
 def make_record(
     folder: Path,
     name: str,
-    mask: BoolArray,
+    mask: Bool,
     *,
     task: str = "t1_multi",
     scene: str = "s0",
     uid: str = "1",
-    dilated: BoolArray | None = None,
-    ref_mask: BoolArray | None = None,
+    dilated: Bool | None = None,
+    ref_mask: Bool | None = None,
     named: bool = True,
 ) -> TaskRecord:
     """Write the images and masks of one sample and give its record.

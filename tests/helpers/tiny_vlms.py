@@ -56,7 +56,7 @@ STOCK = ("idefics3", "llava")
 
 _PLAIN = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _WIDTH, _LAYERS, _HEADS, _INNER = 64, 2, 4, 128
-_TEXT = {
+_TEXT: dict[str, Any] = {
     "hidden_size": _WIDTH,
     "num_hidden_layers": _LAYERS,
     "num_attention_heads": _HEADS,
@@ -108,7 +108,11 @@ def _tokenizer(*special: str, **named: str) -> Qwen2Tokenizer:
     return tokenizer
 
 
-def _ids(tokenizer: Qwen2Tokenizer) -> dict[str, int | None]:
+def _id(tokenizer: Qwen2Tokenizer, token: str) -> int:
+    return tokenizer.get_vocab()[token]
+
+
+def _ids(tokenizer: Qwen2Tokenizer) -> dict[str, Any]:
     vocabulary = tokenizer.get_vocab()
     return {
         "bos_token_id": None,  # some families' default lies outside of this vocabulary
@@ -152,7 +156,7 @@ _VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>
 _QWEN_IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
 
 
-def _qwen_ids(tokenizer: Qwen2Tokenizer) -> dict[str, int]:
+def _qwen_ids(tokenizer: Qwen2Tokenizer) -> dict[str, Any]:
     vocabulary = tokenizer.get_vocab()
     names = ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")
     return dict(zip(names, (vocabulary[token] for token in _VISION), strict=True))
@@ -231,7 +235,8 @@ def _idefics3(out: Path, seed: int) -> None:
     tokenizer = _tokenizer(
         "<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", *rows
     )
-    config = Idefics3Config(
+    make: Any = Idefics3Config  # the stubs lack pad_token_id
+    config = make(
         text_config={
             **_TEXT, **_ids(tokenizer), "model_type": "llama", "vocab_size": len(tokenizer),
         },
@@ -239,7 +244,7 @@ def _idefics3(out: Path, seed: int) -> None:
             "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
             "num_attention_heads": 2, "image_size": 56, "patch_size": 14,
         },
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_id=_id(tokenizer, "<image>"),
         pad_token_id=tokenizer.pad_token_id,
         scale_factor=2,
     )  # fmt: skip
@@ -266,7 +271,7 @@ def _llava(out: Path, seed: int) -> None:
             "num_hidden_layers": 3, "num_attention_heads": 2, "image_size": 56, "patch_size": 14,
             "projection_dim": 32,
         },
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_index=_id(tokenizer, "<image>"),
         image_seq_length=16,
     )  # fmt: skip
     _write(
@@ -332,7 +337,7 @@ def _internvl(out: Path, seed: int) -> None:
             "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
             "num_attention_heads": 2, "image_size": [56, 56], "patch_size": [14, 14],
         },
-        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        image_token_id=_id(tokenizer, "<IMG_CONTEXT>"),
         image_seq_length=4,
         tie_word_embeddings=False,
     )  # fmt: skip

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from helpers.task_sets import box_mask, make_record
+from x3spatial.arrays import UInt8
 from x3spatial.evaluation.questions import question_of
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.io.images import UInt8Array, encode_mask_png, encode_png
+from x3spatial.io.images import encode_mask_png, encode_png
 from x3spatial.models import registry
+from x3spatial.models.base import as_output
 from x3spatial.models.baselines.common import LruCache
 from x3spatial.models.baselines.pixel_diff import changed_point
 from x3spatial.tasks.answers import AnswerKind, parse_unit
@@ -22,7 +24,7 @@ from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Question
 
 
-def noise(width: int, height: int, seed: int, smooth: float = 1.5) -> UInt8Array:
+def noise(width: int, height: int, seed: int, smooth: float = 1.5) -> UInt8:
     """A texture with structure at several scales."""
     rng = np.random.default_rng(seed)
     total = np.zeros((height, width, 3), np.float32)
@@ -37,8 +39,8 @@ def noise(width: int, height: int, seed: int, smooth: float = 1.5) -> UInt8Array
 def ask(kind: str, record: TaskRecord) -> str:
     model = registry.create(kind)
     question = question_of(record, None, privileged=model.privileged)
-    (text,) = model.answer([question], model.prepare([question]))
-    return text
+    (answer,) = model.answer([question], model.prepare([question]))
+    return as_output(answer).text
 
 
 @pytest.mark.parametrize("task", ["t1_multi", "t1_concat"])
@@ -113,7 +115,8 @@ def matching_record(folder: Path, task: str, *, visible: bool) -> tuple[TaskReco
     reference = noise(*size, seed=4)
     mask = box_mask(*size, 120, 90, 170, 140)
     warp = np.array([[1.1, -0.25, 20.0], [0.25, 1.1, -60.0]])
-    query = cv2.warpAffine(reference, warp, size, borderMode=cv2.BORDER_REFLECT)
+    warped = cv2.warpAffine(reference, warp, size, borderMode=cv2.BORDER_REFLECT)
+    query = np.asarray(warped, np.uint8)
     query_mask = cv2.warpAffine(mask.astype(np.uint8), warp, size) > 0
     if not visible:
         query = noise(*size, seed=5)

@@ -16,6 +16,7 @@ from PIL import Image
 from helpers.hf_common import PROMPT, ask, folder, mixed, picture, question
 from helpers.tiny_vlms import FAMILIES, torch
 from x3spatial.errors import UserError
+from x3spatial.models.base import as_output
 from x3spatial.models.huggingface.model import HuggingFaceModel, Prepared
 
 NEW = 10
@@ -89,7 +90,7 @@ def test_resized_sizes(family: str, options: dict[str, int], sent: Any, resized:
     model = model_of(family, max_new_tokens=1, **options)
     asked = question("q", picture(96, 64), picture(*sent))
     prepared = model.prepare([asked])
-    (output,) = model.answer([asked], prepared)
+    (output,) = map(as_output, model.answer([asked], prepared))
     assert output.details["sent"] == [[96, 64], list(sent)]
     assert output.details["resized"][1] == (None if resized is None else list(resized))
     grid = prepared.inputs[("q",)].get("image_grid_thw")
@@ -127,7 +128,7 @@ def test_sizes_are_those_that_the_convention_counts() -> None:
     ):
         model = model_of("qwen2_5_vl", convention=convention, max_new_tokens=1)
         prepared = model.prepare([asked])
-        assert model.answer([asked], prepared)[0].sizes == sizes
+        assert as_output(model.answer([asked], prepared)[0]).sizes == sizes
         assert said in words(model, prepared).replace("\n", " ")
         assert model.convention == model.describe()["convention"] == convention
 
@@ -250,7 +251,7 @@ def test_greedy_whatever_the_folder_says(tmp_path: Path) -> None:
 
 
 def test_out_of_memory_halves_the_batch_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     model, questions = model_of("qwen2_5_vl"), mixed()
     whole = ask(model, questions, 5)
@@ -265,9 +266,7 @@ def test_out_of_memory_halves_the_batch_and_says_so(
     monkeypatch.setattr(model.model, "generate", generate)
     assert ask(model, questions, 5) == whole
     assert sizes == [5, 2, 2, 1]
-    assert (
-        "out of memory with 5 questions at once on cpu; going on with 2" in capsys.readouterr().err
-    )
+    assert "out of memory at batch size 5 on cpu; retrying with 2" in caplog.messages
     assert set(model.prepare(questions).inputs) == {("two", "wide"), ("three", "again"), ("alone",)}
 
 
@@ -379,7 +378,7 @@ def test_adapters_that_cannot_be_used(tmp_path: Path) -> None:
         model_of("qwen2_5_vl", adapter=adapter)
 
 
-def test_created_by_the_registrys_rules() -> None:
+def test_created_by_the_rules_of_the_registry() -> None:
     options = {
         "max_new_tokens": 3, "seed": 0, "convention": "pixel", "adapter": None, "dtype": "float32",
     }  # fmt: skip

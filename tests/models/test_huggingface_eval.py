@@ -19,7 +19,7 @@ from x3spatial.errors import UserError
 from x3spatial.evaluation.run import evaluate
 from x3spatial.models.huggingface.model import HuggingFaceModel
 from x3spatial.models.huggingface.processor import Processor
-from x3spatial.pipeline import SETS, zeroshot
+from x3spatial.pipeline import zero_shot_sets, zeroshot
 
 ROOT = FIXTURES / "x3-small" / "root"
 
@@ -151,9 +151,9 @@ def test_what_the_model_is_shown_holds_nothing_private(
         return plain(self, conversations)
 
     monkeypatch.setattr(Processor, "__call__", spy)
-    for _, name in SETS:
+    for _, name in zero_shot_sets():
         run(tasks / name, tmp_path / name, "idefics3", model_options={"convention": "thousand"})
-    records = [r for _, name in SETS for r in json.loads((tasks / name).read_text())]
+    records = [r for _, name in zero_shot_sets() for r in json.loads((tasks / name).read_text())]
     answers = {turn["value"] for r in records for turn in r["conversations"][1:]}
     secrets = {
         str(r[field])

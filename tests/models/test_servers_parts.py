@@ -27,8 +27,8 @@ from x3spatial.models.servers.cache import AnswerCache, cache_key
 from x3spatial.models.servers.concurrency import ConcurrencyLimit
 from x3spatial.models.servers.faults import Fault, status_fault
 from x3spatial.models.servers.hosts import Hosts
-from x3spatial.models.servers.images import ImageLimits, Pictures, make_picture
-from x3spatial.models.servers.parsing import read_chat, read_roborefer
+from x3spatial.models.servers.images import ImageCache, ImageLimits, encode_image
+from x3spatial.models.servers.parsing import parse_chat, parse_roborefer
 from x3spatial.models.servers.retrying import (
     LONGEST_RETRY_AFTER,
     LONGEST_SECONDS,
@@ -41,28 +41,28 @@ NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
 @given(st.integers(1, 64), st.lists(st.booleans(), max_size=300))
 def test_a_window_stays_within_its_bounds(bound: int, events: list[bool]) -> None:
-    window = ConcurrencyLimit(bound)
-    assert window.room == bound
+    limit = ConcurrencyLimit(bound)
+    assert limit.allowed == bound
     for at, well in enumerate(events):
-        before = window.room
+        before = limit.allowed
         if well:
-            window.went_well()
-            assert before <= window.room <= min(bound, before + 1)
+            limit.succeeded()
+            assert before <= limit.allowed <= min(bound, before + 1)
         else:
-            window.overloaded(sent=at, now=at + 0.5)
-            assert max(1, before // 2) <= window.room <= max(1, (before + 1) // 2)
+            limit.overloaded(sent=at, now=at + 0.5)
+            assert max(1, before // 2) <= limit.allowed <= max(1, (before + 1) // 2)
 
 
 def test_requests_that_fail_together_count_once_and_the_window_grows_back() -> None:
-    window = ConcurrencyLimit(16)
+    limit = ConcurrencyLimit(16)
     for _ in range(16):
-        window.overloaded(sent=1.0, now=2.0)
-    assert window.room == 8
-    window.overloaded(sent=2.5, now=3.0)
-    assert window.room == 4
+        limit.overloaded(sent=1.0, now=2.0)
+    assert limit.allowed == 8
+    limit.overloaded(sent=2.5, now=3.0)
+    assert limit.allowed == 4
     answered = 0
-    while window.room < 16:
-        window.went_well()
+    while limit.allowed < 16:
+        limit.succeeded()
         answered += 1
     assert 12 * 5 < answered < 12 * 16  # about one more for each round of as many as fit
 
@@ -169,7 +169,7 @@ LIMITS = ImageLimits(max_bytes=10_000_000)
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
 def test_files_that_servers_read_are_sent_as_they_are(format: str) -> None:
     data = encoded(picture(), format)
-    sent = make_picture(data, LIMITS)
+    sent = encode_image(data, LIMITS)
     assert sent.url.startswith(f"data:image/{format.lower()};base64,")
     assert sent.details == {
         "sent": [64, 48], "format": format.lower(), "bytes": len(data), "reencoded": False, "resized": False,
@@ -193,7 +193,7 @@ def _oriented() -> bytes:
     ids=["bmp", "alpha", "16 bit", "turned"],
 )
 def test_what_servers_would_read_in_their_own_ways_is_encoded_anew(data: bytes) -> None:
-    sent = make_picture(data, LIMITS)
+    sent = encode_image(data, LIMITS)
     assert (sent.size, sent.details["reencoded"], sent.details["resized"]) == (
         (64, 48),
         True,
@@ -204,7 +204,7 @@ def test_what_servers_would_read_in_their_own_ways_is_encoded_anew(data: bytes) 
     assert np.array_equal(pixels, decode_rgb(data))
 
 
-def _bytes(sent: images.Picture) -> bytes:
+def _bytes(sent: images.EncodedImage) -> bytes:
     import base64
 
     return base64.b64decode(sent.base64)
@@ -214,7 +214,7 @@ def test_too_many_bytes() -> None:
     data = encoded(picture(640, 480), "PNG")
     sizes = []
     for most in (500_000, 200_000, 30_000):
-        sent = make_picture(data, ImageLimits(max_bytes=most))
+        sent = encode_image(data, ImageLimits(max_bytes=most))
         assert len(_bytes(sent)) == sent.details["bytes"] <= most
         assert sent.details["format"] == "jpeg"
         width, height = sent.size
@@ -222,11 +222,11 @@ def test_too_many_bytes() -> None:
         sizes.append(width)
     assert sizes[0] == 640 > sizes[-1]
     with pytest.raises(ImageError, match="--max-image-bytes"):
-        make_picture(data, ImageLimits(max_bytes=300))
+        encode_image(data, ImageLimits(max_bytes=300))
     # Where the size is the model's own, it stays.
     fixed = ImageLimits(max_bytes=30_000, resized=lambda size: (560, 420))
     with pytest.raises(ImageError, match="--max-image-bytes"):
-        make_picture(data, fixed)
+        encode_image(data, fixed)
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(784, 10**6))
@@ -239,24 +239,24 @@ def test_too_many_pixels(width: int, height: int, most: int) -> None:
 @pytest.mark.parametrize("data", [b"x", b"\x89PNG\r\n\x1a\n", encoded(picture(), "PNG")[:-20]])
 def test_no_images(data: bytes) -> None:
     with pytest.raises(ImageError):
-        make_picture(data, LIMITS)
+        encode_image(data, LIMITS)
 
 
 def test_each_file_is_encoded_once_while_it_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
-    real = make_picture
+    real = encode_image
 
-    def counted(data: bytes, sending: ImageLimits) -> images.Picture:
+    def counted(data: bytes, limits: ImageLimits) -> images.EncodedImage:
         made.append(len(data))
-        return real(data, sending)
+        return real(data, limits)
 
-    monkeypatch.setattr(images, "make_picture", counted)
+    monkeypatch.setattr(images, "encode_image", counted)
     paths = [tmp_path / f"{n}.png" for n in range(4)]
     for number, path in enumerate(paths):
         path.write_bytes(encoded(picture(60 + number), "PNG"))
-    pictures = Pictures(LIMITS)
+    pictures = ImageCache(LIMITS)
     threads = [threading.Thread(target=pictures.get, args=(paths[n % 4],)) for n in range(40)]
     for thread in threads:
         thread.start()
@@ -268,7 +268,7 @@ def test_each_file_is_encoded_once_while_it_is_kept(
 
     made.clear()
     one = len(pictures.get(paths[1]).url)
-    little = Pictures(LIMITS, kept_bytes=2 * one)
+    little = ImageCache(LIMITS, kept_bytes=2 * one)
     for _ in range(3):
         for path in paths:
             little.get(path)
@@ -294,7 +294,7 @@ json_values = st.recursive(
 @given(json_values, st.integers(0, 60))
 def test_any_reply_is_an_answer_or_a_fault(value: Any, cut: int) -> None:
     for content in (json.dumps(value).encode(), json.dumps(value).encode()[:cut]):
-        for read in (read_chat, read_roborefer):
+        for read in (parse_chat, parse_roborefer):
             try:
                 reading = read(content)
             except Fault as fault:
@@ -309,7 +309,7 @@ def test_any_reply_is_an_answer_or_a_fault(value: Any, cut: int) -> None:
 def test_replies_of_absurd_depth() -> None:
     content = b"[" * 200_000
     with pytest.raises(Fault, match="not JSON"):
-        read_chat(content)
+        parse_chat(content)
     assert str(status_fault(500, content, where="there")).startswith("HTTP 500: [[[")
 
 

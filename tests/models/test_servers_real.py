@@ -29,6 +29,7 @@ from helpers.server_common import results, x3
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.cli import run
+from x3spatial.models.base import as_output
 from x3spatial.models.huggingface.model import HuggingFaceModel
 from x3spatial.models.registry import create
 
@@ -121,17 +122,17 @@ def test_a_model_that_it_does_not_have(
 def test_pictures_made_in_the_size_of_the_models_own_processor(tmp_path: Path) -> None:
     """Qwen2.5-VL counts pixels of the resized image: resized here, it sees and says just the same."""
     options = {"base_url": ["http://127.0.0.1:9/v1"], "convention": "qwen2.5-px"}
-    bounds = {"min_pixels": 3136, "max_pixels": 30_000}
+    bounds: dict[str, Any] = {"min_pixels": 3136, "max_pixels": 30_000}
     client = create("openai:m", {**options, **bounds})
     model = HuggingFaceModel(str(folder("qwen2_5_vl")), dtype="float32", max_new_tokens=8, **bounds)
     for size in ((320, 240), (130, 40), (64, 96)):
         asked = question("q", picture(*size))
         (request,) = client.prepare([asked])
         sent = tmp_path / "sent.png"
-        sent.write_bytes(base64.b64decode(request.pictures[0].base64))
-        (here,) = model.answer([asked], model.prepare([asked]))
+        sent.write_bytes(base64.b64decode(request.images[0].base64))
+        (here,) = map(as_output, model.answer([asked], model.prepare([asked])))
         again = question("q", sent)
-        (there,) = model.answer([again], model.prepare([again]))
+        (there,) = map(as_output, model.answer([again], model.prepare([again])))
         assert there.text == here.text
         assert there.sizes == here.sizes == request.sizes
     client.close()

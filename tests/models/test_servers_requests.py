@@ -16,7 +16,7 @@ from helpers.server_common import chat, numbered_set, results, serving, text_of,
 from helpers.task_sets import box_mask, make_record, make_set, write_set
 from x3spatial.cli import run
 from x3spatial.conventions.resize import smart_resize
-from x3spatial.models.base import Output, Unanswered
+from x3spatial.models.base import Output, Unanswered, as_output
 from x3spatial.models.registry import create
 from x3spatial.models.servers import retrying
 from x3spatial.tasks.question import Question
@@ -170,7 +170,7 @@ def test_what_is_an_answer(tmp_path: Path, reply: Any, text: str, finish: str | 
         (chat(None, "length", reasoning_content="hmm"), "--max-new-tokens", 1),
         (chat(None, "content_filter"), "content filter", 1),
         (chat(None, reasoning_content="[(0.9, 0.9)]"), "empty", 3),
-        (chat({"text": "x"}), "no text but of type dict", 3),
+        (chat({"text": "x"}), "not a text but of type dict", 3),
         ({"object": "error", "message": "out of memory", "code": 500}, "out of memory", 3),
         ({"detail": "no"}, "no list of choices", 3),
         ({"choices": ["x"]}, "no message", 3),
@@ -203,7 +203,7 @@ def test_several_questions_in_one_call(tmp_path: Path) -> None:
         model = create("openai:m", {"base_url": [server.base], "convention": "unit"})
         outputs = model.answer(questions, model.prepare(questions))
         model.close()
-    assert [output.text for output in outputs] == [text_of(n) for n in range(9)]
+    assert [as_output(output).text for output in outputs] == [text_of(n) for n in range(9)]
 
 
 def test_roborefers_own_server(tmp_path: Path) -> None:
@@ -273,11 +273,11 @@ def test_roborefers_own_server_with_depth_maps(tmp_path: Path) -> None:
         ({"retries": -1}, "--retries -1"),
         ({"extra_body": "{"}, "--extra-body: not JSON"),
         ({"extra_body": "[]"}, "--extra-body: must be a JSON object"),
-        ({"extra_body": '{"messages": []}'}, "'messages' is not for it to set"),
+        ({"extra_body": '{"messages": []}'}, "cannot override 'messages'"),
         ({"extra_body": '{"x": NaN}'}, "--extra-body: not JSON"),
         ({"extra_body": '{"key": "abcdefgh12"}'}, "--extra-body: holds the API key"),
         ({"api_key_env": "NO_SUCH_VARIABLE"}, "--api-key-env NO_SUCH_VARIABLE"),
-        ({"api_key_env": "STRANGE_KEY"}, "STRANGE_KEY (environment): holds characters"),
+        ({"api_key_env": "STRANGE_KEY"}, "STRANGE_KEY (environment): contains characters"),
         ({"max_pixels": 9000}, "use --max-image-pixels"),
         ({"convention": "qwen2.5-px", "max_image_pixels": 9000}, "use these"),
         ({"convention": "qwen2.5-px", "max_pixels": 100}, "--max-pixels 100"),
@@ -285,7 +285,7 @@ def test_roborefers_own_server_with_depth_maps(tmp_path: Path) -> None:
         ({"max_image_bytes": 1}, "--max-image-bytes 1"),
         ({"max_image_pixels": 1}, "--max-image-pixels 1"),
         ({"model": "openai"}, "openai:MODEL"),
-        ({"model": "roborefer-server", "convention": None}, "where is it?"),
+        ({"model": "roborefer-server", "convention": None}, "name its URL"),
         ({"enable_depth": True}, "enable_depth"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The contact sheet shows what it says it shows."""
+"""Contents of contact sheets, and refused inputs and outputs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def colours(path: Path) -> set[tuple[int, ...]]:
 @pytest.mark.parametrize(
     "name", ["t1_val_multi", "t1_val_concat", "t2a_val_multi", "t2b_val_multi"]
 )
-def test_each_task(name: str, tasks: Path, tmp_path: Path) -> None:
+def test_each_task_shows_its_marks(name: str, tasks: Path, tmp_path: Path) -> None:
     data = tasks / f"{name}.json"
     results = tmp_path / "r.json"
     evaluate(data_json=data, output_json=results, model="uniform", workers=1)
@@ -43,7 +43,7 @@ def test_each_task(name: str, tasks: Path, tmp_path: Path) -> None:
     assert (REFERENCE in seen) == (name == "t1_val_concat")
 
 
-def test_chosen_samples(tasks: Path, tmp_path: Path) -> None:
+def test_samples_can_be_chosen_by_id(tasks: Path, tmp_path: Path) -> None:
     data = tasks / "t1_val_multi.json"
     record = json.loads(data.read_text())[0]
     one = preview(data_json=data, output=tmp_path / "one.png", ids=[record["id"]])
@@ -54,23 +54,23 @@ def test_chosen_samples(tasks: Path, tmp_path: Path) -> None:
         preview(data_json=data, output=tmp_path / "x.png", ids=["nope"])
 
 
-def test_results_of_other_samples_or_damaged_are_refused(tasks: Path, tmp_path: Path) -> None:
+def test_damaged_results_or_those_of_other_samples_are_refused(tasks: Path, tmp_path: Path) -> None:
     data, results = tasks / "t1_val_multi.json", tmp_path / "r.json"
     evaluate(data_json=data, output_json=results, model="uniform", workers=1)
-    with pytest.raises(UserError, match=r"answers no sample of .*t2b_val_multi.json"):
+    with pytest.raises(UserError, match=r"has no answer to a sample of .*t2b_val_multi.json"):
         preview(data_json=tasks / "t2b_val_multi.json", output=tmp_path / "p.png", results=results)
     value = json.loads(results.read_text())
     for change in ({"pred_parsed": None}, {"pred_parsed": {"coord": ["a", "b"]}}, {"id": None}):
         entry = {**value["results"][1], **change}
         if entry["id"] is None:
             del entry["id"]
-        results.write_text(json.dumps({"results": [value["results"][0], entry]}))
-        with pytest.raises(UserError, match=r"r.json: result 2 is not one of x3 eval"):
+        results.write_text(json.dumps({**value, "results": [value["results"][0], entry]}))
+        with pytest.raises(UserError, match=r"r.json: damaged results file: result 2: "):
             preview(data_json=data, output=tmp_path / "p.png", results=results)
     assert not (tmp_path / "p.png").exists()
 
 
-def test_only_a_png_is_replaced(tasks: Path, tmp_path: Path) -> None:
+def test_only_a_png_is_overwritten(tasks: Path, tmp_path: Path) -> None:
     data = tasks / "t1_val_multi.json"
     (tmp_path / "folder").mkdir()
     (tmp_path / "notes.txt").write_text("mine")
@@ -79,9 +79,9 @@ def test_only_a_png_is_replaced(tasks: Path, tmp_path: Path) -> None:
         (tmp_path / "folder", "is a folder"),
         (tmp_path / "notes.txt", "is not a PNG"),
         (tmp_path / ("x" * 405), "name too long"),
-        (data, "that is read"),
+        (data, "also an input file"),
     ):
-        with pytest.raises(UserError, match=f"--output .*(?i:{reason})"):
+        with pytest.raises(UserError, match=f"--out .*(?i:{reason})"):
             preview(data_json=data, output=output)
     assert set(tmp_path.iterdir()) == before
     assert (tmp_path / "notes.txt").read_text() == "mine"

@@ -1,4 +1,4 @@
-"""The verb: the root on disk, resuming, the same bytes every time, and what is refused."""
+"""``render_scenes``: layout on disk, resuming, reproducible bytes, refused options."""
 
 import hashlib
 import json
@@ -8,18 +8,26 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from x3spatial.errors import UserError
-from x3spatial.synth.generate import generate_scenes
+from x3spatial.synth.generate import render_scenes
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "scenes": {"train": 2, "validation": 1}, "objects": 3, "width": 64, "height": 64,
     "samples": 1, "seed": 8,
 }  # fmt: skip
+
+
+def pixels(path: Path) -> npt.NDArray[Any]:
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
 
 
 def bytes_of(root: Path) -> dict[str, str]:
@@ -33,13 +41,13 @@ def bytes_of(root: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenes") / "root"
-    summary = generate_scenes(out_dir=folder, workers=1, depth=True, **SMALL)
+    summary = render_scenes(out_dir=folder, workers=1, depth=True, **SMALL)
     assert (summary.made, summary.objects, summary.views) == (3, 9, 45)
     assert summary.visible + sum(summary.absent.values()) == 45
     return folder
 
 
-def test_the_root_is_laid_out_as_documented(root):
+def test_the_root_has_the_documented_layout(root):
     assert sorted(p.name for p in (root / "train").iterdir()) == ["train_0000", "train_0001"]
     assert [p.name for p in (root / "validation").iterdir()] == ["val_0000"]
     seen: dict[str, str] = {}
@@ -60,7 +68,7 @@ def test_the_root_is_laid_out_as_documented(root):
             for view in target["views"]:
                 stem = f"{view['rank']:02d}_{view['frame']}"
                 read = {
-                    kind: cv2.imread(str(folder / f"{stem}_{kind}.png"), cv2.IMREAD_UNCHANGED)
+                    kind: pixels(folder / f"{stem}_{kind}.png")
                     for kind in ("original", "inpainted", "mask", "mask_dialated", "depth")
                 }
                 assert read["original"].shape == (64, 64, 3) == read["inpainted"].shape
@@ -91,11 +99,11 @@ def test_poses_are_rotations_and_lie_in_the_room(root):
 
 
 def test_two_workers_write_the_same_bytes(root, tmp_path):
-    generate_scenes(out_dir=tmp_path / "root", workers=2, depth=True, **SMALL)
+    render_scenes(out_dir=tmp_path / "root", workers=2, depth=True, **SMALL)
     assert bytes_of(tmp_path / "root") == bytes_of(root)
 
 
-def test_finished_scenes_stay_and_broken_ones_are_made_again(root, tmp_path):
+def test_complete_scenes_are_kept_and_incomplete_ones_made_again(root, tmp_path):
     copy = tmp_path / "root"
     subprocess.run(["cp", "-a", str(root), str(copy)], check=True)
     expected = bytes_of(root)
@@ -106,7 +114,7 @@ def test_finished_scenes_stay_and_broken_ones_are_made_again(root, tmp_path):
     next(broken.glob("uid_*/01_*_mask.png")).unlink()
     (next(broken.glob("uid_*")) / "09_000000_mask.png").write_bytes(b"left over")
     subprocess.run(["rm", "-r", str(copy / "validation" / "val_0000")], check=True)
-    summary = generate_scenes(out_dir=copy, workers=1, depth=True, **SMALL)
+    summary = render_scenes(out_dir=copy, workers=1, depth=True, **SMALL)
     assert (summary.made, summary.views) == (2, 45)
     assert bytes_of(copy) == expected
     assert kept.stat().st_mtime_ns == stamp
@@ -115,15 +123,15 @@ def test_finished_scenes_stay_and_broken_ones_are_made_again(root, tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from x3spatial.synth.generate import generate_scenes
+from x3spatial.synth.generate import render_scenes
 if __name__ == "__main__":
-    generate_scenes(out_dir=Path(sys.argv[1]), scenes={"train": 2, "validation": 1}, objects=3,
+    render_scenes(out_dir=Path(sys.argv[1]), scenes={"train": 2, "validation": 1}, objects=3,
                     width=64, height=64, samples=1, seed=8, depth=True, workers=int(sys.argv[2]))
 """
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_killed_and_started_again(root, tmp_path, workers):
+def test_a_killed_run_can_be_resumed(root, tmp_path, workers):
     script = tmp_path / "make.py"
     script.write_text(KILLED)
     out = tmp_path / "root"
@@ -138,9 +146,9 @@ def test_killed_and_started_again(root, tmp_path, workers):
     process.wait()
     assert not (out / "validation" / "val_0000" / "scene.json").exists(), "killed too late"
     deadline = time.monotonic() + 20
-    while True:  # the workers of the killed run need a moment to go
+    while True:  # the workers of the killed run take a moment to exit
         try:
-            generate_scenes(out_dir=out, workers=1, depth=True, **SMALL)
+            render_scenes(out_dir=out, workers=1, depth=True, **SMALL)
             break
         except UserError as error:
             assert "another x3 run" in str(error) and time.monotonic() < deadline
@@ -148,32 +156,32 @@ def test_killed_and_started_again(root, tmp_path, workers):
     assert bytes_of(out) == bytes_of(root)
 
 
-def test_no_two_scenes_share_a_thing(root):
-    """Shapes are drawn anew for every scene: what one split holds, the others never show."""
+def test_no_two_scenes_share_an_object_shape(root):
+    """Shapes are drawn per scene, so no split shows an object of another."""
     seen: dict[tuple, str] = {}
     for path in sorted(root.rglob("scene.json")):
         about = json.loads(path.read_text())
-        for thing in about["objects"]:
-            low, high = thing["box"]
+        for item in about["objects"]:
+            low, high = item["box"]
             size = tuple(round(b - a, 6) for a, b in zip(low, high, strict=True))
-            assert seen.setdefault((thing["kind"], size), about["scene"]) == about["scene"]
+            assert seen.setdefault((item["kind"], size), about["scene"]) == about["scene"]
     assert len(seen) > 40
 
 
-def test_night_shows_the_same_rooms_in_one_dark_colour(root, tmp_path):
-    generate_scenes(out_dir=tmp_path, workers=1, depth=True, style="night", **SMALL)
+def test_night_shows_the_same_rooms_dark_and_monochrome(root, tmp_path):
+    render_scenes(out_dir=tmp_path, workers=1, depth=True, style="night", **SMALL)
     day, night = bytes_of(root), bytes_of(tmp_path)
     assert set(day) == set(night)
     for name in day:
         same = not str(name).endswith(("_original.png", "_inpainted.png", "scene.json"))
         assert (day[name] == night[name]) == same, name
     for path in sorted(tmp_path.rglob("*_original.png"))[:10]:
-        picture = cv2.imread(str(path)).astype(float)
-        lit = cv2.imread(str(root / path.relative_to(tmp_path))).astype(float)
-        blue, green, red = picture.reshape(-1, 3).T
+        image = pixels(path).astype(float)
+        lit = pixels(root / path.relative_to(tmp_path)).astype(float)
+        blue, green, red = image.reshape(-1, 3).T
         assert np.abs(red - 0.55 * green).max() <= 1 and np.abs(blue - 0.7 * green).max() <= 1
         assert green.mean() < 0.7 * lit.mean()
-        # Nothing else changes: what was brighter is not darker now.
+        # The style keeps the order of brightness.
         grey = lit @ [0.114, 0.587, 0.299]
         order = np.argsort(grey, axis=None)
         assert np.diff(green[order]).min() >= -1
@@ -182,19 +190,19 @@ def test_night_shows_the_same_rooms_in_one_dark_colour(root, tmp_path):
     ]
     assert settings["style"] == "night"
     with pytest.raises(UserError, match=r"other settings .style night, not day"):
-        generate_scenes(out_dir=tmp_path, workers=1, depth=True, **SMALL)
+        render_scenes(out_dir=tmp_path, workers=1, depth=True, **SMALL)
 
 
 def test_other_settings_are_refused_unless_fresh(root, tmp_path):
     copy = tmp_path / "root"
     subprocess.run(["cp", "-a", str(root), str(copy)], check=True)
     with pytest.raises(UserError, match=r"other settings .depth True, not False.*--fresh"):
-        generate_scenes(out_dir=copy, **SMALL)
+        render_scenes(out_dir=copy, **SMALL)
     with pytest.raises(UserError, match="beyond the 1 scenes"):
-        generate_scenes(out_dir=copy, depth=True, **{**SMALL, "scenes": {"train": 1}})
+        render_scenes(out_dir=copy, depth=True, **{**SMALL, "scenes": {"train": 1}})
     assert bytes_of(copy) == bytes_of(root)
     few = {**SMALL, "scenes": {"train": 1}, "objects": 1, "views": 2}
-    summary = generate_scenes(out_dir=copy, fresh=True, workers=1, **few)
+    summary = render_scenes(out_dir=copy, fresh=True, workers=1, **few)
     assert summary.views == 2 == summary.visible
     assert len(list(copy.rglob("*_original.png"))) == 2
 
@@ -203,7 +211,7 @@ def test_more_scenes_can_be_added(root, tmp_path):
     copy = tmp_path / "root"
     subprocess.run(["cp", "-a", str(root), str(copy)], check=True)
     more = {**SMALL, "scenes": {"train": 2, "validation": 2}}
-    summary = generate_scenes(out_dir=copy, workers=1, depth=True, **more)
+    summary = render_scenes(out_dir=copy, workers=1, depth=True, **more)
     assert summary.made == 1
     old = bytes_of(root)
     assert {name: value for name, value in bytes_of(copy).items() if name in old} == old
@@ -217,7 +225,7 @@ def test_more_scenes_can_be_added(root, tmp_path):
         ({"samples": 3}, "--samples 3"),
         ({"style": "dusk"}, "--style dusk: expected day or night"),
         ({"width": 20}, "--width 20"),
-        ({"width": 2000}, "longer side"),
+        ({"width": 2000}, "width / height must be between 0.5 and 2.5"),
         ({"scenes": {"training": 1}}, "split training"),
         ({"scenes": {"train": -1}}, "-1 scenes"),
         ({"scenes": {"train": 0}}, "no scenes"),
@@ -225,18 +233,18 @@ def test_more_scenes_can_be_added(root, tmp_path):
         ({"workers": 0}, "--workers 0"),
     ],
 )
-def test_options_that_make_no_sense(tmp_path, change, message):
+def test_options_out_of_range_are_refused(tmp_path, change, message):
     with pytest.raises(UserError, match=message):
-        generate_scenes(out_dir=tmp_path / "root", **{**SMALL, **change})
+        render_scenes(out_dir=tmp_path / "root", **{**SMALL, **change})
     assert not (tmp_path / "root").exists()
 
 
-def test_scenes_of_others_are_never_touched(tmp_path):
+def test_scenes_of_other_origin_are_never_touched(tmp_path):
     foreign = tmp_path / "train" / "0a5c013435"
     foreign.mkdir(parents=True)
     (foreign / "scene.json").write_text("{}")
     with pytest.raises(UserError, match="other origin"):
-        generate_scenes(out_dir=tmp_path, fresh=True, **SMALL)
+        render_scenes(out_dir=tmp_path, fresh=True, **SMALL)
     assert (foreign / "scene.json").exists()
 
 
@@ -252,7 +260,7 @@ def test_import_is_cheap():
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
-    generate_scenes(
+    render_scenes(
         out_dir=folder,
         scenes={"validation": 14},
         fast=True,
@@ -264,15 +272,12 @@ def many(tmp_path_factory):
     return folder
 
 
-def test_not_easy_by_construction(many):
+def test_simple_guesses_rarely_hit(many):
     """Neither the image centre nor view 01's own point says where the object is."""
     centre, copied, areas = [], [], []
     for folder in sorted(many.glob("*/*/uid_*")):
         for kind in ("mask", "mask_dialated"):
-            masks = [
-                cv2.imread(str(path), cv2.IMREAD_UNCHANGED) > 0
-                for path in sorted(folder.glob(f"*_{kind}.png"))
-            ]
+            masks = [pixels(path) > 0 for path in sorted(folder.glob(f"*_{kind}.png"))]
             y, x = np.nonzero(masks[0])
             point = ((y.min() + y.max() + 1) // 2, (x.min() + x.max() + 1) // 2)
             for mask in masks[1:]:
@@ -287,12 +292,12 @@ def test_not_easy_by_construction(many):
     assert np.median(areas) <= 0.05
 
 
-def test_some_are_hidden_and_some_out_of_the_frame(many):
+def test_objects_are_absent_by_occlusion_and_by_framing(many):
     reasons = [
         view["absent_by"]
         for path in many.glob("*/*/scene.json")
-        for thing in json.loads(path.read_text())["objects"]
-        for view in thing["views"] or []
+        for item in json.loads(path.read_text())["objects"]
+        for view in item["views"] or []
     ]
     assert reasons.count("occlusion") > 8
     assert reasons.count("framing") > 8

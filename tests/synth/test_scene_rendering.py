@@ -1,4 +1,4 @@
-"""Counterfactuals equal full renders; masks equal an independent rendering; geometry holds."""
+"""Counterfactuals equal full renders, masks equal an independent render, views are consistent."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,10 @@ import pytest
 from x3spatial.synth.options import SceneOptions
 from x3spatial.synth.plan import make_plan
 from x3spatial.synth.rendering.counterfactual import remove
-from x3spatial.synth.rendering.denoise import picture
+from x3spatial.synth.rendering.denoise import final_image
 from x3spatial.synth.rendering.render import render
-from x3spatial.synth.viewpoints import FARTHEST, NEAREST, limits
-from x3spatial.synth.visibility import glimpsed
+from x3spatial.synth.viewpoints import MAX_ANGLE, MIN_ANGLE, size_limits
+from x3spatial.synth.visibility import hit_by_any_sample
 from x3spatial.synth.writer import depth_map, dilate
 
 WIDTH, HEIGHT = 96, 72
@@ -42,11 +42,11 @@ def test_counterfactual_equals_a_full_render(plans, side):
         rests = {choice.uid: plan.world.without(choice.uid) for choice in plan.choices}
         for number in list(plan.cameras)[:5]:
             camera = plan.cameras[number]
-            layers = render(plan.world, camera, side)
-            original = picture(layers, HEIGHT, WIDTH, side, plan.exposure)
+            gbuffer = render(plan.world, camera, side)
+            original = final_image(gbuffer, HEIGHT, WIDTH, side, plan.exposure)
             for uid, rest in rests.items():
-                quick = remove(layers, original, uid, rest, camera, side, plan.exposure)
-                full = picture(render(rest, camera, side), HEIGHT, WIDTH, side, plan.exposure)
+                quick = remove(gbuffer, original, uid, rest, camera, side, plan.exposure)
+                full = final_image(render(rest, camera, side), HEIGHT, WIDTH, side, plan.exposure)
                 assert np.array_equal(quick, full)
                 compared += 1
                 changed += bool((quick != original).any())
@@ -57,15 +57,15 @@ def test_counterfactual_leaves_the_original_alone(plans):
     plan = plans[0]
     uid, view = plan.choices[0].uid, plan.choices[0].views[0]
     camera = plan.cameras[view.camera]
-    layers = render(plan.world, camera, 2)
-    original = picture(layers, HEIGHT, WIDTH, 2, plan.exposure)
-    light, kept = layers.light.copy(), original.copy()
-    remove(layers, original, uid, plan.world.without(uid), camera, 2, plan.exposure)
-    assert np.array_equal(layers.light, light) and np.array_equal(original, kept)
+    gbuffer = render(plan.world, camera, 2)
+    original = final_image(gbuffer, HEIGHT, WIDTH, 2, plan.exposure)
+    light, kept = gbuffer.light.copy(), original.copy()
+    remove(gbuffer, original, uid, plan.world.without(uid), camera, 2, plan.exposure)
+    assert np.array_equal(gbuffer.light, light) and np.array_equal(original, kept)
 
 
 def owners(geometry, camera):
-    """The uid at every pixel centre, from rays set up here, in double precision."""
+    """Uid and depth at every pixel centre, from independently computed rays in double precision."""
     x, y = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     pose = camera.pose()
     local = np.stack(
@@ -83,7 +83,7 @@ def owners(geometry, camera):
 def test_masks_match_an_id_render(plans):
     for plan, uid, camera, view in views_of(plans):
         ids, depth = owners(plan.world.geometry, camera)
-        # Rays through the same pixel centre that differ in their last bits may part at an edge.
+        # At an edge, rays that differ in their last bits may hit different objects.
         assert np.count_nonzero((ids == uid) != view.mask) <= 1
         assert (ids < 0).sum() <= 2  # the room is closed
         # These rays have length 1 along the axis: their distance is the depth.
@@ -92,49 +92,57 @@ def test_masks_match_an_id_render(plans):
 
 
 def test_a_target_is_well_visible_or_absent(plans):
-    bound = limits(WIDTH, HEIGHT)
-    assert limits(640, 480).least == 64
+    bound = size_limits(WIDTH, HEIGHT)
+    assert size_limits(640, 480).min_pixels == 64
     for plan, uid, camera, view in views_of(plans):
         pixels = int(view.mask.sum())
         if pixels == 0:
-            assert not glimpsed(plan.world.geometry, uid, camera, 2)
-            assert view.why_absent in ("framing", "occlusion", "both")
+            assert not hit_by_any_sample(plan.world.geometry, uid, camera, 2)
+            assert view.absent_by in ("framing", "occlusion", "both")
         else:
-            assert pixels >= bound.least and view.why_absent is None
+            assert pixels >= bound.min_pixels and view.absent_by is None
     for plan in plans:
         for choice in plan.choices:
             first, absent = choice.views[0], sum(not v.mask.any() for v in choice.views)
-            assert first.seen >= 0.7 and first.framed == 1 and first.mask.sum() >= bound.clear
+            assert (
+                first.visible_fraction >= 0.7
+                and first.in_frame_fraction == 1
+                and first.mask.sum() >= bound.min_pixels_first
+            )
             assert absent in (1, 2)
 
 
-def test_views_are_apart(plans):
+def test_angles_between_views_are_in_range(plans):
     for plan in plans:
         for choice in plan.choices:
-            centre = plan.layout.things[choice.uid - 1].box.mean(axis=0)
-            way = np.stack([plan.cameras[v.camera].eye for v in choice.views]) - centre
-            way /= np.linalg.norm(way, axis=1, keepdims=True)
-            angles = np.arccos(np.clip(way @ way.T, -1, 1))[np.triu_indices(len(way), 1)]
-            assert angles.min() >= NEAREST - 1e-9 and angles.max() <= FARTHEST + 1e-9
+            centre = plan.layout.objects[choice.uid - 1].box.mean(axis=0)
+            direction = np.stack([plan.cameras[v.camera].position for v in choice.views]) - centre
+            direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+            angles = np.arccos(np.clip(direction @ direction.T, -1, 1))[
+                np.triu_indices(len(direction), 1)
+            ]
+            assert angles.min() >= MIN_ANGLE - 1e-9 and angles.max() <= MAX_ANGLE + 1e-9
 
 
 def reference_pixel(mask):
-    """The ground-truth pixel of a mask: its box's centre, else a pixel of it."""
+    """A pixel of the mask: the centre of its box if inside, else another one."""
     y, x = np.nonzero(mask)
     at = ((y.min() + y.max() + 1) // 2, (x.min() + x.max() + 1) // 2)
     return at if mask[at] else (y[len(y) // 2], x[len(x) // 2])
 
 
-def first_met(geometry, eye, point):
-    """(uid, distance) of what the ray from ``eye`` through ``point`` meets first."""
-    way = point - eye
-    way = (way / np.linalg.norm(way)).astype(np.float32)[None]
-    hits = geometry.tracer.first_hit(eye.astype(np.float32)[None], way, np.full(1, 1e4, np.float32))
+def trace_to(geometry, position, point):
+    """(uid, distance) of the first hit of the ray from ``position`` through ``point``."""
+    direction = point - position
+    direction = (direction / np.linalg.norm(direction)).astype(np.float32)[None]
+    hits = geometry.tracer.first_hit(
+        position.astype(np.float32)[None], direction, np.full(1, 1e4, np.float32)
+    )
     return geometry.owner[hits.triangle[0]], hits.distance[0]
 
 
-def test_points_carry_over_between_views(plans):
-    """The 3-D point under A's pixel is in B's mask, or hidden by something nearer, or outside B."""
+def test_points_reproject_consistently_between_views(plans):
+    """The 3-D point of A's pixel is in B's mask, occluded in B, or outside B's frame."""
     inside = hidden = outside = between = 0
     for plan in plans:
         geometry = plan.world.geometry
@@ -158,21 +166,21 @@ def test_points_carry_over_between_views(plans):
                         continue
                     x, y = (int(value) for value in flat[0])
                     _, nearest = owners(geometry, other)
-                    # The point is not at the centre of B's pixel: a border may run between them.
+                    # The point is not at the centre of B's pixel; an edge may lie between them.
                     if b.mask[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].any():
                         inside += 1
                     elif nearest[y, x] < far[0] - 0.002:
                         hidden += 1
-                    else:  # in small pictures a thin part can pass between all pixel centres
-                        uid, distance = first_met(geometry, other.eye, point)
-                        length = np.linalg.norm(point - other.eye)
+                    else:  # in small images thin parts may miss all pixel centres
+                        uid, distance = trace_to(geometry, other.position, point)
+                        length = np.linalg.norm(point - other.position)
                         assert uid == choice.uid or distance < length - 0.002
                         between += 1
     assert inside > 30 and hidden > 5 and outside > 5
     assert between <= 0.03 * (inside + hidden)
 
 
-def test_dilation_is_a_square(plans):
+def test_dilation_uses_a_square(plans):
     rng = np.random.default_rng(0)
     for margin in (0, 1, 2, 5):
         mask = rng.random((23, 31)) > 0.97
@@ -187,23 +195,25 @@ def test_dilation_is_a_square(plans):
     assert options(width=640).margin == 13
 
 
-def test_pictures_look_like_rooms(plans):
+def test_images_have_plausible_brightness_and_no_red(plans):
     for plan in plans[:3]:
         for camera in list(plan.cameras.values())[:3]:
-            image = picture(render(plan.world, camera, 1), HEIGHT, WIDTH, 1, plan.exposure)
+            image = final_image(render(plan.world, camera, 1), HEIGHT, WIDTH, 1, plan.exposure)
             assert 60 < image.mean() < 215
             assert image.std() > 15
             r, g, b = (image[..., k].astype(int) for k in range(3))
             assert not ((r > 140) & (r > 2.2 * np.maximum(g, b))).any()
 
 
-def test_both_backends_give_the_same_picture():
+def test_both_backends_give_nearly_the_same_image():
     plans = [make_plan("train", 0, options(tracer=name, samples=1)) for name in ("embree", "numba")]
     cameras = [next(iter(plan.cameras.values())) for plan in plans]
     if not np.array_equal(cameras[0].pose(), cameras[1].pose()):
         pytest.fail("the backends chose different cameras")
     one, two = (
-        picture(render(plan.world, cameras[0], 1), HEIGHT, WIDTH, 1, plans[0].exposure).astype(int)
+        final_image(render(plan.world, cameras[0], 1), HEIGHT, WIDTH, 1, plans[0].exposure).astype(
+            int
+        )
         for plan in plans
     )
     assert np.mean(np.abs(one - two).max(axis=-1) > 2) < 0.01

@@ -1,4 +1,4 @@
-"""Both backends answer the two questions alike, and rightly where the answer is known."""
+"""Both ray tracing backends agree with each other and with known results."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def rays(*pairs):
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_square_hit_and_missed(name):
+def test_hits_and_misses_of_a_square(name):
     tracer = make_tracer(SQUARE, HALVES, name)
     origins, directions = rays(
         ((0.75, 0.25, 2.0), (0, 0, -1)),
@@ -40,7 +40,7 @@ def test_square_hit_and_missed(name):
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_no_rays(name):
+def test_an_empty_set_of_rays(name):
     tracer = make_tracer(SQUARE, HALVES, name)
     none = np.zeros((0, 3), np.float32)
     assert len(tracer.first_hit(none, none, none[:, 0]).triangle) == 0
@@ -61,20 +61,20 @@ def test_backends_agree_on_a_room():
     args = origins.astype(np.float32), directions.astype(np.float32)
     far = np.full(n, 100, np.float32)
     a, b = fast.tracer.first_hit(*args, far), slow.tracer.first_hit(*args, far)
-    # Rays that graze an edge may go either way; their number is a matter of rounding.
+    # Rays that graze an edge may hit either side, depending on rounding.
     assert np.mean(a.triangle != b.triangle) < 1e-3
     assert np.mean(fast.owner[a.triangle] != slow.owner[b.triangle]) < 2e-4
     same = (a.triangle == b.triangle) & (a.triangle >= 0)
     assert np.allclose(a.distance[same], b.distance[same], rtol=1e-4, atol=1e-4)
     assert np.quantile(np.abs(a.u[same] - b.u[same]), 0.999) < 1e-2
-    # The occlusion query says what the first hit says, also for short rays.
+    # The occlusion query agrees with the first hit, also for short rays.
     for tracer in (fast.tracer, slow.tracer):
         reach = rng.uniform(0.05, 6, n).astype(np.float32)
-        met = tracer.first_hit(*args, reach).triangle >= 0
-        assert np.array_equal(met, tracer.occluded(*args, reach))
+        hit = tracer.first_hit(*args, reach).triangle >= 0
+        assert np.array_equal(hit, tracer.occluded(*args, reach))
 
 
-def test_brute_force_agrees():
+def test_both_backends_agree_with_brute_force():
     rng = np.random.default_rng(1)
     vertices = rng.uniform(-1, 1, (300, 3)).astype(np.float32)
     faces = np.arange(300, dtype=np.int32).reshape(-1, 3)
@@ -96,7 +96,7 @@ def test_brute_force_agrees():
         assert np.array_equal(hits.triangle, expected)
 
 
-def test_backend_choice(monkeypatch):
+def test_the_backend_is_chosen_by_the_environment_variable(monkeypatch):
     monkeypatch.delenv("X3_TRACER", raising=False)
     assert backend() in BACKENDS
     monkeypatch.setenv("X3_TRACER", "numba")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from x3spatial.errors import UserError
-from x3spatial.tasks.prompts import TEMPLATES, load_templates
+from x3spatial.tasks.spec import TASKS, task_templates
 
 
 def test_built_in_templates_render() -> None:
-    templates = load_templates()
-    assert set(templates) == set(TEMPLATES)
+    templates = task_templates()
+    assert set(templates) == {spec.template for spec in TASKS.values()}
     for name, template in templates.items():
         text = template.render("(0.100, 0.200)")
         assert "<image>" not in text and "{" not in text
@@ -38,12 +38,12 @@ def test_bad_templates_are_refused_by_name(
 ) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(UserError) as caught:
-        load_templates(tmp_path)
+        task_templates(tmp_path)
     assert reason in str(caught.value) and str(tmp_path) in str(caught.value)
 
 
 def test_missing_folder_and_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
-        load_templates(tmp_path / "nope")
+        task_templates(tmp_path / "nope")
     with pytest.raises(UserError, match="holds no template"):
-        load_templates(tmp_path)
+        task_templates(tmp_path)

@@ -35,7 +35,7 @@ def main() -> None:
 
         trainer.SpatialTrainer.training_step = training_step  # type: ignore[method-assign]
     else:
-        write: Any = saving.save_file
+        write: Any = vars(saving)["save_file"]
         count = 0
 
         def save_file(tensors: Any, path: Any, *args: Any) -> None:
@@ -46,7 +46,7 @@ def main() -> None:
                 os.truncate(path, path.stat().st_size // 2)
                 die()
 
-        saving.save_file = save_file  # type: ignore[assignment]
+        vars(saving)["save_file"] = save_file
     sft(options)
 
 

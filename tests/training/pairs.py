@@ -55,7 +55,7 @@ def make_pairs(folder: Path, count: int, *, hidden: int = 0, seed: int = 0) -> P
     return path
 
 
-def make_learner(out: Path) -> Path:
+def make_trainable(out: Path) -> Path:
     """About 0.6 M parameters. Position embeddings as strong as the content: weaker ones teach nothing."""
     from safetensors.torch import load_file, save_file
 

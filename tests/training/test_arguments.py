@@ -49,7 +49,7 @@ def test_the_documents_call_is_understood_and_is_the_default() -> None:
     assert given.model.vision_tower == "paligemma-siglip-so400m-patch14-448"
     for name in ("vision_tower", "depth_tower"):
         setattr(given.model, name, None)
-    # AnswerKind or not, these are the same.
+    # Said or not, these are the same.
     assert given.model.tuned() == default.model.tuned()
     given.model.tune_vision_tower = given.model.tune_mm_projector = None
     given.model.tune_language_model = given.model.use_depth_tower = None
@@ -80,24 +80,24 @@ def test_spellings_and_aliases() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--learning_rte 1", "unknown option --learning_rte; did you mean --learning_rate?"),
-        ("--learning_rate fast", "--learning_rate.*'fast'"),
-        ("--mm_projector linear", "--mm_projector linear: not supported; expected mlp_downsample"),
-        ("--chat_template vicuna", "--chat_template vicuna"),
-        ("--image_aspect_ratio dynamic_s2", "--image_aspect_ratio dynamic_s2"),
-        ("--mm_use_im_start_end True", "--mm_use_im_start_end True"),
-        ("--tune_depth_projector True", "--tune_depth_projector: needs --enable_depth True"),
-        ("--load_best_model_at_end True --eval_strategy steps --eval_steps 500",
-         "--load_best_model_at_end: not supported"),
-        ("--warmup_ratio 3", "--warmup_ratio 3"),
-        ("--model_max_length 0", "--model_max_length 0: must be at least 1"),
-        ("--tune_vision_tower False --tune_mm_projector False --tune_language_model False",
+        ("--learning-rte 1", "unknown option --learning-rte; did you mean --learning-rate?"),
+        ("--learning-rate fast", "--learning-rate.*'fast'"),
+        ("--mm-projector linear", "--mm-projector linear: not supported; expected mlp_downsample"),
+        ("--chat-template vicuna", "--chat-template vicuna"),
+        ("--image-aspect-ratio dynamic_s2", "--image-aspect-ratio dynamic_s2"),
+        ("--mm-use-im-start-end True", "--mm-use-im-start-end True"),
+        ("--tune-depth-projector True", "--tune-depth-projector: needs --enable-depth True"),
+        ("--load-best-model-at-end True --eval_strategy steps --eval_steps 500",
+         "--load-best-model-at-end: not supported"),
+        ("--warmup-ratio 3", "--warmup-ratio 3"),
+        ("--model-max-length 0", "--model-max-length 0: must be at least 1"),
+        ("--tune-vision-tower False --tune_mm_projector False --tune_language_model False",
          "every part is frozen"),
-        ("--eval_limit 0", "--eval_limit 0"),
-        ("--label_smoothing_factor 0.1", "--label_smoothing_factor: not supported"),
-        ("--fsdp --use_cpu", "--fsdp: needs GPUs"),
-        ("--report_to smoke_signals", "--report_to smoke_signals: smoke_signals is not supported"),
-        ("--resume_from_checkpoint x", "--resume_from_checkpoint: not supported here; the same command"),
+        ("--eval-limit 0", "--eval-limit 0"),
+        ("--label-smoothing-factor 0.1", "--label-smoothing-factor: not supported"),
+        ("--fsdp --use-cpu", "--fsdp: needs GPUs"),
+        ("--report-to smoke_signals", "--report-to smoke_signals: smoke_signals is not supported"),
+        ("--resume-from-checkpoint x", "--resume-from-checkpoint: not supported here; the same command"),
     ],
 )  # fmt: skip
 def test_refusals(arguments: str, message: str) -> None:
@@ -110,7 +110,7 @@ def test_a_logger_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
     from transformers.integrations import integration_utils
 
     monkeypatch.setattr(integration_utils, "is_wandb_available", lambda: False)
-    with pytest.raises(UserError, match=r"--report_to wandb: .*pip install wandb") as caught:
+    with pytest.raises(UserError, match=r"--report-to wandb: .*pip install wandb") as caught:
         parse("--report_to", "wandb")
     assert "\n" not in str(caught.value)
 
@@ -125,7 +125,7 @@ def test_what_wandb_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
         raise UsageError("No API key\nconfigured.")
 
     monkeypatch.setattr(sft, "_sft", refuse)
-    with pytest.raises(UserError, match=r"^--report_to wandb: No API key configured\.$"):
+    with pytest.raises(UserError, match=r"^--report-to wandb: No API key configured\.$"):
         sft.sft([])
 
 
@@ -133,10 +133,10 @@ def test_what_wandb_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
     ("more", "message"),
     [
         ({"vision_tower": "siglip-so400m-patch14-448"}, "patches of 14 and images of 112"),
-        ({"mm_vision_select_layer": 9}, "--mm_vision_select_layer 9"),
+        ({"mm_vision_select_layer": 9}, "--mm-vision-select-layer 9"),
         ({"model_name_or_path": "/nowhere"}, "/nowhere: no such checkpoint folder"),
-        ({"data_mixture": "a.json"}, "--data_path and --data_mixture: give one"),
-        ({"data_path": ""}, "--data_path: name a task file"),
+        ({"data_mixture": "a.json"}, "--data-path and --data-mixture: give one"),
+        ({"data_path": ""}, "--data-path: name a task file"),
         ({"data_path": "/nowhere.json"}, r"/nowhere\.json: no such data file"),
         ({"image_folder": "/nowhere"}, r"record t1_visible: /nowhere/images/view_a\.png: no such"),
     ],
@@ -180,10 +180,10 @@ def test_a_run_from_the_command_line(tmp_path: Path) -> None:
 
 
 def test_example_registry() -> None:
-    from x3spatial.training.mixtures import read_registry, resolve
+    from x3spatial.training.mixtures import read_registry, resolve_mixture
 
     registry = read_registry(REPOSITORY / "configs" / "mixtures.yaml")
-    names = [source.name for source in resolve("everything", registry)]
+    names = [source.name for source in resolve_mixture("everything", registry)]
     assert names == ["t1_multi", "t1_concat", "t2b_multi"]
 
 
@@ -206,7 +206,8 @@ def test_example_fsdp_configuration(tmp_path: Path) -> None:
     from x3spatial.training.arguments import SftArguments
 
     path = REPOSITORY / "configs" / "fsdp.json"
-    training = SftArguments(fsdp=True, fsdp_config=str(path), gradient_checkpointing=False)
+    fsdp: Any = True  # as transformers parses a bare --fsdp
+    training = SftArguments(fsdp=fsdp, fsdp_config=str(path), gradient_checkpointing=False)
     assert training.fsdp_plugin_args["fsdp_version"] == 2
     classes = {type(module).__name__ for module in load_model(CHECKPOINT).modules()}
     wrapped = training.fsdp_plugin_args["transformer_cls_names_to_wrap"].split(",")
@@ -240,7 +241,7 @@ def test_the_dataloader_script(tmp_path: Path) -> None:
         assert line in done.stdout.splitlines()
 
 
-def test_data_list_command(tmp_path: Path, capsys: Any) -> None:
+def test_data_list_command(tmp_path: Path, capsys: Any, caplog: Any) -> None:
     from x3spatial.training.commands import main
 
     data = write_data(tmp_path / "d.json", RGB)
@@ -249,9 +250,9 @@ def test_data_list_command(tmp_path: Path, capsys: Any) -> None:
         f"datasets: {{a: {data}, b: {tmp_path / 'none.json'}}}\nmixtures: {{m: a*2}}"
     )
     assert main(["data-list", "--data-registry", str(registry)]) == 1
-    out, err = capsys.readouterr()
+    out = capsys.readouterr().out
     assert re.search(r"^m +mixture +8 per epoch", out, re.MULTILINE)
-    assert "none.json: no such data file" in err
+    assert "none.json: no such data file" in caplog.text
     assert main(["data-list", "--data_registry", str(tmp_path / "no.yaml")]) == 2
     assert main(["data"]) == 2
 

@@ -11,7 +11,7 @@ import pytest
 from x3spatial.errors import UserError
 
 from .common import RGB, history, options, write_data
-from .pairs import make_learner, make_pairs
+from .pairs import make_pairs, make_trainable
 
 
 def run(*args: Any, **more: Any) -> int:
@@ -58,7 +58,7 @@ def test_evaluating_does_not_change_the_run(tmp_path: Path) -> None:
 
 def test_an_evaluation_needs_questions(tmp_path: Path) -> None:
     data = write_data(tmp_path / "d.json", RGB)
-    with pytest.raises(UserError, match="--eval_strategy epoch: needs --eval_data_path"):
+    with pytest.raises(UserError, match="--eval-strategy epoch: needs --eval-data-path"):
         run(data, tmp_path / "run", evaluation_strategy="epoch")
     with pytest.raises(UserError, match=r"d\.json: record 4: field 'image'"):
         run(data, tmp_path / "run", eval_data_path=data)
@@ -69,7 +69,7 @@ def test_sixteen_samples_are_learned_by_heart(tmp_path: Path) -> None:
     pairs = make_pairs(tmp_path / "pairs", 16, hidden=4)
     out = tmp_path / "run"
     run(
-        pairs, out, model_name_or_path=make_learner(tmp_path / "base"), max_steps=120,
+        pairs, out, model_name_or_path=make_trainable(tmp_path / "base"), max_steps=120,
         per_device_train_batch_size=16, gradient_accumulation_steps=1, learning_rate=2e-3,
         lr_scheduler_type="cosine", warmup_ratio=0.05, save_steps=60, logging_steps=20,
         eval_data_path=pairs, eval_steps=60, eval_max_new_tokens=24,

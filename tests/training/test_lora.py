@@ -86,8 +86,8 @@ def test_the_adapter_alone(tmp_path: Path) -> None:
             {"lora_target_modules": "q_proj,qproj"},
             r"no layer 'qproj'; the language model has .*v_proj",
         ),
-        ({"tune_mm_projector": True}, "--lora_enable: trains the language model's adapters only"),
-        ({"lora_r": 0}, "--lora_r 0"),
+        ({"tune_mm_projector": True}, "--lora-enable: trains the language model's adapters only"),
+        ({"lora_r": 0}, "--lora-r 0"),
     ],
 )
 def test_what_cannot_be_met(tmp_path: Path, more: dict[str, Any], message: str) -> None:

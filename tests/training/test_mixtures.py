@@ -11,7 +11,7 @@ from x3spatial.errors import UserError
 
 from .common import write_data
 
-from x3spatial.training.mixtures import list_data, read_registry, resolve  # isort: skip
+from x3spatial.training.mixtures import list_data, read_registry, resolve_mixture  # isort: skip
 from x3spatial.training.sampler import MixtureSampler  # isort: skip
 
 REGISTRY = """
@@ -36,13 +36,13 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_expressions(registry: Path) -> None:
     known = read_registry(registry)
-    (one,) = resolve("one", known)
+    (one,) = resolve_mixture("one", known)
     assert (one.data_path, one.image_folder, one.depth_folder) == (
         Path("one.json"), Path("pictures"), Path("maps"),
     )  # fmt: skip
-    weights = {source.name: source.weight for source in resolve("all*2 + one*0.5", known)}
+    weights = {source.name: source.weight for source in resolve_mixture("all*2 + one*0.5", known)}
     assert weights == {"one": 2.5, "two": 4.0, "three": 2.0}
-    (plain,) = resolve("some/where.json*3", None)
+    (plain,) = resolve_mixture("some/where.json*3", None)
     assert (plain.data_path, plain.weight) == (Path("some/where.json"), 3.0)
 
 
@@ -56,7 +56,7 @@ def test_expressions(registry: Path) -> None:
 )
 def test_wrong_expressions(registry: Path, expression: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        resolve(expression, read_registry(registry))
+        resolve_mixture(expression, read_registry(registry))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_wrong_registries(tmp_path: Path, text: str, message: str) -> None:
 def test_a_mixture_in_itself(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("datasets: {a: x}\nmixtures: {m: a+n, n: m}")
     with pytest.raises(UserError, match="mixture 'm' contains itself"):
-        resolve("m", read_registry(tmp_path / "r.yaml"))
+        resolve_mixture("m", read_registry(tmp_path / "r.yaml"))
 
 
 def test_listing_counts_and_says_what_is_missing(registry: Path) -> None:

@@ -20,13 +20,13 @@ def run(*args: Any, **more: Any) -> int:
 
 
 def make(weight_decay: float = 0.0) -> tuple[Any, Any, Any]:
-    from x3spatial.training.muon import MuonBeside
+    from x3spatial.training.muon import MuonAndRest
 
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.Linear(4, 3))
     rest = torch.optim.AdamW([{"params": [m.bias for m in model], "lr": 0.01}])
     matrices = {"params": [m.weight for m in model], "lr": 0.02, "weight_decay": weight_decay}
-    optimizer = MuonBeside([matrices], rest)
+    optimizer = MuonAndRest([matrices], rest)
     return model, optimizer, torch.randn(8, 6)
 
 
@@ -39,11 +39,12 @@ def step(model: Any, optimizer: Any, data: Any) -> None:
 
 def test_hidden_matrices_and_nothing_else() -> None:
     from x3spatial.models.roborefer.checkpoint import load_model
-    from x3spatial.training.muon import suits_muon
+    from x3spatial.training.muon import is_hidden_matrix
 
-    chosen, others = [], []
+    chosen: list[str] = []
+    others: list[str] = []
     for name, parameter in load_model(CHECKPOINT).named_parameters():
-        (chosen if suits_muon(name, parameter) else others).append(name)
+        (chosen if is_hidden_matrix(name, parameter) else others).append(name)
     assert any("q_proj" in n for n in chosen) and any("mm_projector" in n for n in chosen)
     assert not any("embed" in n or "lm_head" in n or n.endswith("bias") for n in chosen)
     assert any("embed_tokens" in n for n in others) and any("patch_embedding" in n for n in others)
@@ -121,7 +122,7 @@ def test_what_it_cannot_be_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         patch.delattr(torch.optim, "Muon")
         with pytest.raises(UserError, match="has no Muon; install torch"):
             run(data, tmp_path / "run", muon_lr=1e-3)
-    with pytest.raises(UserError, match="--muon_lr: not with --lora_enable"):
+    with pytest.raises(UserError, match="--muon-lr: not with --lora-enable"):
         run(data, tmp_path / "run", muon_lr=1e-3, lora_enable=True)
-    with pytest.raises(UserError, match=r"--muon_lr 0\.0: must be above 0"):
+    with pytest.raises(UserError, match=r"--muon-lr 0\.0: must be above 0"):
         run(data, tmp_path / "run", muon_lr=0)

@@ -69,7 +69,7 @@ def test_each_stage_starts_from_the_one_before(recipe: Path, tmp_path: Path) -> 
     assert {value.dtype for value in first.values()} == {torch.float32}
     assert {value.dtype for value in second.values()} == {torch.float16}
     assert [
-        re.match(r"stage \d of 2, \w+: x3 sft --model_name", line) is None for line in lines
+        re.match(r"stage \d of 2, \w+: x3 sft --model-name", line) is None for line in lines
     ] == [
         False,
         False,
@@ -121,11 +121,11 @@ def test_a_stage_can_start_from_a_grown_model(recipe: Path, tmp_path: Path) -> N
     assert (old.image_size, old.patch_size) == (side, patch)
     text = recipe.read_text()
     grown = text.replace(
-        "- name: second", f"- name: second\n    grow: {{image_size: {side + patch}}}"
+        "- name: second", f"- name: second\n    resize: {{image_size: {side + patch}}}"
     )
     recipe.write_text(grown)
     _, lines = run(recipe, tmp_path / "out", dry_run=True)
-    assert "stage 2 of 2, second: x3 model grow " in lines[1] and "--image-size 126" in lines[1]
+    assert "stage 2 of 2, second: x3 model resize " in lines[1] and "--image-size 126" in lines[1]
     last, _ = run(recipe, tmp_path / "out")
     between = tmp_path / "out" / "01-first-126px"
     assert sorted(tmp_path.joinpath("out").glob("0*")) == [
@@ -167,41 +167,41 @@ def test_several_processes_take_the_stages(recipe: Path, tmp_path: Path, monkeyp
     last, _ = run(recipe, tmp_path / "out", processes=2)
     log = (last / "train.log").read_text()
     assert "x 2 processes" in log and "finished: 3 steps" in log
-    with pytest.raises(UserError, match="stage first: its processes stopped with exit code"):
+    with pytest.raises(UserError, match="stage first: its processes exited with code"):
         run(recipe, tmp_path / "out", processes=3)  # another run: the batch is larger
     with pytest.raises(UserError, match="--processes 0: must be at least 1"):
         run(recipe, tmp_path / "out", processes=0)
 
 
 def test_a_first_checkpoint_that_is_missing_is_said_at_once(recipe: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--model_name_or_path .*none: no such folder"):
+    with pytest.raises(UserError, match=r"--model-name-or-path .*none: no such folder"):
         run(recipe, tmp_path / "out", base=tmp_path / "none", dry_run=True)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("mixture: seen,", "mixture: unknown,", "'unknown' is no registered data set"),
-        ("max_steps: 3", "max_stepps: 3", "stage second: x3 sft: unknown option --max_stepps"),
-        ("max_steps: 3", "output_dir: x", "stage 2: option output_dir is given by the recipe"),
+        ("mixture: seen,", "mixture: unknown,", "'unknown' is neither a registered data set"),
+        ("max_steps: 3", "max_stepps: 3", "stage second: x3 sft: unknown option --max-stepps"),
+        ("max_steps: 3", "output_dir: x", "stage 2: option output_dir is set by the recipe"),
         ("max_steps: 3", "max_steps: [3]", "option max_steps is"),
         ("name: second", "name: first", "there is another stage 'first'"),
         ("name: second", "name: a/b", "cannot be a folder's name"),
         ("stages:", "steps:", "unknown entry 'steps'"),
         (
             "- name: second",
-            "- name: second\n    grow: 70",
-            "stage 2: grow must be a mapping with image_size",
+            "- name: second\n    resize: 70",
+            "stage 2: resize must be a mapping with image_size",
         ),
         (
             "- name: second",
-            "- name: second\n    grow: {image_size: 70, heads: 2}",
-            "stage 2: grow: unknown entry 'heads'",
+            "- name: second\n    resize: {image_size: 70, heads: 2}",
+            "stage 2: resize: unknown entry 'heads'",
         ),
         (
             "- name: second",
-            "- name: second\n    grow: {image_size: 70, turn_heads: two}",
-            "stage 2: grow: turn_heads 'two' is no number of heads",
+            "- name: second\n    resize: {image_size: 70, rotate_heads: two}",
+            "stage 2: resize: rotate_heads 'two' is not a number of heads",
         ),
         ("only: visible", "only: some", "data set 'seen': only is 'some'"),
         ("d.json, only: visible", "e.json, only: visible", "e.json is missing"),
@@ -228,3 +228,16 @@ def test_parts_of_a_file_are_counted(recipe: Path, monkeypatch: pytest.MonkeyPat
 def test_the_recipe_that_is_shipped_can_be_read() -> None:
     recipe = read_recipe(REPOSITORY / "configs" / "x3_tiny.yaml")
     assert recipe.stages[-1].options["save_dtype"] == "float16"
+
+
+def test_former_names_of_keys_are_read(tmp_path: Path) -> None:
+    def write(resize: str) -> Path:
+        file = tmp_path / "recipe.yaml"
+        file.write_text(f"datasets: {{a: a.json}}\nstages: [{{name: one, mixture: a, {resize}}}]\n")
+        return file
+
+    new = read_recipe(write("resize: {image_size: 70, rotate_heads: 2}"))
+    assert new.stages[0].resize == {"image_size": 70, "rotate_heads": 2}
+    assert read_recipe(write("grow: {image_size: 70, turn_heads: 2}")) == new
+    with pytest.raises(UserError, match="stage 1: grow is the former name of resize"):
+        read_recipe(write("grow: {image_size: 70}, resize: {image_size: 70}"))

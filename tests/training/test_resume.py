@@ -142,7 +142,7 @@ def test_the_folder_of_another_run_is_refused(
     tmp_path: Path, data: Path, more: dict[str, Any], message: str
 ) -> None:
     run(data, tmp_path / "run", max_steps=1)
-    with pytest.raises(UserError, match=f"holds another run .{message}"):
+    with pytest.raises(UserError, match=f"contains another run .{message}"):
         run(data, tmp_path / "run", **{"max_steps": 1, **more})
     # What does not decide the weights may change.
     assert run(data, tmp_path / "run", max_steps=1, logging_steps=3) == 0
@@ -164,7 +164,9 @@ def test_a_foreign_folder_is_refused(tmp_path: Path, data: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "config.json").write_text("{}")
-    with pytest.raises(UserError, match=r"other: holds config\.json, which is of no run"):
+    with pytest.raises(
+        UserError, match=r"other: contains config\.json, which x3 sft did not write"
+    ):
         run(data, other, max_steps=1)
 
 
@@ -189,7 +191,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, data: Path, stop_at
 def test_two_runs_do_not_share_a_folder(tmp_path: Path, data: Path) -> None:
     (tmp_path / "run").mkdir()
     code = (
-        "import sys, time; from pathlib import Path; from x3spatial.io.files import lock_dir\n"
+        "import sys, time; from pathlib import Path; from x3spatial.io.locks import lock_dir\n"
         f"with lock_dir(Path({str(tmp_path / 'run')!r}), 'x'): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(

@@ -164,7 +164,7 @@ def test_the_first_sample_is_checked(
 ) -> None:
     from x3spatial.training import dataset as module
 
-    real = module.preprocess_rgbd
+    real = vars(module)["preprocess_rgbd"]
     monkeypatch.setattr(module, "preprocess_rgbd", lambda turns, n, depth: real(turns, n - 1))
     with pytest.raises(AssertionError, match=r"record t1_visible: .* 2 x '<image>'"):
         _dataset(FIXTURE / "samples_rgb.json", processor)
@@ -214,7 +214,7 @@ def test_long_samples_are_an_error_or_left_out(processor: Any, tmp_path: Path) -
     choices.long_samples = "drop"
     module = make_supervised_data_module(processor, choices, model_max_length=100)
     assert module.findings[0].dropped == sum(length > 100 for length in lengths) == 2
-    assert module.identity()[0]["dropped"] == 2
+    assert module.provenance()[0]["dropped"] == 2
     assert [s.id for s in module.train_dataset.parts[0].samples] == list(RGB[2:])
     with pytest.raises(UserError, match="no sample to train on"):
         make_supervised_data_module(processor, choices, model_max_length=5)
@@ -276,7 +276,7 @@ def test_depth_maps_come_from_the_record_or_a_mirrored_folder(
     found = _dataset(path, processor, enable_depth=True, depth_folder=tmp_path / "maps")[0]
     given = _dataset(FIXTURE / "samples_rgbd.json", processor, enable_depth=True)[0]
     assert torch.equal(found["depth"], given["depth"])
-    with pytest.raises(UserError, match="record r: no field 'depth'; give --depth_path"):
+    with pytest.raises(UserError, match="record r: no field 'depth'; give --depth-path"):
         _dataset(path, processor, enable_depth=True)[0]
 
 
@@ -299,7 +299,7 @@ def test_malformed_files(processor: Any, tmp_path: Path, text: str, message: str
 
 
 def test_check_data_prints_the_documents_lines(tmp_path: Path) -> None:
-    from x3spatial.training.checks import check_data
+    from x3spatial.training.data_check import check_data
 
     data = write_data(tmp_path / "d.json", RGB)
     lines: list[str] = []
@@ -314,7 +314,7 @@ def test_check_data_prints_the_documents_lines(tmp_path: Path) -> None:
 
 
 def test_check_data_reads_checkpoints_and_tokenizer_folders(tmp_path: Path) -> None:
-    from x3spatial.training.checks import check_data
+    from x3spatial.training.data_check import check_data
 
     data = write_data(tmp_path / "d.json", ["t1_visible"])
     shapes = {}

@@ -92,5 +92,5 @@ def test_adapters_are_not_sharded(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "environ", dict(os.environ))  # transformers notes --fsdp there
     monkeypatch.setattr(SftArguments, "check", lambda self: None)  # which asks for GPUs
     given = options(tmp_path / "d.json", tmp_path / "run", lora_enable=True, use_cpu=False)
-    with pytest.raises(UserError, match="--lora_enable: not with --fsdp or ZeRO-3"):
+    with pytest.raises(UserError, match="--lora-enable: not with --fsdp or ZeRO-3"):
         parse([*given, "--fsdp"])

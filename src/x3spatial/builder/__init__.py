@@ -1,1 +1,1 @@
-"""From a data root to task files: plan samples per object, render their images, run over a root."""
+"""Builds task files and their images from a data root."""

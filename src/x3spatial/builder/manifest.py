@@ -1,4 +1,7 @@
-"""``build.json``: what a build was told, what it wrote and what it left out. Written last of all."""
+"""``build.json``, the manifest of a build: its settings, its files and the data it left out.
+
+A build writes it last: a folder with a manifest is complete.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,12 @@ from x3spatial.tasks.prompts import Template
 
 MANIFEST = "build.json"
 FORMAT = 1
-"""Raised whenever the same inputs would give other files, so that old results are not reused."""
+"""Version of the build's output. Increase it if the same inputs give other files, so that old results
+are not reused."""
 
 
 def versions() -> dict[str, str]:
-    """Versions that can change the bytes written."""
+    """Return the versions of the packages that can change the bytes written."""
     return {
         "x3spatial": x3spatial.__version__,
         "numpy": np.__version__,
@@ -31,10 +35,10 @@ def versions() -> dict[str, str]:
     }
 
 
-def identity(
+def build_provenance(
     root: Path, out_dir: Path, options: BuildOptions, templates: Mapping[str, Template]
 ) -> dict[str, Any]:
-    """Everything but the data that decides a build."""
+    """Return everything that decides the output of a build, except the data."""
     return {
         "format": FORMAT,
         "data_root": str(root),
@@ -48,8 +52,8 @@ def identity(
     }
 
 
-def run_facts(seconds: float, workers: int) -> dict[str, Any]:
-    """What differs between two runs of the same build."""
+def run_info(seconds: float, workers: int) -> dict[str, Any]:
+    """Return facts about one run; two runs of the same build may differ in them."""
     return {
         "seconds": round(seconds, 3),
         "workers": workers,
@@ -58,6 +62,6 @@ def run_facts(seconds: float, workers: int) -> dict[str, Any]:
     }
 
 
-def summed(counts: Counter[str]) -> dict[str, int]:
-    """Counts in a stable order."""
+def sorted_counts(counts: Counter[str]) -> dict[str, int]:
+    """Return the counts sorted by name."""
     return {name: counts[name] for name in sorted(counts)}

@@ -1,6 +1,6 @@
-"""One object, start to end: read its views, draft its samples, write its images, return its records.
+"""Builds one object: read its views, draft its samples, write its images, return its records.
 
-This is the unit of parallel work and of resuming. It depends on nothing but its job.
+An object is the unit of parallel work and of resuming. Its result depends on its job only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.builder.options import BuildOptions
-from x3spatial.builder.render import close_up, mark, side_by_side
+from x3spatial.builder.render import crop_reference, mark, side_by_side
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import write_bytes
 from x3spatial.io.images import ImageError, encode_jpeg, encode_png
@@ -34,19 +34,19 @@ from x3spatial.tasks.samples import (
 
 @dataclass(frozen=True, slots=True)
 class ObjectJob:
-    """All that building one object needs; picklable."""
+    """The input of ``build_object``; picklable."""
 
     files: ObjectFiles
     out_dir: Path
     options: BuildOptions
     templates: dict[str, Template]
     fingerprint: str
-    """Identity of the inputs and of every parameter that decides the result."""
+    """Hash of the inputs and of every parameter that decides the result."""
 
 
 @dataclass(slots=True)
 class ObjectResult:
-    """What building one object gave; goes through JSON unchanged."""
+    """The result for one object; survives a round trip through JSON unchanged."""
 
     key: ObjectKey
     fingerprint: str
@@ -58,7 +58,7 @@ class ObjectResult:
     counts: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As a journal line."""
+        """Return the result as a journal line."""
         return {
             "key": list(self.key),
             "fingerprint": self.fingerprint,
@@ -70,7 +70,7 @@ class ObjectResult:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ObjectResult:
-        """Back from a journal line."""
+        """Create a result from a journal line."""
         return cls(
             key=ObjectKey(*value["key"]),
             fingerprint=value["fingerprint"],
@@ -96,7 +96,7 @@ def build_object(job: ObjectJob) -> ObjectResult:
         bad = _first_undecodable(sources, views)
         if bad is None:
             break
-        # Its checksums are right and yet it is no image. Rare, so simply plan again without it.
+        # Right checksums, but not a decodable image. This is rare: draft again without the view.
         view, reason = bad
         problems.append(
             Problem(str(view.files.files[ORIGINAL]), f"view left out: original: {reason}")
@@ -110,12 +110,12 @@ def build_object(job: ObjectJob) -> ObjectResult:
             )
         )
     result = ObjectResult(job.files.key, job.fingerprint, problems=problems, counts=counts)
-    painter = _Painter(job, {id(loaded.view): loaded for loaded in views})
+    writer = _ImageWriter(job, {id(loaded.view): loaded for loaded in views})
     for draft in drafts:
-        paths = [painter.path(source) for source in draft.images]
-        record = _record(job, draft, paths, painter)
+        paths = [writer.path(source) for source in draft.images]
+        record = _record(job, draft, paths, writer)
         result.records.setdefault(draft.task, []).append(record.to_json())
-    result.images = painter.written
+    result.images = writer.written
     return result
 
 
@@ -159,8 +159,8 @@ def _first_undecodable(
     return None
 
 
-class _Painter:
-    """Gives every image source a path, writing the images that a build makes, each once."""
+class _ImageWriter:
+    """Maps image sources to paths; renders and writes each image that is not in the data root once."""
 
     def __init__(self, job: ObjectJob, views: dict[int, LoadedView]) -> None:
         self._job = job
@@ -184,8 +184,9 @@ class _Painter:
                 return str(self.loaded(view).files.files["inpainted"])
             case Marked(view):
                 image = mark(self.loaded(view).pixels(), view.mask, self._job.options.alpha)
-                if self._job.options.closeup is not None:
-                    image = close_up(image, view.mask, self._job.options.closeup, self._seed(view))
+                times = self._job.options.crop_reference
+                if times is not None:
+                    image = crop_reference(image, view.mask, times, self._crop_seed(view))
                 name = f"{view.rank}_{view.frame}_marked.png"
                 return self._write("marked_abs", name, encode_png(image))
             case SideBySide(reference, query):
@@ -194,8 +195,9 @@ class _Painter:
                 data = encode_jpeg(image, self._job.options.jpeg_quality)
                 return self._write("concat_abs", name, data)
 
-    def _seed(self, view: View) -> int:
+    def _crop_seed(self, view: View) -> int:
         key = self._job.files.key
+        # "closeup" is the option's first name. It decides which crops are drawn, so it must not change.
         return sample_seed(
             self._job.options.seed, key.split, key.scene, key.uid, view.name, "closeup"
         )
@@ -210,13 +212,13 @@ class _Painter:
         return str(path)
 
 
-def _record(job: ObjectJob, draft: Draft, paths: list[str], painter: _Painter) -> TaskRecord:
+def _record(job: ObjectJob, draft: Draft, paths: list[str], writer: _ImageWriter) -> TaskRecord:
     key = job.files.key
-    reference, query = painter.loaded(draft.reference), painter.loaded(draft.query)
-    side = isinstance(draft.images[0], SideBySide)
+    reference, query = writer.loaded(draft.reference), writer.loaded(draft.query)
+    is_concat = isinstance(draft.images[0], SideBySide)
     query_original = str(query.files.files[ORIGINAL])
     width, height = draft.reference.size
-    if side:
+    if is_concat:
         sizes: tuple[tuple[int, int], ...] = ((2 * width, height),)
     elif len(paths) == 1:
         sizes = (draft.query.size,)
@@ -226,7 +228,7 @@ def _record(job: ObjectJob, draft: Draft, paths: list[str], painter: _Painter) -
     return TaskRecord(
         id=draft.id,
         task=draft.task,
-        image=paths[0] if side else tuple(paths),
+        image=paths[0] if is_concat else tuple(paths),
         query_original=query_original,
         prompt=draft.prompt,
         answer=draft.answer,

@@ -1,22 +1,25 @@
-"""What a build can be told, checked once."""
+"""The options of a build and their validation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.roots.crops import check_times
-from x3spatial.tasks.spec import DEFAULT_TASKS, TASKS, Task, choose_tasks
+from x3spatial.tasks.spec import TASKS, TaskSpec, choose_tasks, default_tasks
+
+TASKS_DIR = Path("tmp/spatial_tasks_x3")
+"""Where task files go unless told otherwise, as in the source document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
-    """Everything that decides what a build writes.
+    """Everything that decides the output of a build, besides the data.
 
     Raises:
-        UserError: a value is out of its range; the message names the option.
+        UserError: a value is out of range; the message names the option.
     """
 
     mode: str = "anchor"
@@ -24,43 +27,51 @@ class BuildOptions:
     anchor_k: int = 1
     """Rank of the reference view in anchor mode."""
     alpha: float = 0.45
-    """Opacity of the red overlay, above 0 and up to 1."""
-    closeup: tuple[float, float] | None = None
-    """Cut Task1's marked view to this many times the object's extent, least and most; None: whole views."""
+    """Opacity of the red overlay, above 0 and at most 1."""
+    crop_reference: tuple[float, float] | None = None
+    """Crop Task1's marked view to between MIN and MAX times the object's extent; None: whole views."""
     use_dilated_mask: bool = False
     """Prefer the dilated mask to the tight one."""
     emit_concat: bool = True
     """Whether to write the side-by-side form of Task1."""
-    seed: int = 0
+    seed: int = 42
+    """Seed of the ground-truth draws."""
     splits: tuple[str, ...] | None = None
-    """Splits to build; None for all that exist."""
+    """Folder names of the splits to build; None for all that exist."""
     limit: int | None = None
     """At most this many objects of each split, the first in order."""
     prompts: Path | None = None
     """Folder with prompt templates that replace the built-in ones."""
     jpeg_quality: int = 95
-    tasks: tuple[str, ...] = DEFAULT_TASKS
-    """Names or short names of the tasks to build; kept in full and in the registry's order."""
+    """JPEG quality of side-by-side images, 1 to 100."""
+    tasks: tuple[str, ...] = field(default_factory=default_tasks)
+    """Tasks to build, by name or short name; stored as full names in the registry's order."""
 
     def __post_init__(self) -> None:
+        if self.prompts is not None:
+            object.__setattr__(self, "prompts", Path(self.prompts))
         object.__setattr__(self, "tasks", choose_tasks(self.tasks))
         if not self.chosen:
-            left = ",".join(self.tasks)
-            raise UserError(f"--tasks {left}: --emit-concat 0 leaves nothing of it to build")
+            names = ",".join(self.tasks)
+            raise UserError(
+                f"--tasks {names}: with --emit-concat 0 no task is left to build; use --emit-concat 1"
+            )
         if self.mode not in ("anchor", "allpairs"):
             raise UserError(f"--mode {self.mode}: must be anchor or allpairs")
         if self.anchor_k < 1:
             raise UserError(f"--anchor-k {self.anchor_k}: view ranks start at 1")
         if not 0.0 < self.alpha <= 1.0:
             raise UserError(f"--alpha {self.alpha}: must be above 0 and at most 1")
-        if self.closeup is not None:
-            check_times("--closeup", self.closeup)
-            whole = [task.name for task in self.chosen if not task.reference_may_be_cut]
-            if whole:
-                able = " and ".join(task.name for task in TASKS if task.reference_may_be_cut)
+        if self.crop_reference is not None:
+            check_times("--crop-reference", self.crop_reference)
+            uncuttable = [task.name for task in self.chosen if not task.reference_may_be_cut]
+            if uncuttable:
+                supported = " and ".join(
+                    task.name for task in TASKS.values() if task.reference_may_be_cut
+                )
                 raise UserError(
-                    f"--closeup: only for {able}, not {', '.join(whole)};"
-                    " give --tasks t1,t2a --emit-concat 0"
+                    f"--crop-reference: only for {supported}, not {', '.join(uncuttable)};"
+                    " use --tasks t1,t2a --emit-concat 0"
                 )
         if not 1 <= self.jpeg_quality <= 100:
             raise UserError(f"--jpeg-quality {self.jpeg_quality}: must be 1 to 100")
@@ -68,7 +79,7 @@ class BuildOptions:
             raise UserError(f"--limit {self.limit}: must be at least 1")
 
     def to_json(self) -> dict[str, Any]:
-        """The options as the build manifest records them."""
+        """Return the options as the manifest records them."""
         return {
             "mode": self.mode,
             "anchor_k": self.anchor_k if self.mode == "anchor" else None,
@@ -79,21 +90,22 @@ class BuildOptions:
             "splits": None if self.splits is None else list(self.splits),
             "limit": self.limit,
             "jpeg_quality": self.jpeg_quality,
-            # Only where chosen: builds from before there was a choice still hold.
-            **({} if self.closeup is None else {"closeup": list(self.closeup)}),
-            **({} if self.tasks == DEFAULT_TASKS else {"tasks": list(self.tasks)}),
+            # Recorded only if set: the manifests of builds from before these options stay valid. The
+            # key is the option's first name for the same reason.
+            **({} if self.crop_reference is None else {"closeup": list(self.crop_reference)}),
+            **({} if self.tasks == default_tasks() else {"tasks": list(self.tasks)}),
         }
 
     @property
-    def chosen(self) -> tuple[Task, ...]:
+    def chosen(self) -> tuple[TaskSpec, ...]:
         """The tasks to build."""
         return tuple(
             task
-            for task in TASKS
+            for task in TASKS.values()
             if task.name in self.tasks and (self.emit_concat or not task.side_by_side)
         )
 
     @property
     def templates(self) -> frozenset[str]:
-        """Names of the prompt templates that the chosen tasks may ask with."""
-        return frozenset(task.template for task in TASKS if task.name in self.tasks)
+        """Names of the prompt templates of the chosen tasks."""
+        return frozenset(task.template for task in TASKS.values() if task.name in self.tasks)

@@ -1,20 +1,23 @@
-"""The two images that a build makes: the marked reference and the side-by-side pair."""
+"""Rendering of the images that a build makes: marked reference views and side-by-side pairs."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from x3spatial.io.images import UInt8Array, resize_rgb
-from x3spatial.roots.crops import draw_part
-from x3spatial.tasks.geometry import BoolArray
+from x3spatial.arrays import Bool, UInt8
+from x3spatial.io.images import resize_rgb
+from x3spatial.roots.crops import draw_crop
 
 MARK_RGB = (255, 0, 0)
 
 
-def mark(image: UInt8Array, mask: BoolArray, alpha: float) -> UInt8Array:
-    """A copy of ``image`` [H, W, 3] with a red overlay of opacity ``alpha`` where ``mask`` [H, W].
+def mark(image: UInt8, mask: Bool, alpha: float) -> UInt8:
+    """Return a copy of ``image`` with a red overlay on ``mask``; other pixels keep their values.
 
-    Pixels outside the mask keep their exact values.
+    Args:
+        image: [H, W, 3] RGB.
+        mask: [H, W].
+        alpha: opacity of the overlay, above 0 and at most 1.
     """
     levels = np.arange(256)
     marked = image.copy()
@@ -30,28 +33,34 @@ def mark(image: UInt8Array, mask: BoolArray, alpha: float) -> UInt8Array:
     return marked
 
 
-def close_up(
-    image: UInt8Array, mask: BoolArray, times: tuple[float, float], draw_seed: int
-) -> UInt8Array:
-    """The part of ``image`` [H, W, 3] around the object, as large as the whole: a view from nearer.
+def crop_reference(image: UInt8, mask: Bool, times: tuple[float, float], draw_seed: int) -> UInt8:
+    """Crop a marked view around its object and resize the crop to the size of the view.
 
-    Size and place are drawn (``draw_part``).
+    ``draw_crop`` draws the size and the position of the crop.
 
     Args:
-        image: the marked view.
-        mask: [H, W], some of it true.
-        times: least and most, from 1 on.
-        draw_seed: of the draws.
+        image: the marked view, [H, W, 3] RGB.
+        mask: [H, W], not empty.
+        times: smallest and largest crop as a multiple of the object's extent, each at least 1.
+        draw_seed: seed of the draws.
+
+    Returns:
+        [H, W, 3] RGB.
     """
     height, width = mask.shape
-    part = draw_part(mask, times, np.random.default_rng(draw_seed))
-    return resize_rgb(np.ascontiguousarray(image[part]), width, height)
+    crop = draw_crop(mask, times, np.random.default_rng(draw_seed))
+    return resize_rgb(np.ascontiguousarray(image[crop]), width, height)
 
 
-def side_by_side(reference: UInt8Array, query: UInt8Array) -> UInt8Array:
-    """``reference`` [H, W, 3] on the left, ``query`` on the right, resized to it where sizes differ.
+def side_by_side(reference: UInt8, query: UInt8) -> UInt8:
+    """Place ``reference`` on the left and ``query`` on the right of one image.
 
-    The result is [H, 2W, 3]: each half is exactly half the width and the full height.
+    Args:
+        reference: [H, W, 3] RGB.
+        query: [h, w, 3] RGB; resized to [H, W, 3] if the sizes differ.
+
+    Returns:
+        [H, 2W, 3]: each half has exactly half the width and the full height.
     """
     height, width = reference.shape[:2]
     return np.concatenate([reference, resize_rgb(query, width, height)], axis=1)

@@ -1,9 +1,10 @@
-"""Build a whole root: in parallel, resumable, and with the same bytes however it came about.
+"""Builds a whole data root, in parallel and resumable.
 
-Every finished object is one line of a journal in the output folder: its records, its images and a
-fingerprint of its inputs and of all that decides the result. A later run takes over the lines whose
-fingerprint still holds and whose images are still there, and builds the rest. Only then are the task
-files streamed from the journal in sorted order, and the manifest is written last.
+The bytes written depend on neither the number of workers nor interruptions. Every finished object is
+one line of a journal in the output folder: its records, its images and a fingerprint of its inputs
+and of every parameter that decides the result. A later run reuses the lines whose fingerprint still
+matches and whose images still exist, and builds the other objects. It then streams the task files
+from the journal in sorted order and writes the manifest last.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from x3spatial.builder.manifest import MANIFEST, identity, run_facts, summed
+from x3spatial.builder.manifest import MANIFEST, build_provenance, run_info, sorted_counts
 from x3spatial.builder.objects import ObjectJob, ObjectResult, build_object
 from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import (
-    Journal,
-    JsonArrayWriter,
-    lock_dir,
     make_dir,
     read_manifest,
     sha256_file,
     sha256_json,
     write_json,
 )
+from x3spatial.io.journal import Journal
+from x3spatial.io.json_stream import JsonArrayWriter
+from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.roots.layout import (
     SPLITS,
@@ -44,8 +45,7 @@ from x3spatial.roots.layout import (
     list_root,
     short_split,
 )
-from x3spatial.tasks.prompts import load_templates
-from x3spatial.tasks.spec import TASKS
+from x3spatial.tasks.spec import TASKS, task_templates
 
 JOURNAL = ".x3-build.jsonl"
 
@@ -57,57 +57,68 @@ class BuildSummary:
     out_dir: Path
     manifest: dict[str, Any]
     objects_built: int
-    """How many objects this run built; the others were taken over from an earlier one."""
+    """Number of objects that this run built; the others were reused from an earlier run."""
 
     @property
     def records(self) -> int:
-        """Samples written, over all task files."""
+        """Number of samples in all task files."""
         return sum(int(file["records"]) for file in self.manifest["files"].values())
 
 
 def build_tasks(
-    *,
-    data_root: Path,
-    out_dir: Path,
+    data_root: str | Path,
+    out_dir: str | Path,
     options: BuildOptions | None = None,
+    *,
     workers: int | None = None,
     fresh: bool = False,
+    out_option: str = "--out",
+    **changes: Any,
 ) -> BuildSummary:
     """Build the task files of a data root.
 
     Args:
         data_root: the folder that holds the splits.
         out_dir: where task files, images and ``build.json`` go.
-        options: what to build.
+        options: what to build; None for the defaults.
         workers: threads; None for one per usable CPU.
-        fresh: rebuild everything instead of taking over what still holds.
+        fresh: rebuild everything instead of reusing results of earlier runs.
+        out_option: how errors name ``out_dir``.
+        **changes: fields of ``BuildOptions`` that replace those of ``options``.
+
+    Returns:
+        The manifest and the number of objects built now.
 
     Raises:
-        UserError: bad paths or options, or another run is writing to ``out_dir``.
+        TypeError: ``BuildOptions`` has no such field.
+        UserError: ``data_root`` or ``out_dir`` cannot be used, a prompt template is invalid, or another
+            run is writing to ``out_dir``.
     """
     start = time.monotonic()
-    options = options or BuildOptions()
+    options = replace(options or BuildOptions(), **changes)
     workers = default_workers() if workers is None else workers
-    # Not resolve(): records keep the names that the user gave, links included.
+    # Not resolve(): records keep the paths that the user gave, symbolic links included.
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
     if out_dir == root or root in out_dir.parents:
-        raise UserError(f"--out-dir {out_dir}: lies in the data root; name a folder outside of it")
+        raise UserError(
+            f"{out_option} {out_dir}: lies in the data root; choose a folder outside it"
+        )
     templates = {
         name: template
-        for name, template in load_templates(options.prompts).items()
+        for name, template in task_templates(options.prompts).items()
         if name in options.templates
     }
-    listing = _limited(list_root(root, options.splits), options.limit)
-    make_dir(out_dir, "--out-dir")
-    with lock_dir(out_dir, "--out-dir"):
-        what = identity(root, out_dir, options, templates)
-        state = _State(out_dir, listing, _object_identity(what), fresh)
+    listing = _limit_objects(list_root(root, options.splits), options.limit)
+    make_dir(out_dir, out_option)
+    with lock_dir(out_dir, out_option):
+        provenance = build_provenance(root, out_dir, options, templates)
+        state = _BuildState(out_dir, listing, _object_provenance(provenance), fresh)
         manifest = read_manifest(out_dir / MANIFEST)
-        if not state.todo and _still_holds(manifest, what, out_dir, listing, state):
+        if not state.todo and _is_up_to_date(manifest, provenance, out_dir, listing, state):
             assert manifest is not None
             return BuildSummary(out_dir, manifest, 0)
-        # From here on the folder is between two builds: no manifest may vouch for it.
+        # The folder is incomplete from here on, so it must not have a manifest.
         (out_dir / MANIFEST).unlink(missing_ok=True)
         with state.journal.open(fresh=fresh):
             jobs = (
@@ -123,18 +134,18 @@ def build_tasks(
         files, counts, problems = _write_task_files(out_dir, listing, state, options)
         state.finish()
         manifest = {
-            **what,
+            **provenance,
             "counts": counts,
             "files": files,
             "skipped_total": len(problems),
             "skipped": [problem._asdict() for problem in problems],
-            "run": run_facts(time.monotonic() - start, workers),
+            "run": run_info(time.monotonic() - start, workers),
         }
         write_json(out_dir / MANIFEST, manifest, fsync=True)
     return BuildSummary(out_dir, manifest, len(state.todo))
 
 
-def _limited(listing: RootListing, limit: int | None) -> RootListing:
+def _limit_objects(listing: RootListing, limit: int | None) -> RootListing:
     if limit is None:
         return listing
     kept = [
@@ -145,39 +156,42 @@ def _limited(listing: RootListing, limit: int | None) -> RootListing:
     return RootListing(listing.root, listing.splits, tuple(kept), listing.problems)
 
 
-def _object_identity(what: dict[str, Any]) -> dict[str, Any]:
-    """The part of a build's identity that decides one object's result."""
-    parameters = {k: v for k, v in what["parameters"].items() if k not in ("splits", "limit")}
-    prompts = {name: prompt["sha256"] for name, prompt in what["prompts"].items()}
-    return {**what, "parameters": parameters, "prompts": prompts}
+def _object_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a build's provenance that decides one object's result."""
+    parameters = {k: v for k, v in provenance["parameters"].items() if k not in ("splits", "limit")}
+    prompts = {name: prompt["sha256"] for name, prompt in provenance["prompts"].items()}
+    return {**provenance, "parameters": parameters, "prompts": prompts}
 
 
-def _fingerprint(item: ObjectFiles, what: dict[str, Any]) -> str:
-    """Of an object's inputs, by name, size and time of change, and of all parameters."""
+def _fingerprint(item: ObjectFiles, provenance: dict[str, Any]) -> str:
+    """Return the hash of an object's inputs (name, size, modification time) and of all parameters."""
     stats = []
     for view in item.views:
         for kind, path in sorted(view.files.items()):
             stat = path.stat()
             stats.append([view.rank, view.frame, kind, path.name, stat.st_size, stat.st_mtime_ns])
-    return sha256_json([what, item.label, [list(problem) for problem in item.problems], stats])
+    return sha256_json(
+        [provenance, item.label, [list(problem) for problem in item.problems], stats]
+    )
 
 
-class _State:
-    """What earlier runs finished, and what is left to do."""
+class _BuildState:
+    """The journal of the output folder: finished objects, and the objects still to build."""
 
     def __init__(
-        self, out_dir: Path, listing: RootListing, what: dict[str, Any], fresh: bool
+        self, out_dir: Path, listing: RootListing, provenance: dict[str, Any], fresh: bool
     ) -> None:
         self.out_dir = out_dir
         self.journal = Journal(out_dir / JOURNAL)
         self._listing = listing
-        self._what = what
-        self._wanted = {key: _fingerprint(item, what) for key, item in self._list(listing.objects)}
+        self._wanted = {
+            key: _fingerprint(item, provenance) for key, item in self._list(listing.objects)
+        }
         self._offsets: dict[ObjectKey, int] = {}
         self._superseded: set[str] = set()
-        """Images of earlier results that may have to go."""
+        """Images of earlier results; those that no current result uses are deleted at the end."""
         self._stale: set[ObjectKey] = set()
-        """Objects whose last line is of other inputs or parameters, and not yet said to be void."""
+        """Objects whose last line has other inputs or parameters and is not marked void yet."""
         for offset, value in self.journal.entries():
             if "void" in value:
                 voided = self._offsets.pop(ObjectKey(*value["void"]), None)
@@ -205,15 +219,15 @@ class _State:
         return all(_size(self.out_dir / path) == size for path, size in result.images.items())
 
     def pending(self) -> Iterator[tuple[ObjectFiles, str]]:
-        """The objects to build, with the fingerprints that their results will carry."""
+        """Yield the objects to build and the fingerprints of their results."""
         for key, item in self._list(tuple(self.todo)):
             yield item, self._wanted[key]
 
     def void_stale(self) -> None:
-        """Say that the lines of other inputs and parameters no longer hold.
+        """Mark the lines of other inputs or parameters as void.
 
-        Their images are about to be written over. Killed in the middle of that, a run with the earlier
-        parameters must not take its old lines for good.
+        This run overwrites their images. If it is killed meanwhile, a later run with the earlier
+        parameters must not reuse those lines.
         """
         for key in sorted(self._stale):
             self.journal.append({"void": list(key)})
@@ -223,12 +237,12 @@ class _State:
         self._offsets[result.key] = self.journal.append(result.to_json())
 
     def results(self) -> Iterator[ObjectResult]:
-        """All results in sorted order, read back one at a time."""
+        """Yield all results in sorted order, reading one at a time from the journal."""
         for key in self._listing.objects:
             yield ObjectResult.from_json(self.journal.value_at(self._offsets[key]))
 
     def finish(self) -> None:
-        """Drop what no result refers to: lines of the journal and images of earlier builds."""
+        """Remove what no current result uses: lines of the journal, images of earlier builds."""
         live: set[str] = set()
         compact = Journal(self.journal.path.with_suffix(".new"))
         with compact.open(fresh=True):
@@ -246,7 +260,7 @@ class _State:
 
     @property
     def has_leftovers(self) -> bool:
-        """Whether the journal knows of objects or images that are no longer wanted."""
+        """Whether the journal lists objects or images that no current result uses."""
         return bool(self._superseded)
 
 
@@ -257,15 +271,15 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _still_holds(
+def _is_up_to_date(
     manifest: dict[str, Any] | None,
-    what: dict[str, Any],
+    provenance: dict[str, Any],
     out_dir: Path,
     listing: RootListing,
-    state: _State,
+    state: _BuildState,
 ) -> bool:
-    """Whether the finished build in ``out_dir`` is the one asked for, with its files untouched."""
-    if manifest is None or any(manifest.get(name) != value for name, value in what.items()):
+    """Return whether ``out_dir`` holds this build, complete and with task files of the right size."""
+    if manifest is None or any(manifest.get(name) != value for name, value in provenance.items()):
         return False
     if state.has_leftovers:
         return False
@@ -276,9 +290,9 @@ def _still_holds(
 
 
 def _write_task_files(
-    out_dir: Path, listing: RootListing, state: _State, options: BuildOptions
+    out_dir: Path, listing: RootListing, state: _BuildState, options: BuildOptions
 ) -> tuple[dict[str, Any], dict[str, Any], list[Problem]]:
-    """Stream the task files; returns (files, counts per split, problems) for the manifest."""
+    """Write the task files; return (files, counts per split, problems) for the manifest."""
     files: dict[str, Any] = {}
     counts: dict[str, Any] = {}
     problems = list(listing.problems)
@@ -312,16 +326,19 @@ def _write_task_files(
                 "bytes": path.stat().st_size,
                 "sha256": sha256_file(path),
             }
-        counts[split] = {**summed(total), "samples": {t.name: per_task[t.name] for t in tasks}}
+        counts[split] = {
+            **sorted_counts(total),
+            "samples": {t.name: per_task[t.name] for t in tasks},
+        }
     for short in {short_split(split) for split in SPLITS}:
-        for task in TASKS:
+        for task in TASKS.values():
             if task.file(short) not in files:
                 (out_dir / task.file(short)).unlink(missing_ok=True)
     return files, counts, problems
 
 
 def _splits_to_write(listing: RootListing, options: BuildOptions) -> list[str]:
-    """The splits of the root, and an empty validation split where nobody chose to leave it out."""
+    """Return the splits of the root, plus validation (with empty files) unless splits were chosen."""
     splits = list(listing.splits)
     if options.splits is None and not {"validation", "val"} & set(splits):
         splits.append("validation")

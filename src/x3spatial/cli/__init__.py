@@ -1,6 +1,7 @@
 """The ``x3`` command: one sub-command per verb. It parses, calls and prints; no logic lives here.
 
-Only Typer is imported before a command runs, so that ``x3 --help`` answers at once.
+``table`` lists the commands; a command's module is imported only when it is run or its help is asked for, so
+that ``x3 --help`` answers at once. How commands are declared: ``declare``.
 """
 
 from __future__ import annotations
@@ -8,11 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 import typer
 
 from x3spatial import __version__
-from x3spatial.cli import checking, checkpoints, data, evaluation, exporting, training
+from x3spatial.cli import logs
+from x3spatial.cli.help import LazyGroup
+from x3spatial.cli.table import Entry
 from x3spatial.errors import Unfinished, UserError
 
 # Typer carries its own copy of click in some versions and imports it in others. Its public
@@ -23,44 +28,78 @@ _CommandError: type[Exception] = typer.BadParameter.__mro__[2]
 _INTERRUPTED = 130
 """As shells report a process that SIGINT ended."""
 
-app = typer.Typer(
-    name="x3",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+_CONTEXT: dict[str, Any] = {
     # Options are declared with dashes and may be written with underscores: both spellings work.
-    context_settings={
-        "token_normalize_func": lambda token: token.replace("_", "-"),
-        "help_option_names": ["-h", "--help"],
-    },
-)
+    "token_normalize_func": lambda token: token.replace("_", "-"),
+    "help_option_names": ["-h", "--help"],
+}
 
 
-@app.callback(invoke_without_command=True)
-def root(
+def _root(
     context: typer.Context,
-    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit."),
+    quiet: logs.Quiet = logs.DEFAULTS["quiet"],
+    log_level: logs.LogLevel = logs.DEFAULTS["log_level"],
 ) -> None:
     """Spatial questions for vision-language models over several views of one scene.
 
-    Make scenes, audit a data root, build the tasks, evaluate models on them. Every option can be
-    written with dashes or underscores. Exit codes: 0 done, 1 problems in the data or samples without
-    an answer, 2 a mistake in the command, 130 interrupted.
+    x3 COMMAND --help documents a command. Exit codes: 0 done, 1 problems in the data or samples
+    without an answer, 2 a mistake in the command, 130 interrupted.
     """
     if version:
         typer.echo(f"x3spatial {__version__}")
         raise typer.Exit
+    logs.set_level(context, quiet, log_level)
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit
 
 
-data.register(app)
-evaluation.register(app)
-checking.register(app)
-checkpoints.register(app)
-exporting.register(app)
-training.register(app)
+def _group(context: typer.Context) -> None:
+    """A group of commands; without one of them it shows its help."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit
+
+
+def _load(entry: Entry) -> Any:
+    """The click command of an entry, with its module imported."""
+    if entry.target is None:
+        app = typer.Typer(
+            name=entry.name,
+            cls=LazyGroup,
+            add_completion=False,
+            rich_markup_mode=None,
+            invoke_without_command=True,
+            help=entry.summary,
+        )
+        app.callback()(_group)
+        group = typer.main.get_command(app)
+        assert isinstance(group, LazyGroup)
+        group.prefix, group.load = entry.path, _load
+        return group
+    from x3spatial.cli.build import build
+
+    module, _, attribute = entry.target.partition(":")
+    declared = getattr(import_module(f"x3spatial.cli.{module}"), attribute)
+    return build(entry, declared)
+
+
+def make_app() -> Any:
+    """The click group of ``x3``."""
+    app = typer.Typer(
+        name="x3",
+        cls=LazyGroup,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        invoke_without_command=True,
+        context_settings=_CONTEXT,
+    )
+    app.callback()(_root)
+    group = typer.main.get_command(app)
+    assert isinstance(group, LazyGroup)
+    group.load = _load
+    return group
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run ``x3`` and return its exit code. A user's mistake is one line on stderr, no traceback."""
     try:
-        code = app(args=list(arguments), standalone_mode=False, prog_name="x3")
+        with logs.to_stderr():
+            code = make_app()(args=list(arguments), standalone_mode=False, prog_name="x3")
         sys.stdout.flush()
         if code == _INTERRUPTED:  # what newer versions of Typer make of Ctrl-C
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Commands about checkpoints: model inspect, model tiny, model grow."""
+"""Commands about checkpoints: model inspect, model tiny, model resize."""
 
 from __future__ import annotations
 
@@ -9,70 +9,97 @@ from typing import Annotated
 import typer
 
 from x3spatial.cli import output
+from x3spatial.cli.declare import DEFAULT, Also, command
+from x3spatial.cli.options import Json, listed
 from x3spatial.errors import packages_of
+from x3spatial.models import choices
 
-model = typer.Typer(
-    help="Look at a RoboRefer checkpoint, make a small random one, or one for larger images."
+
+@command(
+    "CHECKPOINT",
+    "x3 model inspect x3-tiny",
+    "x3 model inspect runs/train/RoboRefer-2B-Depth-Align --json",
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.add_typer(model, name="model")
-
-
-@model.command("inspect")
 def inspect(
-    path: Annotated[Path, typer.Argument(help="The checkpoint folder, in either layout.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT", help="A checkpoint folder, in either layout, or x3-tiny."
+        ),
+    ],
+    as_json: Json = False,
 ) -> None:
-    """What a checkpoint is: layout, sizes, parameters per part, tokens, what each flag would train."""
+    """Prints layout, sizes, parameters per part, tokens, and what each flag would train."""
     with packages_of("roborefer", "x3 model inspect"):
         from x3spatial.models.roborefer.inspect import inspect as run
         from x3spatial.models.roborefer.inspect import report_text
 
-        report = run(path=path)
+        report = run(path)
     typer.echo(json.dumps(report, indent=2) if as_json else report_text(report))
 
 
-@model.command("tiny")
+@command(
+    "OUT",
+    "x3 model tiny tiny-checkpoint",
+    "x3 model tiny base --size trainable --no-depth",
+    defaults="models.choices:TinyOptions",
+)
 def tiny(
-    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="A new folder; -o OUT is the same."),
+        Also("-o", "--out"),
+    ],
     size: Annotated[
         str,
         typer.Option(
-            help="tiny, small, learner (to be trained from nothing), or 2b: the real dimensions."
+            help=f"{listed(choices.SIZES)}. trainable learns from scratch on a CPU, 2b has the real"
+            " dimensions."
         ),
-    ] = "tiny",
-    seed: Annotated[int, typer.Option(help="Of the weights.")] = 0,
-    depth: Annotated[bool, typer.Option(help="With depth tower and projector.")] = True,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
-    tied: Annotated[bool, typer.Option(help="Whether the head shares the embedding.")] = True,
+    ] = DEFAULT,
+    seed: Annotated[int, typer.Option(help="Random seed of the weights.")] = DEFAULT,
+    depth: Annotated[bool, typer.Option(help="With depth tower and projector.")] = DEFAULT,
+    dtype: Annotated[str, typer.Option(help=f"{listed(choices.DTYPES)}.")] = DEFAULT,
+    tied: Annotated[
+        bool, typer.Option(help="Whether the output head shares the embedding.")
+    ] = DEFAULT,
 ) -> None:
-    """Make a random checkpoint with a tokenizer in the published layout, for dry runs."""
+    """With a tokenizer, in the published layout: for dry runs, or to be trained from scratch."""
     with packages_of("roborefer", "x3 model tiny"):
         from x3spatial.models.roborefer.tiny import make_tiny
 
-        path = make_tiny(out=out, size=size, seed=seed, depth=depth, dtype=dtype, tied=tied)
+        size = choices.FORMER_SIZES.get(size, size)
+        path = make_tiny(out, size=size, seed=seed, depth=depth, dtype=dtype, tied=tied)
     typer.echo(f"a random checkpoint in {output.shown(path)}; try --model roborefer:{path}")
 
 
-@model.command("grow")
-def grow(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint folder, or x3-tiny.")],
-    out: Annotated[Path, typer.Argument(help="A new folder.")],
-    image_size: Annotated[int, typer.Option(help="Pixels; a multiple of the patch size.")],
-    turn_heads: Annotated[
+@command(
+    "CHECKPOINT -o OUT --image-size N",
+    "x3 model resize x3-tiny -o larger --image-size 216",
+    "x3 model resize base -o larger --image-size 162 --rotate-heads 2",
+)
+def resize(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint folder, or x3-tiny.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="OUT", help="A new folder."), Also("OUT")
+    ],
+    image_size: Annotated[
+        int, typer.Option(metavar="N", help="Pixels; a multiple of the patch size.")
+    ],
+    rotate_heads: Annotated[
         int,
         typer.Option(
-            help="Heads of the first layer that shall look one image back as before; 2 for models of"
-            " x3 model tiny --size learner."
+            help="Number of layer-0 look-back heads to re-rotate; 2 for models of x3 model tiny"
+            " --size trainable."
         ),
-    ] = 0,
+        Also("--turn-heads"),
+    ] = choices.ROTATE_HEADS,
 ) -> None:
-    """Write a checkpoint for images of another size, to be trained further: more patches, more tokens."""
-    with packages_of("roborefer", "x3 model grow"):
-        from x3spatial.models.roborefer.resize import grow as run
+    """For larger images: more patches, more tokens. The model has to be trained further."""
+    with packages_of("roborefer", "x3 model resize"):
+        from x3spatial.models.roborefer.resize import resize_checkpoint
 
-        path = run(checkpoint=checkpoint, out=out, image_size=image_size, turn_heads=turn_heads)
+        path = resize_checkpoint(checkpoint, out, image_size=image_size, rotate_heads=rotate_heads)
     typer.echo(f"for {image_size} x {image_size} pixels: {output.shown(path)}; train it further")

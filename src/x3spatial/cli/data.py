@@ -1,86 +1,77 @@
-"""Commands that make, check and show data: scenes, scenes-flat, zoom, audit, build, preview."""
+"""Commands that make and check data: scenes, composites, crop, audit, build."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from x3spatial.builder.options import TASKS_DIR, BuildOptions
 from x3spatial.cli import output
+from x3spatial.cli.declare import DEFAULT, Also, Default, command
+from x3spatial.cli.logs import LOG
+from x3spatial.cli.options import (
+    Fresh,
+    Json,
+    Root,
+    RootOut,
+    Seed,
+    Splits,
+    Workers,
+    building,
+    listed,
+    names,
+)
+from x3spatial.roots.layout import SPLITS
+from x3spatial.synth.options import FAST, FULL, STYLES
 
-DataRoot = Annotated[
-    Path,
-    typer.Option(
-        "--data-root",
-        envvar="DATA_ROOT_X3",
-        help="Folder with {split}/{scene}/uid_{uid}/{NN}_{frame}_{kind}.png.",
-    ),
-]
-OutDir = Annotated[
-    Path, typer.Option("--out-dir", envvar="OUT_DIR", help="Where task files and images go.")
-]
-Workers = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, help="How many at once; default one per usable CPU."),
-]
-Fresh = Annotated[
-    bool,
-    typer.Option("--fresh/--resume", help="Discard what an earlier run left, or continue it."),
-]
-Prompts = Annotated[
-    Path | None,
-    typer.Option("--prompts", help="Folder with prompt templates that replace the built-in ones."),
-]
+_SCENES: Any = Default(of="synth.options:SCENES")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("scenes")(scenes)
-    app.command("scenes-flat")(scenes_flat)
-    app.command("zoom")(zoom)
-    app.command("audit")(audit)
-    app.command("build")(build)
-    app.command("preview")(preview)
+def _either(name: str, what: str) -> Any:
+    text = f"{what} (default {FULL[name]}; {FAST[name]} with --fast)."
+    return typer.Option(help=text)
 
 
+@command(
+    "OUT",
+    "x3 scenes demo/root --train 2 --validation 2",
+    "x3 scenes night --fast --train 0 --validation 20 --style night",
+    defaults="synth.generate:render_scenes",
+)
 def scenes(
-    out_dir: Annotated[Path, typer.Argument(help="The data root to write.")],
-    train: Annotated[int, typer.Option(min=0, help="Scenes of the train split.")] = 2,
-    validation: Annotated[int, typer.Option(min=0, help="Scenes of the validation split.")] = 2,
-    test: Annotated[int, typer.Option(min=0, help="Scenes of the test split.")] = 0,
-    objects: Annotated[int, typer.Option(help="Target objects per scene.")] = 4,
-    views: Annotated[int, typer.Option(help="Views per object.")] = 5,
-    width: Annotated[
-        int | None, typer.Option(help="Of the images; default 640, with --fast 112.")
-    ] = None,
-    height: Annotated[
-        int | None, typer.Option(help="Of the images; default 480, with --fast 112.")
-    ] = None,
-    samples: Annotated[
-        int | None, typer.Option(help="Rays per pixel, a square number; fewer are faster.")
-    ] = None,
+    out: RootOut,
+    train: Annotated[int, typer.Option(min=0, help="Scenes of the train split.")] = _SCENES,
+    validation: Annotated[
+        int, typer.Option(min=0, help="Scenes of the validation split.")
+    ] = _SCENES,
+    test: Annotated[int, typer.Option(min=0, help="Scenes of the test split.")] = _SCENES,
+    objects: Annotated[int, typer.Option(help="Target objects per scene.")] = DEFAULT,
+    views: Annotated[int, typer.Option(help="Views per object.")] = DEFAULT,
+    width: Annotated[int | None, _either("width", "Image width")] = DEFAULT,
+    height: Annotated[int | None, _either("height", "Image height")] = DEFAULT,
+    samples: Annotated[int | None, _either("samples", "Rays per pixel, a square number")] = DEFAULT,
     fast: Annotated[
-        bool, typer.Option("--fast", help="Small images and fewer rays: thousands of views.")
-    ] = False,
+        bool, typer.Option("--fast", help="Small images and one ray per pixel.")
+    ] = DEFAULT,
     depth: Annotated[
         bool, typer.Option("--depth", help="Also write 16-bit depth in millimetres.")
-    ] = False,
+    ] = DEFAULT,
     style: Annotated[
-        str, typer.Option(help="day; night: the same rooms as a night camera sees them.")
-    ] = "day",
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
-    workers: Workers = None,
-    fresh: Fresh = False,
+        str, typer.Option(help=f"{listed(STYLES)}: the same rooms, lit accordingly.")
+    ] = DEFAULT,
+    seed: Seed = DEFAULT,
+    workers: Workers = DEFAULT,
+    fresh: Fresh = DEFAULT,
 ) -> None:
-    """Make synthetic rooms: views, masks, and the same views with each object really removed."""
-    from x3spatial.synth.generate import generate_scenes
+    """Writes views, masks, and the same views rendered without each object."""
+    from x3spatial.synth.generate import render_scenes
 
-    wanted = {"train": train, "validation": validation, "test": test}
-    summary = generate_scenes(
-        out_dir=out_dir,
-        scenes={split: count for split, count in wanted.items() if count},
+    summary = render_scenes(
+        out,
+        {"train": train, "validation": validation, "test": test},
         objects=objects,
         views=views,
         width=width,
@@ -100,30 +91,37 @@ def scenes(
     )
 
 
-def scenes_flat(
-    out_dir: Annotated[Path, typer.Argument(help="The data root to write.")],
-    scenes: Annotated[int, typer.Option(help="How many.")] = 100,
-    split: Annotated[str, typer.Option(help="train or validation.")] = "train",
+@command(
+    "OUT",
+    "x3 composites flat --scenes 200",
+    "x3 composites pairs --shapes 2 2 --anywhere --colours vivid",
+    defaults="synth.composites:make_composites",
+)
+def composites(
+    out: RootOut,
+    scenes: Annotated[int, typer.Option(help="Number of scenes.")] = DEFAULT,
+    split: Annotated[str, typer.Option(help=f"{listed(SPLITS)}.")] = DEFAULT,
     shapes: Annotated[
-        tuple[int, int], typer.Option(help="Fewest and most shapes of a scene; fewer are easier.")
-    ] = (4, 7),
+        tuple[int, int], typer.Option(metavar="MIN MAX", help="Shapes per scene.")
+    ] = DEFAULT,
     radii: Annotated[
-        tuple[float, float], typer.Option(help="Smallest and largest radius in pixels, of 112.")
-    ] = (6.0, 22.0),
+        tuple[float, float],
+        typer.Option(metavar="MIN MAX", help="Radius of a shape in pixels, of 112."),
+    ] = DEFAULT,
     anywhere: Annotated[
-        bool, typer.Option("--anywhere", help="Other views put every shape anywhere, not near by.")
-    ] = False,
+        bool, typer.Option("--anywhere", help="Place shapes independently in each view.")
+    ] = DEFAULT,
     colours: Annotated[
-        str, typer.Option(help="muted, as in rooms, or vivid: plain and easily told apart.")
-    ] = "muted",
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
-    workers: Workers = None,
+        str, typer.Option(help="muted, as in rooms, or vivid: saturated and far apart in hue.")
+    ] = DEFAULT,
+    seed: Seed = DEFAULT,
+    workers: Workers = DEFAULT,
 ) -> None:
-    """Make flat composites instead of rooms: easy material to begin a training with."""
-    from x3spatial.synth.composites import make_flat
+    """Textured shapes on a textured ground, 112 x 112 pixels, with views, masks and removed objects."""
+    from x3spatial.synth.composites import make_composites
 
-    made = make_flat(
-        out_dir=out_dir,
+    made = make_composites(
+        out,
         split=split,
         scenes=scenes,
         shapes=shapes,
@@ -133,34 +131,36 @@ def scenes_flat(
         seed=seed,
         workers=workers,
     )
-    typer.echo(f"{scenes} flat scenes ({made} made now) in {output.shown(out_dir)}")
+    typer.echo(f"{scenes} flat scenes ({made} made now) in {output.shown(out)}")
 
 
-def zoom(
-    data_root: Annotated[Path, typer.Argument(help="The data root to cut.")],
-    out_dir: Annotated[Path, typer.Argument(help="The data root to write.")],
+@command(
+    "ROOT -o ROOT2",
+    "x3 crop demo/root -o demo/near",
+    "x3 crop /data/views -o near --times 1.5 3 --splits train",
+    defaults="roots.crop_root:crop_root",
+)
+def crop(
+    data_root: Root,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="ROOT2", help="The data root to write."),
+        Also("ROOT2"),
+    ],
     times: Annotated[
         tuple[float, float],
-        typer.Option(help="How many times the object's extent a view shows, least and most."),
-    ] = (2.0, 6.0),
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
-    splits: Annotated[
-        str | None, typer.Option(help="Comma-separated splits; default all that exist.")
-    ] = None,
-    workers: Workers = None,
-    fresh: Fresh = False,
+        typer.Option(metavar="MIN MAX", help="Crop size as a multiple of the object's extent."),
+    ] = DEFAULT,
+    seed: Seed = DEFAULT,
+    splits: Splits = DEFAULT,
+    workers: Workers = DEFAULT,
+    fresh: Fresh = DEFAULT,
 ) -> None:
-    """Cut the views of a data root to parts around their objects: another data root, seen from nearer."""
-    from x3spatial.roots.crop_root import zoom_root
+    """Crops are enlarged to the size of the view, so that objects appear larger."""
+    from x3spatial.roots.crop_root import crop_root
 
-    summary = zoom_root(
-        data_root=data_root,
-        out_dir=out_dir,
-        times=times,
-        seed=seed,
-        splits=_names(splits),
-        workers=workers,
-        fresh=fresh,
+    summary = crop_root(
+        data_root, out, times=times, seed=seed, splits=names(splits), workers=workers, fresh=fresh
     )
     output.problems(summary.problems, f"x3 audit {data_root} --json")
     typer.echo(
@@ -169,17 +169,17 @@ def zoom(
     )
 
 
-def audit(
-    data_root: Annotated[Path, typer.Argument(help="The data root to check.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the whole report as JSON.")
-    ] = False,
-    workers: Workers = None,
-) -> int:
-    """Check every file of a data root without building; exit 1 if something is wrong."""
+@command(
+    "ROOT",
+    "x3 audit /data/views",
+    "x3 audit /data/views --json > audit.json",
+    defaults="roots.audit.run:audit",
+)
+def audit(data_root: Root, as_json: Json = False, workers: Workers = DEFAULT) -> int:
+    """Builds nothing. Exits 1 if something is wrong."""
     from x3spatial.roots.audit.run import audit as run
 
-    report = run(data_root=data_root, workers=workers)
+    report = run(data_root, workers=workers)
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
         return 1 if report.problems else 0
@@ -212,82 +212,41 @@ def audit(
     return 1 if count else 0
 
 
+@command(
+    "ROOT -o TASKS",
+    "x3 build /data/views -o tasks --use-dilated-mask",
+    "x3 build /data/views -o tasks --mode allpairs --tasks t1,t2a --splits train",
+    defaults="builder.run:build_tasks",
+)
 def build(
-    data_root: DataRoot,
-    out_dir: OutDir = Path("tmp/spatial_tasks_x3"),
-    mode: Annotated[
-        str, typer.Option(help="anchor: one reference view per object; allpairs: every pair.")
-    ] = "anchor",
-    anchor_k: Annotated[int, typer.Option(help="Rank of the reference view (anchor mode).")] = 1,
-    alpha: Annotated[float, typer.Option(help="Opacity of the red overlay, 0 to 1.")] = 0.45,
-    closeup: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            help="Cut Task1's marked view to this many times the object's extent, least and most:"
-            " material to learn from, not to be asked about."
-        ),
-    ] = None,
-    use_dilated_mask: Annotated[
-        bool, typer.Option(help="Prefer the dilated mask to the tight one.")
-    ] = False,
-    emit_concat: Annotated[
-        int, typer.Option(min=0, max=1, help="1: also write the side-by-side form of Task1.")
-    ] = 1,
-    tasks: Annotated[
-        str | None,
-        typer.Option(
-            help="Comma-separated: t1, t2a, t2b, t0 (the marked image alone), or full names;"
-            " default t1,t2a,t2b."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the ground-truth draws.")] = 42,
-    splits: Annotated[
-        str | None, typer.Option(help="Comma-separated splits; default all that exist.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="At most this many objects of each split.")
-    ] = None,
-    prompts: Prompts = None,
-    jpeg_quality: Annotated[int, typer.Option(help="Of the side-by-side images, 1 to 100.")] = 95,
-    workers: Workers = None,
-    fresh: Fresh = False,
-) -> int:
-    """Build the task files and their images from a data root."""
-    from x3spatial.builder.options import BuildOptions
+    data_root: Root,
+    options: Annotated[BuildOptions, building("builder.options:BuildOptions")],
+    out_dir: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="TASKS", envvar="OUT_DIR", show_envvar=False,
+                     help="Folder for task files and images.", rich_help_panel="Run"),
+        Also("--out-dir"),
+    ] = TASKS_DIR,
+    workers: Workers = DEFAULT,
+    fresh: Fresh = DEFAULT,
+) -> int:  # fmt: skip
+    """Bad data is left out and reported by path and reason. The same command continues a build that was
+    stopped.
+    """
     from x3spatial.builder.run import build_tasks
-    from x3spatial.tasks.spec import choose_tasks
 
-    summary = build_tasks(
-        data_root=data_root,
-        out_dir=out_dir,
-        options=BuildOptions(
-            mode=mode,
-            anchor_k=anchor_k,
-            alpha=alpha,
-            closeup=closeup,
-            use_dilated_mask=use_dilated_mask,
-            emit_concat=bool(emit_concat),
-            tasks=choose_tasks(_names(tasks)),
-            seed=seed,
-            splits=_names(splits),
-            limit=limit,
-            prompts=prompts,
-            jpeg_quality=jpeg_quality,
-        ),
-        workers=workers,
-        fresh=fresh,
-    )
+    summary = build_tasks(data_root, out_dir, options, workers=workers, fresh=fresh)
     manifest = summary.manifest
-    names = ("objects", "views", "views_not_visible", "views_left_out", "pairs",
-             "pairs_with_empty_reference")  # fmt: skip
+    columns = ("objects", "views", "views_not_visible", "views_left_out", "pairs",
+               "pairs_with_empty_reference")  # fmt: skip
     built = list(next(iter(manifest["counts"].values()))["samples"])
     output.table(
         output.shown(summary.out_dir),
-        ("split", *(name.replace("_", " ") for name in names), *built),
+        ("split", *(name.replace("_", " ") for name in columns), *built),
         [
             (
                 split,
-                *(str(counts.get(name, 0)) for name in names),
+                *(str(counts.get(name, 0)) for name in columns),
                 *(str(counts["samples"][task]) for task in built),
             )
             for split, counts in manifest["counts"].items()
@@ -295,48 +254,12 @@ def build(
     )
     skipped = [(entry["path"], entry["reason"]) for entry in manifest["skipped"]]
     output.problems(skipped, str(summary.out_dir / "build.json"))
-    total = manifest["counts"]
-    objects = sum(counts.get("objects", 0) for counts in total.values())
+    objects = sum(counts.get("objects", 0) for counts in manifest["counts"].values())
     typer.echo(
         f"{summary.records} samples of {objects} objects ({summary.objects_built} built now),"
         f" {len(skipped)} problems; details in {output.shown(summary.out_dir / 'build.json')}"
     )
     if summary.records == 0:
-        typer.echo(f"x3 build: no sample could be built from {data_root}", err=True)
+        LOG.error("no sample could be built from %s", data_root)
         return 1
     return 0
-
-
-def preview(
-    data_json: Annotated[Path, typer.Argument(help="A task file of x3 build.")],
-    output_png: Annotated[Path, typer.Option("--output", help="The PNG to write.")] = Path(
-        "preview.png"
-    ),
-    results: Annotated[
-        Path | None, typer.Option(help="A results file of x3 eval: draws the answers too.")
-    ] = None,
-    limit: Annotated[int, typer.Option(help="How many samples, spread over the file.")] = 12,
-    sample_id: Annotated[
-        list[str] | None, typer.Option("--id", help="Show this sample; may be repeated.")
-    ] = None,
-    image_folder: Annotated[
-        Path | None, typer.Option(help="What relative image paths are relative to.")
-    ] = None,
-) -> None:
-    """Draw a contact sheet of samples as a model sees them, with the right point and the answer."""
-    from x3spatial.reports.preview import preview as draw
-
-    path = draw(
-        data_json=data_json,
-        output=output_png,
-        results=results,
-        limit=limit,
-        ids=sample_id or (),
-        image_folder=image_folder,
-    )
-    typer.echo(f"green: right point, yellow: mask, cyan: reference, magenta: answer; see {path}")
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    """The names of a comma-separated option; None where it was not given."""
-    return None if text is None else tuple(name.strip() for name in text.split(","))

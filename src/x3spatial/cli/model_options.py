@@ -6,14 +6,23 @@ not understood is refused, never ignored.
 
 from __future__ import annotations
 
-import inspect
+import dataclasses
 import os
-from collections.abc import Callable
-from functools import wraps
+import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from x3spatial.cli.declare import Gather
+from x3spatial.cli.help import HF, MODEL, ROBOREFER, SERVERS
+from x3spatial.cli.options import listed
+from x3spatial.conventions.registry import CONVENTIONS
+from x3spatial.errors import UserError
+from x3spatial.models import choices
+from x3spatial.models.registry import KINDS, is_outside
+from x3spatial.models.servers.settings import Settings
 
 DEFAULT_CHECKPOINT = Path("runs/train/RoboRefer-2B-Depth-Align")
 
@@ -21,144 +30,154 @@ ModelSpecs = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="KIND[:ARG], see `x3 models`, or a RoboRefer checkpoint folder. Without it the"
-        " environment's MODEL.",
+        metavar="KIND[:ARG]",
+        help="See x3 models; or a RoboRefer checkpoint folder. Default: the environment's MODEL.",
+        rich_help_panel=MODEL,
+        autocompletion=lambda: list(KINDS),
     ),
 ]
 Checkpoint = Annotated[
     Path | None,
-    typer.Option("--model-name-or-path", help="A RoboRefer checkpoint: --model roborefer:PATH."),
+    typer.Option(
+        "--model-name-or-path",
+        metavar="DIR",
+        help="A RoboRefer checkpoint: the same as --model roborefer:DIR.",
+        rich_help_panel=MODEL,
+    ),
 ]
 
-_OPTIONS: dict[str, Any] = {
-    "chat_template": Annotated[
-        str | None, typer.Option(help="Of a RoboRefer checkpoint: qwen2 (default).")
-    ],
-    "image_aspect_ratio": Annotated[
-        str | None,
-        typer.Option(
-            help="How a RoboRefer checkpoint sees images: resize (default), pad, dynamic."
-        ),
-    ],
-    "dtype": Annotated[
-        str | None,
-        typer.Option(help="Of a checkpoint: auto (as stored), float32, bfloat16 or float16."),
-    ],
-    "device": Annotated[
-        str | None,
-        typer.Option(
-            help="auto (the first GPU, under torchrun one per process; else the CPU), cuda:1, cpu; for hf"
-            " also spread (over all GPUs)."
-        ),
-    ],
-    "attention": Annotated[
-        str | None, typer.Option(help="sdpa (default), eager or flash_attention_2.")
-    ],
-    "depth": Annotated[
-        Path | None,
-        typer.Option(help="Folder that mirrors the data root with {NN}_{frame}_depth.png."),
-    ],
-    "convention": Annotated[
-        str | None,
-        typer.Option(
-            help="How the model writes points; default: as its type was trained; needed for openai."
-        ),
-    ],
-    "min_pixels": Annotated[
-        int | None,
-        typer.Option(
-            help="Of hf, openai: least area of a resized image, for families that have it."
-        ),
-    ],
-    "max_pixels": Annotated[
-        int | None,
-        typer.Option(help="Of hf, openai: largest area, likewise; default: 1280 tokens' worth."),
-    ],
-    "adapter": Annotated[
-        Path | None, typer.Option(help="Of hf: folder of a LoRA adapter of PEFT.")
-    ],
-    "trust_remote_code": Annotated[
-        bool | None,
-        typer.Option(
-            "--trust-remote-code", help="Of hf: run code that lies in the model's folder."
-        ),
-    ],
-    "base_url": Annotated[
-        list[str] | None,
-        typer.Option(help="Of servers: where one is; repeated: several that serve the same model."),
-    ],
-    "concurrency": Annotated[
-        int | None,
-        typer.Option(help="Of servers: most requests at once (default 16); fewer if one is busy."),
-    ],
-    "timeout": Annotated[
-        float | None, typer.Option(help="Of servers: seconds for one request; default 120.")
-    ],
-    "retries": Annotated[
-        int | None, typer.Option(help="Of servers: attempts after the first one; default 5.")
-    ],
-    "api_key_env": Annotated[
-        str | None,
-        typer.Option(help="Of openai: the environment variable with the key, not OPENAI_API_KEY."),
-    ],
-    "extra_body": Annotated[
-        str | None,
-        typer.Option(help="Of openai: JSON object of further request fields; null removes one."),
-    ],
-    "max_image_pixels": Annotated[
-        int | None, typer.Option(help="Of servers: larger images are sent smaller.")
-    ],
-    "max_image_bytes": Annotated[
-        int | None,
-        typer.Option(help="Of servers: larger files are encoded anew; default 20,000,000."),
-    ],
-    "cache": Annotated[
-        Path | None, typer.Option(help="Of servers: a file that keeps answers across runs.")
-    ],
-    "enable_depth": Annotated[
-        bool | None,
-        typer.Option("--enable-depth", help="Of roborefer-server: it estimates depth itself."),
-    ],
-}
-"""Every option of a kind of model: name as in ``Model.options`` → its type and help; None: not given."""
+_SERVER = {f.name: f.default for f in dataclasses.fields(Settings)}
 
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command every option of ``_OPTIONS``; those given reach it as ``options``, a dict."""
+def _option(kind: Any, panel: str, help: str, *declarations: str, **settings: Any) -> Any:
+    option = typer.Option(*declarations, help=help, rich_help_panel=panel, **settings)
+    return Annotated[kind | None, option]
 
-    @wraps(command)
-    def wrapped(**given: Any) -> Any:
-        options = {name: given.pop(name) for name in _OPTIONS}
-        chosen = {name: value for name, value in options.items() if value not in (None, [])}
-        return command(**given, options=chosen)
 
-    signature = inspect.signature(command, eval_str=True)
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in _OPTIONS.items()
-    ]
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in signature.parameters.items()
-        if name != "options"
-    ]
-    vars(wrapped)["__signature__"] = signature.replace(parameters=[*own, *added])
-    # Typer reads types from here and names from the signature.
-    wrapped.__annotations__ = {p.name: p.annotation for p in [*own, *added]}
-    return wrapped
+def _options() -> dict[str, Any]:
+    """Every option of a kind of model: name as in ``Model.options`` → its type and help; None: not given."""
+    return {
+        "convention": _option(
+            str,
+            MODEL,
+            f"How the model writes points: {listed(CONVENTIONS)} (default: as its type was trained;"
+            " required for openai).",
+            autocompletion=lambda: list(CONVENTIONS),
+        ),
+        "device": _option(
+            str,
+            MODEL,
+            "auto, cpu, cuda:1 ...; for hf also spread, over all GPUs (default auto: the first GPU, with"
+            " torchrun one per process, else the CPU).",
+        ),
+        "dtype": _option(str, MODEL, f"auto, {listed(choices.DTYPES)} (default auto: as stored)."),
+        "attention": _option(
+            str, MODEL, f"{listed(choices.ATTENTIONS)} (default {choices.ATTENTIONS[0]})."
+        ),
+        "chat_template": _option(
+            str, ROBOREFER, f"{listed(choices.CHAT_TEMPLATES)}, the only one."
+        ),
+        "image_aspect_ratio": _option(
+            str,
+            ROBOREFER,
+            f"How images are resized: {listed(choices.ASPECT_MODES)} (default"
+            f" {choices.ASPECT_MODES[0]}).",
+        ),
+        "depth": _option(
+            Path,
+            ROBOREFER,
+            "Folder that mirrors the data root, with {NN}_{frame}_depth.png.",
+            metavar="DIR",
+        ),
+        "min_pixels": _option(
+            int, HF, "Smallest area of a resized image, for families that have it; also of openai."
+        ),
+        "max_pixels": _option(
+            int, HF, "Largest area, likewise; also of openai (default: 1280 tokens' worth)."
+        ),
+        "adapter": _option(Path, HF, "Folder of a LoRA adapter of PEFT.", metavar="DIR"),
+        "trust_remote_code": _option(
+            bool, HF, "Run code that lies in the model's folder.", "--trust-remote-code"
+        ),
+        "base_url": Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="URL", help="Server URL; repeat for replicas.", rich_help_panel=SERVERS
+            ),
+        ],
+        "concurrency": _option(
+            int, SERVERS, f"Most requests at once (default {_SERVER['concurrency']})."
+        ),
+        "timeout": _option(
+            float, SERVERS, f"Seconds for one request (default {_SERVER['timeout']:g})."
+        ),
+        "retries": _option(
+            int, SERVERS, f"Attempts after the first one (default {_SERVER['retries']})."
+        ),
+        "max_image_pixels": _option(int, SERVERS, "Downscale larger images before sending."),
+        "max_image_bytes": _option(
+            int, SERVERS, f"Re-encode larger files (default {_SERVER['max_image_bytes']:,})."
+        ),
+        "cache": _option(Path, SERVERS, "File that keeps answers across runs.", metavar="FILE"),
+        "api_key_env": _option(
+            str,
+            SERVERS,
+            "Of openai: environment variable with the key (default OPENAI_API_KEY).",
+            metavar="NAME",
+        ),
+        "extra_body": _option(
+            str,
+            SERVERS,
+            "Of openai: extra request fields as JSON; null removes a field.",
+            metavar="JSON",
+        ),
+        "enable_depth": _option(
+            bool, SERVERS, "Of roborefer-server: it estimates depth itself.", "--enable-depth"
+        ),
+    }
+
+
+MODEL_OPTIONS = Gather(_options)
 
 
 def specs(models: list[str] | None, checkpoint: Path | None) -> list[str]:
-    """``KIND[:ARG]`` for everything that --model and --model-name-or-path name, else for MODEL."""
-    from x3spatial.models.registry import KINDS
+    """``KIND[:ARG]`` for everything that --model and --model-name-or-path name, else for MODEL.
 
-    named = [*(models or []), *([] if checkpoint is None else [f"roborefer:{checkpoint}"])]
-    if not named and os.environ.get("MODEL"):
+    Raises:
+        UserError: it is no kind, no folder and no Python path; the message says what comes near.
+    """
+    named = [("--model", name) for name in models or []]
+    if not named and checkpoint is None and os.environ.get("MODEL"):
         # Read here and not by Typer, which would split a path at its blanks.
-        named = [os.environ["MODEL"]]
-    return [
-        f"roborefer:{name}"
-        if name.partition(":")[0] not in KINDS and ("/" in name or Path(name).is_dir())
-        else name
-        for name in named
-    ]
+        named = [("environment MODEL", os.environ["MODEL"])]
+    chosen = [_spec(option, name) for option, name in named]
+    return [*chosen, *([] if checkpoint is None else [f"roborefer:{checkpoint}"])]
+
+
+def _spec(option: str, name: str) -> str:
+    kind = name.partition(":")[0]
+    if kind in KINDS or is_outside(name):
+        return name
+    if Path(name).is_dir():
+        return f"roborefer:{name}"
+    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name):
+        raise UserError(
+            f"{option} {name}: no such folder; for a model of the Hugging Face Hub write hf:{name}"
+        )
+    if "/" in name:
+        return f"roborefer:{name}"  # which says what is wrong with the folder
+    near = get_close_matches(kind, KINDS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KINDS)}"
+    raise UserError(f"{option} {name}: unknown kind {kind!r}; {hint} (see x3 models)")
+
+
+def one_spec(models: list[str] | None, checkpoint: Path | None, hint: str = "") -> str:
+    """The same for a command that asks one model.
+
+    Raises:
+        UserError: none was named, or several.
+    """
+    chosen = specs(models, checkpoint)
+    if len(chosen) != 1:
+        raise UserError(f"--model: name exactly one{hint}")
+    return chosen[0]

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from x3spatial.conventions.base import Pixels
-from x3spatial.conventions.prompt_template import prompt_template
+from x3spatial.conventions.prompt_template import parse_prompt_template, prompt_template
 from x3spatial.errors import UserError
-from x3spatial.tasks.answers import NOT_VISIBLE, Answer, always_false, parse_with
+from x3spatial.tasks.answers import NOT_VISIBLE, POINT, Answer, always_false
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question, Size
+from x3spatial.tasks.spec import TASKS
 
 Find = Callable[[str, int], tuple[float, float] | None]
 """From a text in plain characters and the number of the question's images to (x, y) as the family counts
@@ -42,11 +43,16 @@ class Family:
     """Whether a text has the family's own words for "not visible"."""
     says_nothing: Callable[[str], bool] = always_false
     """The same for a form that counts only where there is no point."""
+    template: str | None = None
+    """The text of its prompt template; None: ``templates/{name}.txt`` of this package."""
 
     def prompt(
         self, question: Question, sizes: Sequence[Size] = (), *, reference: str | None = None
     ) -> str:
         """See ``Convention.prompt``."""
+        spec = TASKS.get(question.task)
+        if spec is not None and not spec.answer.in_family_format:
+            return question.prompt
         if question.question == question.prompt:
             raise UserError(
                 f"--convention {self.name}: record {question.id} has no field 'question' (not made by x3"
@@ -57,23 +63,16 @@ class Family:
         size = None
         if self.pixels == "sent":
             size = self._size(sizes)
-        return prompt_template(self.name).render(
-            question.task,
-            question.question,
-            images=len(question.images),
-            reference=reference,
-            size=size,
-        )
+        own = self.template
+        template = prompt_template(self.name) if own is None else parse_prompt_template(own)
+        return template.render(question, reference=reference, size=size)
 
     def parse(self, text: str, question: Question, sizes: Sequence[Size] = ()) -> Answer:
         """See ``Convention.parse``."""
-        right, bottom = self._edges(sizes)
-
-        def find(text: str) -> Point | None:
-            found = self.find(text, len(question.images))
-            return None if found is None else Point(found[0] / right, found[1] / bottom)
-
-        return parse_with(text, find, says_absent=self.says_absent, says_nothing=self.says_nothing)
+        spec = TASKS.get(question.task)
+        answer, token = (POINT, NOT_VISIBLE) if spec is None else (spec.answer, spec.absent_token)
+        reader = _FamilyReader(self, len(question.images), self._edges(sizes))
+        return answer.read(text, reader, token)
 
     def format_answer(
         self,
@@ -122,3 +121,26 @@ class Family:
         if not sizes:
             raise ValueError(f"convention {self.name} counts pixels: it needs the images' sizes")
         return sizes[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _FamilyReader:
+    """``answers.Reader`` of a family for one question."""
+
+    family: Family
+    images: int
+    edges: tuple[float, float]
+    """The numbers at the right and the bottom edge of the query image."""
+
+    def point(self, text: str) -> Point | None:
+        found = self.family.find(text, self.images)
+        return None if found is None else self.to_point(*found)
+
+    def to_point(self, x: float, y: float) -> Point:
+        return Point(x / self.edges[0], y / self.edges[1])
+
+    def says_absent(self, text: str) -> bool:
+        return self.family.says_absent(text)
+
+    def says_nothing(self, text: str) -> bool:
+        return self.family.says_nothing(text)

@@ -12,17 +12,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from x3spatial.tasks.question import Size
+from x3spatial.tasks.question import Question, Size
+from x3spatial.tasks.spec import TASKS
 
-# Which section of the template asks, and how it calls the image whose frame the answer is in. Of a task that
-# is not here the number of images decides, and its object may be out of sight.
-_TASKS = {
-    "t1_concat": ("side_by_side", "the whole image"),
-    "t2b_multi": ("removed", "the second image"),
-    "t0_marked": ("marked", "the image"),
-}
 _IMAGE_BY_COUNT = {1: "the image", 2: "the second image"}
 _LAST_IMAGE = "the last image"
+_DEFAULT_SECTION = "seen_or_not"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,34 +27,38 @@ class PromptTemplate:
     sections: Mapping[str, str]
 
     def render(
-        self,
-        task: str,
-        question: str,
-        *,
-        images: int,
-        reference: str | None = None,
-        size: Size | None = None,
+        self, question: Question, *, reference: str | None = None, size: Size | None = None
     ) -> str:
         """Question, reference point if there is one, and format paragraph, in this order.
 
+        The task's ``TaskSpec`` says which section asks for the answer and what the image is called whose
+        frame the answer is in. For an unknown task the number of images decides, and its object may be out
+        of sight.
+
         Args:
-            task: decides how the paragraph speaks of image and object.
-            question: the task without any paragraph on the format.
-            images: how many the question shows.
+            question: its ``question`` is the task without any paragraph on the format.
             reference: the given point, already written.
             size: (W, H) of the image that the points are written for, where a template states it.
         """
-        section, image = _TASKS.get(task, ("seen_or_not", _IMAGE_BY_COUNT.get(images, _LAST_IMAGE)))
+        spec = TASKS.get(question.task)
+        section = _DEFAULT_SECTION if spec is None else spec.format_section
+        text = self.sections.get(section, None if spec is None else spec.format_text)
+        if text is None:
+            raise ValueError(f"task {question.task}: no template has a section [{section}]")
+        images = len(question.images)
+        image = _IMAGE_BY_COUNT.get(images, _LAST_IMAGE)
+        if spec is not None and spec.answer_image is not None:
+            image = spec.answer_image
         # The parts first: a form speaks of the image, never the other way round.
         fields = {"form": self.sections["form"], "scale": self.sections["scale"]}
         fields |= {"absent": self.sections["absent"], "image": image, "index": str(images)}
         if size is not None:
             fields |= {"width": str(size[0]), "height": str(size[1])}
-        parts = [question]
+        parts = [question.question]
         if reference is not None:
             sentence = _filled(self.sections["reference"], fields)
             parts.append(sentence.replace("{point}", reference))
-        parts.append(_filled(self.sections[section], fields))
+        parts.append(_filled(text, fields))
         return "\n".join(parts)
 
 
@@ -69,6 +68,7 @@ def prompt_template(name: str) -> PromptTemplate:
     return parse_prompt_template(_template(name))
 
 
+@cache
 def parse_prompt_template(own: str) -> PromptTemplate:
     """The wording that a template's text, together with the common one, makes."""
     return PromptTemplate(sections_of(_template("common")) | sections_of(own))

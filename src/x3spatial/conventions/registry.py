@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
 from x3spatial.conventions.base import Convention
 from x3spatial.conventions.brackets import (
     FRACTION,
@@ -30,9 +33,11 @@ _ALL: tuple[Convention, ...] = (
     MOLMO2,
     GEMINI,
 )
-CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention in _ALL}
+_CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention in _ALL}
+CONVENTIONS: Mapping[str, Convention] = MappingProxyType(_CONVENTIONS)
+"""Every convention by name."""
 
-BY_MODEL_TYPE: dict[str, str] = {
+_BY_MODEL_TYPE: dict[str, str] = {
     "roborefer": "unit",
     # RoboRefer as published; RoboPoint and LLaVA of that type write fractions too.
     "llava_llama": "unit",
@@ -48,8 +53,36 @@ BY_MODEL_TYPE: dict[str, str] = {
     "molmo": "molmo-100",
     "molmo2": "molmo2-1000",
 }
+BY_MODEL_TYPE: Mapping[str, str] = MappingProxyType(_BY_MODEL_TYPE)
 """``model_type`` of a checkpoint's ``config.json`` → the convention its family was trained with. Families
 without a published way to write points are not here: they need ``--convention``."""
+
+
+def register(convention: Convention, *, model_types: Iterable[str] = ()) -> None:
+    """Add a convention of another package, and the ``model_type`` of checkpoints that write it.
+
+    Raises:
+        ValueError: its name, or one of the types, is taken.
+    """
+    types = tuple(model_types)
+    taken = [name for name in types if name in _BY_MODEL_TYPE]
+    if convention.name in _CONVENTIONS or taken:
+        raise ValueError(
+            f"convention {convention.name}: {(taken or [convention.name])[0]} is taken"
+        )
+    _CONVENTIONS[convention.name] = convention
+    _BY_MODEL_TYPE.update(dict.fromkeys(types, convention.name))
+
+
+def unregister(name: str) -> None:
+    """Take a convention out again, with its model types.
+
+    Raises:
+        KeyError: there is none of this name.
+    """
+    del _CONVENTIONS[name]
+    for model_type in [key for key, value in _BY_MODEL_TYPE.items() if value == name]:
+        del _BY_MODEL_TYPE[model_type]
 
 
 def find_convention(name: str) -> Convention:
@@ -74,7 +107,7 @@ def choose_convention(chosen: str | None, model_type: str | None, *, model: str)
     """
     if chosen is not None:
         return find_convention(chosen)
-    if model_type in BY_MODEL_TYPE:
+    if model_type is not None and model_type in BY_MODEL_TYPE:
         return CONVENTIONS[BY_MODEL_TYPE[model_type]]
     why = "nothing says" if model_type is None else f"no entry for model type {model_type!r} says"
     raise UserError(

@@ -1,4 +1,4 @@
-"""One way to spread independent work over cores, used by every verb."""
+"""Unordered map over threads or spawned processes of this machine, used by every verb."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
+from x3spatial.engine.cores import cores_per_process
 from x3spatial.errors import UserError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _INTERRUPT_SECONDS = 0.1
-"""Work that began in the moment of the first interrupt is caught by the next one."""
+"""Between two interrupts; the next one reaches work that began just as the first was sent."""
 
 
 def default_workers() -> int:
-    """The CPUs this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The cores this process may use; under torchrun its share of them."""
+    return cores_per_process()
 
 
 def _start_worker(parent: int) -> None:
@@ -47,8 +46,7 @@ def _start_worker(parent: int) -> None:
 def _die_with(parent: int) -> None:
     """End this process when ``parent`` is gone.
 
-    Without this the workers of a killed run live on, and could still be writing the files that the
-    run started in its place is writing.
+    Otherwise the workers of a killed run live on, and may still write the files that the next run writes.
     """
     if sys.platform == "linux":
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG, from <linux/prctl.h>
@@ -76,14 +74,17 @@ def map_unordered(
 ) -> Iterator[R]:
     """Yield ``work(item)`` for every item, in the order of completion.
 
-    ``workers`` = 1 runs in this thread. Otherwise there are that many processes, and ``work`` and the
-    items must be picklable; or, with ``threads``, that many threads, which start at once and suit
-    work that spends its time in codecs (they release Python's lock). Only a few items per worker are
-    in flight, so memory does not grow with their number. An exception raised by ``work`` stops the
-    run and is raised here.
+    At most four items per worker are in flight, so memory does not grow with the number of items. An
+    exception raised by ``work`` stops the run and is raised here.
 
-    ``interrupt`` makes work that is under way in threads end soon. It is called, more than once, when the
-    run ends early: threads cannot be stopped from outside, and they may be waiting for minutes.
+    Args:
+        work: called once per item; must be picklable unless there are ``threads`` or one worker.
+        items: as picklable as ``work``; read in the calling thread.
+        workers: the number of processes or threads; 1 runs in the calling thread.
+        threads: use threads instead of processes. They start at once and suit work that spends its time in
+            codecs, which release Python's lock.
+        interrupt: makes work that is under way in threads end soon. It is called, more than once, when the
+            run ends early: threads cannot be stopped from outside, and they may be waiting for minutes.
 
     Raises:
         UserError: ``workers`` is below 1, or a worker process died (killed, or out of memory).
@@ -113,7 +114,7 @@ def map_unordered(
     except BrokenProcessPool:
         raise UserError(
             "a worker process died: out of memory (use fewer --workers; the same command continues),"
-            " or a script that starts work without an `if __name__ == '__main__':` around it"
+            " or the calling script has no `if __name__ == '__main__':` guard"
         ) from None
     except BaseException:
         if interrupt is not None:

@@ -1,4 +1,4 @@
-"""Work ahead in threads, with results in order (``data.parallel`` gives them as they come)."""
+"""Ordered thread map with bounded prefetch (``engine.local`` yields results as they are completed)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_order(
+def map_ordered(
     work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int
 ) -> Iterator[R]:
-    """``map(work, items)`` in ``workers`` threads, at most ``ahead`` items before the one consumed."""
+    """Yield ``work(item)`` for every item, in the order of the items, computed in threads.
+
+    An exception raised by ``work`` is raised in its place; work that has not begun by then is dropped.
+    Leaving the iteration early waits for work that is under way.
+
+    Args:
+        work: called in the threads.
+        items: read in the calling thread.
+        workers: the number of threads.
+        ahead: how many items are read before the result of the first of them is consumed; at least 1.
+    """
     source = iter(items)
     pool = ThreadPoolExecutor(workers)
     pending: deque[Future[R]] = deque()

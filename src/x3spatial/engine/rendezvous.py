@@ -1,20 +1,22 @@
-"""Several processes at one piece of work, on one machine or many: they meet in files beside the result.
+"""File-based coordination of evaluation processes, on one machine or many.
 
-No network and no torch: whatever started the processes, they share a file system, as their results
-do. Rank 0 leads. It writes the *call*, ``.{name}.ranks``; each other rank writes a *report*,
+No network and no torch: whatever started the processes, they share the file system of their results. Rank 0
+coordinates. It writes the *call*, ``.{name}.ranks``; each other rank writes a *report*,
 ``.{name}.rank{r}of{W}.{token}.report``. Both carry a counter that a background thread moves, the heartbeat: a
-file whose content does not change for the timeout belongs to a process that is gone. (Clocks of
+file whose content does not change for the timeout belongs to a dead process. (Clocks of
 machines differ, and not every file system has locks, so neither decides.) On the same machine a dead
 process is noticed at once.
 
-A launch that was killed leaves its files. So a rank goes by a call only if it names the rank's token, which
-is new in each process, and rank 0 by a report only if it names the call's id, which is new in each call.
+A launch that was killed leaves its files. So a rank follows a call only if it names the rank's token,
+which is new in each process, and rank 0 heeds a report only if it names the call's id, which is new in each
+call.
 """
 
 from __future__ import annotations
 
 import glob
 import json
+import logging
 import os
 import socket
 import sys
@@ -30,6 +32,8 @@ from typing import Any, Self
 from x3spatial.engine.world import World
 from x3spatial.errors import Unfinished, UserError
 from x3spatial.io.files import part_path, write_text
+
+_LOG = logging.getLogger(__name__)
 
 _HEARTBEAT = 5.0
 """Seconds between two heartbeats; a tenth of the timeout where that is shorter."""
@@ -177,7 +181,10 @@ class Coordinator(_Participant):
                     raise Unfinished(f"rank {rank} of {self.world.size}: {why}; {_AGAIN}")
             if time.monotonic() - reminded > _REMIND:
                 names = ", ".join(map(str, open_))
-                _say(f"{self.world} waits for {len(open_)} of {len(others)} others (ranks {names})")
+                _LOG.warning(
+                    "%s waits for %d of %d others (ranks %s)",
+                    self.world, len(open_), len(others), names,
+                )  # fmt: skip
                 reminded = time.monotonic()
             time.sleep(_POLL)
 
@@ -356,7 +363,3 @@ def _is_zombie(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[:1] == ["Z"]
-
-
-def _say(message: str) -> None:
-    print(f"x3: {message}", file=sys.stderr, flush=True)

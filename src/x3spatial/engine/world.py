@@ -1,6 +1,6 @@
-"""Which share of the questions is this process's, where several evaluate together.
+"""The rank of this process in a multi-process evaluation, and its share of the samples.
 
-torchrun and accelerate tell each process its rank, how many there are, and its number on its machine.
+torchrun and accelerate set RANK and WORLD_SIZE in the environment of each process.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ TIMEOUT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process among those that evaluate together."""
+    """This process among those of a multi-process evaluation."""
 
     rank: int
     size: int
-    """How many there are, at least two."""
+    """The number of processes, at least 2."""
     timeout: float = TIMEOUT
     """Seconds without a heartbeat before another process counts as dead."""
     launch: str | None = None
-    """Common to the processes of one launch and to no other, where they have met already."""
+    """An id shared by the processes of one launch, once they have met; None before."""
 
     @property
     def leads(self) -> bool:
@@ -48,10 +48,10 @@ class World:
 def world_from_environment(
     timeout: float = TIMEOUT, environment: Mapping[str, str] = os.environ
 ) -> World | None:
-    """What RANK and WORLD_SIZE say; None without them or for a single process.
+    """The world that RANK and WORLD_SIZE describe; None without them or for a single process.
 
     Raises:
-        UserError: one of them is missing or no number, the rank is none of the world's, or a timeout that
+        UserError: one of them is missing or not a number, the rank is not below the size, or the timeout
             is not positive.
     """
     if not timeout > 0:

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from x3spatial.conventions.registry import find_convention
-from x3spatial.engine.ordered import in_order
+from x3spatial.engine.ordered import map_ordered
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.questions import question_of
-from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskChoice, MaskFinder
-from x3spatial.evaluation.scoring.scores import (
-    Score,
-    ScoringRule,
-    failed,
-    score_answer,
-    to_json,
-    truth_of,
-)
-from x3spatial.evaluation.statistics.by_size import SizeRow, size_rows
+from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
+from x3spatial.evaluation.scoring.scores import Score, failed, score_answer, truth_of
+from x3spatial.evaluation.statistics.by_size import size_rows
 from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, chance_rows
-from x3spatial.evaluation.statistics.intervals import Interval, clusters_of, intervals
-from x3spatial.evaluation.statistics.metrics import Value, compute, table_of
+from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
+from x3spatial.evaluation.statistics.metrics import compute, table_of
+from x3spatial.evaluation.stored import entry_of
+from x3spatial.formats.results_file import (
+    CiUnit,
+    DataInfo,
+    Interval,
+    MaskChoice,
+    MaskProblem,
+    ModelInfo,
+    ResultsFile,
+    RunInfo,
+    RunSettings,
+    ScoringInfo,
+    ScoringRule,
+    SizeRow,
+    Value,
+)
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.io.files import write_text
 
 _READ_AHEAD = 64
 NEVER_ASKED = "not asked"
@@ -42,24 +48,37 @@ class ScoredRun:
     scores: tuple[Score, ...]
     metrics: dict[str, Value]
     ci95: dict[str, Interval | None]
-    ci_unit: str | None
-    chance: dict[str, dict[str, Any] | None]
+    ci_unit: CiUnit | None
+    chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
-    problems: tuple[dict[str, str], ...]
-    """Masks that are not there or cannot be read: ``path``, ``reason``; each path once."""
+    problems: tuple[MaskProblem, ...]
+    """Each path once."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Its part of the results file; ``results`` stands last."""
-        return {
-            "metrics": self.metrics,
-            "ci95": self.ci95,
-            "ci_unit": self.ci_unit,
-            "chance": self.chance,
-            "by_mask_area": [row.to_json() for row in self.by_mask_area],
-            "scoring": {"rule": self.rule, "mask": self.mask},
-            "problems": list(self.problems),
-            "results": [to_json(score, self.rule) for score in self.scores],
-        }
+    def complete(
+        self,
+        *,
+        settings: RunSettings,
+        versions: dict[str, str],
+        model: ModelInfo,
+        data: DataInfo,
+        run: RunInfo,
+    ) -> ResultsFile:
+        """The results file, with what is not known from the scores."""
+        return ResultsFile(
+            metrics=self.metrics,
+            ci95=self.ci95,
+            ci_unit=self.ci_unit,
+            chance=self.chance,
+            by_mask_area=self.by_mask_area,
+            scoring=ScoringInfo(self.rule, self.mask),
+            problems=self.problems,
+            settings=settings,
+            versions=versions,
+            model=model,
+            data=data,
+            run=run,
+            results=tuple(entry_of(score, self.rule) for score in self.scores),
+        )
 
 
 def score_run(
@@ -112,7 +131,7 @@ def score_run(
     scores: list[Score] = []
     samples: list[ChanceSample] = []
     problems: dict[str, str] = {}
-    for outcome, sample, problem in in_order(score, records, workers=workers, ahead=_READ_AHEAD):
+    for outcome, sample, problem in map_ordered(score, records, workers=workers, ahead=_READ_AHEAD):
         scores.append(outcome)
         samples.append(sample)
         if problem is not None:
@@ -128,16 +147,5 @@ def score_run(
         ci_unit=clusters.unit,
         chance=chance_rows(samples),
         by_mask_area=size_rows(scores, [sample.area for sample in samples]),
-        problems=tuple({"path": path, "reason": reason} for path, reason in problems.items()),
-    )
-
-
-def write_output(path: Path, output: Mapping[str, Any]) -> None:
-    """Write a results file in one step: readable at the top, then one result per line."""
-    head = {name: value for name, value in output.items() if name != "results"}
-    text = json.dumps(head, indent=2, ensure_ascii=False, allow_nan=False)
-    lines = [json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in output["results"]]
-    results = "[]" if not lines else "[\n    " + ",\n    ".join(lines) + "\n  ]"
-    write_text(
-        path, f'{text.removesuffix("}").rstrip()},\n  "results": {results}\n}}\n', fsync=True
+        problems=tuple(MaskProblem(path, reason) for path, reason in problems.items()),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from x3spatial.errors import UserError
-from x3spatial.evaluation.journal import read_results
-from x3spatial.evaluation.scoring.scores import Score, from_json
+from x3spatial.evaluation.scoring.scores import Score
 from x3spatial.evaluation.statistics.intervals import (
     FEWEST,
     RESAMPLES,
-    Interval,
     Resampler,
     clusters_of,
     draw_counts,
     interval_of,
 )
-from x3spatial.evaluation.statistics.metrics import ESTIMATED, table_of, value_of
+from x3spatial.evaluation.statistics.metrics import estimated, table_of, value_of
+from x3spatial.evaluation.stored import score_of
+from x3spatial.formats.results_file import Interval, ResultsFile, read_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +76,31 @@ def _text(value: float | None, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.4f}"
 
 
-def compare(run_a: Path, run_b: Path) -> Comparison:
+def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
     """Compare two results files metric by metric, each resample drawing the same clusters for both.
 
     Raises:
         UserError: a file is no results file, or the two differ in data or scoring, or share no sample.
     """
-    output_a, output_b = read_results(run_a), read_results(run_b)
-    if output_a["data"]["sha256"] != output_b["data"]["sha256"]:
+    run_a, run_b = Path(run_a), Path(run_b)
+    file_a, file_b = read_results(run_a), read_results(run_b)
+    if file_a.data.sha256 != file_b.data.sha256:
         raise UserError(
-            f"{run_a} and {run_b}: made from different data ({output_a['data']['path']},"
-            f" {output_b['data']['path']}); compare runs of one task file"
+            f"{run_a} and {run_b}: made from different data ({file_a.data.path},"
+            f" {file_b.data.path}); compare runs of one task file"
         )
-    builds = output_a["data"].get("build"), output_b["data"].get("build")
+    builds = file_a.data.build, file_b.data.build
     if None not in builds and builds[0] != builds[1]:
         raise UserError(
             f"{run_a} and {run_b}: asked about images that were built with other parameters;"
             " compare runs on one build"
         )
-    if output_a["scoring"] != output_b["scoring"]:
+    if file_a.scoring != file_b.scoring:
         raise UserError(
-            f"{run_a} and {run_b}: scored differently ({_scoring(output_a)}; {_scoring(output_b)});"
+            f"{run_a} and {run_b}: scored differently ({_scoring(file_a)}; {_scoring(file_b)});"
             " score one of them again with x3 score"
         )
-    scores_a, scores_b = _scores(output_a), _scores(output_b)
+    scores_a, scores_b = _scores(file_a), _scores(file_b)
     common = [
         id
         for id, score in scores_a.items()
@@ -111,26 +111,27 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
     a, b = [scores_a[id] for id in common], [scores_b[id] for id in common]
     table_a, table_b = table_of(a), table_of(b)
     clusters = clusters_of(a)
-    found: dict[str, Interval | None] = dict.fromkeys(ESTIMATED)
+    names = estimated(table_a)
+    found: dict[str, Interval | None] = dict.fromkeys(names)
     if clusters.unit is not None:
         resample_a, resample_b = Resampler(table_a, clusters), Resampler(table_b, clusters)
-        drawn: dict[str, list[Any]] = {name: [] for name in ESTIMATED}
+        drawn: dict[str, list[Any]] = {name: [] for name in names}
         for counts in draw_counts(clusters.count, RESAMPLES, seed=0):
             values_a, values_b = resample_a(counts), resample_b(counts)
-            for name in ESTIMATED:
+            for name in names:
                 drawn[name].append(values_b[name] - values_a[name])
-        for name in ESTIMATED:
+        for name in names:
             if min(resample_a.support[name], resample_b.support[name]) >= FEWEST:
                 found[name] = interval_of(np.concatenate(drawn[name]))
     rows = []
-    for name in ESTIMATED:
+    for name in names:
         value_a, value_b = value_of(name, table_a), value_of(name, table_b)
         both = value_a is not None and value_b is not None
         difference = value_b - value_a if both else None  # type: ignore[operator]
         rows.append(Difference(name, value_a, value_b, difference, found[name] if both else None))
     return Comparison(
-        name_a=_name(run_a, output_a),
-        name_b=_name(run_b, output_b),
+        name_a=_name(run_a, file_a),
+        name_b=_name(run_b, file_b),
         samples=len(common),
         left_out=len(scores_a.keys() | scores_b.keys()) - len(common),
         ci_unit=clusters.unit,
@@ -138,13 +139,13 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
     )
 
 
-def _scoring(output: Mapping[str, Any]) -> str:
-    return f"{output['scoring']['rule']}, {output['scoring']['mask']} mask"
+def _scoring(file: ResultsFile) -> str:
+    return f"{file.scoring.rule}, {file.scoring.mask} mask"
 
 
-def _name(path: Path, output: Mapping[str, Any]) -> str:
-    return f"{output['model']['name']} ({path})"
+def _name(path: Path, file: ResultsFile) -> str:
+    return f"{file.model.name} ({path})"
 
 
-def _scores(output: Mapping[str, Any]) -> dict[str, Score]:
-    return {entry["id"]: from_json(entry) for entry in output["results"]}
+def _scores(file: ResultsFile) -> dict[str, Score]:
+    return {entry.id: score_of(entry) for entry in file.results}

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from x3spatial.engine.local import map_unordered
-from x3spatial.engine.ordered import in_order
+from x3spatial.engine.ordered import map_ordered
 from x3spatial.errors import UserError
+from x3spatial.formats.typed_json import finite
 from x3spatial.models.base import Model, Output, Unanswered, as_output
 from x3spatial.tasks.question import Question, Size
 
@@ -89,7 +90,7 @@ def ask(
         work = lambda batch: _answer(model, prepare(batch))  # noqa: E731
         yield from map_unordered(work, batches, workers, threads=True, interrupt=model.interrupt)
         return
-    for batch in in_order(prepare, batches, workers=1, ahead=_BATCHES_AHEAD):
+    for batch in map_ordered(prepare, batches, workers=1, ahead=_BATCHES_AHEAD):
         yield _answer(model, batch)
 
 
@@ -144,7 +145,7 @@ def _texts(model: Model, questions: tuple[Question, ...], prepared: Any) -> dict
 
 def _reply(answer: str | Output) -> Reply:
     output = as_output(answer)
-    return Reply(_storable(output.text), sizes=output.sizes, details=output.details)
+    return Reply(_storable(output.text), sizes=output.sizes, details=finite(output.details))
 
 
 def _storable(text: str) -> str:

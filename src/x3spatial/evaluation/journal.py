@@ -15,19 +15,22 @@ import glob
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply
-from x3spatial.evaluation.scoring.scores import Status, from_json
-from x3spatial.io.files import Journal, read_json, sha256_file, sha256_json
+from x3spatial.evaluation.stored import stored_replies
+from x3spatial.formats.results_file import read_results, run_identity
+from x3spatial.formats.typed_json import encode
+from x3spatial.io.journal import Journal
+from x3spatial.io.locks import lock_file
 
 _OPTIONS = {
     "model": "--model",
     "describe": "--model (its files or options)",
     "convention": "--convention (or the model's own)",
-    "data_sha256": "the content of --data-json",
+    "data_sha256": "the content of TASKS",
     "max_new_tokens": "--max-new-tokens",
     "seed": "--seed",
     "image_folder": "--image-folder",
@@ -114,11 +117,11 @@ def _open(
         header = {
             "settings": settings,
             "continues": not fresh and output_json.exists(),
-            "replaces": _identity(output_json) if fresh and output_json.exists() else None,
+            "replaces": run_identity(output_json) if fresh and output_json.exists() else None,
         }
     replies = _replies_of(entries) | _replies_of(rest)
     if _counts(header, output_json):
-        replies = stored_replies(_finished(output_json, settings)) | replies
+        replies = _finished(output_json, settings) | replies
     main.open(fresh=not begun)
     if not begun:
         main.append(header)
@@ -143,7 +146,7 @@ def open_share(output_json: Path, world: World, settings: Mapping[str, Any]) -> 
         header, entries = _read_journal(main, output_json, settings)
         replies = _replies_of(entries)
         if header is not None and _counts(header, output_json):
-            replies = stored_replies(_finished(output_json, settings)) | replies
+            replies = _finished(output_json, settings) | replies
         journal = Journal(path).open(fresh=True)
         journal.append(header)
         store = Store(journal, replies, output_json)
@@ -160,15 +163,7 @@ def _counts(header: Mapping[str, Any], output_json: Path) -> bool:
     if header["continues"] or "replaces" not in header:
         return bool(header["continues"])
     # Killed after the new output was written, before the journals were removed: that one counts.
-    return bool(header["replaces"] != _identity(output_json))
-
-
-def _identity(output_json: Path) -> str:
-    """Which run wrote an output; scoring its answers again does not change it."""
-    try:
-        return sha256_json(read_json(output_json)["run"])
-    except (UserError, TypeError, KeyError):
-        return sha256_file(output_json)  # damaged, but its bytes tell it from another
+    return bool(header["replaces"] != run_identity(output_json))
 
 
 def _read_journal(
@@ -204,25 +199,16 @@ def _replies_of(lines: Iterable[Any]) -> dict[str, Reply]:
 
 @contextmanager
 def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:  # Windows has no flock; a second run is then the user's own care.
-        yield
-        return
+    """Hold the journal ``path``; a refused run leaves no new one behind.
+
+    Raises:
+        UserError: another run holds it.
+    """
     existed = path.exists()
-    with open(path, "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"--output-json {output_json}: another run is writing it; wait for it or stop it"
-            ) from None
-        except OSError:
-            pass  # a file system without locks, as some of clusters are: the user's own care again
+    with lock_file(path, f"--out {output_json}: another run is writing it; wait for it or stop it"):
         try:
             yield
         except UserError:
-            # A refused run leaves nothing behind.
             if not existed and path.exists() and path.stat().st_size == 0:
                 path.unlink()
             raise
@@ -246,7 +232,7 @@ def check_settings(
             f"{_OPTIONS[name]} {_change(stored.get(name), settings.get(name))}" for name in names
         )
         raise UserError(
-            f"--output-json {output_json}: holds {what} with other settings: {differ};"
+            f"--out {output_json}: holds {what} with other settings: {differ};"
             " write elsewhere, or use --fresh to discard it"
         )
 
@@ -268,111 +254,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-_PARTS: dict[str, tuple[str, ...]] = {
-    "metrics": (),
-    "settings": (),
-    "model": ("name", "convention"),
-    "data": ("path", "sha256"),
-    "scoring": ("rule", "mask"),
-}
-"""The objects of a results file, with the texts that whoever reads it relies on."""
-
-
-def read_results(path: Path) -> dict[str, Any]:
-    """A results file.
+def _finished(output_json: Path, settings: Mapping[str, Any]) -> dict[str, Reply]:
+    """The replies of an output that a run of these settings wrote.
 
     Raises:
-        UserError: it is missing, was not written by x3 eval, or is damaged; the message names the first
-            part or result that is.
+        UserError: it is damaged, or of other settings.
     """
-    value = _read_outline(path)
-    for part, texts in _PARTS.items():
-        if not isinstance(value[part], dict):
-            raise UserError(f"{path}: damaged results file: {part!r} is not an object")
-        for name in texts:
-            if not isinstance(value[part].get(name), str):
-                raise UserError(f"{path}: damaged results file: {part!r} has no text {name!r}")
-    if not isinstance(value["settings"].get("image_folder"), str | None):
-        raise UserError(f"{path}: damaged results file: its image_folder is not a path")
-    if not isinstance(value["results"], list):
-        raise UserError(f"{path}: damaged results file: 'results' is not a list")
-    for number, entry in enumerate(value["results"], start=1):
-        fault = _fault(entry)
-        if fault is not None:
-            raise UserError(f"{path}: damaged results file: result {number} {fault}")
-    return value
-
-
-def _read_outline(path: Path) -> dict[str, Any]:
-    """What looks like a results file from outside.
-
-    Raises:
-        UserError: it is refused; the message names the file or option.
-    """
-    value = read_json(path, what="results file")
-    if not isinstance(value, dict) or not {"results", *_PARTS} <= value.keys():
-        raise UserError(f"{path}: not a results file of x3 eval")
-    return value
-
-
-def _fault(entry: Any) -> str | None:
-    """What is wrong with an entry of ``results``."""
-    if not isinstance(entry, dict):
-        return "is not an object"
     try:
-        score = from_json(entry)
-    except KeyError as error:
-        return f"has no {error}"
-    except (TypeError, ValueError, IndexError, AttributeError):
-        return "has a value of the wrong kind"
-    if not isinstance(score.id, str) or not isinstance(score.gt_text, str):
-        return "has an 'id' or right answer that is not a text"
-    if score.status not in get_args(Status):
-        return f"has an unknown 'status' {_short(score.status)}"
-    optional = {"pred_text": score.pred_text, "error": score.error}
-    optional |= {"scene": score.scene, "uid": score.uid}
-    wrong = next(
-        (name for name, text in optional.items() if not isinstance(text, str | None)), None
-    )
-    return None if wrong is None else f"has a {wrong!r} that is not a text"
-
-
-def check_replaceable(output_json: Path) -> None:
-    """Refuse to replace a file that is no results file, whatever it is.
-
-    Raises:
-        UserError: it is refused; the message names the file or option.
-    """
-    if not output_json.exists():
-        return
-    try:
-        _read_outline(output_json)
+        results = read_results(output_json)
     except UserError as error:
-        raise UserError(f"--output-json {error}; remove it, or write elsewhere") from None
-
-
-def stored_replies(output: Mapping[str, Any]) -> dict[str, Reply]:
-    """Sample id → reply, of a results file."""
-    return {
-        entry["id"]: Reply.from_json(
-            {
-                "text": entry["pred_text"],
-                "error": entry.get("error"),
-                "seen": entry.get("images_seen"),
-                "sizes": entry.get("pixel_sizes", ()),
-                "details": entry.get("details", {}),
-            }
-        )
-        for entry in output["results"]
-    }
-
-
-def _finished(output_json: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        output = read_results(output_json)
-    except UserError as error:
-        raise UserError(
-            f"{error}; write --output-json elsewhere, or use --fresh to replace it"
-        ) from None
-    check_settings(output_json, output["settings"], settings, "a run")
-    return output
+        raise UserError(f"{error}; choose another --out, or use --fresh to replace it") from None
+    check_settings(output_json, encode(results.settings), settings, "a run")
+    return stored_replies(results)

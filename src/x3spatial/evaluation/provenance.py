@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial import __version__
+from x3spatial.formats.results_file import DataInfo
 from x3spatial.io.files import read_manifest, sha256_json
 
 _PACKAGES = ("numpy", "opencv-python-headless")
@@ -24,14 +25,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def data_provenance(data_json: Path, sha256: str) -> dict[str, Any]:
+def data_provenance(data_json: Path, sha256: str) -> DataInfo:
     """Which data was asked: path, hash, and the settings of the build beside it, as a hash."""
     manifest = data_json.parent / "build.json"
-    return {
-        "path": str(data_json.absolute()),
-        "sha256": sha256,
-        "build": _build_identity(read_manifest(manifest)),
-    }
+    return DataInfo(
+        path=str(data_json.absolute()),
+        sha256=sha256,
+        build=_build_identity(read_manifest(manifest)),
+    )
 
 
 def _build_identity(manifest: dict[str, Any] | None) -> str | None:

@@ -11,13 +11,9 @@ from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import sha256_json
 from x3spatial.models.base import Model
 from x3spatial.tasks.question import Question
+from x3spatial.tasks.spec import TASKS
 
 _PATH_FIELDS = ("query_original", "ref_original", "ref_mask", "query_mask")
-
-
-def supports(model: Model, task: str) -> bool:
-    """Whether ``model`` can be asked about ``task``."""
-    return model.tasks is None or task in model.tasks
 
 
 def check_supported(model: Model, records: Sequence[TaskRecord], data_json: Path) -> None:
@@ -27,8 +23,8 @@ def check_supported(model: Model, records: Sequence[TaskRecord], data_json: Path
         UserError: it is refused; the message names the file or option.
     """
     for record in records:
-        if not supports(model, record.task):
-            known = ", ".join(sorted(model.tasks or ()))
+        if not model.can_answer(record.task):
+            known = ", ".join(filter(model.can_answer, TASKS))
             raise UserError(
                 f"{data_json}: --model {model.name} cannot answer {record.task}"
                 f" (it answers {known}); choose another model or set"

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from x3spatial.engine.local import default_workers
 from x3spatial.errors import UserError
-from x3spatial.evaluation.assess import score_run, write_output
-from x3spatial.evaluation.journal import check_replaceable, read_results, stored_replies
+from x3spatial.evaluation.assess import score_run
+from x3spatial.evaluation.options import (
+    ScoreOptions,
+    check_mask_choice,
+    check_scoring,
+    check_workers,
+)
 from x3spatial.evaluation.provenance import data_provenance, versions
 from x3spatial.evaluation.run import EvalResult
-from x3spatial.evaluation.scoring.masks import check_mask_choice
-from x3spatial.evaluation.scoring.scores import check_scoring
+from x3spatial.evaluation.stored import stored_replies
+from x3spatial.formats.results_file import check_replaceable, read_results, write_results
 from x3spatial.formats.task_file import read_records
 from x3spatial.io.files import check_output, sha256_file
 
 
-def rescore(
+def score(
+    results: str | Path,
+    data_json: str | Path,
+    output_json: str | Path | None = None,
+    options: ScoreOptions | None = None,
     *,
-    results: Path,
-    data_json: Path,
-    output_json: Path | None = None,
-    scoring: str = "x3",
-    mask: str = "auto",
-    image_folder: Path | None = None,
     workers: int | None = None,
+    **changes: Any,
 ) -> EvalResult:
     """Score the answers in ``results`` again and write ``output_json`` (default: ``results`` itself).
 
@@ -35,23 +41,22 @@ def rescore(
         results: a results file of ``x3 eval``.
         data_json: the task file with the records, which say where the masks lie.
         output_json: where to write; None replaces ``results``.
-        scoring: ``x3`` or ``roborefer``.
-        mask: ``auto``, ``tight`` or ``dilated``.
-        image_folder: where relative paths lie; None takes what the run used.
-        workers: threads for reading masks; default: the CPUs.
+        options: how to score; None for the defaults. Without an ``image_folder`` the run's own is taken.
+        workers: threads for reading masks; None for one per CPU.
+        **changes: fields of ``ScoreOptions`` that replace those of ``options``.
 
     Raises:
+        TypeError: ``ScoreOptions`` has no such field.
         UserError: bad options or files, data that does not fit the results, or an ``output_json`` that
             holds something else than results.
     """
-    rule, choice = check_scoring(scoring), check_mask_choice(mask)
+    options = replace(options or ScoreOptions(), **changes)
+    results, data_json = Path(results), Path(data_json)
+    check_workers(workers)
     workers = default_workers() if workers is None else workers
-    if workers < 1:
-        raise UserError(f"--workers {workers}: must be at least 1")
-    output = read_results(results)
-    asked_build = output["data"].get("build")
+    stored = read_results(results)
     records = {record.id: record for record in read_records(data_json)}
-    wanted = {entry["id"]: entry["gt"]["text"] for entry in output["results"]}
+    wanted = {entry.id: entry.gt.text for entry in stored.results}
     for id, answer in wanted.items():
         if id not in records:
             raise UserError(f"{data_json}: has no sample {id!r}, which {results} answers")
@@ -60,28 +65,38 @@ def rescore(
                 f"{data_json}: the right answer of {id!r} is {records[id].answer}, but {results}"
                 f" was asked with {answer}; give the data that was asked"
             )
-    target = results if output_json is None else output_json
-    check_output(target, "--output-json", [data_json])
+    target = results if output_json is None else Path(output_json)
+    check_output(target, "--out", [data_json])
     check_replaceable(target)
-    if image_folder is None and output["settings"].get("image_folder") is not None:
-        image_folder = Path(output["settings"]["image_folder"])
+    image_folder = options.image_folder
+    if image_folder is None and stored.settings.image_folder is not None:
+        image_folder = Path(stored.settings.image_folder)
     scored = score_run(
         [record for id, record in records.items() if id in wanted],
-        stored_replies(output),
-        convention=output["model"]["convention"],
-        rule=rule,
-        mask=choice,
+        stored_replies(stored),
+        convention=stored.model.convention,
+        rule=check_scoring(options.scoring),
+        mask=check_mask_choice(options.mask),
         image_folder=image_folder,
         workers=workers,
     )
-    output |= scored.to_json()
-    output |= {"versions": versions(), "data": data_provenance(data_json, sha256_file(data_json))}
-    output["data"]["build"] = asked_build  # of the images that were asked about
-    write_output(target, output)
+    data = data_provenance(data_json, sha256_file(data_json))
+    again = scored.complete(
+        settings=stored.settings,
+        versions=versions(),
+        model=stored.model,
+        data=replace(data, build=stored.data.build),  # of the images that were asked about
+        run=stored.run,
+    )
+    write_results(target, again)
     return EvalResult.of(
         scored,
         output_json=target,
-        model=output["model"]["name"],
+        model=stored.model.name,
         asked=0,
         kept=len(wanted),
     )
+
+
+rescore = score
+"""Its former name."""

@@ -14,28 +14,40 @@ from typing import Any
 
 from x3spatial.conventions.registry import find_convention
 from x3spatial.engine import rendezvous
+from x3spatial.engine.cores import usable_cores
 from x3spatial.engine.local import default_workers
 from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError
-from x3spatial.evaluation.assess import ScoredRun, score_run, write_output
+from x3spatial.evaluation.assess import ScoredRun, score_run
 from x3spatial.evaluation.inference import ask
-from x3spatial.evaluation.journal import (
-    Store,
-    check_replaceable,
-    open_share,
-    open_store,
-    read_results,
+from x3spatial.evaluation.journal import Store, open_share, open_store
+from x3spatial.evaluation.options import (
+    EvalOptions,
+    check_mask_choice,
+    check_scoring,
+    check_workers,
+    for_model,
 )
 from x3spatial.evaluation.provenance import data_provenance, versions
 from x3spatial.evaluation.questions import check_supported, files_state, question_of
-from x3spatial.evaluation.scoring.masks import check_mask_choice
-from x3spatial.evaluation.scoring.scores import check_scoring, truth_of
-from x3spatial.evaluation.statistics.by_size import SizeRow
-from x3spatial.evaluation.statistics.intervals import Interval
-from x3spatial.evaluation.statistics.intervals import from_json as intervals_from_json
-from x3spatial.evaluation.statistics.metrics import Value
+from x3spatial.evaluation.scoring.scores import truth_of
+from x3spatial.evaluation.stored import failures
+from x3spatial.formats.results_file import (
+    CiUnit,
+    Interval,
+    MaskProblem,
+    ModelInfo,
+    RunInfo,
+    RunSettings,
+    SizeRow,
+    Value,
+    check_replaceable,
+    read_results,
+    write_results,
+)
 from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.formats.typed_json import finite
 from x3spatial.io.files import check_output, sha256_file
 from x3spatial.models import registry
 from x3spatial.models.base import Model
@@ -51,8 +63,8 @@ class EvalResult:
     model: str
     metrics: dict[str, Value]
     ci95: dict[str, Interval | None]
-    ci_unit: str | None
-    chance: dict[str, dict[str, Any] | None]
+    ci_unit: CiUnit | None
+    chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
     """Visible samples by how much of the image their object covers."""
     asked: int
@@ -62,15 +74,14 @@ class EvalResult:
     errors: int
     """Samples that stayed without an answer: the command exits 1 if there are any."""
     first_error: str | None
-    problems: tuple[dict[str, str], ...]
-    """Masks that are not there or cannot be read: ``path`` and ``reason``."""
+    problems: tuple[MaskProblem, ...]
 
     @classmethod
     def of(
         cls, scored: ScoredRun, *, output_json: Path, model: str, asked: int, kept: int
     ) -> EvalResult:
         """The outcome of ``scored``."""
-        failures = [f"{s.id}: {s.error}" for s in scored.scores if s.status == "error"]
+        failed = [f"{s.id}: {s.error}" for s in scored.scores if s.status == "error"]
         return cls(
             output_json=output_json,
             model=model,
@@ -81,8 +92,8 @@ class EvalResult:
             by_mask_area=scored.by_mask_area,
             asked=asked,
             kept=kept,
-            errors=len(failures),
-            first_error=failures[0] if failures else None,
+            errors=len(failed),
+            first_error=failed[0] if failed else None,
             problems=scored.problems,
         )
 
@@ -93,40 +104,34 @@ class EvalResult:
         Raises:
             UserError: it is refused; the message names the file or option.
         """
-        output = read_results(output_json)
-        failures = [f"{e['id']}: {e['error']}" for e in output["results"] if e["status"] == "error"]
+        stored = read_results(output_json)
+        failed = failures(stored)
         return cls(
             output_json=output_json,
-            model=output["model"]["name"],
-            metrics=output["metrics"],
-            ci95=intervals_from_json(output["ci95"]),
-            ci_unit=output["ci_unit"],
-            chance=output["chance"],
-            by_mask_area=tuple(SizeRow.from_json(row) for row in output["by_mask_area"]),
+            model=stored.model.name,
+            metrics=stored.metrics,
+            ci95=stored.ci95,
+            ci_unit=stored.ci_unit,
+            chance=stored.chance,
+            by_mask_area=stored.by_mask_area,
             asked=asked,
             kept=kept,
-            errors=len(failures),
-            first_error=failures[0] if failures else None,
-            problems=tuple(output["problems"]),
+            errors=len(failed),
+            first_error=failed[0] if failed else None,
+            problems=stored.problems,
         )
 
 
 def evaluate(
-    *,
-    data_json: Path,
-    output_json: Path,
+    data_json: str | Path,
+    output_json: str | Path,
     model: str | Model,
-    image_folder: Path | None = None,
-    max_new_tokens: int = 64,
-    batch_size: int = 8,
-    limit: int | None = None,
+    options: EvalOptions | None = None,
+    *,
     workers: int | None = None,
-    seed: int = 0,
-    scoring: str = "x3",
-    mask: str = "auto",
     fresh: bool = False,
-    model_options: Mapping[str, Any] | None = None,
     world: World | None = None,
+    **changes: Any,
 ) -> EvalResult:
     """Answer and score the records of ``data_json``, and write ``output_json``.
 
@@ -141,65 +146,56 @@ def evaluate(
         data_json: a task file of ``x3 build``.
         output_json: the results file; replaced in one step at the end.
         model: ``KIND[:ARG]`` of ``models.registry``, or a model object, which stays open.
-        image_folder: where relative image paths lie.
-        max_new_tokens: for models that generate.
-        batch_size: samples per call of the model.
-        limit: the first so many records only.
-        workers: threads for a concurrent model and for reading masks; default: the CPUs.
-        seed: for models that draw.
-        scoring: ``x3`` or ``roborefer``.
-        mask: ``auto``, ``tight`` or ``dilated``.
+        options: how to ask and to score; None for the defaults.
+        workers: threads for a concurrent model and for reading masks; None for one per CPU.
         fresh: discard an earlier output and journal; a file that is no results file stays.
-        model_options: options of the model's kind.
         world: this process among those that are called alike; None: it is alone.
+        **changes: fields of ``EvalOptions`` that replace those of ``options``.
 
     Raises:
+        TypeError: ``EvalOptions`` has no such field.
         UserError: bad options or files, a model that cannot do the task, or an output made with
             other settings.
         Unfinished: another rank failed or is gone; what was answered is kept.
     """
     started = time.perf_counter()
-    rule, choice = check_scoring(scoring), check_mask_choice(mask)
+    options = replace(options or EvalOptions(), **changes)
+    data_json, output_json = Path(data_json), Path(output_json)
+    image_folder = options.image_folder
+    check_workers(workers)
     workers = default_workers() if workers is None else workers
-    for name, number in (
-        ("batch_size", batch_size),
-        ("workers", workers),
-        ("max_new_tokens", max_new_tokens),
-        ("limit", 1 if limit is None else limit),
-    ):
-        if number < 1:
-            raise UserError(f"--{name} {number}: must be at least 1")
     everything = read_records(data_json)
-    records = everything[:limit]
+    records = everything[: options.limit]
     for record in records:  # a file that cannot be scored is refused before a model is asked
         try:
             truth_of(record)
         except UserError as error:
             raise UserError(f"{data_json}: {error}") from None
-    options = {"max_new_tokens": max_new_tokens, "seed": seed, **(model_options or {})}
     given = isinstance(model, Model)
-    chosen = model if isinstance(model, Model) else registry.create(model, options)
+    chosen = model if isinstance(model, Model) else registry.create(model, for_model(options))
     with nullcontext() if given else closing(chosen):
         find_convention(chosen.convention)
         check_supported(chosen, records, data_json)
         data_sha256 = sha256_file(data_json)
         settings = {
             "model": chosen.spec or chosen.name,
-            "describe": json.loads(json.dumps(chosen.describe())),  # as it will be read back
+            "describe": json.loads(
+                json.dumps(finite(chosen.describe()))
+            ),  # as it will be read back
             "convention": chosen.convention,
             "data_sha256": data_sha256,
-            "max_new_tokens": max_new_tokens,
-            "seed": seed,
+            "max_new_tokens": options.max_new_tokens,
+            "seed": options.seed,
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
-        asking = _Asking(chosen, tuple(records), image_folder, batch_size, workers, world)
+        asking = _Asking(chosen, tuple(records), image_folder, options.batch_size, workers, world)
         if world is not None and not world.leads:
             return _take_part(asking, output_json, settings, world)
         with nullcontext() if world is None else Coordinator(output_json, world) as coordinator:
-            check_output(output_json, "--output-json", [data_json])
+            check_output(output_json, "--out", [data_json])
             check_replaceable(output_json)
             with open_store(output_json, settings, fresh=fresh) as store:
-                _check_not_shrunk(store, records, everything, output_json, limit)
+                _check_not_shrunk(store, records, everything, output_json, options.limit)
                 if coordinator is not None:
                     coordinator.ready()
                 asked = asking.run(store)
@@ -210,35 +206,37 @@ def evaluate(
                     records,
                     store.replies,
                     convention=chosen.convention,
-                    rule=rule,
-                    mask=choice,
+                    rule=check_scoring(options.scoring),
+                    mask=check_mask_choice(options.mask),
                     image_folder=image_folder,
                     workers=workers,
                 )
                 seconds = time.perf_counter() - started
-                output = scored.to_json() | {
-                    "settings": settings | {"limit": limit},
-                    "versions": versions(),
-                    "model": {
-                        "name": chosen.name,
-                        "kind": chosen.spec and chosen.spec.partition(":")[0],
-                        "convention": chosen.convention,
-                        "privileged": chosen.privileged,
-                        "describe": settings["describe"],
-                    },
-                    "data": data_provenance(data_json, data_sha256),
-                    "run": {
-                        "seconds": round(seconds, 3),
-                        "samples_per_second": round(asked / seconds, 3),
-                        "asked": asked,
-                        "host": socket.gethostname(),
-                        "processes": 1 if world is None else world.size,
-                        "workers": workers,
-                        "batch_size": batch_size,
-                        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                    },
-                }
-                write_output(output_json, output)
+                results = scored.complete(
+                    settings=RunSettings(**settings, limit=options.limit),
+                    versions=versions(),
+                    model=ModelInfo(
+                        name=chosen.name,
+                        kind=chosen.spec and chosen.spec.partition(":")[0],
+                        convention=chosen.convention,
+                        privileged=chosen.privileged,
+                        describe=settings["describe"],
+                    ),
+                    data=data_provenance(data_json, data_sha256),
+                    run=RunInfo(
+                        seconds=round(seconds, 3),
+                        samples_per_second=round(asked / seconds, 3),
+                        asked=asked,
+                        host=socket.gethostname(),
+                        processes=1 if world is None else world.size,
+                        workers=workers,
+                        usable_cores=usable_cores(),
+                        torch_threads=chosen.runtime().get("torch_threads"),
+                        batch_size=options.batch_size,
+                        date=datetime.now(UTC).isoformat(timespec="seconds"),
+                    ),
+                )
+                write_results(output_json, results)
                 store.remove_journal()
         rendezvous.clear(output_json)
     return EvalResult.of(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from x3spatial.exporters.points import AS_RECORDED, POINT_FORMATS
+from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, point_formats
 from x3spatial.exporters.samples import Sample
 
 
@@ -18,10 +18,15 @@ class Format(ABC):
     describes: ClassVar[str]
     paths: ClassVar[tuple[str, ...]] = ("absolute", "relative", "copy")
     """Which of ``places.PATHS`` it can write; the first is the default."""
-    points: ClassVar[tuple[str, ...]] = (AS_RECORDED, *POINT_FORMATS)
-    """Which ways to write a point it can hold; the first is the default."""
+    placeholders: ClassVar[bool] = False
+    """Whether its consumer scales points itself, which then stand as placeholders by default."""
     tags: ClassVar[bool] = True
     """Whether its prompts hold one ``<image>`` per image."""
+
+    @classmethod
+    def points(cls) -> tuple[str, ...]:
+        """Which ways to write a point it can hold; the first is the default."""
+        return (*((PLACEHOLDER,) if cls.placeholders else ()), AS_RECORDED, *point_formats())
 
     def require(self) -> dict[str, str]:
         """Check that the packages it needs are there; their versions.

@@ -76,7 +76,7 @@ class ImagePlacer:
         # once, and the names do not depend on the machine.
         name = f"{file.stem}-{sha256_file(file)[:12]}{file.suffix}"
         if not self.copies:
-            make_dir(self._out_dir / IMAGES, "--out-dir")
+            make_dir(self._out_dir / IMAGES, "--out")
         target = self._out_dir / IMAGES / name
         if not target.is_file() or target.stat().st_size != file.stat().st_size:
             write_bytes(target, read_bytes(file))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from x3spatial.exporters.base import Format
 from x3spatial.exporters.samples import Sample
-from x3spatial.io.files import JsonArrayWriter
+from x3spatial.io.json_stream import JsonArrayWriter
 
 
 class Llava(Format):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.exporters.base import Format
-from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, POINT_FORMATS
 from x3spatial.exporters.samples import Sample
 from x3spatial.exporters.text_files import write_json_lines
 
@@ -17,7 +16,7 @@ class MsSwift(Format):
 
     name = "ms-swift"
     describes = "JSON lines with `messages`, `images` and `objects` (ms-swift)"
-    points = (PLACEHOLDER, AS_RECORDED, *POINT_FORMATS)
+    placeholders = True
 
     def output_name(self, stem: str) -> str:
         """As ``Format.output_name``."""

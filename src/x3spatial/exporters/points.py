@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from x3spatial.arrays import Bool
 from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.conventions.resize import smart_resize
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.geometry import BoolArray, Point, Target, centre_of, hits
+from x3spatial.tasks.geometry import Point, Target, centre_of, hits
 from x3spatial.tasks.question import Size
 
 AS_RECORDED = "unit"
 PLACEHOLDER = "placeholder"
-POINT_FORMATS: dict[str, Convention] = {
-    name: convention for name, convention in CONVENTIONS.items() if name != AS_RECORDED
-}
+
+
+def point_formats() -> dict[str, Convention]:
+    """The conventions that prompts and answers can be rewritten to, by name."""
+    return {name: found for name, found in CONVENTIONS.items() if name != AS_RECORDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def counted_sizes(
 
 
 def box_of(
-    target: Target, mask: BoolArray, frame: Frame, size: Size, limits: ResizeLimits
+    target: Target, mask: Bool, frame: Frame, size: Size, limits: ResizeLimits
 ) -> tuple[tuple[float, float], bool]:
     """A point in pixels for a trainer that scales it and rounds to whole numbers afterwards.
 

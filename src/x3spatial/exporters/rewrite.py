@@ -8,13 +8,14 @@ from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 
+from x3spatial.arrays import Bool
 from x3spatial.conventions.prompt_template import PromptTemplate, parse_prompt_template
+from x3spatial.conventions.registry import find_convention
 from x3spatial.errors import UserError
 from x3spatial.exporters.image_paths import PlacedImage, joined
 from x3spatial.exporters.points import (
     AS_RECORDED,
     PLACEHOLDER,
-    POINT_FORMATS,
     ResizeLimits,
     box_of,
     counted_sizes,
@@ -22,10 +23,11 @@ from x3spatial.exporters.points import (
 from x3spatial.exporters.samples import BOX_TAG, Box, Sample
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask, read_rgb
-from x3spatial.tasks.answers import NOT_VISIBLE, AnswerKind, ground_truth_text, parse_unit
+from x3spatial.tasks.answers import NOT_VISIBLE, POINT, AnswerKind, ground_truth_text, parse_unit
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.geometry import BoolArray, Point, Target, hits, pixel_of
+from x3spatial.tasks.geometry import Point, Target, hits, pixel_of
 from x3spatial.tasks.question import Question, Size
+from x3spatial.tasks.spec import TASKS
 
 _mask = lru_cache(maxsize=16)(read_mask)  # neighbouring records share the reference's mask
 
@@ -48,8 +50,14 @@ class Rewriter:
         Raises:
             UserError: the record has not what rewriting needs, or its point misses its mask.
         """
-        if self.points == AS_RECORDED:
+        answer_type = TASKS[record.task].answer
+        if self.points == AS_RECORDED or not answer_type.in_family_format:
             return Sample(record, images, record.prompt, record.answer)
+        if answer_type is not POINT:
+            raise UserError(
+                f"{where}: answers of the kind {answer_type.name!r} cannot be rewritten; use --points"
+                f" {AS_RECORDED}"
+            )
         if record.question is None:
             raise UserError(
                 f"{where}: has no field 'question' (not made by x3 build), so its points cannot be"
@@ -62,7 +70,7 @@ class Rewriter:
         answer = None
         if said.kind is AnswerKind.POINT:
             assert said.point is not None
-            frame = Frame.CONCAT_RIGHT if record.is_concat else Frame.IMAGE
+            frame = record.spec.frame
             answer = self._located(said.point, record.query_mask, frame, "query_mask", where)
         reference = None
         if record.reference_point is not None:
@@ -115,7 +123,7 @@ class Rewriter:
         reference: _Located | None,
         answer: _Located | None,
     ) -> Sample:
-        convention = POINT_FORMATS[self.points]
+        convention = find_convention(self.points)
         question = _question(record, images)
         sizes = counted_sizes(convention, sizes, self.limits)
 
@@ -155,11 +163,8 @@ class Rewriter:
                 )
                 boxes.append(Box(x, y, len(images) - 1))
                 self.unsafe += not safe
-        prompt = _placeholder_wording().render(
-            record.task,
-            record.question,
-            images=len(images),
-            reference=None if reference is None else BOX_TAG,
+        prompt = _placeholder_template().render(
+            _question(record, images), reference=None if reference is None else BOX_TAG
         )
         text = NOT_VISIBLE if answer is None else BOX_TAG
         return Sample(record, images, prompt, text, tuple(boxes))
@@ -178,7 +183,7 @@ def _question(record: TaskRecord, images: tuple[PlacedImage, ...]) -> Question:
 
 
 @cache
-def _placeholder_wording() -> PromptTemplate:
+def _placeholder_template() -> PromptTemplate:
     return parse_prompt_template(
         (resources.files(__package__) / "placeholder.txt").read_text(encoding="utf-8")
     )
@@ -189,5 +194,5 @@ class _Located:
     """A recorded point in the half it belongs to, and the mask that it must hit there."""
 
     target: Target
-    mask: BoolArray
+    mask: Bool
     frame: Frame

@@ -26,7 +26,8 @@ from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.rewrite import Rewriter
 from x3spatial.exporters.samples import Sample
 from x3spatial.formats.task_file import iter_records
-from x3spatial.io.files import lock_dir, make_dir, write_json
+from x3spatial.io.files import make_dir, write_json
+from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.tasks.answers import says_not_visible
 
@@ -49,13 +50,13 @@ class ExportSummary:
 
 
 def export(
-    *,
-    data_json: Sequence[Path],
-    out_dir: Path,
+    data_json: str | Path | Sequence[str | Path],
+    out_dir: str | Path,
     to: str,
+    *,
     paths: str | None = None,
     point_format: str | None = None,
-    image_folder: Path | None = None,
+    image_folder: str | Path | None = None,
     min_pixels: int | None = None,
     max_pixels: int | None = None,
     limit: int | None = None,
@@ -64,12 +65,12 @@ def export(
     """Export task files for a trainer other than ours.
 
     Args:
-        data_json: task files; each becomes an output of its own, so that splits stay apart.
+        data_json: a task file, or several; each becomes an output of its own, so that splits stay apart.
         out_dir: where the outputs and ``export.json`` go.
         to: a key of ``FORMATS``.
         paths: a key of ``places.PATHS``; None for the format's own default.
         point_format: how points are written: ``unit`` leaves prompt and answer as they are, a key
-            of ``points.POINT_FORMATS`` rewrites both, ``placeholder`` (ms-swift) lets the trainer
+            of ``points.point_formats`` rewrites both, ``placeholder`` (ms-swift) lets the trainer
             do it; None for the format's own default.
         image_folder: what relative image and mask paths of the records are relative to.
         min_pixels, max_pixels: limits of the Qwen2.5-VL processor, for ``qwen2.5-px`` only.
@@ -80,9 +81,12 @@ def export(
         UserError: an option, a task file, a record or an image cannot be used.
     """
     start = time.monotonic()
+    if isinstance(data_json, (str, Path)):
+        data_json = [data_json]
+    image_folder = None if image_folder is None else Path(image_folder)
     form = _format(to)
     paths = _choice("--paths", paths, form.paths, to)
-    points = _choice("--points", point_format, form.points, to)
+    points = _choice("--points", point_format, form.points(), to)
     limits = _limits(points, min_pixels, max_pixels)
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: must be at least 1")
@@ -99,8 +103,8 @@ def export(
         "limit": limit,
     }
     what = identity(sources, options, form.require())
-    make_dir(out_dir, "--out-dir")
-    with lock_dir(out_dir, "--out-dir"):
+    make_dir(out_dir, "--out")
+    with lock_dir(out_dir, "--out"):
         earlier = previous_manifest(out_dir)
         if not fresh and earlier is not None and _still_holds(earlier, what, out_dir):
             return ExportSummary(out_dir, earlier, written=False)
@@ -174,7 +178,7 @@ def _limits(points: str, min_pixels: int | None, max_pixels: int | None) -> Resi
 def _outputs(form: Format, sources: list[Path], out_dir: Path) -> dict[Path, str]:
     """What each task file becomes, by name."""
     if not sources:
-        raise UserError("--data-json: give at least one task file")
+        raise UserError("TASKS: give at least one task file")
     taken = {MANIFEST, "dataset_info.json", IMAGES}
     outputs: dict[Path, str] = {}
     for source in sources:
@@ -182,10 +186,10 @@ def _outputs(form: Format, sources: list[Path], out_dir: Path) -> dict[Path, str
         if name in taken:
             raise UserError(
                 f"{source}: would be written as {name}, which is taken; rename it or export it to"
-                " another --out-dir"
+                " another --out"
             )
         if out_dir / name in sources or (out_dir / "build.json").exists():
-            raise UserError(f"--out-dir {out_dir}: holds the task files; choose another folder")
+            raise UserError(f"--out {out_dir}: holds the task files; choose another folder")
         taken.add(name)
         outputs[source] = name
     return outputs

@@ -8,7 +8,7 @@ from typing import Any
 
 from x3spatial.exporters.base import Format
 from x3spatial.exporters.samples import Sample
-from x3spatial.io.files import JsonArrayWriter
+from x3spatial.io.json_stream import JsonArrayWriter
 
 
 class ShareGpt(Format):

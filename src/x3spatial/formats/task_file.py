@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from x3spatial.errors import UserError
 from x3spatial.io.json_stream import iter_array
-
-TASKS = ("t1_multi", "t1_concat", "t2a_multi", "t2b_multi", "t0_marked")
+from x3spatial.tasks.spec import TASKS, TaskSpec, Views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,22 +17,27 @@ class TaskRecord:
     """One sample. The fields from ``question`` on are ours: None in records of other builders."""
 
     id: str
+    """Unique in its file."""
     task: str
     image: tuple[str, ...] | str
-    """Paths in prompt order; a single string for the side-by-side image of t1_concat."""
+    """Paths in prompt order; a single string for a side-by-side image."""
+    query_original: str | None = None
+    """The image that is asked about, for t2b_multi before the object was removed."""
     prompt: str
     """The human turn, without ``<image>``."""
     answer: str
     """The right answer, in the frame of the last image."""
-    query_original: str | None = None
     question: str | None = None
     """The task without any paragraph on the output format."""
     reference_point: tuple[float, float] | None = None
     """t1_concat: A's point, normalised in the whole image."""
     split: str | None = None
+    """As on disk: ``train``, ``validation``, ``val`` or ``test``."""
     scene: str | None = None
     uid: str | None = None
+    """The object's, unique in its scene."""
     label: str | None = None
+    """What the object is called."""
     ref_rank: str | None = None
     ref_frame: str | None = None
     query_rank: str | None = None
@@ -44,8 +48,9 @@ class TaskRecord:
     query_mask_kind: str | None = None
     """``tight`` or ``dilated``."""
     image_sizes: tuple[tuple[int, int], ...] = ()
-    """(W, H) of each image."""
+    """(width, height) of each image."""
     mask_area_fraction: float | None = None
+    """The share of the query image that its mask covers."""
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -53,38 +58,29 @@ class TaskRecord:
         return (self.image,) if isinstance(self.image, str) else self.image
 
     @property
+    def spec(self) -> TaskSpec:
+        """What kind of task it is."""
+        return TASKS[self.task]
+
+    @property
     def is_concat(self) -> bool:
         """Whether the answer is written in the frame of a side-by-side image."""
-        return self.task == "t1_concat"
+        return self.spec.side_by_side
 
     def to_json(self) -> dict[str, Any]:
-        """The record as it stands in the file."""
-        return {
-            "id": self.id,
-            "task": self.task,
-            "image": self.image if isinstance(self.image, str) else list(self.image),
-            "query_original": self.query_original,
-            "conversations": [
-                {"from": "human", "value": self.prompt},
-                {"from": "gpt", "value": self.answer},
-            ],
-            "question": self.question,
-            **({} if self.reference_point is None else {"reference_point": self.reference_point}),
-            "split": self.split,
-            "scene": self.scene,
-            "uid": self.uid,
-            "label": self.label,
-            "ref_rank": self.ref_rank,
-            "ref_frame": self.ref_frame,
-            "query_rank": self.query_rank,
-            "query_frame": self.query_frame,
-            "ref_original": self.ref_original,
-            "ref_mask": self.ref_mask,
-            "query_mask": self.query_mask,
-            "query_mask_kind": self.query_mask_kind,
-            "image_sizes": [list(size) for size in self.image_sizes],
-            "mask_area_fraction": self.mask_area_fraction,
-        }
+        """The record as it stands in the file: the fields in their order, both turns in one."""
+        value: dict[str, Any] = {}
+        for name in _FIELDS:
+            if name == "prompt":
+                value["conversations"] = [
+                    {"from": "human", "value": self.prompt},
+                    {"from": "gpt", "value": self.answer},
+                ]
+            elif name != "answer":
+                value[name] = _plain(getattr(self, name))
+        if self.reference_point is None:
+            del value["reference_point"]
+        return value
 
     @classmethod
     def from_json(cls, value: Any) -> TaskRecord:
@@ -123,31 +119,28 @@ class TaskRecord:
             raise ValueError(f"malformed field: {error}") from None
 
 
-_TEXT_FIELDS = (
-    "query_original",
-    "question",
-    "split",
-    "scene",
-    "uid",
-    "label",
-    "ref_rank",
-    "ref_frame",
-    "query_rank",
-    "query_frame",
-    "ref_original",
-    "ref_mask",
-    "query_mask",
-    "query_mask_kind",
+_FIELDS = tuple(field.name for field in fields(TaskRecord))
+_TEXT_FIELDS = tuple(
+    name for name, hint in get_type_hints(TaskRecord).items() if hint == str | None
 )
+"""Those that may be missing."""
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with lists in place of tuples."""
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _task_of(image: tuple[str, ...] | str) -> str:
-    """What the images of a record without ``task`` show it to be."""
+    """What the images of a record without ``task`` show it to be: the first task of that shape."""
     if isinstance(image, str):
-        return "t1_concat"
+        return next(name for name, spec in TASKS.items() if spec.side_by_side)
     view = image[0].removesuffix("_original.png")
     same_view = view != image[0] and image[1:] == (f"{view}_inpainted.png",)
-    return "t2b_multi" if same_view else "t1_multi"
+    views = Views.TWICE if same_view else Views.TWO
+    return next(
+        name for name, spec in TASKS.items() if spec.views is views and not spec.side_by_side
+    )
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:
@@ -197,3 +190,8 @@ def iter_records(path: Path) -> Iterator[TaskRecord]:
 def read_records(path: Path) -> list[TaskRecord]:
     """All records of a task file; errors as ``iter_records``."""
     return list(iter_records(path))
+
+
+def read_tasks(path: str | Path) -> list[TaskRecord]:
+    """All records of a task file: ``read_records`` for a path of any kind."""
+    return read_records(Path(path))

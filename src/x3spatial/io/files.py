@@ -14,8 +14,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any
 
 from x3spatial.errors import UserError
 
@@ -124,145 +123,6 @@ def new_dir(path: Path, option: str) -> Iterator[Path]:
         shutil.rmtree(part)
 
 
-@contextmanager
-def lock_dir(path: Path, option: str) -> Iterator[None]:
-    """Hold ``path`` for one process: two runs writing into one folder would mix their files.
-
-    Raises:
-        UserError: another process holds it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows has no fcntl; a second run is then the user's own care.
-        yield
-        return
-    with open(path / ".x3-lock", "w") as file:
-        try:
-            # A POSIX lock, not flock: worker processes must not inherit it and outlive us with it.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"{option} {path}: another x3 run is writing there; wait for it or stop it"
-            ) from None
-        yield
-
-
-class JsonArrayWriter:
-    """Writes a JSON array one record per line, in constant memory; the file appears when complete.
-
-    Use as a context manager. If the block raises, the target is left as it was.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.count = 0
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> Self:
-        self._file = open(part_path(self.path), "w", encoding="utf-8")
-        self._file.write("[")
-        return self
-
-    def write(self, record: Any) -> None:
-        """Append one record."""
-        assert self._file is not None, "used outside its with block"
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-        self._file.write(("\n" if self.count == 0 else ",\n") + text)
-        self.count += 1
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._file is not None
-        if kind is None:
-            self._file.write("]\n" if self.count == 0 else "\n]\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        self._file.close()
-        if kind is None:
-            os.replace(part_path(self.path), self.path)
-        else:
-            part_path(self.path).unlink(missing_ok=True)
-
-
-class Journal:
-    """An append-only file of JSON lines: what a run has finished, for the run that continues it.
-
-    A process killed while it appends leaves a torn last line. Opening the journal drops it, so
-    what is read back is exactly what was completely written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: IO[bytes] | None = None
-
-    def entries(self) -> Iterator[tuple[int, Any]]:
-        """(byte offset, value) of every complete line, oldest first."""
-        if not self.path.exists():
-            return
-        with open(self.path, "rb") as file:
-            offset = 0
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    value = json.loads(line)
-                except ValueError:
-                    return  # a damaged line: nothing after it can be trusted either
-                yield offset, value
-                offset += len(line)
-
-    def value_at(self, offset: int) -> Any:
-        """The value of the line that starts at ``offset`` (as given by ``entries`` or ``append``)."""
-        with open(self.path, "rb") as file:
-            file.seek(offset)
-            return json.loads(file.readline())
-
-    def open(self, *, fresh: bool = False) -> Self:
-        """Start appending; ``fresh`` discards what is there."""
-        end = 0
-        if not fresh and self.path.exists():
-            for offset, _ in self.entries():
-                end = offset
-            with open(self.path, "rb") as file:
-                file.seek(end)
-                line = file.readline()
-                end += len(line) if line.endswith(b"\n") else 0
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "ab")  # noqa: SIM115 - closed by close()
-        self._file.truncate(end)
-        return self
-
-    def append(self, value: Any) -> int:
-        """Write one line through to the operating system; returns its byte offset."""
-        assert self._file is not None, "call open() first"
-        offset = self._file.seek(0, os.SEEK_END)
-        line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
-        return offset
-
-    def sync(self) -> None:
-        """Have what was appended on the disk: other machines that share it see it from here on."""
-        assert self._file is not None, "call open() first"
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Stop appending."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
 def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:
     """Make sure, before any work, that ``path`` can be written as a file; its folder is created.
 
@@ -279,7 +139,7 @@ def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:
                 raise UserError(f"{option} {path}: is no regular file; write elsewhere")
             for source in sources:
                 if source.exists() and path.samefile(source):
-                    raise UserError(f"{option} {path}: is a file that is read; write elsewhere")
+                    raise UserError(f"{option} {path}: is also an input file; choose another path")
         # As long as the longest name that is written beside a target.
         probe = path.with_name(f".{path.name}.x3-probe")
         probe.touch()

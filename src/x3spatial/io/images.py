@@ -17,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
+from x3spatial.arrays import Bool, UInt8, UInt16
+
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report bad files ourselves, by path
 
 import cv2
-
-UInt8Array = npt.NDArray[np.uint8]
-BoolArray = npt.NDArray[np.bool_]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _IEND = b"IEND"
@@ -102,7 +101,7 @@ def _decode(data: bytes, *, probed: bool = False) -> npt.NDArray[Any]:
     return image
 
 
-def decode_rgb(data: bytes, *, probed: bool = False) -> UInt8Array:
+def decode_rgb(data: bytes, *, probed: bool = False) -> UInt8:
     """Decode to ``uint8 [H, W, 3]`` RGB: 16-bit keeps the high byte, grey is repeated, alpha dropped.
 
     ``probed`` says that ``probe_png`` has already passed these bytes.
@@ -121,7 +120,7 @@ def decode_rgb(data: bytes, *, probed: bool = False) -> UInt8Array:
     return np.asarray(cv2.cvtColor(image, code), dtype=np.uint8)
 
 
-def decode_mask(data: bytes) -> BoolArray:
+def decode_mask(data: bytes) -> Bool:
     """Decode to ``bool [H, W]``: True where any colour channel is > 0 at its native depth.
 
     Alpha is ignored and palettes are expanded. Going through 8-bit grey instead would lose small
@@ -136,7 +135,7 @@ def decode_mask(data: bytes) -> BoolArray:
     return np.asarray(image > 0)
 
 
-def read_rgb(path: Path) -> UInt8Array:
+def read_rgb(path: Path) -> UInt8:
     """``decode_rgb`` of a file.
 
     Raises:
@@ -145,7 +144,7 @@ def read_rgb(path: Path) -> UInt8Array:
     return decode_rgb(read_bytes(path))
 
 
-def read_mask(path: Path) -> BoolArray:
+def read_mask(path: Path) -> Bool:
     """``decode_mask`` of a file.
 
     Raises:
@@ -161,7 +160,7 @@ def _encode(extension: str, image: npt.NDArray[Any], options: list[int]) -> byte
     return data.tobytes()
 
 
-def encode_png(image: UInt8Array) -> bytes:
+def encode_png(image: UInt8) -> bytes:
     """Lossless PNG of ``uint8 [H, W, 3]`` RGB.
 
     Written here and not by OpenCV because the time goes into deflate, and ISA-L's is four times as fast
@@ -187,23 +186,23 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
 
 
-def encode_mask_png(mask: BoolArray) -> bytes:
+def encode_mask_png(mask: Bool) -> bytes:
     """8-bit grey PNG of a mask: 255 where True, 0 elsewhere."""
     return _encode(".png", mask.astype(np.uint8) * np.uint8(255), _PNG_FLAT)
 
 
-def encode_depth_png(depth_mm: npt.NDArray[np.uint16]) -> bytes:
+def encode_depth_png(depth_mm: UInt16) -> bytes:
     """16-bit grey PNG of a depth map in millimetres (0: no surface)."""
     return _encode(".png", depth_mm, _PNG_FLAT)
 
 
-def encode_jpeg(image: UInt8Array, quality: int) -> bytes:
+def encode_jpeg(image: UInt8, quality: int) -> bytes:
     """Baseline JPEG (4:2:0) of ``uint8 [H, W, 3]`` RGB at ``quality`` 1..100."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
     return _encode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
 
 
-def resize_rgb(image: UInt8Array, width: int, height: int) -> UInt8Array:
+def resize_rgb(image: UInt8, width: int, height: int) -> UInt8:
     """Resize to (width, height); area averaging when shrinking, bicubic when growing."""
     if image.shape[:2] == (height, width):
         return image
@@ -212,7 +211,7 @@ def resize_rgb(image: UInt8Array, width: int, height: int) -> UInt8Array:
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
 
 
-def resize_mask(mask: BoolArray, width: int, height: int) -> BoolArray:
+def resize_mask(mask: Bool, width: int, height: int) -> Bool:
     """Resize ``bool [H, W]`` to (width, height), each pixel from the nearest one."""
     size = (width, height)
     return np.asarray(

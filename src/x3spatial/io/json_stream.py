@@ -1,13 +1,16 @@
-"""Reading a JSON array one element at a time, in memory that does not grow with the file."""
+"""JSON arrays read and written one element at a time, in memory that does not grow with the file."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, Any, Self
 
 from x3spatial.errors import UserError
+from x3spatial.io.files import part_path
 
 _CHUNK = 1 << 16
 _SPACE = " \t\r\n"
@@ -105,3 +108,44 @@ class _Window:
                 continue
             self._at = end
             return value
+
+
+class JsonArrayWriter:
+    """Writes a JSON array one record per line, in constant memory; the file appears when complete.
+
+    Use as a context manager. If the block raises, the target is left as it was.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._file = open(part_path(self.path), "w", encoding="utf-8")
+        self._file.write("[")
+        return self
+
+    def write(self, record: Any) -> None:
+        """Append one record."""
+        assert self._file is not None, "used outside its with block"
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        self._file.write(("\n" if self.count == 0 else ",\n") + text)
+        self.count += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._file is not None
+        if kind is None:
+            self._file.write("]\n" if self.count == 0 else "\n]\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        self._file.close()
+        if kind is None:
+            os.replace(part_path(self.path), self.path)
+        else:
+            part_path(self.path).unlink(missing_ok=True)

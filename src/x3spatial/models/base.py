@@ -56,7 +56,7 @@ class Model(ABC):
     """
 
     name: str
-    """How results call it; for a checkpoint its folder name."""
+    """How results call it; for a checkpoint its folder name; by default the name of its class."""
     spec: str | None = None
     """``KIND[:ARG]`` it was made from; set by the registry."""
     convention: str = "unit"
@@ -75,6 +75,11 @@ class Model(ABC):
     options: ClassVar[frozenset[str]] = frozenset()
     """Names of options that ``create`` understands beside ``max_new_tokens`` and ``seed``."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not hasattr(cls, "name"):
+            cls.name = cls.__name__
+
     @classmethod
     def options_for(cls, argument: str | None) -> frozenset[str]:
         """Those of ``options`` that matter to ``KIND:ARGUMENT``."""
@@ -90,6 +95,10 @@ class Model(ABC):
         if argument is not None:
             raise UserError(f"--model {cls.name}:{argument}: {cls.name} takes no argument")
         return cls()
+
+    def can_answer(self, task: str) -> bool:
+        """Whether it can be asked about ``task``; by default those of ``tasks``."""
+        return self.tasks is None or task in self.tasks
 
     def reads(self, question: Question) -> tuple[Path, ...]:
         """The files that decide the answer: when one changes, the question is asked again.
@@ -113,6 +122,10 @@ class Model(ABC):
 
     def describe(self) -> dict[str, Any]:
         """What decided the answers (paths, hashes, dtype, decoding settings), for the output file."""
+        return {}
+
+    def runtime(self) -> dict[str, Any]:
+        """What it was computed with (threads), for ``run`` in the output file; no answer depends on it."""
         return {}
 
     def interrupt(self) -> None:

@@ -1,14 +1,18 @@
 """The models by name. Nothing is imported until one is asked for.
 
-A new model is one line here; see ``models/base.py`` for what stands behind it.
+A model of this package is one line in ``KINDS``. A model of another package needs none: ``--model
+package.module:Class`` names any subclass of ``Model``.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError, packages_of
@@ -79,13 +83,28 @@ KINDS: dict[str, Kind] = {
 }
 
 
+def is_outside(spec: str) -> bool:
+    """Whether ``spec`` names a class of another package, ``package.module:Class``."""
+    module, colon, rest = spec.partition(":")
+    name = rest.partition(":")[0]
+    parts = module.split(".")
+    return bool(
+        module not in KINDS and colon and name.isidentifier() and all(map(str.isidentifier, parts))
+    )
+
+
 def split_spec(spec: str) -> tuple[str, str | None]:
     """``KIND[:ARGUMENT]`` in its parts; the argument may hold colons itself.
+
+    The kind of an outside model is ``package.module:Class``.
 
     Raises:
         UserError: no such kind.
     """
     kind, colon, argument = spec.partition(":")
+    if is_outside(spec):
+        name, colon, argument = argument.partition(":")
+        return f"{kind}:{name}", argument if colon else None
     if kind not in KINDS:
         raise UserError(f"--model {spec}: unknown kind {kind!r}; known are {', '.join(KINDS)}")
     return kind, argument if colon else None
@@ -125,6 +144,8 @@ def create(spec: str, options: Mapping[str, Any] | None = None) -> Model:
 
 
 def _model_class(name: str) -> type[Model]:
+    if name not in KINDS:
+        return _outside_class(name)
     kind = KINDS[name]
     with _packages_of(name):
         module = import_module(f"x3spatial.models.{kind.module}")
@@ -132,6 +153,26 @@ def _model_class(name: str) -> type[Model]:
     return found
 
 
+def _outside_class(name: str) -> type[Model]:
+    module_name, _, class_name = name.partition(":")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # the x3 script, unlike python -m, does not look here
+    if "." not in module_name and find_spec(module_name) is None:
+        raise UserError(
+            f"--model {name}: unknown kind {module_name!r}; known are {', '.join(KINDS)}, and there is no"
+            " module of that name"
+        )
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        raise UserError(f"--model {name}: cannot import {module_name}: {error}") from None
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, Model)):
+        what = "has no such class" if found is None else "is not a subclass of x3spatial.Model"
+        raise UserError(f"--model {name}: {module_name}.{class_name} {what}")
+    return found
+
+
 def _packages_of(name: str) -> AbstractContextManager[None]:
-    extra = KINDS[name].extra
+    extra = KINDS[name].extra if name in KINDS else None
     return nullcontext() if extra is None else packages_of(extra, f"--model {name}")

@@ -1,1 +1,1 @@
-"""Rays against triangles: which triangle a ray meets first, and whether anything is in the way."""
+"""Ray casting against triangle meshes: first hits and occlusion, by Embree or numba."""

@@ -1,6 +1,7 @@
-"""Rays through a bounding-volume hierarchy of our own, compiled by numba.
+"""Ray casting with a bounding-volume hierarchy (BVH) compiled by numba.
 
-For platforms without an embreex wheel (Linux on aarch64). Three to four times slower.
+The fallback for platforms without an embreex wheel (Linux on aarch64), three to four times slower
+than Embree.
 """
 
 from __future__ import annotations
@@ -11,27 +12,28 @@ import numba
 import numpy as np
 
 from x3spatial.arrays import Bool, Float32, Int32
-from x3spatial.raycast.tracer import Hits
+from x3spatial.raycast.hits import Hits
 
-LEAF = 4  # triangles in a leaf
+LEAF = 4  # most triangles in a leaf
 BINS = 12  # candidate splits per node
-STACK = 96  # far deeper than any tree over 2**31 triangles split by these rules
+STACK = 96  # traversal stack; a tree over 2**31 triangles needs less
 
 
 def _jit(function: Any) -> Any:
-    """Compiled, and kept on disk between runs where that is possible."""
+    """Compile ``function``, with an on-disk cache where the cache folder is writable."""
     try:
         return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no writable place for the cache
+    except RuntimeError:  # no writable folder for the cache
         return numba.njit(nogil=True)(function)
 
 
 @_jit
 def _build(low, high, order, box, child, count):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Fill the node arrays; returns how many nodes there are.
+    """Fill the node arrays and return the number of nodes.
 
-    A node's triangles are ``order[child : child + count]`` where ``count`` > 0, else its children
-    are the nodes ``child`` and ``child + 1``. ``low``/``high [m, 3]``: boxes of the triangles.
+    A node with ``count`` > 0 is a leaf with the triangles ``order[child : child + count]``; any other
+    node has the children ``child`` and ``child + 1``. ``low`` and ``high`` [m, 3] are the corners of
+    the triangles' bounding boxes.
     """
     stack = np.empty((STACK, 3), np.int64)
     stack[0] = (0, 0, len(order))
@@ -114,19 +116,19 @@ def _build(low, high, order, box, child, count):  # type: ignore[no-untyped-def]
 
 @_jit
 def _trace(  # type: ignore[no-untyped-def]  # pragma: no cover
-    corner, edge1, edge2, order, box, child, count, origins, directions, reach, anything,
+    corner, edge1, edge2, order, box, child, count, origins, directions, max_distance, any_hit,
     triangle, distance, us, vs,
 ):  # fmt: skip
-    """First hit of every ray, or, with ``anything``, whether there is one (triangle >= 0)."""
+    """Find the first hit of every ray, or with ``any_hit`` some hit (triangle >= 0)."""
     stack = np.empty(STACK, np.int64)
     for ray in range(len(origins)):
         ox, oy, oz = origins[ray, 0], origins[ray, 1], origins[ray, 2]
         dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
-        # A zero component gives an infinity, which the slab test below takes rightly.
+        # A zero component gives an infinity, which the slab test below handles.
         ix = np.float32(1.0) / dx if dx != 0 else np.float32(np.inf)
         iy = np.float32(1.0) / dy if dy != 0 else np.float32(np.inf)
         iz = np.float32(1.0) / dz if dz != 0 else np.float32(np.inf)
-        nearest, found = reach[ray], -1
+        nearest, found = max_distance[ray], -1
         hu, hv = np.float32(0), np.float32(0)
         stack[0] = 0
         top = 1
@@ -171,10 +173,11 @@ def _trace(  # type: ignore[no-untyped-def]  # pragma: no cover
                 if v < 0 or u + v > 1:
                     continue
                 s = (ex * qx + ey * qy + ez * qz) * inv_det
-                # Of two triangles at one distance the lower number wins, whatever the tree.
+                # Of two triangles at one distance the lower index wins: the result does not
+                # depend on the tree.
                 if s > 0 and (s < nearest or (s == nearest and found >= 0 and t < found)):
                     nearest, found, hu, hv = s, t, u, v
-            if anything and found >= 0:
+            if any_hit and found >= 0:
                 break
         triangle[ray] = found
         distance[ray] = nearest
@@ -182,7 +185,7 @@ def _trace(  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 class BvhTracer:
-    """``tracing.Tracer`` by numba."""
+    """``tracer.Tracer`` on a BVH in numba; releases the GIL while it traces."""
 
     def __init__(self, vertices: Float32, faces: Int32) -> None:
         points = np.ascontiguousarray(vertices, np.float32)[faces]  # [m, 3, 3]
@@ -194,24 +197,26 @@ class BvhTracer:
         box = np.empty((2 * m + 1, 6), np.float32)
         child, count = np.zeros(2 * m + 1, np.int64), np.zeros(2 * m + 1, np.int64)
         nodes = _build(points.min(axis=1), points.max(axis=1), self._order, box, child, count)
-        # A hair's breadth wider: rounding must not lose a triangle that lies in its box's face.
+        # Boxes are padded: rounding must not lose a triangle that lies in a face of its box.
         box[:nodes, :3] -= np.float32(1e-5)
         box[:nodes, 3:] += np.float32(1e-5)
         self._box, self._child, self._count = box[:nodes].copy(), child[:nodes], count[:nodes]
 
-    def _run(self, origins: Float32, directions: Float32, reach: Float32, anything: bool) -> Hits:
+    def _run(
+        self, origins: Float32, directions: Float32, max_distance: Float32, any_hit: bool
+    ) -> Hits:
         n = len(origins)
         hits = Hits(np.empty(n, np.int32), *(np.empty(n, np.float32) for _ in range(3)))
         _trace(
             self._corner, self._edge1, self._edge2, self._order, self._box, self._child,
-            self._count, origins, directions, reach, anything, *hits,
+            self._count, origins, directions, max_distance, any_hit, *hits,
         )  # fmt: skip
         return hits
 
-    def first_hit(self, origins: Float32, directions: Float32, reach: Float32) -> Hits:
+    def first_hit(self, origins: Float32, directions: Float32, max_distance: Float32) -> Hits:
         """See ``Tracer``."""
-        return self._run(origins, directions, reach, False)
+        return self._run(origins, directions, max_distance, False)
 
-    def occluded(self, origins: Float32, directions: Float32, reach: Float32) -> Bool:
+    def occluded(self, origins: Float32, directions: Float32, max_distance: Float32) -> Bool:
         """See ``Tracer``."""
-        return np.asarray(self._run(origins, directions, reach, True).triangle >= 0)
+        return np.asarray(self._run(origins, directions, max_distance, True).triangle >= 0)

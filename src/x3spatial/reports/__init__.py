@@ -1,1 +1,1 @@
-"""Pictures of data and results. Reads files only."""
+"""Contact sheets of samples and answers, drawn from files."""

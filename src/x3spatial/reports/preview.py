@@ -1,4 +1,4 @@
-"""A contact sheet of samples as a model sees them, with what is right and what was answered."""
+"""Contact sheets: samples as a model sees them, with ground truth and stored answers."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
+from x3spatial.formats.results_entry import SampleResult
+from x3spatial.formats.results_file import read_results
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.io.files import check_output, read_json, write_bytes
+from x3spatial.io.files import check_output, write_bytes
 from x3spatial.io.images import ImageError, read_mask, read_rgb
 from x3spatial.tasks.answers import AnswerKind, parse_unit
 from x3spatial.tasks.geometry import Point
@@ -33,7 +35,7 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _Answer:
     """One sample's stored answer."""
 
     text: str
@@ -42,38 +44,48 @@ class _Given:
 
 
 def preview(
+    data_json: str | Path,
+    output: str | Path = "preview.png",
     *,
-    data_json: Path,
-    output: Path,
-    results: Path | None = None,
+    results: str | Path | None = None,
     limit: int = 12,
     ids: Sequence[str] = (),
-    image_folder: Path | None = None,
+    image_folder: str | Path | None = None,
 ) -> Path:
     """Draw samples of a task file into one PNG.
 
-    Shown are, per sample, its images in order; green: the right point; yellow: the outline of the
-    query mask; cyan: the reference point of the side-by-side form; magenta: the answer given.
+    Each panel shows the images of one sample in order. Green: ground-truth point; yellow: outline of the
+    query mask; cyan: reference point of the side-by-side form; magenta: the model's answer.
 
     Args:
         data_json: a task file.
-        output: the PNG to write; another file there is not replaced.
+        output: the PNG to write; only a PNG is overwritten.
         results: a results file of ``x3 eval`` on that task file.
-        limit: how many samples, spread evenly over the file.
-        ids: these samples instead.
-        image_folder: what relative image paths are relative to.
+        limit: number of samples, spread evenly over the file.
+        ids: ids of samples to draw instead.
+        image_folder: base folder for relative image paths.
+
+    Returns:
+        ``output``.
 
     Raises:
-        UserError: a file is missing or malformed, an id is unknown, there is nothing to show, the results
-            are of other samples, or ``output`` cannot be written.
+        UserError: a file is missing or malformed, an id is unknown, the task file is empty, no result
+            belongs to a sample of the task file, or ``output`` cannot be written.
     """
+    data_json, output = Path(data_json), Path(output)
+    results = None if results is None else Path(results)
+    image_folder = None if image_folder is None else Path(image_folder)
     everything = read_records(data_json)
     records = _choose(everything, data_json, limit, ids)
-    given = {} if results is None else _read_answers(results)
-    if results is not None and given.keys().isdisjoint(record.id for record in everything):
-        raise UserError(f"--results {results}: answers no sample of {data_json}")
+    answers: dict[str, _Answer] = {}
+    if results is not None:
+        answers = {entry.id: _parse_answer(entry) for entry in read_results(results).results}
+    if results is not None and answers.keys().isdisjoint(record.id for record in everything):
+        raise UserError(
+            f"--results {results}: has no answer to a sample of {data_json}; choose its task file"
+        )
     _check_output(output, [data_json, *([] if results is None else [results])])
-    panels = [_panel(record, given.get(record.id), image_folder) for record in records]
+    panels = [_panel(record, answers.get(record.id), image_folder) for record in records]
     buffer = io.BytesIO()
     _sheet(panels).save(buffer, "PNG")
     write_bytes(output, buffer.getvalue())
@@ -86,7 +98,7 @@ def _choose(
     if limit < 1:
         raise UserError(f"--limit {limit}: must be at least 1")
     if not records:
-        raise UserError(f"{source}: has no samples to show")
+        raise UserError(f"{source}: has no samples")
     if ids:
         by_id = {record.id: record for record in records}
         unknown = [name for name in ids if name not in by_id]
@@ -97,75 +109,64 @@ def _choose(
     return [records[int(index)] for index in chosen]
 
 
-def _read_answers(path: Path) -> dict[str, _Given]:
-    value = read_json(path, what="results file")
-    if not isinstance(value, dict) or not isinstance(value.get("results"), list):
-        raise UserError(f"{path}: not a results file of x3 eval (no list 'results')")
-    given = {}
-    for number, entry in enumerate(value["results"], start=1):
-        try:
-            given[str(entry["id"])] = _given(entry)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-            raise UserError(f"{path}: result {number} is not one of x3 eval") from None
-    return given
-
-
 def _check_output(output: Path, sources: Sequence[Path]) -> None:
-    check_output(output, "--output", sources)
+    check_output(output, "--out", sources)
     if not output.exists():
         return
     try:
         with open(output, "rb") as file:
             is_png = file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
     except OSError as error:
-        raise UserError(f"--output {output}: cannot read what is there: {error.strerror}") from None
+        raise UserError(f"--out {output}: exists and cannot be read: {error.strerror}") from None
     if not is_png:
         raise UserError(
-            f"--output {output}: exists and is not a PNG; remove it, or write elsewhere"
+            f"--out {output}: exists and is not a PNG; remove it or choose another path"
         )
 
 
-def _given(entry: dict[str, Any]) -> _Given:
-    coord = entry["pred_parsed"]["coord"]
-    verdict = str(entry.get("status", ""))
-    if entry.get("hit_mask") is not None:
-        verdict = "hit" if entry["hit_mask"] else "miss"
-    return _Given(
-        text=str(entry["pred_text"]),
-        point=None if coord is None else Point(float(coord[0]), float(coord[1])),
+def _parse_answer(entry: SampleResult) -> _Answer:
+    coord = entry.pred_parsed.coord
+    verdict: str = entry.status
+    if entry.hit_mask is not None:
+        verdict = "hit" if entry.hit_mask else "miss"
+    return _Answer(
+        text=str(entry.pred_text),
+        point=None if coord is None else Point(*coord),
         verdict=verdict,
     )
 
 
-def _read(path: str, image_folder: Path | None) -> Path:
+def _resolve(path: str, image_folder: Path | None) -> Path:
     return Path(path) if image_folder is None else image_folder / path
 
 
-def _panel(record: TaskRecord, given: _Given | None, folder: Path | None) -> Image.Image:
-    """One sample: its images side by side, texts below."""
+def _panel(record: TaskRecord, answer: _Answer | None, folder: Path | None) -> Image.Image:
+    """Draw one sample: its images side by side, captions below."""
     try:
-        images = [read_rgb(_read(path, folder)) for path in record.images]
-        mask = read_mask(_read(record.query_mask, folder)) if record.query_mask else None
+        images = [read_rgb(_resolve(path, folder)) for path in record.images]
+        mask = read_mask(_resolve(record.query_mask, folder)) if record.query_mask else None
     except ImageError as error:
-        raise UserError(f"sample {record.id}: an image or mask: {error.reason}") from None
+        raise UserError(
+            f"sample {record.id}: cannot read an image or mask: {error.reason}"
+        ) from None
     drawn = [_scaled(Image.fromarray(image)) for image in images]
     if mask is not None:
         _outline(drawn[-1], mask, right_half=record.is_concat)
     truth = parse_unit(record.answer)
-    pen = ImageDraw.Draw(drawn[-1])
+    draw = ImageDraw.Draw(drawn[-1])
     if record.reference_point is not None:
-        _ring(pen, drawn[-1].size, Point(*record.reference_point), REFERENCE)
+        _ring(draw, drawn[-1].size, Point(*record.reference_point), REFERENCE)
     if truth.kind is AnswerKind.POINT and truth.point is not None:
-        _ring(pen, drawn[-1].size, truth.point, TRUTH)
-    if given is not None and given.point is not None:
-        _cross(pen, drawn[-1].size, given.point)
+        _ring(draw, drawn[-1].size, truth.point, TRUTH)
+    if answer is not None and answer.point is not None:
+        _cross(draw, drawn[-1].size, answer.point)
     width = sum(image.width for image in drawn) + 4 * (len(drawn) - 1)
     panel = Image.new("RGB", (width, _PANEL_HEIGHT + _LINE * _TEXT_LINES), "white")
     x = 0
     for image in drawn:
         panel.paste(image, (x, 0))
         x += image.width + 4
-    _caption(panel, record, given)
+    _caption(panel, record, answer)
     return panel
 
 
@@ -176,7 +177,7 @@ def _scaled(image: Image.Image) -> Image.Image:
     return image.resize((width, _PANEL_HEIGHT), how)
 
 
-def _outline(image: Image.Image, mask: np.typing.NDArray[np.bool_], *, right_half: bool) -> None:
+def _outline(image: Image.Image, mask: Bool, *, right_half: bool) -> None:
     """Draw the outline of ``mask`` [H, W], stretched over the image or its right half."""
     width = image.width // 2 if right_half else image.width
     left = image.width - width if right_half else 0
@@ -184,50 +185,50 @@ def _outline(image: Image.Image, mask: np.typing.NDArray[np.bool_], *, right_hal
         mask.astype(np.uint8), (width, image.height), interpolation=cv2.INTER_NEAREST
     )
     contours, _ = cv2.findContours(shown, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    pen = ImageDraw.Draw(image)
+    draw = ImageDraw.Draw(image)
     for contour in contours:
         points = [(int(x) + left, int(y)) for x, y in contour[:, 0]]
-        pen.line([*points, points[0]], fill=OUTLINE, width=1)
+        draw.line([*points, points[0]], fill=OUTLINE, width=1)
 
 
-def _at(size: tuple[int, int], point: Point) -> tuple[float, float]:
+def _to_pixels(size: tuple[int, int], point: Point) -> tuple[float, float]:
     return point.x * size[0], point.y * size[1]
 
 
 def _ring(
-    pen: ImageDraw.ImageDraw, size: tuple[int, int], point: Point, colour: tuple[int, int, int]
+    draw: ImageDraw.ImageDraw, size: tuple[int, int], point: Point, colour: tuple[int, int, int]
 ) -> None:
-    x, y = _at(size, point)
-    pen.ellipse((x - 5, y - 5, x + 5, y + 5), outline="black", width=3)
-    pen.ellipse((x - 4, y - 4, x + 4, y + 4), outline=colour, width=2)
-    pen.point((x, y), fill=colour)
+    x, y = _to_pixels(size, point)
+    draw.ellipse((x - 5, y - 5, x + 5, y + 5), outline="black", width=3)
+    draw.ellipse((x - 4, y - 4, x + 4, y + 4), outline=colour, width=2)
+    draw.point((x, y), fill=colour)
 
 
-def _cross(pen: ImageDraw.ImageDraw, size: tuple[int, int], point: Point) -> None:
-    x, y = _at(size, point)
-    # An answer far outside is drawn at the border rather than not at all.
+def _cross(draw: ImageDraw.ImageDraw, size: tuple[int, int], point: Point) -> None:
+    x, y = _to_pixels(size, point)
+    # A point outside the image is drawn at its border.
     x, y = min(max(x, 4.0), size[0] - 5.0), min(max(y, 4.0), size[1] - 5.0)
     for colour, width in (("black", 4), (ANSWER, 2)):
-        pen.line((x - 5, y - 5, x + 5, y + 5), fill=colour, width=width)
-        pen.line((x - 5, y + 5, x + 5, y - 5), fill=colour, width=width)
+        draw.line((x - 5, y - 5, x + 5, y + 5), fill=colour, width=width)
+        draw.line((x - 5, y + 5, x + 5, y - 5), fill=colour, width=width)
 
 
-def _caption(panel: Image.Image, record: TaskRecord, given: _Given | None) -> None:
+def _caption(panel: Image.Image, record: TaskRecord, answer: _Answer | None) -> None:
     font = ImageFont.load_default(size=12)
-    pen = ImageDraw.Draw(panel)
-    room = max(20, int(panel.width / 6.3))
-    question = textwrap.wrap(record.question or record.prompt, room)[: _TEXT_LINES - 3]
+    draw = ImageDraw.Draw(panel)
+    columns = max(20, int(panel.width / 6.3))
+    question = textwrap.wrap(record.question or record.prompt, columns)[: _TEXT_LINES - 3]
     label = "" if record.label is None else f" ({record.label})"
     lines = [
-        (textwrap.shorten(record.id + label, room, placeholder="..."), "black"),
+        (textwrap.shorten(record.id + label, columns, placeholder="..."), "black"),
         *((line, "gray") for line in question),
         (f"truth: {record.answer}", "green"),
     ]
-    if given is not None:
-        text = textwrap.shorten(given.text, max(10, room - 20), placeholder="...")
-        lines.append((f"answered: {text}  [{given.verdict}]", "purple"))
+    if answer is not None:
+        text = textwrap.shorten(answer.text, max(10, columns - 20), placeholder="...")
+        lines.append((f"answered: {text}  [{answer.verdict}]", "purple"))
     for number, (line, colour) in enumerate(lines):
-        pen.text((2, _PANEL_HEIGHT + 2 + number * _LINE), line, fill=colour, font=font)
+        draw.text((2, _PANEL_HEIGHT + 2 + number * _LINE), line, fill=colour, font=font)
 
 
 def _sheet(panels: list[Image.Image]) -> Image.Image:

@@ -1,1 +1,1 @@
-"""A data root on disk: its layout, its views, crops of them, and the audit."""
+"""Data roots on disk: layout, views, crops and audit."""

@@ -1,7 +1,7 @@
-"""The data root: ``{split}/{scene}/uid_{uid}/{NN}_{frame}_{kind}.png``, and what is wrong with it.
+"""Listing of a data root: ``{split}/{scene}/uid_{uid}/{NN}_{frame}_{kind}.png``.
 
-Nothing here opens an image. Listing reports every name that does not fit, so that nothing in a root
-is skipped silently.
+The module reads names and label files only, no images. It reports every name that does not fit the
+layout, so that no file in a root is skipped silently.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import NamedTuple
 from x3spatial.errors import UserError
 
 SPLITS = ("train", "validation", "val", "test")
-"""Folder names of splits, in the order in which they are processed."""
+"""Folder names of splits, in processing order."""
 
 ORIGINAL, INPAINTED, MASK, DILATED = "original", "inpainted", "mask", "mask_dilated"
 _KIND_OF_SUFFIX = {
     "original": ORIGINAL,
     "inpainted": INPAINTED,
     "mask": MASK,
-    "mask_dialated": DILATED,  # the data's own spelling
+    "mask_dialated": DILATED,  # the spelling of the published data
     "mask_dilated": DILATED,
     "depth": "depth",
 }
@@ -33,14 +33,14 @@ _OBJECT_DIR = re.compile(r"uid_(.+)")
 
 
 class Problem(NamedTuple):
-    """Bad data: where, and why."""
+    """Bad data: its path and the reason."""
 
     path: str
     reason: str
 
 
 class ObjectKey(NamedTuple):
-    """Identity of an object: it exists once per split and scene."""
+    """Key of an object, unique in a data root."""
 
     split: str
     scene: str
@@ -52,21 +52,16 @@ class ObjectKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ViewFiles:
-    """The files of one view, by kind; the paths exist, their content is unread."""
+    """The files of one view by kind. The paths exist; their contents have not been read."""
 
     rank: str
     frame: str
     files: dict[str, Path]
 
-    @property
-    def sort_key(self) -> tuple[int, str]:
-        """Views come in the order of their rank."""
-        return (int(self.rank), self.rank)
-
 
 @dataclass(frozen=True, slots=True)
 class ObjectFiles:
-    """One ``uid_*`` folder: its views in rank order, its label and what was wrong with its names."""
+    """One ``uid_*`` folder: its views in rank order, its label and the problems with its file names."""
 
     key: ObjectKey
     folder: Path
@@ -77,7 +72,7 @@ class ObjectFiles:
 
 @dataclass(frozen=True, slots=True)
 class RootListing:
-    """All objects of the chosen splits, sorted, and every entry of the tree that does not fit."""
+    """The objects of the chosen splits, sorted, and every entry that does not fit the layout."""
 
     root: Path
     splits: tuple[str, ...]
@@ -85,12 +80,12 @@ class RootListing:
     problems: tuple[Problem, ...]
 
     def folder(self, key: ObjectKey) -> Path:
-        """Where an object's files are."""
+        """Return the folder of an object's files."""
         return self.root / key.split / key.scene / f"uid_{key.uid}"
 
 
 def short_split(split: str) -> str:
-    """The split's name in JSON file names: ``validation`` is written ``val``."""
+    """Return the split's name in JSON file names: ``val`` for ``validation``, else unchanged."""
     return "val" if split == "validation" else split
 
 
@@ -102,31 +97,31 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
         splits: folder names to use (``val`` and ``validation`` name the same split); None for all.
 
     Raises:
-        UserError: no such folder, no split in it, a requested split is absent, or both ``val`` and
-            ``validation`` exist.
+        UserError: ``root`` is not a folder or has no split, a requested split is missing, or both
+            ``val`` and ``validation`` exist.
     """
     if not root.is_dir():
-        what = "not a folder" if root.exists() else "no such folder"
-        raise UserError(f"--data-root {root}: {what}")
+        reason = "not a folder" if root.exists() else "no such folder"
+        raise UserError(f"ROOT {root}: {reason}")
     present = [split for split in SPLITS if (root / split).is_dir()]
     if not present:
         raise UserError(
-            f"--data-root {root}: no split folder in it; expected train/, validation/ or test/"
+            f"ROOT {root}: has no split folder; expected train/, validation/ or test/"
             " with {scene}/uid_{uid}/ below"
         )
     if "val" in present and "validation" in present:
         raise UserError(
-            f"--data-root {root}: has both val/ and validation/, which are one split; merge them"
+            f"ROOT {root}: has both val/ and validation/, which name the same split; merge them"
         )
     chosen = present if splits is None else [_find_split(root, name, present) for name in splits]
     problems: list[Problem] = []
     for entry in _entries(root):
-        if _is_text(entry, problems) and entry.is_dir() and entry.name not in present:
+        if _is_utf8(entry, problems) and entry.is_dir() and entry.name not in present:
             problems.append(Problem(entry.path, f"not a split folder ({', '.join(SPLITS)})"))
     objects: list[ObjectKey] = []
     for split in sorted(set(chosen), key=SPLITS.index):
         for scene in _entries(root / split):
-            if not _is_text(scene, problems):
+            if not _is_utf8(scene, problems):
                 continue
             if not scene.is_dir():
                 problems.append(Problem(scene.path, "unexpected file where scene folders are"))
@@ -144,13 +139,13 @@ def _find_split(root: Path, name: str, present: list[str]) -> str:
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """Entries sorted by name, hidden ones left out: the order on disk never matters."""
+    """Return the entries sorted by name, without hidden ones; the order on disk has no influence."""
     with os.scandir(folder) as entries:
         return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
 
 
-def _is_text(entry: os.DirEntry[str], problems: list[Problem]) -> bool:
-    """Whether the name is Unicode: other names can stand in no JSON file."""
+def _is_utf8(entry: os.DirEntry[str], problems: list[Problem]) -> bool:
+    """Return whether the name is valid UTF-8, as JSON files need it; if not, report it."""
     try:
         entry.name.encode()
     except UnicodeEncodeError:
@@ -164,7 +159,7 @@ def _list_scene(split: str, scene: os.DirEntry[str], problems: list[Problem]) ->
     keys: list[ObjectKey] = []
     for entry in _entries(scene.path):
         found = _OBJECT_DIR.fullmatch(entry.name)
-        if not _is_text(entry, problems):
+        if not _is_utf8(entry, problems):
             continue
         if entry.is_dir() and found:
             keys.append(ObjectKey(split, scene.name, found[1]))
@@ -176,15 +171,15 @@ def _list_scene(split: str, scene: os.DirEntry[str], problems: list[Problem]) ->
 def list_object(key: ObjectKey, folder: Path) -> ObjectFiles:
     """List one object's files and group them into views.
 
-    A view is left out, with a problem, where its files contradict each other: two files of one kind
-    (but for ``inpainted`` and depth, which then alone are left out), or different frames.
+    A view is left out and reported if its files name different frames or if two files have the same
+    kind; duplicates of ``inpainted`` or ``depth`` cost only that kind.
     """
     problems: list[Problem] = []
     by_rank: dict[int, list[tuple[str, str, str, Path]]] = {}
     label_file = folder.parent / f"{key.scene}_uid_{key.uid}_five_frames.json"
     for entry in _entries(folder):
         path = Path(entry.path)
-        if not _is_text(entry, problems):
+        if not _is_utf8(entry, problems):
             continue
         if entry.name.endswith("_five_frames.json"):
             label_file = path

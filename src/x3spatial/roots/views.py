@@ -1,11 +1,12 @@
-"""Reading an object's views: each file opened once, bad data reported and left out."""
+"""Loading an object's views: every file is opened once; bad data is left out and reported."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from x3spatial.io.images import ImageError, UInt8Array, decode_mask, decode_rgb, probe_png
+from x3spatial.arrays import UInt8
+from x3spatial.io.images import ImageError, decode_mask, decode_rgb, probe_png
 from x3spatial.io.images import read_bytes as read_image_bytes
 from x3spatial.roots.layout import (
     DILATED,
@@ -22,22 +23,22 @@ from x3spatial.tasks.samples import View
 
 @dataclass(slots=True, eq=False)
 class LoadedView:
-    """A usable view with its files; the original is decoded on first use and then kept."""
+    """A usable view and its files; the original is decoded on first use and cached."""
 
     view: View
     files: ViewFiles
     mask_kind: str
-    """``tight`` or ``dilated``: which mask is in use."""
+    """The mask in use: ``tight`` or ``dilated``."""
     mask_path: Path
     mask_area_fraction: float
     original: bytes
-    _pixels: UInt8Array | None = field(default=None, repr=False)
+    _pixels: UInt8 | None = field(default=None, repr=False)
 
-    def pixels(self) -> UInt8Array:
-        """The original as ``uint8 [H, W, 3]`` RGB.
+    def pixels(self) -> UInt8:
+        """Return the original as RGB, uint8 [H, W, 3].
 
         Raises:
-            ImageError: missing, unreadable or damaged.
+            ImageError: the file's bytes are not a readable image.
         """
         if self._pixels is None:
             self._pixels = decode_rgb(self.original, probed=True)
@@ -45,10 +46,9 @@ class LoadedView:
 
 
 def _image_size(data: bytes) -> tuple[int, int]:
-    """(W, H), found without decoding where the file is a PNG.
+    """Return (W, H); a PNG is not decoded for it.
 
-    PNG checksums cover every byte, so a file that passes is whole; anything else under that name is
-    decoded to see.
+    PNG checksums cover every byte, so a PNG that passes them is intact. Any other file is decoded.
     """
     try:
         return probe_png(data)
@@ -62,7 +62,17 @@ def _image_size(data: bytes) -> tuple[int, int]:
 def load_views(
     item: ObjectFiles, *, use_dilated: bool, seed: int, problems: list[Problem]
 ) -> list[LoadedView]:
-    """The usable views of an object, in rank order; everything left out goes to ``problems``."""
+    """Load the usable views of an object.
+
+    Args:
+        item: the object's files.
+        use_dilated: prefer the dilated mask to the tight one; each replaces the other if missing.
+        seed: seed of the ground-truth draws; each draw is seeded by (seed, split, scene, uid, view).
+        problems: receives everything that is left out.
+
+    Returns:
+        The views in rank order.
+    """
     views: list[LoadedView] = []
     for files in item.views:
         try:
@@ -124,7 +134,7 @@ def _load_view(
 def _check_inpainted(
     item: ObjectFiles, files: ViewFiles, size: tuple[int, int], problems: list[Problem]
 ) -> bool:
-    """Whether the view has a usable inpainted image; if not, only Task2B loses it."""
+    """Return whether the inpainted image is usable; if not, report it. Only Task2B needs it."""
     path = files.files.get(INPAINTED)
     if path is None:
         missing = item.folder / f"{files.rank}_{files.frame}_inpainted.png"

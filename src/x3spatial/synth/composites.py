@@ -1,9 +1,9 @@
-"""Flat composites in the layout of a data root: the easiest material that the tasks can be asked about.
+"""``x3 composites``: 2-D composites of shapes as a data root, easier than rendered rooms.
 
-Textured shapes lie on a textured ground. Another view moves, scales and turns every shape for itself, and now
-and then leaves one out; the inpainted image is drawn without the object. There is no room, no perspective
-and no lighting, and objects are several times larger than in the rooms: for the first stages of training a
-model from nothing (docs/training-a-tiny-model.md), never for its evaluation.
+Textured shapes lie on a textured background. The other views move, scale and rotate each shape
+independently and sometimes omit one; the inpainted image is drawn without the object. There is no
+perspective and no lighting, and objects are several times larger than in rooms. Composites are for the
+first stages of training a model from scratch (docs/training-a-tiny-model.md), not for evaluation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from x3spatial.arrays import Bool, Float64
+from x3spatial.arrays import Bool, Float64, UInt8
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, write_bytes
@@ -27,26 +27,28 @@ from x3spatial.synth.world.patterns import fbm
 from x3spatial.synth.writer import dilate
 
 SIDE = 112
-"""Pixels of a side: that of the fast rooms."""
+"""Side of the images in pixels, as in fast rooms."""
 VIEWS = 4
+"""Views per object."""
 SHAPES = (4, 7)
-"""Fewest and most shapes of a scene unless others are asked for; each is a target."""
-MOST_SHAPES = 12
+"""Default smallest and largest number of shapes in a scene; every shape is a target."""
+MAX_SHAPES = 12
+"""Upper bound of the number of shapes."""
 RADII = (6.0, 22.0)
-"""Pixels, smallest and largest unless others are asked for; drawn evenly on a logarithmic scale."""
-ABSENT = 0.25
-"""How often a view other than the first leaves a shape out."""
-LEAST = 24
-"""Pixels that a shape must show where it is in sight."""
-COLOUR_KINDS = ("muted", "vivid")
-"""Those of rooms, or saturated ones that are far apart in every scene."""
+"""Default smallest and largest radius in pixels; radii are drawn log-uniformly."""
+ABSENT_PROBABILITY = 0.25
+"""Probability that a view other than the first omits a shape."""
+MIN_VISIBLE_PIXELS = 24
+"""Smallest visible area of a shape that is present."""
+COLOUR_SCHEMES = ("muted", "vivid")
+"""The palette of rooms, or saturated colours that are far apart within each scene."""
 _KINDS = ("ellipse", "box", "triangle", "cross", "ring")
 _DONE = "scene.json"
 
 
 @dataclass(frozen=True)
-class FlatTask:
-    """What a worker is told."""
+class CompositeJob:
+    """One scene to write; picklable."""
 
     folder: Path
     seed: int
@@ -61,18 +63,21 @@ class _Shape:
     kind: str
     colours: tuple[Float64, Float64]
     stripes: float
-    """Stripes across the shape; 0: plain."""
+    """Number of stripes across the shape; 0: one colour."""
     radius: float
+    """In pixels."""
     aspect: float
     angle: float
+    """In radians."""
     centre: tuple[float, float]
+    """(x, y) in pixels."""
 
 
-def make_flat(
+def make_composites(
+    out_dir: str | Path,
     *,
-    out_dir: Path,
     split: str = "train",
-    scenes: int,
+    scenes: int = 100,
     shapes: tuple[int, int] = SHAPES,
     radii: tuple[float, float] = RADII,
     anywhere: bool = False,
@@ -80,71 +85,73 @@ def make_flat(
     seed: int = 0,
     workers: int | None = None,
 ) -> int:
-    """Write ``scenes`` flat scenes into ``out_dir``/``split``; those that are whole are kept.
+    """Write composite scenes into ``out_dir``/``split``; complete scenes of earlier runs are kept.
 
     Args:
-        out_dir: the data root.
-        split: of the scenes.
-        scenes: how many.
-        shapes: fewest and most shapes of a scene. Fewer are easier: where there is one, nothing has to be
-            told apart.
-        radii: smallest and largest radius in pixels of a picture of ``SIDE``.
-        anywhere: other views put every shape anywhere, so that only its looks tell which it is; otherwise it
-            stays near its first place.
-        colours: of shapes: ``muted``, those of rooms, or ``vivid``: plain, saturated, and in every scene
-            as far apart as their number allows, so that which is which can be seen at a glance.
-        seed: another seed gives other scenes.
-        workers: processes; all CPUs unless given.
+        out_dir: the data root to write.
+        split: folder name of the split.
+        scenes: number of scenes.
+        shapes: smallest and largest number of shapes in a scene. Fewer are easier: a single shape has no
+            distractors.
+        radii: smallest and largest radius in pixels; images have ``SIDE`` x ``SIDE`` pixels.
+        anywhere: place shapes independently in each view, so that only appearance identifies them; else
+            they stay near their position in the first view.
+        colours: ``muted``: the palette of rooms; ``vivid``: one saturated colour per shape, with hues spread
+            evenly over the shapes of a scene.
+        seed: random seed of the scenes.
+        workers: processes; None for one per usable CPU.
 
     Returns:
-        How many were made now.
+        Number of scenes made by this run.
 
     Raises:
-        UserError: the folder cannot be written, or a number makes no sense.
+        UserError: ``out_dir`` cannot be written, or an option is out of range.
     """
+    out_dir = Path(out_dir)
     if scenes < 1:
         raise UserError(f"--scenes {scenes}: must be at least 1")
     if seed < 0:
         raise UserError(f"--seed {seed}: must not be negative")
-    if not 1 <= shapes[0] <= shapes[1] <= MOST_SHAPES:
+    if not 1 <= shapes[0] <= shapes[1] <= MAX_SHAPES:
         raise UserError(
-            f"--shapes {shapes[0]} {shapes[1]}: expected the fewest and the most, 1 to {MOST_SHAPES}"
+            f"--shapes {shapes[0]} {shapes[1]}: expected MIN MAX with 1 <= MIN <= MAX <= {MAX_SHAPES}"
         )
     if not 3 <= radii[0] <= radii[1] <= SIDE / 2:
         raise UserError(
-            f"--radii {radii[0]:g} {radii[1]:g}: expected the smallest and the largest, 3 to {SIDE // 2}"
+            f"--radii {radii[0]:g} {radii[1]:g}: expected MIN MAX with 3 <= MIN <= MAX <= {SIDE // 2}"
         )
-    if colours not in COLOUR_KINDS:
-        raise UserError(f"--colours {colours}: expected {' or '.join(COLOUR_KINDS)}")
+    if colours not in COLOUR_SCHEMES:
+        raise UserError(f"--colours {colours}: expected {' or '.join(COLOUR_SCHEMES)}")
     if split not in SPLITS:
         raise UserError(f"--split {split}: expected one of {', '.join(SPLITS)}")
-    make_dir(out_dir / split, "OUT")
+    make_dir(out_dir / split, "--out")
+    # "flat": composites were first called flat scenes. Existing roots must be continued, so the name stays.
     folders = [out_dir / split / f"flat_{split}_{seed}_{number:05d}" for number in range(scenes)]
     todo = [
-        FlatTask(folder, seed * 1_000_003 + number, shapes, radii, anywhere, colours)
+        CompositeJob(folder, seed * 1_000_003 + number, shapes, radii, anywhere, colours)
         for number, folder in enumerate(folders)
         if not (folder / _DONE).is_file()
     ]
-    with progress("flat scenes", scenes, done=scenes - len(todo)) as advance:
+    with progress("composites", scenes, done=scenes - len(todo)) as advance:
         for _ in map_unordered(
-            write_flat, todo, max(1, min(workers or default_workers(), len(todo)))
+            write_composite, todo, max(1, min(workers or default_workers(), len(todo)))
         ):
             advance()
     return len(todo)
 
 
-def write_flat(task: FlatTask) -> int:
-    """Write one scene; returns its number of objects."""
-    if task.folder.exists():
-        shutil.rmtree(task.folder)  # a run that was stopped half way
-    rng = np.random.default_rng([7, task.seed])
-    shapes = _draw_shapes(rng, task.shapes, task.radii)
-    if task.colours == "vivid":
-        shapes = _vivid(rng, shapes)
+def write_composite(job: CompositeJob) -> int:
+    """Write one scene and return its number of objects."""
+    if job.folder.exists():
+        shutil.rmtree(job.folder)  # left by an interrupted run
+    rng = np.random.default_rng([7, job.seed])
+    shapes = _draw_shapes(rng, job.shapes, job.radii)
+    if job.colours == "vivid":
+        shapes = _with_vivid_colours(rng, shapes)
     for view in range(VIEWS):
-        ground, layers, there = _view(shapes, rng, first=view == 0, anywhere=task.anywhere)
-        order = [number for number in range(len(shapes)) if there[number]]
-        original = _paint(ground, layers, order)
+        background, layers, present = _view(shapes, rng, first=view == 0, anywhere=job.anywhere)
+        order = [number for number in range(len(shapes)) if present[number]]
+        original = _paint(background, layers, order)
         original_png = encode_png(original)
         visible = _visible(layers, order)
         for number in range(len(shapes)):
@@ -152,8 +159,8 @@ def write_flat(task: FlatTask) -> int:
             inpainted_png = original_png
             if mask.any():
                 rest = [other for other in order if other != number]
-                inpainted_png = encode_png(_paint(ground, layers, rest))
-            stem = task.folder / f"uid_{number}" / f"{view + 1:02d}_{10 * (view + 1):06d}"
+                inpainted_png = encode_png(_paint(background, layers, rest))
+            stem = job.folder / f"uid_{number}" / f"{view + 1:02d}_{10 * (view + 1):06d}"
             stem.parent.mkdir(parents=True, exist_ok=True)
             wide = encode_mask_png(dilate(mask, round(0.02 * SIDE)))
             for kind, data in (
@@ -163,19 +170,19 @@ def write_flat(task: FlatTask) -> int:
                 ("mask_dialated", wide),
             ):
                 write_bytes(stem.with_name(f"{stem.name}_{kind}.png"), data)
-    write_bytes(task.folder / _DONE, b"{}\n")
+    write_bytes(job.folder / _DONE, b"{}\n")
     return len(shapes)
 
 
 def _colour(rng: np.random.Generator) -> Float64:
-    """An sRGB colour in [0, 255]; the palette has none near the red of marks."""
+    """Draw a colour [3] in [0, 255] from the palette, which has none near the red of marks."""
     names = sorted(COLOURS)
     tone = np.array(COLOURS[names[int(rng.integers(len(names)))]][int(rng.integers(2))], float)
     return np.clip(255 * tone ** (1 / 2.2) * rng.uniform(0.85, 1.15), 0, 255)
 
 
-def _vivid(rng: np.random.Generator, shapes: list[_Shape]) -> list[_Shape]:
-    """The shapes in plain saturated colours, their hues evenly spread but for chance; none is red."""
+def _with_vivid_colours(rng: np.random.Generator, shapes: list[_Shape]) -> list[_Shape]:
+    """Recolour shapes with one saturated colour each; hues are spread evenly, with jitter, none red."""
     first = rng.random()
     vivid = []
     for shape, place in zip(shapes, rng.permutation(len(shapes)), strict=True):
@@ -194,7 +201,7 @@ def _draw_shapes(
     shapes: list[_Shape] = []
     for _ in range(int(rng.integers(number[0], number[1] + 1))):
         radius = float(np.exp(rng.uniform(*np.log(radii))))
-        for _ in range(20):  # apart from the others where there is room
+        for _ in range(20):  # apart from the other shapes, if a position is found
             centre = tuple(rng.uniform(8, SIDE - 8, 2).tolist())
             if all(
                 np.hypot(centre[0] - s.centre[0], centre[1] - s.centre[1])
@@ -217,45 +224,55 @@ def _draw_shapes(
 
 
 _Layer = tuple[Float64, Float64]
-"""Colour [S, S, 3] and opacity [S, S] of a shape."""
+"""Colour [S, S, 3] in [0, 255] and opacity [S, S] in [0, 1] of a shape."""
 
 
 def _view(
     shapes: list[_Shape], rng: np.random.Generator, *, first: bool, anywhere: bool
 ) -> tuple[Float64, list[_Layer], list[bool]]:
-    """Ground, layers and which shapes are there; drawn again until none of these shows too little."""
+    """Draw a view until every present shape is visible enough.
+
+    Returns:
+        The background [S, S, 3], one layer per shape, and which shapes are present.
+    """
     noise = fbm(rng, int(rng.integers(2, 8)), int(rng.integers(2, 8)), 4, SIDE)
-    ground = _colour(rng) * 0.5 + 40 + noise[..., None] * _colour(rng) * 0.35
+    background = _colour(rng) * 0.5 + 40 + noise[..., None] * _colour(rng) * 0.35
     for attempt in range(40):
-        # Where it is crowded, moving less keeps everything in sight.
+        # Smaller shifts in later attempts: in crowded scenes they cover fewer shapes.
         reach = 0.0 if first else 18.0 * max(0.0, 1 - attempt / 40)
-        there = [first or rng.random() >= ABSENT for _ in shapes]
-        placed = shapes if first or not anywhere else [_elsewhere(shape, rng) for shape in shapes]
+        present = [first or rng.random() >= ABSENT_PROBABILITY for _ in shapes]
+        placed = (
+            shapes if first or not anywhere else [_at_random_place(shape, rng) for shape in shapes]
+        )
         layers = [_layer(shape, rng, reach, first) for shape in placed]
-        visible = _visible(layers, [n for n, is_there in enumerate(there) if is_there])
-        if all(mask.sum() >= LEAST for mask in visible.values()):
+        visible = _visible(layers, [n for n, is_there in enumerate(present) if is_there])
+        if all(mask.sum() >= MIN_VISIBLE_PIXELS for mask in visible.values()):
             break
-        if first:  # move the shapes themselves apart: the first view shows all
-            there = [n in visible and visible[n].sum() >= LEAST for n in range(len(shapes))]
+        if first:  # positions are fixed: drop the shapes that others cover
+            present = [
+                n in visible and visible[n].sum() >= MIN_VISIBLE_PIXELS for n in range(len(shapes))
+            ]
             break
     else:
-        there = [there[n] and visible[n].sum() >= LEAST for n in range(len(shapes))]
-    return np.clip(ground, 0, 255), layers, there
+        present = [
+            present[n] and visible[n].sum() >= MIN_VISIBLE_PIXELS for n in range(len(shapes))
+        ]
+    return np.clip(background, 0, 255), layers, present
 
 
-def _elsewhere(shape: _Shape, rng: np.random.Generator) -> _Shape:
+def _at_random_place(shape: _Shape, rng: np.random.Generator) -> _Shape:
     across, down = rng.uniform(8, SIDE - 8, 2).tolist()
     return replace(shape, centre=(across, down))
 
 
 def _layer(shape: _Shape, rng: np.random.Generator, reach: float, first: bool) -> _Layer:
-    move = rng.uniform(-reach, reach, 2)
+    shift = rng.uniform(-reach, reach, 2)
     scale = 1.0 if first else float(rng.uniform(0.8, 1.25))
-    turn = 0.0 if first else float(rng.uniform(-0.35, 0.35))
-    light = 1.0 if first else float(rng.uniform(0.85, 1.15))
+    rotation = 0.0 if first else float(rng.uniform(-0.35, 0.35))
+    brightness = 1.0 if first else float(rng.uniform(0.85, 1.15))
     x, y = np.meshgrid(np.arange(SIDE) + 0.5, np.arange(SIDE) + 0.5)
-    x, y = x - shape.centre[0] - move[0], y - shape.centre[1] - move[1]
-    cos, sin = np.cos(shape.angle + turn), np.sin(shape.angle + turn)
+    x, y = x - shape.centre[0] - shift[0], y - shape.centre[1] - shift[1]
+    cos, sin = np.cos(shape.angle + rotation), np.sin(shape.angle + rotation)
     radius = shape.radius * scale
     u, v = (x * cos + y * sin) / radius, (y * cos - x * sin) / (radius * shape.aspect)
     if shape.kind == "ellipse":
@@ -273,11 +290,11 @@ def _layer(shape: _Shape, rng: np.random.Generator, reach: float, first: bool) -
     opacity = np.clip(inside * radius + 0.5, 0, 1)
     share = (np.sin(u * np.pi * shape.stripes) > 0) * 1.0 if shape.stripes else np.zeros_like(u)
     colour = shape.colours[0] * (1 - share[..., None]) + shape.colours[1] * share[..., None]
-    return np.clip(colour * light, 0, 255), opacity
+    return np.clip(colour * brightness, 0, 255), opacity
 
 
-def _paint(ground: Float64, layers: list[_Layer], order: list[int]) -> np.ndarray:
-    image = ground.copy()
+def _paint(background: Float64, layers: list[_Layer], order: list[int]) -> UInt8:
+    image = background.copy()
     for number in order:
         colour, opacity = layers[number]
         image += opacity[..., None] * (colour - image)
@@ -285,7 +302,7 @@ def _paint(ground: Float64, layers: list[_Layer], order: list[int]) -> np.ndarra
 
 
 def _visible(layers: list[_Layer], order: list[int]) -> dict[int, Bool]:
-    """The pixels of each shape that no later one covers."""
+    """Return, per shape, the mask [S, S] of the pixels that no later shape covers."""
     free = np.ones((SIDE, SIDE), dtype=bool)
     visible: dict[int, Bool] = {}
     for number in reversed(order):

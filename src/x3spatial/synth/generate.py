@@ -1,32 +1,42 @@
-"""``x3 scenes``: synthetic rooms into a data root, scene by scene, over processes.
+"""``x3 scenes``: renders synthetic rooms into a data root, in parallel processes.
 
-This module is cheap to import; numpy and the tracer come with the first scene.
+This module is cheap to import: it loads numpy and the ray tracer with the first scene.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
-from x3spatial.io.files import lock_dir, make_dir, read_json
+from x3spatial.io.files import make_dir, read_json
+from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
-from x3spatial.synth.options import SPLITS, SceneOptions, check, scene_name
+from x3spatial.synth.options import (
+    FAST,
+    FULL,
+    SCENES,
+    SPLITS,
+    SceneOptions,
+    check_options,
+    scene_name,
+)
 
 if TYPE_CHECKING:
     from x3spatial.synth.writer import SceneCounts
 
-_OURS = re.compile(r"(train|val|test)_\d{4,}")
-_OPTION = "--out-dir"
+_SCENE_NAME = re.compile(r"(train|val|test)_\d{4,}")
+_OPTION = "--out"
 
 
 @dataclass
 class SceneSummary:
-    """What a root holds after a run. ``made`` of its ``scenes`` are new, the rest was there."""
+    """The root after a run; ``made`` of its scenes are new, the others are from earlier runs."""
 
     out_dir: Path
     scenes: dict[str, int]  # per split
@@ -35,10 +45,10 @@ class SceneSummary:
     views: int = 0
     visible: int = 0
     absent: dict[str, int] = field(default_factory=dict)  # reason -> views
-    originals: int = 0  # cameras: pictures rendered in full
+    originals: int = 0  # cameras, each rendered once in full
 
     def add(self, counts: SceneCounts) -> None:
-        """Count one scene."""
+        """Add the counts of one scene."""
         self.objects += counts.objects
         self.views += counts.views
         self.originals += counts.cameras
@@ -48,7 +58,7 @@ class SceneSummary:
 
 
 def _scene_folders(out_dir: Path) -> list[Path]:
-    """The folders of all scenes in a root, whatever made them."""
+    """Return the folders of all scenes in a root, of any origin."""
     return [
         scene
         for split in SPLITS if (out_dir / split).is_dir()
@@ -57,16 +67,16 @@ def _scene_folders(out_dir: Path) -> list[Path]:
 
 
 def _check_root(out_dir: Path, options: SceneOptions, scenes: dict[str, int]) -> None:
-    """Refuse a root with scenes that the options would not make.
+    """Check that a root holds only scenes that these options make.
 
     Raises:
-        UserError: other settings, more scenes than asked for, or scenes from elsewhere.
+        UserError: it has scenes made with other settings, or more scenes than requested.
     """
     for scene in _scene_folders(out_dir):
         if (scene / "scene.json").exists():
             written = read_json(scene / "scene.json", what="scene description")
             settings = written.get("settings") if isinstance(written, dict) else None
-            if settings != options.record():
+            if settings != options.to_json():
                 raise UserError(
                     f"{scene}: made with other settings ({_difference(settings, options)});"
                     " choose another folder or add --fresh"
@@ -74,7 +84,7 @@ def _check_root(out_dir: Path, options: SceneOptions, scenes: dict[str, int]) ->
         split = scene.parent.name
         if split in scenes and int(scene.name.rsplit("_", 1)[1]) >= scenes[split]:
             raise UserError(
-                f"{scene}: beyond the {scenes[split]} scenes asked for; choose another folder or"
+                f"{scene}: beyond the {scenes[split]} scenes requested; choose another folder or"
                 " add --fresh"
             )
 
@@ -82,16 +92,16 @@ def _check_root(out_dir: Path, options: SceneOptions, scenes: dict[str, int]) ->
 def _difference(settings: Any, options: SceneOptions) -> str:
     if not isinstance(settings, dict):
         return "not recorded"
-    day = {"style": "day"}  # not written down
-    wanted, settings = {**day, **options.record()}, {**day, **settings}
+    day = {"style": "day"}  # the default is not recorded
+    wanted, settings = {**day, **options.to_json()}, {**day, **settings}
     names = [n for n in sorted({*wanted, *settings}) if wanted.get(n) != settings.get(n)]
     return ", ".join(f"{n} {settings.get(n)}, not {wanted.get(n)}" for n in names)
 
 
-def generate_scenes(
+def render_scenes(
+    out_dir: str | Path,
+    scenes: Mapping[str, int] = SCENES,
     *,
-    out_dir: Path,
-    scenes: dict[str, int],
     objects: int = 4,
     views: int = 5,
     width: int | None = None,
@@ -106,48 +116,57 @@ def generate_scenes(
 ) -> SceneSummary:
     """Render synthetic rooms into the data root ``out_dir``.
 
-    Finished scenes of an earlier run with the same settings are kept; a half-written one is made
-    again. The bytes depend on the settings only, not on ``workers`` or on interruptions.
+    Complete scenes of an earlier run with the same settings are kept; incomplete ones are made again.
+    The bytes depend on the settings only, not on ``workers`` or interruptions.
 
     Args:
-        out_dir: the data root; created where missing.
-        scenes: how many scenes per split; splits by their name on disk (train, validation, ...).
-        objects: objects per scene that get views of their own.
-        views: views per object; from three on, one or two of them do not show the object.
-        width, height: of the pictures in pixels; 640 x 480 unless given.
-        samples: rays per pixel, a square number; 4 unless given.
-        seed: another seed gives other rooms.
+        out_dir: the data root to write.
+        scenes: number of scenes per split, by the split's folder name (train, validation, ...).
+        objects: target objects per scene; each gets its own views.
+        views: views per object; of three or more, one or two do not show the object.
+        width: image width in pixels; None for 640 (112 with ``fast``).
+        height: image height in pixels; None for 480 (112 with ``fast``).
+        samples: samples per pixel, a square number; None for 4 (1 with ``fast``).
+        seed: random seed of the rooms.
         depth: also write ``{NN}_{frame}_depth.png``.
-        style: ``day``, or ``night`` for the same rooms as a night camera sees them.
-        workers: processes; all CPUs unless given.
-        fast: small training pictures: changes the defaults to 112 x 112 and 1 sample.
-        fresh: delete scenes that an earlier run made in ``out_dir`` first.
+        style: ``day``, or ``night``: the same rooms in the image style of a night camera.
+        workers: processes; None for one per usable CPU.
+        fast: smaller default images with fewer samples, for training.
+        fresh: delete the scenes of earlier runs in ``out_dir`` first.
+
+    Returns:
+        What ``out_dir`` holds now.
 
     Raises:
-        UserError: an option that makes no sense, a folder that cannot be written or that holds
-            other scenes, or no ray tracer installed.
+        UserError: an option is out of range, ``out_dir`` cannot be written or holds other scenes, or no
+            ray tracer is installed (the extra ``render``).
     """
     from x3spatial.raycast.tracer import backend
 
+    out_dir = Path(out_dir)
+    scenes = {split: count for split, count in scenes.items() if count}
+    usual = FAST if fast else FULL
     options = SceneOptions(
         objects=objects,
         views=views,
-        width=width or (112 if fast else 640),
-        height=height or (112 if fast else 480),
-        samples=samples or (1 if fast else 4),
+        width=width or usual["width"],
+        height=height or usual["height"],
+        samples=samples or usual["samples"],
         seed=seed,
         depth=depth,
-        tracer=backend(),
+        tracer=backend("x3 scenes"),
         style=style,
     )
-    check(options, scenes)
+    check_options(options, scenes)
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
     make_dir(out_dir, _OPTION)
     with lock_dir(out_dir, _OPTION):
-        foreign = [p for p in _scene_folders(out_dir) if not _OURS.fullmatch(p.name)]
+        foreign = [p for p in _scene_folders(out_dir) if not _SCENE_NAME.fullmatch(p.name)]
         if foreign:
-            raise UserError(f"{_OPTION} {out_dir}: holds scenes of other origin ({foreign[0]})")
+            raise UserError(
+                f"{_OPTION} {out_dir}: holds scenes of other origin ({foreign[0]}); choose another folder"
+            )
         if fresh:
             for scene in _scene_folders(out_dir):
                 shutil.rmtree(scene)
@@ -158,10 +177,10 @@ def generate_scenes(
 def _run(
     out_dir: Path, scenes: dict[str, int], options: SceneOptions, workers: int
 ) -> SceneSummary:
-    from x3spatial.synth.writer import SCENE_FILE, SceneTask, count, write_scene
+    from x3spatial.synth.writer import SCENE_FILE, SceneJob, count, write_scene
 
     summary = SceneSummary(out_dir, {split: number for split, number in scenes.items() if number})
-    todo: list[SceneTask] = []
+    todo: list[SceneJob] = []
     for split, number in summary.scenes.items():
         make_dir(out_dir / split, _OPTION)
         for index in range(number):
@@ -169,7 +188,7 @@ def _run(
             if scene_file.exists():
                 summary.add(count(read_json(scene_file)))
             else:
-                todo.append(SceneTask(split, index, out_dir / split, options))
+                todo.append(SceneJob(split, index, out_dir / split, options))
     total = sum(summary.scenes.values())
     with progress("scenes", total, done=total - len(todo)) as advance:
         for counts in map_unordered(write_scene, todo, max(1, min(workers, len(todo)))):

@@ -1,7 +1,7 @@
-"""Which cameras stand in a room, and which of them show which object.
+"""Placement of cameras in a room, and the choice of views of each object.
 
-Many candidates are drawn; an object's views are chosen among them, cameras that other objects
-use already first, so that few originals have to be rendered.
+Many candidate cameras are drawn. An object's views are chosen among them, preferring cameras that
+other objects already use, so that few originals have to be rendered.
 """
 
 from __future__ import annotations
@@ -19,139 +19,157 @@ from x3spatial.synth.world.layout import Layout
 
 Rng = np.random.Generator
 
-CANDIDATES = 200  # cameras
-HIDING = 14  # cameras per possible target from which it is hidden
-CLEARANCE = 0.3  # metres between a camera and things
-NEAREST, FARTHEST = np.radians(20.0), np.radians(100.0)  # between the views of one object
-_ATTEMPTS = 40  # per object
-_SKETCHES = 24  # compared in every attempt
+CANDIDATES = 200  # candidate cameras per room
+HIDING = 14  # most additional cameras per possible target that do not see it because of occlusion
+CLEARANCE = 0.3  # metres between a camera and objects
+# Angle in radians at the object between any two of its views.
+MIN_ANGLE, MAX_ANGLE = np.radians(20.0), np.radians(100.0)
+_ATTEMPTS = 40  # proposals checked exactly, per object
+_PROPOSALS = 24  # proposals compared in every attempt
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What counts as visible, in pixels."""
+class SizeLimits:
+    """Limits of a visible target's mask, in pixels."""
 
-    least: int  # a visible target covers at least this
-    clear: int  # and in view 01 at least this
-    most: int
+    min_pixels: int
+    min_pixels_first: int  # in view 01
+    max_pixels: int
 
 
 @dataclass(frozen=True)
 class View:
-    """One view of one object. ``camera`` is the candidate's number."""
+    """One view of one object. ``camera`` is the number of a candidate."""
 
     camera: int
-    mask: Bool  # [H, W] tight
-    framed: float  # share of its silhouette that is in the frame
-    seen: float  # share of its silhouette that is seen
+    mask: Bool  # [H, W] visible pixels of the object
+    in_frame_fraction: float  # share of the object's silhouette that lies in the frame
+    visible_fraction: float  # share of the object's silhouette that is visible
 
     @property
-    def why_absent(self) -> str | None:
-        """framing: outside the frame; occlusion: hidden; both: partly the one, partly the other."""
+    def absent_by(self) -> str | None:
+        """Why the object is not visible: ``framing`` (outside the frame), ``occlusion``, ``both`` or None."""
         if self.mask.any():
             return None
-        if self.framed == 0:
+        if self.in_frame_fraction == 0:
             return "framing"
-        return "occlusion" if self.framed > 0.5 else "both"
+        return "occlusion" if self.in_frame_fraction > 0.5 else "both"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An object's views, view 01 first."""
+    """The chosen views of one object, view 01 first."""
 
     uid: int
     views: tuple[View, ...]
 
 
-def limits(width: int, height: int) -> Limits:
-    """64 px at 640 x 480, scaled with the number of pixels."""
+def size_limits(width: int, height: int) -> SizeLimits:
+    """Return the limits for an image size in pixels: at least 64 px at 640 x 480, scaled by area."""
     pixels = width * height
     least = max(2, int(np.ceil(64 * pixels / (640 * 480))))
-    return Limits(least, max(2 * least, round(0.0012 * pixels)), round(0.13 * pixels))
+    return SizeLimits(least, max(2 * least, round(0.0012 * pixels)), round(0.13 * pixels))
 
 
-def _eyes(layout: Layout, count: int, rng: Rng) -> Float64:
-    """``[<= count, 3]`` places where a camera can stand, at sitting to standing height."""
+def _positions(layout: Layout, count: int, rng: Rng) -> Float64:
+    """Draw at most ``count`` free camera positions [n, 3], at sitting to standing height."""
     room = layout.room
-    eyes = rng.uniform([0.3, 0.3, 0.85], [room.width - 0.3, room.depth - 0.3, 1.75], (count, 3))
+    positions = rng.uniform(
+        [0.3, 0.3, 0.85], [room.width - 0.3, room.depth - 0.3, 1.75], (count, 3)
+    )
     free = np.ones(count, np.bool_)
-    for thing in layout.things:
-        low, high = thing.box[0] - CLEARANCE, thing.box[1] + CLEARANCE
-        free &= ~((eyes > low) & (eyes < high)).all(axis=1)
-    return np.asarray(eyes[free])
+    for item in layout.objects:
+        low, high = item.box[0] - CLEARANCE, item.box[1] + CLEARANCE
+        free &= ~((positions > low) & (positions < high)).all(axis=1)
+    return np.asarray(positions[free])
 
 
 def candidates(
     layout: Layout, geometry: Geometry, width: int, height: int, rng: Rng
 ) -> list[Camera]:
-    """Cameras with a possible target somewhere in the frame, among them some from which furniture
-    hides it, and some that look anywhere."""
+    """Draw candidate cameras.
+
+    Most have a possible target somewhere in the frame, some of them occluded by furniture; a sixth of
+    the cameras point anywhere. ``width`` and ``height`` are the image size in pixels.
+    """
     room, cameras = layout.room, []
     focal = float(rng.uniform(0.7, 0.82)) * width
 
-    def add(eye: Float64, target: Float64) -> None:
-        spot = (rng.uniform(0.06, 0.94) * width, rng.uniform(0.08, 0.92) * height)
-        if np.linalg.norm(target - eye) > 0.8:
-            cameras.append(aimed(eye, target, spot, focal, width, height))
+    def add(position: Float64, target: Float64) -> None:
+        image_point = (rng.uniform(0.06, 0.94) * width, rng.uniform(0.08, 0.92) * height)
+        if np.linalg.norm(target - position) > 0.8:
+            cameras.append(aimed(position, target, image_point, focal, width, height))
 
-    centres = np.stack([layout.things[uid - 1].box.mean(axis=0) for uid in layout.targets])
-    eyes = _eyes(layout, 3 * CANDIDATES, rng)
-    for k, eye in enumerate(eyes[:CANDIDATES]):
+    centres = np.stack([layout.objects[uid - 1].box.mean(axis=0) for uid in layout.targets])
+    positions = _positions(layout, 3 * CANDIDATES, rng)
+    for k, position in enumerate(positions[:CANDIDATES]):
         if k % 6 == 0:
             target = rng.uniform([0.4, 0.4, 0.1], [room.width - 0.4, room.depth - 0.4, 1.3])
-        else:  # one target, or the middle of two: such a camera can serve both
+        else:  # one target, or the midpoint of two: such a camera can show both
             some = rng.choice(len(centres), size=1 if k % 2 else 2)
             target = centres[some].mean(axis=0)
-        add(eye, target)
+        add(position, target)
     for uid, centre in zip(layout.targets, centres, strict=True):
-        for eye in eyes[visibility.hidden_from(geometry, uid, eyes, rng)][:HIDING]:
-            add(eye, centre)
-    worth = visibility.worth_seeing(geometry, cameras)
+        for position in positions[visibility.occluded_from(geometry, uid, positions, rng)][:HIDING]:
+            add(position, centre)
+    worth = visibility.well_composed(geometry, cameras)
     return [camera for camera, keep in zip(cameras, worth, strict=True) if keep]
 
 
 @dataclass
 class _Facts:
-    """All that choosing an object's views needs, per candidate."""
+    """Numbers of the candidates by what they show of one object, and which are compatible."""
 
-    good: list[int]
+    good: list[int]  # fit for view 01
     visible: list[int]
-    hidden: list[int]
-    outside: list[int]
-    apart: Bool  # [cameras, cameras] whether two are 20 to 100 degrees apart, seen from the object
+    hidden: list[int]  # in the frame, occluded
+    outside: list[int]  # outside the frame
+    apart: Bool  # [cameras, cameras] whether the angle between two is in [MIN_ANGLE, MAX_ANGLE]
 
     def forget(self, number: int, as_first: bool) -> None:
-        """Do not propose the camera again: as view 01, or in any other part."""
+        """Stop proposing the camera, either as view 01 or as any other view."""
         for numbers in [self.good] if as_first else [self.visible, self.hidden, self.outside]:
             if number in numbers:
                 numbers.remove(number)
 
 
 def _facts(
-    geometry: Geometry, centre: Float64, uid: int, cameras: list[Camera], bound: Limits, rng: Rng
+    geometry: Geometry,
+    centre: Float64,
+    uid: int,
+    cameras: list[Camera],
+    bound: SizeLimits,
+    rng: Rng,
 ) -> _Facts:
     known = visibility.estimate(geometry, uid, cameras, rng)
     pixels = cameras[0].width * cameras[0].height
-    cover = known.area * known.seen * pixels
-    visible = (known.seen > 0.15) & (cover > 1.5 * bound.least) & (cover < 1.3 * bound.most)
-    good = visible & (known.seen > 0.75) & (known.framed > 0.98) & (cover > bound.clear)
-    none = known.seen == 0
-    way = np.stack([camera.eye for camera in cameras]) - centre
-    way /= np.linalg.norm(way, axis=1, keepdims=True)
-    angle = np.arccos(np.clip(way @ way.T, -1, 1))
+    cover = known.coverage * known.visible * pixels
+    visible = (
+        (known.visible > 0.15) & (cover > 1.5 * bound.min_pixels) & (cover < 1.3 * bound.max_pixels)
+    )
+    good = (
+        visible
+        & (known.visible > 0.75)
+        & (known.in_frame > 0.98)
+        & (cover > bound.min_pixels_first)
+    )
+    none = known.visible == 0
+    direction = np.stack([camera.position for camera in cameras]) - centre
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    angle = np.arccos(np.clip(direction @ direction.T, -1, 1))
     return _Facts(
         [int(i) for i in np.flatnonzero(good)],
         [int(i) for i in np.flatnonzero(visible)],
-        [int(i) for i in np.flatnonzero(none & (known.framed > 0.9))],
-        [int(i) for i in np.flatnonzero(none & (known.framed == 0))],
-        (angle >= NEAREST) & (angle <= FARTHEST),
+        [int(i) for i in np.flatnonzero(none & (known.in_frame > 0.9))],
+        [int(i) for i in np.flatnonzero(none & (known.in_frame == 0))],
+        (angle >= MIN_ANGLE) & (angle <= MAX_ANGLE),
     )
 
 
 class Chooser:
-    """Chooses views object by object and remembers which cameras are in use.
+    """Chooses the views of one object after another and tracks the cameras in use.
 
-    ``accept(uid, camera)`` has the last word on a view that shows its object.
+    A view that shows its object must also pass ``accept(uid, camera number)``.
     """
 
     def __init__(
@@ -161,18 +179,18 @@ class Chooser:
         self.geometry, self.layout, self.cameras = geometry, layout, cameras
         self.views, self.side, self.rng = views, side, rng
         self.used: set[int] = set()
-        self.bound = limits(cameras[0].width, cameras[0].height)
+        self.bound = size_limits(cameras[0].width, cameras[0].height)
         self.accept = accept
         self._accepted: dict[tuple[int, int], bool] = {}
         self._known: dict[int, tuple[_Facts, dict[int, View]]] = {}
 
     def _order(self, numbers: list[int]) -> list[int]:
-        """Shuffled, cameras in use first."""
-        mixed = [int(i) for i in self.rng.permutation(numbers)] if numbers else []
-        return sorted(mixed, key=lambda i: i not in self.used)
+        """Return the numbers shuffled, cameras in use first."""
+        shuffled = [int(i) for i in self.rng.permutation(numbers)] if numbers else []
+        return sorted(shuffled, key=lambda i: i not in self.used)
 
     def _extend(self, chosen: list[int], pool: list[int], count: int, facts: _Facts) -> bool:
-        """Add ``count`` cameras of ``pool`` that are apart from all chosen."""
+        """Add ``count`` cameras of ``pool`` compatible with all chosen ones; return whether it worked."""
         for i in self._order(pool):
             if count == 0:
                 break
@@ -181,8 +199,8 @@ class Chooser:
                 count -= 1
         return count == 0
 
-    def _sketch(self, first: int, facts: _Facts) -> tuple[list[int], int] | None:
-        """(cameras, how many of them show the object) from the estimates, or None."""
+    def _propose(self, first: int, facts: _Facts) -> tuple[list[int], int] | None:
+        """Propose views from the estimates: (cameras, number of them that show the object), or None."""
         absent = min(int(self.rng.integers(1, 3)), max(0, self.views - 2))
         chosen = [first]
         if not self._extend(chosen, facts.visible, self.views - 1 - absent, facts):
@@ -202,54 +220,58 @@ class Chooser:
         framed = inside / total if total else 0.0
         return View(number, mask, framed, int(mask.sum()) / total if total else 0.0)
 
-    def _holds(self, uid: int, view: View, first: bool, shown: bool) -> bool:
-        """Whether a view keeps its promise, exactly."""
+    def _is_valid(self, uid: int, view: View, first: bool, shown: bool) -> bool:
+        """Check exactly whether a proposed view shows, or does not show, the object as estimated."""
         pixels = int(view.mask.sum())
         if not shown:
-            return pixels == 0 and not visibility.glimpsed(
+            return pixels == 0 and not visibility.hit_by_any_sample(
                 self.geometry, uid, self.cameras[view.camera], self.side
             )
-        if first and (view.seen < 0.7 or view.framed < 1 or pixels < self.bound.clear):
+        if first and (
+            view.visible_fraction < 0.7
+            or view.in_frame_fraction < 1
+            or pixels < self.bound.min_pixels_first
+        ):
             return False
-        if not self.bound.least <= pixels <= self.bound.most:
+        if not self.bound.min_pixels <= pixels <= self.bound.max_pixels:
             return False
         key = (uid, view.camera)
         if key not in self._accepted:
             self._accepted[key] = self.accept(*key)
         return self._accepted[key]
 
-    def _best_sketch(self, facts: _Facts) -> tuple[list[int], int] | None:
-        """Of a few sketches the one that needs the fewest cameras not in use.
+    def _best_proposal(self, facts: _Facts) -> tuple[list[int], int] | None:
+        """Return, of several proposals, the one that adds the fewest cameras.
 
-        One that hides the object behind something may need two cameras more than others.
+        A proposal with an occluded view may add two cameras more than others.
         """
         good = self._order(facts.good)
-        found = [self._sketch(first, facts) for first in (good * _SKETCHES)[:_SKETCHES]]
+        found = [self._propose(first, facts) for first in (good * _PROPOSALS)[:_PROPOSALS]]
         return min(
-            (sketch for sketch in found if sketch is not None),
-            key=lambda sketch: (
-                len(set(sketch[0]) - self.used)
-                - 2 * bool(set(sketch[0][sketch[1] :]) & set(facts.hidden))
+            (proposal for proposal in found if proposal is not None),
+            key=lambda proposal: (
+                len(set(proposal[0]) - self.used)
+                - 2 * bool(set(proposal[0][proposal[1] :]) & set(facts.hidden))
             ),
             default=None,
         )
 
     def choose(self, uid: int) -> Choice | None:
-        """The object's views, or None if the candidates have none that fit."""
+        """Choose the object's views; None if no combination of candidates is valid."""
         if uid not in self._known:
-            centre = self.layout.things[uid - 1].box.mean(axis=0)
+            centre = self.layout.objects[uid - 1].box.mean(axis=0)
             facts = _facts(self.geometry, centre, uid, self.cameras, self.bound, self.rng)
             self._known[uid] = (facts, {})
         facts, views = self._known[uid]
         for _ in range(_ATTEMPTS):
-            sketch = self._best_sketch(facts)
-            if sketch is None:
+            proposal = self._best_proposal(facts)
+            if proposal is None:
                 return None
-            chosen, shown = sketch
+            chosen, shown = proposal
             for k, number in enumerate(chosen):
                 if number not in views:
                     views[number] = self._view(uid, number)
-                if not self._holds(uid, views[number], k == 0, k < shown):
+                if not self._is_valid(uid, views[number], k == 0, k < shown):
                     facts.forget(number, as_first=k == 0)
                     break
             else:
@@ -259,7 +281,7 @@ class Chooser:
         return None
 
     def save_cameras(self, choices: list[Choice]) -> list[Choice]:
-        """Choose again, object by object, knowing what the others use, where that saves cameras."""
+        """Choose each object's views again, given the others', and keep changes that save cameras."""
         best = list(choices)
         for k in [*range(len(best))] * 2:
             others = [choice for i, choice in enumerate(best) if i != k]
@@ -280,8 +302,8 @@ class Chooser:
 
     @staticmethod
     def _as_hidden(new: Choice, old: Choice) -> bool:
-        """Whether ``new`` still hides the object behind something if ``old`` did."""
+        """Return whether ``new`` has an occluded view if ``old`` has one."""
         hides = [
-            any(view.why_absent == "occlusion" for view in choice.views) for choice in (new, old)
+            any(view.absent_by == "occlusion" for view in choice.views) for choice in (new, old)
         ]
         return hides[0] or not hides[1]

@@ -1,4 +1,4 @@
-"""One scene on disk: pictures, masks, depth, and last of all ``scene.json``."""
+"""Writes one scene: images, masks, depth, and last ``scene.json``, which marks it complete."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from x3spatial.arrays import Bool
+from x3spatial.arrays import Bool, UInt16
 from x3spatial.io.files import write_bytes, write_json
 from x3spatial.io.images import encode_depth_png, encode_mask_png, encode_png
 from x3spatial.synth.options import SceneOptions, scene_name
 from x3spatial.synth.plan import Plan, make_plan
 from x3spatial.synth.rendering.camera import Camera
 from x3spatial.synth.rendering.counterfactual import remove
-from x3spatial.synth.rendering.denoise import picture
+from x3spatial.synth.rendering.denoise import final_image
 from x3spatial.synth.rendering.geometry import Geometry
 from x3spatial.synth.rendering.render import render
-from x3spatial.synth.rendering.styles import seen
+from x3spatial.synth.rendering.styles import apply_style
 
 SCENE_FILE = "scene.json"
 CONVENTIONS = {
@@ -33,8 +33,8 @@ CONVENTIONS = {
 
 
 @dataclass(frozen=True)
-class SceneTask:
-    """What a worker is told. ``folder`` is the split's folder."""
+class SceneJob:
+    """One scene to make; picklable. ``folder`` is the split's folder."""
 
     split: str
     index: int
@@ -44,7 +44,7 @@ class SceneTask:
 
 @dataclass(frozen=True)
 class SceneCounts:
-    """What a scene holds. ``absent`` counts views without the object by reason."""
+    """Counts of one scene. ``absent`` counts the views without their object by reason."""
 
     objects: int
     views: int
@@ -53,9 +53,9 @@ class SceneCounts:
 
 
 def dilate(mask: Bool, margin: int) -> Bool:
-    """The mask grown by a square of ``margin`` pixels on every side, one axis after the other."""
+    """Dilate a mask [H, W] by a square that reaches ``margin`` pixels to every side."""
     for axis in (0, 1):
-        # Sums over windows by differences of running sums: cost does not grow with the margin.
+        # Window sums as differences of cumulative sums: the cost does not grow with the margin.
         sums = np.cumsum(mask, axis=axis, dtype=np.int32)
         pad = [(0, 0), (0, 0)]
         pad[axis] = (margin + 1, margin)
@@ -70,37 +70,35 @@ def dilate(mask: Bool, margin: int) -> Bool:
     return mask
 
 
-def frame_of(camera: int) -> str:
-    """The six digits that stand for a camera in file names."""
+def frame_name(camera: int) -> str:
+    """Return the six digits that name a camera in file names."""
     return f"{10 * (camera + 1):06d}"
 
 
-def depth_map(
-    geometry: Geometry, camera: Camera
-) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
-    """``uint16 [H, W]``: millimetres along the optical axis at pixel centres."""
+def depth_map(geometry: Geometry, camera: Camera) -> UInt16:
+    """Return depth along the optical axis at pixel centres in millimetres, uint16 [H, W]; 0: no hit."""
     rays = camera.pixel_rays()
-    eyes = np.repeat(camera.eye.astype(np.float32)[None], len(rays), axis=0)
-    hits = geometry.tracer.first_hit(eyes, rays, np.full(len(rays), 1e4, np.float32))
-    axis = camera.turn[2].astype(np.float32)
+    origins = np.repeat(camera.position.astype(np.float32)[None], len(rays), axis=0)
+    hits = geometry.tracer.first_hit(origins, rays, np.full(len(rays), 1e4, np.float32))
+    axis = camera.rotation[2].astype(np.float32)
     along = rays[:, 0] * axis[0] + rays[:, 1] * axis[1] + rays[:, 2] * axis[2]
     millimetres = np.where(hits.triangle >= 0, hits.distance * along * 1000, 0)
     flat = np.clip(np.round(millimetres), 0, 65535).astype(np.uint16)
     return flat.reshape(camera.height, camera.width)
 
 
-def describe(task: SceneTask, plan: Plan) -> dict[str, Any]:
-    """The contents of ``scene.json``."""
-    options, first = task.options, next(iter(plan.cameras.values()))
+def describe(job: SceneJob, plan: Plan) -> dict[str, Any]:
+    """Return the contents of ``scene.json``."""
+    options, first = job.options, next(iter(plan.cameras.values()))
     views = {
         choice.uid: [
             {
                 "rank": rank,
-                "frame": frame_of(view.camera),
+                "frame": frame_name(view.camera),
                 "pixels": int(view.mask.sum()),
-                "visible_fraction": round(view.seen, 4),
-                "in_frame_fraction": round(view.framed, 4),
-                "absent_by": view.why_absent,
+                "visible_fraction": round(view.visible_fraction, 4),
+                "in_frame_fraction": round(view.in_frame_fraction, 4),
+                "absent_by": view.absent_by,
             }
             for rank, view in enumerate(choice.views, start=1)
         ]
@@ -108,9 +106,9 @@ def describe(task: SceneTask, plan: Plan) -> dict[str, Any]:
     }
     room = plan.layout.room
     return {
-        "scene": scene_name(task.split, task.index),
-        "split": task.split,
-        "settings": options.record(),
+        "scene": scene_name(job.split, job.index),
+        "split": job.split,
+        "settings": options.to_json(),
         "attempt": plan.attempt,
         "conventions": CONVENTIONS,
         "room": {"size": [round(v, 6) for v in (room.width, room.depth, room.height)]},
@@ -124,48 +122,48 @@ def describe(task: SceneTask, plan: Plan) -> dict[str, Any]:
             "cy": first.centre[1],
         },
         "frames": {
-            frame_of(number): {"camera_to_world": camera.pose().tolist()}
+            frame_name(number): {"camera_to_world": camera.pose().tolist()}
             for number, camera in plan.cameras.items()
         },
         "objects": [
             {
-                "uid": thing.uid,
-                "label": thing.label,
-                "kind": thing.kind.name,
-                "colour": thing.colour,
-                "box": np.round(thing.box, 6).tolist(),
-                "stands_on": thing.carrier,
-                "views": views.get(thing.uid),
+                "uid": item.uid,
+                "label": item.label,
+                "kind": item.kind.name,
+                "colour": item.colour,
+                "box": np.round(item.box, 6).tolist(),
+                "stands_on": item.carrier,
+                "views": views.get(item.uid),
             }
-            for thing in plan.layout.things
+            for item in plan.layout.objects
         ],
     }
 
 
-def _write_camera(task: SceneTask, plan: Plan, number: int) -> None:
-    """Everything that camera ``number`` shows: its original once, then each object's views."""
-    options, camera = task.options, plan.cameras[number]
-    layers = render(plan.world, camera, options.side)
-    original = picture(layers, camera.height, camera.width, options.side, plan.exposure)
-    original_png = encode_png(seen(original, options.style))
+def _write_camera(job: SceneJob, plan: Plan, number: int) -> None:
+    """Render camera ``number`` once and write the views of every object that uses it."""
+    options, camera = job.options, plan.cameras[number]
+    gbuffer = render(plan.world, camera, options.side)
+    original = final_image(gbuffer, camera.height, camera.width, options.side, plan.exposure)
+    original_png = encode_png(apply_style(original, options.style))
     depth_png = None
     if options.depth:
         depth_png = encode_depth_png(depth_map(plan.world.geometry, camera))
-    scene = task.folder / scene_name(task.split, task.index)
+    scene = job.folder / scene_name(job.split, job.index)
     for choice in plan.choices:
         for rank, view in enumerate(choice.views, start=1):
             if view.camera != number:
                 continue
-            stem = f"{rank:02d}_{frame_of(number)}"
+            stem = f"{rank:02d}_{frame_name(number)}"
             folder = scene / f"uid_{choice.uid}"
-            # Without the object in sight there is nothing to take away, also if its shadow shows.
+            # An object out of sight is not removed, even if its shadow is visible.
             inpainted_png = original_png
             if view.mask.any():
                 without = remove(
-                    layers, original, choice.uid, plan.rests[choice.uid], camera, options.side,
+                    gbuffer, original, choice.uid, plan.rests[choice.uid], camera, options.side,
                     plan.exposure,
                 )  # fmt: skip
-                inpainted_png = encode_png(seen(without, options.style))
+                inpainted_png = encode_png(apply_style(without, options.style))
             write_bytes(folder / f"{stem}_original.png", original_png)
             write_bytes(folder / f"{stem}_inpainted.png", inpainted_png)
             write_bytes(folder / f"{stem}_mask.png", encode_mask_png(view.mask))
@@ -175,18 +173,18 @@ def _write_camera(task: SceneTask, plan: Plan, number: int) -> None:
                 write_bytes(folder / f"{stem}_depth.png", depth_png)
 
 
-def write_scene(task: SceneTask) -> SceneCounts:
-    """Make one scene from nothing; ``scene.json`` says that it is complete."""
-    name = scene_name(task.split, task.index)
-    scene = task.folder / name
+def write_scene(job: SceneJob) -> SceneCounts:
+    """Plan, render and write one scene; an incomplete one is replaced."""
+    name = scene_name(job.split, job.index)
+    scene = job.folder / name
     if scene.exists():
-        shutil.rmtree(scene)  # a run that was stopped half way
-    plan = make_plan(task.split, task.index, task.options)
+        shutil.rmtree(scene)  # left by an interrupted run
+    plan = make_plan(job.split, job.index, job.options)
     for choice in plan.choices:
         (scene / f"uid_{choice.uid}").mkdir(parents=True)
     for number in plan.cameras:
-        _write_camera(task, plan, number)
-    contents = describe(task, plan)
+        _write_camera(job, plan, number)
+    contents = describe(job, plan)
     for entry in contents["objects"]:
         if entry["views"] is not None:
             frames = [view["frame"] for view in entry["views"]]
@@ -198,7 +196,7 @@ def write_scene(task: SceneTask) -> SceneCounts:
 
 
 def count(contents: dict[str, Any]) -> SceneCounts:
-    """The counts of a scene from its ``scene.json``."""
+    """Return the counts of a scene from the contents of its ``scene.json``."""
     targets = [entry["views"] for entry in contents["objects"] if entry["views"] is not None]
     reasons = [view["absent_by"] for views in targets for view in views if view["absent_by"]]
     return SceneCounts(

@@ -12,9 +12,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-BoolArray = npt.NDArray[np.bool_]
+from x3spatial.arrays import Bool
 
 
 class Point(NamedTuple):
@@ -53,7 +52,7 @@ def centre_of(pixel: Pixel, width: int, height: int) -> Point:
     return Point((pixel.column + 0.5) / width, (pixel.row + 0.5) / height)
 
 
-def hits(mask: BoolArray, point: Point) -> bool:
+def hits(mask: Bool, point: Point) -> bool:
     """Whether the point falls in a True pixel of ``mask`` [H, W], looked up in the mask's own grid."""
     height, width = mask.shape
     pixel = pixel_of(point, width, height)
@@ -76,7 +75,7 @@ def sample_seed(seed: int, *key: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def mask_target(mask: BoolArray, draw_seed: int) -> Target | None:
+def mask_target(mask: Bool, draw_seed: int) -> Target | None:
     """The ``mask_bbox_center`` rule: where an object is, given its mask.
 
     The centre of the tight box of ``mask`` [H, W] if the pixel it falls in belongs to the mask, else

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from x3spatial.errors import UserError
 
-TEMPLATES = ("t0_marked", "t1_multi", "t1_concat", "t2b_multi")
 _POINT_FIELD = "{reference_point}"
 _FIELD = re.compile(r"\{[a-z_]+\}")  # what looks like a field; other braces are just text
 
@@ -37,37 +38,50 @@ class Template:
         return "\n".join(part for part in (self.question, reference, self.format) if part)
 
 
-def load_templates(folder: Path | None = None) -> dict[str, Template]:
-    """The templates of all tasks, each from ``folder`` where it has ``{name}.txt``, else built in.
+class TemplateFile(NamedTuple):
+    """Where a task's template is."""
+
+    name: str
+    path: Path | None = None
+    """None: in this package."""
+    has_reference: bool = False
+    """Whether it has a section [reference]."""
+
+
+def load_templates(
+    templates: Iterable[TemplateFile], folder: Path | None = None
+) -> dict[str, Template]:
+    """Templates by name, each from ``folder`` where it has ``{name}.txt``, else from its own file.
 
     Raises:
         UserError: ``folder`` does not exist, holds no template or an unknown one, or a template is
             malformed.
     """
+    wanted = {template.name: template for template in templates}
     replaced: dict[str, Path] = {}
     if folder is not None:
         if not folder.is_dir():
             raise UserError(f"--prompts {folder}: no such folder")
         replaced = {path.stem: path for path in sorted(folder.glob("*.txt"))}
-        unknown = sorted(set(replaced) - set(TEMPLATES))
+        unknown = sorted(set(replaced) - set(wanted))
         if unknown or not replaced:
             found = f"{unknown[0]}.txt is no template" if unknown else "holds no template"
-            known = ", ".join(f"{name}.txt" for name in TEMPLATES)
+            known = ", ".join(f"{name}.txt" for name in wanted)
             raise UserError(f"--prompts {folder}: {found}; known are {known}")
     built_in = resources.files("x3spatial.tasks") / "prompts"
-    templates: dict[str, Template] = {}
-    for name in TEMPLATES:
-        path = replaced.get(name)
+    loaded: dict[str, Template] = {}
+    for name, template in wanted.items():
+        path = replaced.get(name, template.path)
         try:
             text = (path or built_in / f"{name}.txt").read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"--prompts {path}: cannot be read: {error}") from None
+            raise UserError(f"--prompts {path or name}: cannot be read: {error}") from None
         source = "built-in" if path is None else str(path.resolve())
-        templates[name] = parse_template(name, text, source)
-    return templates
+        loaded[name] = parse_template(name, text, source, has_reference=template.has_reference)
+    return loaded
 
 
-def parse_template(name: str, text: str, source: str) -> Template:
+def parse_template(name: str, text: str, source: str, *, has_reference: bool = False) -> Template:
     """Split a template into its sections.
 
     Raises:
@@ -85,7 +99,7 @@ def parse_template(name: str, text: str, source: str) -> Template:
         elif line.strip():
             raise UserError(f"{where}: text before the first section; start with [question]")
     body = {key: "\n".join(lines).strip() for key, lines in sections.items()}
-    needed = {"question", "format"} | ({"reference"} if name == "t1_concat" else set())
+    needed = {"question", "format"} | ({"reference"} if has_reference else set())
     if set(body) != needed or not all(body.values()):
         names = ", ".join(f"[{key}]" for key in sorted(needed))
         raise UserError(f"{where}: needs exactly the sections {names}, none empty")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from x3spatial.tasks.spec import TASKS
+
 Size = tuple[int, int]
 """(W, H) of an image in pixels."""
 
@@ -17,7 +19,7 @@ class Question:
 
     id: str
     task: str
-    """``t1_multi``, ``t1_concat``, ``t2a_multi``, ``t2b_multi`` or ``t0_marked``."""
+    """The task's name in ``tasks.spec.TASKS``."""
     images: tuple[Path, ...]
     """In the order the prompt speaks of them; the answer is a point of the last one."""
     prompt: str
@@ -35,4 +37,5 @@ class Question:
     @property
     def is_concat(self) -> bool:
         """Whether the question shows one side-by-side image, and the answer is a point of the whole."""
-        return self.task == "t1_concat"
+        spec = TASKS.get(self.task)
+        return spec is not None and spec.side_by_side

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from x3spatial.tasks.geometry import BoolArray, Target
+from x3spatial.arrays import Bool
+from x3spatial.tasks.geometry import Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +20,7 @@ class View:
     frame: str
     size: tuple[int, int]
     """(W, H) of the original."""
-    mask: BoolArray
+    mask: Bool
     """[H, W]: the mask in use, tight or dilated."""
     target: Target | None
     """The ground-truth point of the mask; None where the object is not visible."""

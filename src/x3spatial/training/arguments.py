@@ -1,10 +1,11 @@
-"""Arguments of ``x3 sft``: the document's names and defaults, and our own."""
+"""Arguments of ``x3 sft``: the names and defaults of RoboRefer's training command, and our own."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import logging
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE
 from x3spatial.models.roborefer.images import check_aspect_mode
 from x3spatial.models.roborefer.model import CHAT_TEMPLATES
 from x3spatial.models.roborefer.modeling import PARTS
+from x3spatial.training.options import dashed, underscored
 
 LORA_SAVES = ("merged", "adapter")
 
@@ -33,47 +35,51 @@ def _help(text: str, default: Any, **metadata: Any) -> Any:
 
 @dataclass
 class ModelArguments:
-    """What is trained."""
+    """The model, and which parts of it are trained."""
 
     model_name_or_path: str = _help(
         "Checkpoint folder, published layout or ours.", "./runs/train/RoboRefer-2B-Depth-Align"
     )
     chat_template: str = _help("qwen2, the only one RoboRefer was trained with.", "qwen2")
     vision_tower: str | None = _help(
-        "Name of the tower; it is part of the checkpoint, and a name of another size is refused.",
+        "Name of the tower. It is part of the checkpoint; only its size is checked.",
         None,
     )
-    depth_tower: str | None = _help("The same for the depth tower.", None)
+    depth_tower: str | None = _help("Name of the depth tower; see --vision-tower.", None)
     mm_projector: str = _help(f"{PROJECTOR_TYPE}, the only one.", PROJECTOR_TYPE)
     depth_projector: str = _help(f"{PROJECTOR_TYPE}, the only one.", PROJECTOR_TYPE)
     mm_vision_select_layer: int | None = _help(
-        "Hidden state of the tower to read; default as the checkpoint says (-2).", None
+        "Hidden state of the tower to use; default: as in the checkpoint (-2).", None
     )
     mm_vision_select_feature: str = _help("cls_patch, the only one.", "cls_patch")
     mm_use_im_start_end: bool = _help("Not supported; false.", False)
     mm_use_im_patch_token: bool = _help("Not supported; false.", False)
     enable_depth: bool = _help("Give the model depth maps.", False)
     use_depth_tower: bool | None = _help(
-        "Depth maps go through a tower of their own; default as the checkpoint has it.", None
+        "Encode depth maps with a separate tower; default: as in the checkpoint.", None
     )
-    tune_vision_tower: bool | None = _help("Train it; default true, with LoRA false.", None)
-    tune_mm_projector: bool | None = _help("Train it; default true, with LoRA false.", None)
-    tune_language_model: bool | None = _help("Train it; default true.", None)
-    tune_depth_tower: bool = _help("Train it.", False)
-    tune_depth_projector: bool = _help("Train it.", False)
+    tune_vision_tower: bool | None = _help(
+        "Train the vision tower; default True, with LoRA False.", None
+    )
+    tune_mm_projector: bool | None = _help(
+        "Train the projector; default True, with LoRA False.", None
+    )
+    tune_language_model: bool | None = _help("Train the language model; default True.", None)
+    tune_depth_tower: bool = _help("Train the depth tower.", False)
+    tune_depth_projector: bool = _help("Train the depth projector.", False)
     attention: str = _help(
         "sdpa, eager, flash_attention_2, or lean, the fastest for bf16 on a CPU.", "sdpa"
     )
-    lora_enable: bool = _help("Train LoRA adapters on the language model and nothing else.", False)
+    lora_enable: bool = _help("Train only LoRA adapters on the language model.", False)
     lora_r: int = _help("Rank of the adapters.", 16)
-    lora_alpha: float = _help("Their scale is alpha / rank.", 32.0)
-    lora_dropout: float = _help("On the adapters' input.", 0.05)
+    lora_alpha: float = _help("The adapters are scaled by alpha / rank.", 32.0)
+    lora_dropout: float = _help("Dropout on the input of the adapters.", 0.05)
     lora_target_modules: str = _help(
         "Linear layers of the language model, separated by commas.",
         "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj",
     )
     lora_save: str = _help(
-        "merged: checkpoints are whole models, with the adapter beside; adapter: the adapter only.",
+        "merged: checkpoints are whole models and the adapter; adapter: only the adapter.",
         "merged",
     )
 
@@ -89,10 +95,10 @@ class ModelArguments:
         }
 
     def check(self) -> None:
-        """Refuse what cannot be met.
+        """Check values and combinations.
 
         Raises:
-            UserError: it is refused; the message names the file or option.
+            UserError: a value is not supported; the message names the option.
         """
         for option, value, known in (
             ("chat_template", self.chat_template, CHAT_TEMPLATES),
@@ -106,73 +112,70 @@ class ModelArguments:
         ):
             if value not in known:
                 names = ", ".join(str(entry) for entry in known)
-                raise UserError(f"--{option} {value}: not supported; expected {names}")
+                raise UserError(f"--{dashed(option)} {value}: not supported; expected {names}")
         if not self.enable_depth:
             for option in ("use_depth_tower", "tune_depth_tower", "tune_depth_projector"):
                 if getattr(self, option):
-                    raise UserError(f"--{option}: needs --enable_depth True")
+                    raise UserError(f"--{dashed(option)}: needs --enable-depth True")
         if self.use_depth_tower is False and self.tune_depth_tower:
-            raise UserError("--tune_depth_tower: there is none with --use_depth_tower False")
+            raise UserError("--tune-depth-tower: there is none with --use-depth-tower False")
         if self.lora_enable:
             others = [part for part, on in self.tuned().items() if on and part != "llm"]
             if others or not self.tuned()["llm"]:
                 what = "the language model's adapters only; leave the --tune_ options out"
-                raise UserError(f"--lora_enable: trains {what}")
+                raise UserError(f"--lora-enable: trains {what}")
             if self.lora_r < 1 or not 0 <= self.lora_dropout < 1:
                 raise UserError(
-                    f"--lora_r {self.lora_r}, --lora_dropout {self.lora_dropout}:"
+                    f"--lora-r {self.lora_r}, --lora-dropout {self.lora_dropout}:"
                     " expected a rank of at least 1 and a dropout in [0, 1)"
                 )
         elif not any(self.tuned().values()):
-            raise UserError("--tune_language_model: every part is frozen, nothing would be trained")
+            raise UserError("--tune-language-model: every part is frozen, nothing would be trained")
 
 
 @dataclass
 class DataArguments:
-    """What it is trained on."""
+    """The training and evaluation data."""
 
-    data_path: str = _help("A task file of x3 build; then --data_mixture must be empty.", "")
-    data_mixture: str = _help('Data sets of the registry or paths: "a+b*3".', "")
-    data_registry: str | None = _help("YAML file that names data sets and mixtures.", None)
-    image_folder: str = _help("What relative image paths are relative to.", "/")
+    data_path: str = _help("A task file of x3 build; then --data-mixture must be empty.", "")
+    data_mixture: str = _help('Data sets of the registry, or task files: "a+b*3".', "")
+    data_registry: str | None = _help("YAML file with data sets and mixtures.", None)
+    image_folder: str = _help("Base folder for relative image paths.", "/")
     depth_path: str | None = _help("Folder with depth maps that mirrors the data root.", None)
     image_aspect_ratio: str = _help("resize, pad or dynamic.", "resize")
-    long_samples: str = _help("Samples longer than --model_max_length: error or drop.", "error")
-    eval_data_path: str | None = _help(
-        "A task file whose questions are answered every --eval_steps steps.", None
-    )
-    eval_limit: int | None = _help("The first so many questions of it.", None)
-    eval_max_new_tokens: int = _help("Longest answer in an evaluation.", 64)
+    long_samples: str = _help("Samples longer than --model-max-length: error or drop.", "error")
+    eval_data_path: str | None = _help("A task file to evaluate on every --eval-steps steps.", None)
+    eval_limit: int | None = _help("Evaluate only its first N questions.", None)
+    eval_max_new_tokens: int = _help("Longest answer in an evaluation, in tokens.", 64)
 
     def check(self) -> None:
-        """Refuse what cannot be met.
+        """Check values and combinations.
 
         Raises:
-            UserError: it is refused; the message names the file or option.
+            UserError: a value is not supported; the message names the option.
         """
         check_aspect_mode(self.image_aspect_ratio)
         for option in ("eval_limit", "eval_max_new_tokens"):
             value = getattr(self, option)
             if value is not None and value < 1:
-                raise UserError(f"--{option} {value}: must be at least 1")
+                raise UserError(f"--{dashed(option)} {value}: must be at least 1")
 
 
-# What transformers' Trainer would take but the run does in its own way, or not at all.
-_REFUSED = {
+REFUSED = {
     "load_best_model_at_end": "evaluate the checkpoints and choose",
     "metric_for_best_model": "evaluate the checkpoints and choose",
     "push_to_hub": "upload the finished folder",
     "resume_from_checkpoint": "the same command continues by itself",
-    "auto_find_batch_size": "set --per_device_train_batch_size",
+    "auto_find_batch_size": "set --per-device-train-batch-size",
     "use_liger_kernel": "not supported",
     "neftune_noise_alpha": "not supported",
     "save_only_model": "a run could not be continued",
-    "enable_jit_checkpoint": "use --save_steps",
+    "enable_jit_checkpoint": "use --save-steps",
     "ignore_data_skip": "a continued run would see other samples",
     "include_for_metrics": "metrics are those of x3 eval",
     "batch_eval_metrics": "metrics are those of x3 eval",
     "prediction_loss_only": "metrics are those of x3 eval",
-    "eval_accumulation_steps": "set --per_device_eval_batch_size",
+    "eval_accumulation_steps": "set --per-device-eval-batch-size",
     "do_predict": "use x3 eval",
     "label_smoothing_factor": "the loss is RoboRefer's own",
 }
@@ -180,45 +183,47 @@ _REFUSED = {
 
 @dataclass
 class SftArguments(transformers.TrainingArguments):
-    """How it is trained: transformers' arguments with the document's defaults."""
+    """The training run: the arguments of transformers with RoboRefer's defaults."""
 
-    output_dir: str | None = _help("The run's folder.", "runs/train/mv_consistency_sft_x3")
+    output_dir: str | None = _help("Folder of the run.", "runs/train/mv_consistency_sft_x3")
     num_train_epochs: float = _help("Epochs.", 2.0)
-    per_device_train_batch_size: int = _help("Samples per device and forward.", 1)
-    per_device_eval_batch_size: int = _help("Questions at once in an evaluation.", 8)
-    gradient_accumulation_steps: int = _help("Forwards per optimizer step.", 4)
-    learning_rate: float = _help("Peak rate of parts without a rate of their own.", 1e-5)
-    weight_decay: float = _help("Not on biases and norms.", 0.0)
-    lr_scheduler_type: str = _help("As in transformers.", "cosine")
+    per_device_train_batch_size: int = _help("Samples per device and forward pass.", 1)
+    per_device_eval_batch_size: int = _help("Questions per batch in an evaluation.", 8)
+    gradient_accumulation_steps: int = _help("Forward passes per optimizer step.", 4)
+    learning_rate: float = _help("Peak learning rate of parts without their own.", 1e-5)
+    weight_decay: float = _help("Weight decay; not applied to biases and norms.", 0.0)
+    lr_scheduler_type: str = _help("Schedule of the learning rate, as in transformers.", "cosine")
     warmup_ratio: float | None = _help(
-        "Share of the steps; default 0.03 without warmup_steps.", None
+        "Warm-up as a share of the steps; default 0.03 without --warmup-steps.", None
     )
     max_grad_norm: float = _help("Clip the gradient's norm to this; 0: do not clip.", 1.0)
-    bf16: bool = _help("Compute in bfloat16; weights and optimizer stay float32.", True)
+    bf16: bool = _help("Compute in bfloat16; weights and optimizer state are float32.", True)
     gradient_checkpointing: bool | None = _help("Recompute activations to save memory.", True)
     save_steps: float = _help("Steps between checkpoints.", 500)
-    save_total_limit: int | None = _help("Checkpoints kept.", 3)
+    save_total_limit: int | None = _help("Number of checkpoints to keep.", 3)
     logging_steps: float = _help("Steps between log lines.", 10)
-    dataloader_num_workers: int = _help("Processes that decode, per device.", 4)
+    dataloader_num_workers: int = _help(
+        "Worker processes per device; limited to the usable cores.", 4
+    )
     report_to: str = _help("none, tensorboard or wandb.", "none")
     eval_strategy: str = _help(
-        "no, steps or epoch; default steps with --eval_data_path.", "no",
+        "no, steps or epoch; default steps with --eval-data-path.", "no",
         aliases=["--evaluation_strategy", "--evaluation-strategy"],
     )  # fmt: skip
-    logging_nan_inf_filter: bool = _help("Leave infinite losses out of the log.", False)
-    group_by_length: bool = _help("Put samples of similar length into one batch.", False)
-    model_max_length: int = _help("Tokens a sample may have, images included.", 8192)
-    vision_tower_lr: float | None = _help("Peak rate of this part.", None)
-    mm_projector_lr: float | None = _help("Peak rate of this part.", None)
-    depth_tower_lr: float | None = _help("Peak rate of this part.", None)
-    depth_projector_lr: float | None = _help("Peak rate of this part.", None)
-    language_model_lr: float | None = _help("Peak rate of this part.", None)
+    logging_nan_inf_filter: bool = _help("Leave NaN and infinite losses out of the log.", False)
+    group_by_length: bool = _help("Batch samples of similar length.", False)
+    model_max_length: int = _help("Most tokens of a sample, images included.", 8192)
+    vision_tower_lr: float | None = _help("Peak learning rate of this part.", None)
+    mm_projector_lr: float | None = _help("Peak learning rate of this part.", None)
+    depth_tower_lr: float | None = _help("Peak learning rate of this part.", None)
+    depth_projector_lr: float | None = _help("Peak learning rate of this part.", None)
+    language_model_lr: float | None = _help("Peak learning rate of this part.", None)
     muon_lr: float | None = _help(
-        "Train the matrices inside every part by Muon at this peak rate; --optim trains the rest.",
+        "Train hidden matrices with Muon at this peak rate; --optim trains the rest.",
         None,
     )
     save_dtype: str = _help(
-        "Type of the final weights: base (as the base checkpoint), float32, bfloat16, float16.",
+        "Type of the final weights: base (as in the base checkpoint), float32, bfloat16 or float16.",
         "base",
     )
 
@@ -245,12 +250,12 @@ class SftArguments(transformers.TrainingArguments):
 
     @property
     def deepspeed_config(self) -> Any:
-        """transformers' reading of ``--deepspeed FILE``; None without."""
+        """The DeepSpeed configuration that transformers read; None without ``--deepspeed``."""
         return getattr(self, "hf_deepspeed_config", None)
 
     @property
     def zero3(self) -> bool:
-        """Whether DeepSpeed cuts the weights up (stage 3), not only what is made of them."""
+        """Whether DeepSpeed shards the weights (stage 3), not only gradients and optimizer state."""
         return self.deepspeed_config is not None and bool(self.deepspeed_config.is_zero3())
 
     def rates(self) -> dict[str, float]:
@@ -262,44 +267,44 @@ class SftArguments(transformers.TrainingArguments):
         return {part: self.learning_rate if rate is None else rate for part, rate in own.items()}
 
     def check(self) -> None:
-        """Refuse what cannot be met.
+        """Check values and combinations.
 
         Raises:
-            UserError: it is refused; the message names the file or option.
+            UserError: a value is not supported; the message names the option.
         """
-        for option, reason in _REFUSED.items():
+        for option, reason in REFUSED.items():
             if getattr(self, option, None) not in (None, False, [], 0.0):
-                raise UserError(f"--{option}: not supported here; {reason}")
+                raise UserError(f"--{dashed(option)}: not supported here; {reason}")
         if self.fsdp and self.use_cpu:
-            # accelerate would go on without sharding and say nothing.
+            # accelerate would silently continue without sharding.
             raise UserError(
                 "--fsdp: needs GPUs; on CPUs torchrun alone trains in several processes"
             )
         try:
-            # A missing package would show only after the model was loaded, as a traceback.
+            # Otherwise a missing package is a traceback after the model has been loaded.
             for callback in get_reporting_integration_callbacks(self.report_to):  # type: ignore[no-untyped-call]
                 callback()
         except (ValueError, ImportError, RuntimeError) as error:
             names = ",".join(self.report_to)
-            raise UserError(f"--report_to {names}: {' '.join(str(error).split())}") from None
+            raise UserError(f"--report-to {names}: {' '.join(str(error).split())}") from None
         if self.warmup_ratio is not None and not 0 <= self.warmup_ratio < 1:
-            raise UserError(f"--warmup_ratio {self.warmup_ratio}: expected a share in [0, 1)")
+            raise UserError(f"--warmup-ratio {self.warmup_ratio}: expected a share in [0, 1)")
         known = ("random", "group_by_length")
         if self.train_sampling_strategy not in known:
             raise UserError(
-                f"--train_sampling_strategy {self.train_sampling_strategy}: expected {' or '.join(known)}"
+                f"--train-sampling-strategy {self.train_sampling_strategy}: expected {' or '.join(known)}"
             )
         if str(self.save_strategy) == "SaveStrategy.BEST":
-            raise UserError("--save_strategy best: not supported; expected no, steps or epoch")
+            raise UserError("--save-strategy best: not supported; expected no, steps or epoch")
         if self.muon_lr is not None and self.muon_lr <= 0:
-            raise UserError(f"--muon_lr {self.muon_lr}: must be above 0")
+            raise UserError(f"--muon-lr {self.muon_lr}: must be above 0")
         if self.muon_lr is not None and not hasattr(torch.optim, "Muon"):
             raise UserError(
-                f"--muon_lr: torch {torch.__version__} has no Muon; install torch 2.9 or newer"
+                f"--muon-lr: torch {torch.__version__} has no Muon; install torch 2.9 or newer"
             )
         if self.save_dtype not in ("base", "float32", "bfloat16", "float16"):
             raise UserError(
-                f"--save_dtype {self.save_dtype}: expected base, float32, bfloat16 or float16"
+                f"--save-dtype {self.save_dtype}: expected base, float32, bfloat16 or float16"
             )
         for option, least in (
             ("model_max_length", 1),
@@ -309,14 +314,19 @@ class SftArguments(transformers.TrainingArguments):
             ("max_grad_norm", 0),
         ):
             if getattr(self, option) < least:
-                raise UserError(f"--{option} {getattr(self, option)}: must be at least {least}")
+                raise UserError(
+                    f"--{dashed(option)} {getattr(self, option)}: must be at least {least}"
+                )
+
+
+_OPTION = re.compile(r"--[a-z_]+")
 
 
 class _Parser(HfArgumentParser):
-    """argparse whose complaints are UserErrors of one line."""
+    """argparse with one-line ``UserError`` messages."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"x3 sft: {message}")
+        raise UserError(f"x3 sft: {_OPTION.sub(lambda found: dashed(found[0]), message)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,9 +350,9 @@ def parse(arguments: Sequence[str]) -> Arguments:
         description="Fine-tune a RoboRefer checkpoint on task files.",
         allow_abbrev=False,
     )
-    given = [_underscored(argument) for argument in arguments]
+    given = [underscored(argument) for argument in arguments]
     previous = hf_logging.get_verbosity()
-    # It would announce the aliases that it resolves itself.
+    # It would log a warning about aliases.
     hf_logging.set_verbosity(logging.ERROR)
     try:
         model, data, training, rest = parser.parse_args_into_dataclasses(
@@ -353,7 +363,8 @@ def parse(arguments: Sequence[str]) -> Arguments:
     finally:
         hf_logging.set_verbosity(previous)
     if rest:
-        options = [o for action in parser._actions for o in action.option_strings]
+        options = [dashed(o) for action in parser._actions for o in action.option_strings]
+        rest[0] = dashed(rest[0])
         close = difflib.get_close_matches(rest[0], options, 1)
         hint = f"; did you mean {close[0]}?" if close else "; see x3 sft --help"
         raise UserError(f"x3 sft: unknown option {rest[0]}{hint}")
@@ -361,12 +372,12 @@ def parse(arguments: Sequence[str]) -> Arguments:
     for part in (model, data, training):
         part.check()
     if training.muon_lr is not None and (training.fsdp or training.deepspeed):
-        raise UserError("--muon_lr: not with --fsdp or --deepspeed; Muon needs whole matrices")
+        raise UserError("--muon-lr: not with --fsdp or --deepspeed; Muon needs whole matrices")
     if training.muon_lr is not None and model.lora_enable:
-        raise UserError("--muon_lr: not with --lora_enable; adapters are trained by --optim")
+        raise UserError("--muon-lr: not with --lora-enable; adapters are trained by --optim")
     if model.lora_enable and (training.fsdp or training.zero3):
         raise UserError(
-            "--lora_enable: not with --fsdp or ZeRO-3; adapters are merged into whole weights"
+            "--lora-enable: not with --fsdp or ZeRO-3; adapters are merged into whole weights"
         )
     strategy = [a for a in given if a.startswith(("--eval_strategy", "--evaluation_strategy"))]
     evaluating = training.eval_strategy != "no"
@@ -375,13 +386,5 @@ def parse(arguments: Sequence[str]) -> Arguments:
         training = dataclasses.replace(training, eval_strategy="steps", eval_steps=steps)
         chosen = Arguments(model, data, training)
     elif evaluating and not data.eval_data_path:
-        raise UserError(f"--eval_strategy {training.eval_strategy.value}: needs --eval_data_path")
+        raise UserError(f"--eval-strategy {training.eval_strategy.value}: needs --eval-data-path")
     return chosen
-
-
-def _underscored(argument: str) -> str:
-    """The option's name with underscores; its value as it is."""
-    if not argument.startswith("--"):
-        return argument
-    name, equals, value = argument.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value

@@ -1,4 +1,4 @@
-"""What a run brought: the base and the trained checkpoint on the training split and on a held-out one.
+"""Before and after: the base and the trained checkpoint on the training split and on a held-out one.
 
 ``python -m x3spatial.training.before_after --base MODEL --trained RUN --train_json A --held_out_json B``
 """
@@ -23,7 +23,7 @@ _COLUMNS = (
 Figures = Mapping[str, Any]
 
 
-def measure_improvement(
+def measure_before_after(
     *,
     base: Path,
     trained: Path,
@@ -34,7 +34,7 @@ def measure_improvement(
     image_folder: Path | None = None,
 ) -> dict[tuple[str, str], Figures]:
     """Metrics by (split, checkpoint): splits ``training`` and ``held out``, checkpoints ``zero-shot``
-    and ``trained``. Answers are kept in ``eval_dir``; the same call asks only what is missing.
+    and ``trained``. Answers are stored in ``eval_dir``; a repeated call only asks for missing ones.
 
     Raises:
         UserError: a checkpoint or file cannot be used.
@@ -48,7 +48,7 @@ def measure_improvement(
     found: dict[tuple[str, str], Figures] = {}
     for name, path in (("zero-shot", base), ("trained", trained)):
         with closing(RoboReferModel(path)) as model:
-            # Results of another training of the same name must not be continued.
+            # Results of another checkpoint of the same name must not be continued.
             mark = fingerprint(model.checkpoint.layout)[:8]
             for split, data in (("training", train_json), ("held out", held_out_json)):
                 result = evaluate(
@@ -63,7 +63,7 @@ def measure_improvement(
 
 
 def render(found: Mapping[tuple[str, str], Figures]) -> list[str]:
-    """The table, a line each."""
+    """The lines of the table."""
     lines = [f"{'':24}" + "".join(f"{title:>18}" for _, title in _COLUMNS) + f"{'samples':>10}"]
     for split in ("training", "held out"):
         rows = [found[split, name] for name in ("zero-shot", "trained")]
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--image_folder", type=Path)
     parser.add_argument("--limit", type=int)
     try:
-        for line in render(measure_improvement(**vars(parser.parse_args(list(arguments))))):
+        for line in render(measure_before_after(**vars(parser.parse_args(list(arguments))))):
             print(line)
     except UserError as error:
         print(f"x3: {error}", file=sys.stderr)

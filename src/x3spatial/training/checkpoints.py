@@ -1,7 +1,7 @@
-"""The run's folder: whose it is, which checkpoint to go on from, and writing one without tearing it.
+"""The folder of a run: its identity, the checkpoint to resume from, and atomic writing of checkpoints.
 
-A checkpoint is written under a hidden name and renamed when it is whole and on disk, so that a folder
-``checkpoint-N`` is always complete. What a killed run leaves half-written is removed by the next start.
+A checkpoint is written under a hidden name and renamed when it is complete and on disk, so that a folder
+``checkpoint-N`` is always complete. Partial ones of a killed run are removed by the next start.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from x3spatial.errors import UserError
 from x3spatial.io.files import read_json, write_json
 
 RUN_FILE = "x3_run.json"
-"""In the run's folder: what the run is, and whether it is finished."""
+"""In the folder of a run: its identity, and whether it is finished."""
 NOTE_FILE = "x3_training.json"
-"""In every checkpoint: base, data and settings it comes from. Written last."""
+"""In every checkpoint: its base, data and settings. Written last."""
 STATE_FILE = "trainer_state.json"
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 _PARTIAL = (".saving-", ".deleting-")
-# What may lie in a new run's folder: where the shell puts the log, and what loggers make.
+# Allowed in the folder of a new run: logs.
 _HARMLESS = ("train.log", "runs")
 
 
 def saving_dir(output_dir: Path, step: int) -> Path:
-    """Where the checkpoint of ``step`` is written before it is renamed."""
+    """The folder in which the checkpoint of ``step`` is written."""
     return output_dir / f".saving-{step}"
 
 
 def publish(output_dir: Path, step: int, note: Mapping[str, Any]) -> Path:
-    """Give the written checkpoint its note and its name; one of that step that is there is replaced.
+    """Write the note of a checkpoint and rename it; an existing one of the same step is replaced.
 
-    The note lists every file with its size, by which a later start sees that nothing was cut off.
+    The note lists every file with its size, so that a later start can detect truncated files.
     """
     partial = saving_dir(output_dir, step)
     source, target = partial / f"checkpoint-{step}", output_dir / f"checkpoint-{step}"
@@ -62,7 +62,7 @@ def rotate(output_dir: Path, limit: int | None) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Rename, then delete: a half-deleted checkpoint must not be taken for a whole one."""
+    """Rename, then delete: a partially deleted checkpoint must not look complete."""
     doomed = folder.with_name(f".deleting-{folder.name}")
     shutil.rmtree(doomed, ignore_errors=True)
     os.replace(folder, doomed)
@@ -80,14 +80,14 @@ def checkpoints(output_dir: Path) -> list[Path]:
 
 
 def clean(output_dir: Path) -> None:
-    """Remove what a killed run was writing or deleting."""
+    """Remove the partial folders of a killed run."""
     for folder in output_dir.iterdir():
         if folder.is_dir() and folder.name.startswith(_PARTIAL):
             shutil.rmtree(folder)
 
 
 def last_good(output_dir: Path) -> tuple[Path | None, list[Path]]:
-    """The newest checkpoint to go on from, and newer ones that cannot be used (damaged since)."""
+    """The newest complete checkpoint, and newer damaged ones."""
     bad: list[Path] = []
     for folder in checkpoints(output_dir):
         if _is_whole(folder):
@@ -105,15 +105,15 @@ def _is_whole(folder: Path) -> bool:
 
 
 def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What an earlier start of this very run left; None if this is the first.
+    """The run file of an earlier start of the same run; None if this is the first.
 
     Raises:
-        UserError: the folder holds another run, or files that are not of a run.
+        UserError: the folder contains another run, or files of something else.
     """
     if not output_dir.exists():
         return None
     if not output_dir.is_dir():
-        raise UserError(f"--output_dir {output_dir}: is no folder")
+        raise UserError(f"--output-dir {output_dir}: is not a folder")
     file = output_dir / RUN_FILE
     if not file.is_file():
         others = sorted(
@@ -123,7 +123,7 @@ def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | 
         )
         if others:
             raise UserError(
-                f"--output_dir {output_dir}: holds {others[0]}, which is of no run of x3 sft;"
+                f"--output-dir {output_dir}: contains {others[0]}, which x3 sft did not write;"
                 " name a new folder"
             )
         return None
@@ -132,14 +132,14 @@ def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | 
     if difference is not None:
         name, there, here = difference
         raise UserError(
-            f"--output_dir {output_dir}: holds another run ({name} was {there}, now {here});"
+            f"--output-dir {output_dir}: contains another run ({name} was {there}, now {here});"
             " name a new folder, or repeat the earlier command to continue it"
         )
     return run
 
 
 def _difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
-    """The first place where two identities differ: its name and both values."""
+    """The first field in which two identities differ, with both values."""
     if isinstance(there, Mapping) and isinstance(here, Mapping):
         for key in [*here, *(key for key in there if key not in here)]:
             found = _difference(there.get(key), here.get(key), f"{name}.{key}" if name else key)

@@ -1,4 +1,4 @@
-"""Samples to batches: the plain form of the document, and what the model takes."""
+"""Samples to batches: the plain form, and the arguments of the model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from x3spatial.training.dataset import Item
 class SpatialCollator:
     """Makes the batch that the model's forward takes: media expanded, padding on the right.
 
-    Each sample's media stay its own: a batch whose tags and pictures only agree in total is refused,
-    never shifted by one.
+    Tags and media must agree for every sample: if only their totals agree, the batch is refused.
     """
 
     def __init__(self, processor: RoboReferProcessor) -> None:
@@ -28,11 +27,11 @@ class SpatialCollator:
         )
 
     def __call__(self, items: Sequence[Item]) -> dict[str, torch.Tensor]:
-        """``input_ids``, ``attention_mask``, ``labels`` ``[B, S]`` with room for the media, and with images
+        """``input_ids``, ``attention_mask``, ``labels`` ``[B, S]`` with expanded placeholders; with images
         ``pixel_values`` ``[N, 3, H, W]`` and ``image_indices`` ``[B, M]`` (the same as ``depth_*``).
 
         Raises:
-            UserError: a sample's media ids and pictures do not match.
+            UserError: a sample's media ids and images do not match.
         """
         rows: list[list[int]] = []
         labels: list[list[int]] = []
@@ -47,28 +46,28 @@ class SpatialCollator:
         for kind, token, values, indices in self._kinds:
             media = Media()
             for number, item in enumerate(items):
-                pictures = item[kind]
-                count = 0 if pictures is None else len(pictures)
+                pixels = item[kind]
+                count = 0 if pixels is None else len(pixels)
                 tags = int((item["input_ids"] == token).sum()) if token is not None else 0
                 if tags != count:
                     raise UserError(
                         f"sample {number} of a batch: {tags} <{kind}> in the text, {count} in its media"
                     )
                 if count:
-                    media.add(pictures, number)
+                    media.add(pixels, number)
             batch |= media.inputs(values, indices, len(items))
         return batch
 
     def plain(self, items: Sequence[Item], model_max_length: int | None = None) -> dict[str, Any]:
-        """The batch as the document's check shows it: media not yet put into the text.
+        """The batch with media not yet expanded, as RoboRefer's own collator returns it.
 
         Args:
             items: samples.
-            model_max_length: cut rows to so many ids, as upstream does before it inserts images.
+            model_max_length: truncate rows to this length, like upstream before it inserts images.
 
         Returns:
             ``input_ids``, ``labels`` ``[B, S]``, ``attention_mask`` (bool), and ``media``: per kind the
-            list of pictures ``[3, H, W]`` over the batch.
+            list of images ``[3, H, W]`` of the batch.
         """
         padding = int(self.processor.tokenizer.pad_token_id)
         ids = _right_padded([item["input_ids"].tolist() for item in items], padding)
@@ -77,7 +76,7 @@ class SpatialCollator:
         mask = torch.arange(ids.shape[1])[None] < lengths[:, None]
         cut = slice(None, model_max_length)
         media = {
-            kind: [picture for item in items if item[kind] is not None for picture in item[kind]]
+            kind: [image for item in items if item[kind] is not None for image in item[kind]]
             for kind in ("image", "depth")
         }
         return {

@@ -1,68 +1,72 @@
-"""The commands of this package, for the command line: sft, check-data, data list.
-
-Options may be written with dashes or underscores.
-"""
+"""The commands sft, check-data, data list and recipe run; options with dashes or underscores."""
 
 from __future__ import annotations
 
-import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
 from x3spatial.errors import UserError
+from x3spatial.training.options import OptionParser
 
-
-class _Parser(argparse.ArgumentParser):
-    """argparse whose complaints are UserErrors of one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
-
-    def option(self, name: str, **settings: Any) -> None:
-        """Add ``--name`` under both spellings."""
-        spellings = dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])
-        self.add_argument(*spellings, **settings)
+logger = logging.getLogger("x3spatial")
 
 
 def check_data_command(arguments: Sequence[str]) -> int:
     """``x3 check-data``: all samples checked, one batch made, no weights loaded.
 
     Raises:
-        UserError: an option is wrong, or the data is; see ``checks.check_data``.
+        UserError: an option is wrong, or the data is; see ``data_check.check_data``.
     """
-    parser = _Parser(prog="x3 check-data", description=check_data_command.__doc__)
+    parser = OptionParser(
+        "x3 check-data",
+        "Validate all samples of a data set and make one batch, without loading weights.",
+        [
+            "x3 check-data --data-path tasks/t1_train_multi.json",
+            "x3 check-data --data-registry configs/mixtures.yaml --data-mixture everything",
+        ],
+    )
     parser.option("data_path", type=Path, help="A task file of x3 build.")
-    parser.option("data_mixture", default="", help='Data sets of the registry or paths: "a+b*3".')
-    parser.option("data_registry", type=Path, help="YAML file that names data sets.")
+    parser.option(
+        "data_mixture", default="", help='Data sets of the registry, or task files: "a+b*3".'
+    )
+    parser.option("data_registry", type=Path, help="YAML file with data sets and mixtures.")
     parser.option(
         "model_name_or_path",
         type=Path,
-        help="A checkpoint or tokenizer folder; without one 448 pixels and a small tokenizer.",
+        help="A checkpoint or tokenizer folder (default: 448 pixels and a small tokenizer).",
     )
-    parser.option("image_folder", type=Path, default=Path("/"), help="Of relative image paths.")
+    parser.option(
+        "image_folder", type=Path, default=Path("/"), help="Base folder for relative image paths."
+    )
     parser.option("image_aspect_ratio", default="resize", help="resize, pad or dynamic.")
-    parser.option("batch_size", type=int, default=1, help="Samples of the batch.")
-    parser.option("model_max_length", type=int, default=8192, help="Tokens, images included.")
+    parser.option("batch_size", type=int, default=1, help="Batch size.")
+    parser.option("model_max_length", type=int, default=8192, help="Most tokens of a sample.")
     parser.option("long_samples", default="error", help="Longer samples: error or drop.")
-    parser.option("enable_depth", action="store_true", help="With depth maps.")
+    parser.option("enable_depth", action="store_true", help="Check depth maps too.")
     parser.option("depth_path", type=Path, help="Folder with depth maps.")
-    parser.option("show", type=int, default=1, help="Samples to print as the model reads them.")
+    parser.option(
+        "show", type=int, default=1, help="Number of samples to print as the model reads them."
+    )
     given = vars(parser.parse_args(list(arguments)))
-    from x3spatial.training.checks import check_data
+    from x3spatial.training.data_check import check_data
 
     check_data(**given)
     return 0
 
 
 def list_data_command(arguments: Sequence[str]) -> int:
-    """``x3 data list``: what a registry holds; exit 1 if a file is missing.
+    """``x3 data list``: list a registry; exit code 1 if a file is missing.
 
     Raises:
         UserError: the registry cannot be used.
     """
-    parser = _Parser(prog="x3 data list", description=list_data_command.__doc__)
+    parser = OptionParser(
+        "x3 data list",
+        "List the data sets and mixtures of a registry.",
+        ["x3 data list", "x3 data list --data-registry configs/mixtures.yaml"],
+    )
     parser.option(
         "data_registry", type=Path, default=Path("configs/mixtures.yaml"), help="A YAML file."
     )
@@ -76,7 +80,7 @@ def list_data_command(arguments: Sequence[str]) -> int:
         print(f"{row.name:{width}}  {row.kind:8}  {count:>8} per epoch  {row.definition}")
     problems = dict.fromkeys(row.problem for row in rows if row.problem)
     for problem in problems:
-        print(problem, file=sys.stderr)
+        logger.warning(problem)
     return 1 if problems else 0
 
 
@@ -93,17 +97,35 @@ def run_recipe_command(arguments: Sequence[str]) -> int:
     Raises:
         UserError: see ``recipe.run_recipe``.
     """
-    parser = _Parser(prog="x3 recipe run", description=run_recipe_command.__doc__)
-    parser.add_argument("recipe", type=Path, help="A YAML file such as configs/x3_tiny.yaml.")
+    parser = OptionParser(
+        "x3 recipe run",
+        "Train in stages, each an x3 sft run; the same command continues.",
+        [
+            "x3 recipe run configs/x3_tiny.yaml --model-name-or-path BASE \\\n"
+            "      --data-dir TASKS --output-dir OUT --dry-run",
+            "x3 recipe run configs/x3_tiny.yaml --model-name-or-path BASE \\\n"
+            "      --data-dir TASKS --output-dir OUT --processes 2",
+        ],
+    )
+    parser.usage = "x3 recipe run RECIPE [OPTIONS]"
+    parser.add_argument(
+        "recipe", metavar="RECIPE", type=Path, help="A YAML file such as configs/x3_tiny.yaml."
+    )
     parser.option(
-        "model_name_or_path", type=Path, required=True, help="The first stage starts from it."
+        "model_name_or_path", type=Path, required=True, help="Checkpoint of the first stage."
     )
     parser.option("data_dir", type=Path, required=True, help="Folder of the recipe's task files.")
     parser.option(
-        "output_dir", type=Path, required=True, help="A folder for every stage goes here."
+        "output_dir",
+        type=Path,
+        required=True,
+        help="Output folder; each stage gets a folder in it.",
     )
     parser.option(
-        "processes", type=int, default=1, help="Of each stage, by torchrun; batch sizes are of one."
+        "processes",
+        type=int,
+        default=1,
+        help="Processes per stage, each with the recipe's batch sizes.",
     )
     parser.option("dry_run", action="store_true", help="Only print the commands.")
     given = vars(parser.parse_args(list(arguments)))

@@ -1,4 +1,4 @@
-"""The loss curve of a run, or of all stages of a recipe, as a picture."""
+"""Plots of the loss of a run, or of all stages of a recipe."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _EVALUATED = (_HIT, "eval_not_visible_accuracy")
 
 
 def draw_curve(history: Sequence[Mapping[str, Any]], out: Path) -> bool:
-    """Draw loss, and what evaluations measured, over the steps.
+    """Plot the loss and the evaluation metrics over the steps.
 
     Args:
         history: the trainer's log entries.
         out: a PNG to write.
 
     Returns:
-        Whether there was anything to draw, and matplotlib to draw it.
+        Whether a plot was written: there are values, and matplotlib is installed.
     """
     losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
     if not losses:
@@ -53,14 +53,14 @@ def draw_curve(history: Sequence[Mapping[str, Any]], out: Path) -> bool:
 def draw_stages(
     stages: Sequence[tuple[str, str | None, Sequence[Mapping[str, Any]]]], out: Path
 ) -> bool:
-    """Draw the loss over all stages of a recipe, and Hit@Mask of the set that each was watched by.
+    """Draw the loss over all stages of a recipe, and Hit@Mask of the monitoring set of each.
 
     Args:
-        stages: of each its name, the name of the watched set, and the trainer's log entries.
+        stages: for each its name, the name of its monitoring set, and the log entries of the trainer.
         out: a PNG to write.
 
     Returns:
-        Whether there was anything to draw, and matplotlib to draw it.
+        Whether a plot was written: there are values, and matplotlib is installed.
     """
     figure = _figure(11)
     if figure is None or not any("loss" in entry for _, _, log in stages for entry in log):
@@ -72,18 +72,18 @@ def draw_stages(
     axes.set_xlabel("step")
     axes.set_ylabel("training loss (token mean)")
     done, top = 0, 0.0
-    for number, (name, watched, log) in enumerate(stages):
+    for number, (name, monitored, log) in enumerate(stages):
         losses = [(done + entry["step"], entry["loss"]) for entry in log if "loss" in entry]
         hits = [(done + e["step"], e[_HIT]) for e in log if e.get(_HIT) is not None]
         if losses:
             axes.plot(*zip(*losses, strict=True), color="tab:blue", linewidth=1)
             top = max(top, sorted(loss for _, loss in losses)[-max(1, len(losses) // 10)])
         if hits:
-            label = f"{name}: {watched}"
+            label = f"{name}: {monitored}"
             rates.plot(*zip(*hits, strict=True), "o-", color=f"C{number + 1}", label=label)
         done += max((entry.get("step", 0) for entry in log), default=0)
         axes.axvline(done, color="0.8", linewidth=1)
-    axes.set_ylim(0, 1.1 * top)  # the first steps of a stage would flatten the rest
+    axes.set_ylim(0, 1.1 * top)  # otherwise the first steps of a stage dominate the axis
     if rates.lines:
         rates.legend(loc="upper right", fontsize="small")
     _save(figure, out)

@@ -1,4 +1,4 @@
-"""From data arguments to what the trainer takes: data set, sampler lengths, collator."""
+"""From data arguments to data set, sample lengths and collator."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from x3spatial.tasks.answers import says_not_visible
 from x3spatial.training.checks import Findings, check_samples
 from x3spatial.training.collate import SpatialCollator
 from x3spatial.training.dataset import Item, LazySupervisedSpatialDataset
-from x3spatial.training.mixtures import Source, read_registry, resolve
+from x3spatial.training.mixtures import Source, read_registry, resolve_mixture
 
 
 class DataChoices(Protocol):
-    """What this module reads of ``DataArguments``."""
+    """The fields of ``DataArguments`` that this module uses."""
 
     data_path: str
     data_mixture: str
@@ -33,7 +33,7 @@ class DataChoices(Protocol):
 
 
 class MixtureDataset(Dataset[Item]):
-    """Data sets one after the other, with the weights the sampler goes by."""
+    """Concatenated data sets with the weights for the sampler."""
 
     def __init__(
         self, parts: Sequence[LazySupervisedSpatialDataset], weights: Sequence[float]
@@ -42,7 +42,7 @@ class MixtureDataset(Dataset[Item]):
         self.weights = list(weights)
         self._ends = list(accumulate(len(part) for part in self.parts))
         self.lengths: list[int] = []
-        """Tokens of every sample, media and all, as the checks counted them."""
+        """Tokens of every sample, media included."""
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -58,13 +58,13 @@ class MixtureDataset(Dataset[Item]):
 
     @property
     def uniform(self) -> bool:
-        """Whether every sample shows images: otherwise a batch may leave the tower out."""
+        """Whether every sample has images; otherwise a batch may not use the tower."""
         return all(sample.images for part in self.parts for sample in part.samples)
 
 
 @dataclass(frozen=True, slots=True)
 class DataModule:
-    """What a run trains on."""
+    """The training data of a run."""
 
     train_dataset: MixtureDataset
     data_collator: SpatialCollator
@@ -72,7 +72,7 @@ class DataModule:
 
     @property
     def not_visible(self) -> float:
-        """The share of the samples of an epoch whose right answer is NOT_VISIBLE."""
+        """The share of NOT_VISIBLE answers in an epoch."""
         dataset = self.train_dataset
         seen = [
             (weight, any(map(says_not_visible, sample.answers)))
@@ -81,8 +81,8 @@ class DataModule:
         ]
         return sum(weight for weight, absent in seen if absent) / sum(weight for weight, _ in seen)
 
-    def identity(self) -> list[dict[str, Any]]:
-        """Which data this is: paths, weights, hashes of the files and of the build beside them."""
+    def provenance(self) -> list[dict[str, Any]]:
+        """The identity of the data: paths, weights, hashes of the files and of their build manifests."""
         parts = self.train_dataset.parts
         return [
             {
@@ -115,13 +115,13 @@ def choose_sources(choices: DataChoices) -> list[Source]:
         UserError: neither is given, or both.
     """
     if choices.data_path and choices.data_mixture:
-        raise UserError('--data_path and --data_mixture: give one of them (the other as "")')
+        raise UserError('--data-path and --data-mixture: give one of them (the other as "")')
     if choices.data_path:
         return [Source(Path(choices.data_path).name, Path(choices.data_path))]
     if not choices.data_mixture:
-        raise UserError("--data_path: name a task file, or a mixture with --data_mixture")
+        raise UserError("--data-path: name a task file, or a mixture with --data-mixture")
     registry = read_registry(Path(choices.data_registry)) if choices.data_registry else None
-    return resolve(choices.data_mixture, registry)
+    return resolve_mixture(choices.data_mixture, registry)
 
 
 def make_supervised_data_module(
@@ -161,7 +161,9 @@ def make_supervised_data_module(
             name=source.name if source.only is None else f"{source.name} ({source.only})",
         )
         if source.only is not None:
-            part.keep([n for n, sample in enumerate(part.samples) if source.wants(sample.answers)])
+            part.keep(
+                [n for n, sample in enumerate(part.samples) if source.includes(sample.answers)]
+            )
         found = check_samples(part, model_max_length, long_samples=choices.long_samples)
         if found.dropped:
             part.keep(found.kept)

@@ -1,4 +1,4 @@
-"""``LazySupervisedSpatialDataset``: records of a task file as training samples, decoded on demand.
+"""``LazySupervisedSpatialDataset``: the records of a task file as training samples, decoded on demand.
 
 What a sample looks like to the model is decided in ``models.roborefer.chat`` and ``images``, for training and
 evaluation alike; the rules are described from the public code of Zhoues/RoboRefer.
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch.utils.data import Dataset
 
+from x3spatial.arrays import Int32
 from x3spatial.errors import UserError
 from x3spatial.io.files import read_json
 from x3spatial.models.local.image_loading import load_rgb
@@ -36,13 +36,13 @@ from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.training.labels import answer_labels
 
 Item = dict[str, Any]
-"""``input_ids`` and ``labels`` ``[S]``, one media id per picture (or tile); ``image`` and ``depth``
+"""``input_ids`` and ``labels`` ``[S]``, one media id per image (or tile); ``image`` and ``depth``
 ``[tiles, 3, H, W]`` or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One record as training reads it; paths as they stand in the file."""
+    """One record; paths as written in the file."""
 
     id: str
     images: tuple[str, ...]
@@ -54,7 +54,7 @@ class Sample:
         """Read a LLaVA-style record; ``image`` and ``depth`` are a path, a list or missing.
 
         Raises:
-            ValueError: a field is of the wrong kind, or nothing is there to learn.
+            ValueError: a field has the wrong type, or there is no answer.
         """
         if not isinstance(value, Mapping):
             raise ValueError(f"expected an object, found {type(value).__name__}")
@@ -67,7 +67,7 @@ class Sample:
             if turn.get("from") not in ("human", "gpt"):
                 raise ValueError(f"a turn is from {turn.get('from')!r}; expected human or gpt")
         if all(turn["from"] != "gpt" for turn in turns):
-            raise ValueError("no turn is from 'gpt': nothing to learn")
+            raise ValueError("no turn is from 'gpt': nothing to train on")
         return cls(
             str(value.get("id", number)),
             _paths(value, "image"),
@@ -77,7 +77,7 @@ class Sample:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """What is to be learned of it."""
+        """The texts that are trained on."""
         return tuple(turn["value"] for turn in self.conversations if turn["from"] == "gpt")
 
 
@@ -111,12 +111,12 @@ def read_samples(data_path: Path) -> list[Sample]:
 
 
 class LazySupervisedSpatialDataset(Dataset[Item]):
-    """Samples of one task file. The file is read at once, its images when a sample is asked for.
+    """Samples of one task file. The file is read immediately, its images when a sample is accessed.
 
     Args:
         data_path: the task file.
         processor: of the checkpoint; its aspect mode decides how images are cut.
-        image_folder: what relative paths are relative to; absolute ones are taken as they are.
+        image_folder: base folder for relative paths.
         enable_depth: whether each image comes with a depth map: the record's ``depth``, else the map
             that ``depth_folder`` has for the image.
         depth_folder: a folder that mirrors the data root.
@@ -211,8 +211,8 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
             return [(self.depth_folder or self.image_folder) / path for path in sample.depths]
         if self.depth_folder is None:
             raise UserError(
-                f"{self.describe(sample)}: no field 'depth'; give --depth_path, or train without"
-                " --enable_depth"
+                f"{self.describe(sample)}: no field 'depth'; give --depth-path, or train without"
+                " --enable-depth"
             )
         try:
             return [depth_path(path, self.depth_folder) for path in self.image_paths(sample)]
@@ -222,11 +222,11 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
     def encode(
         self, sample: Sample, image_tiles: Sequence[int], depth_tiles: Sequence[int]
     ) -> tuple[list[int], list[int]]:
-        """Ids and labels of a sample, one media id per picture or tile.
+        """Ids and labels of a sample, one media id per image or tile.
 
         Args:
             sample: what to encode.
-            image_tiles, depth_tiles: rows that each picture takes; looked at in dynamic mode only.
+            image_tiles, depth_tiles: rows of each image; used in dynamic mode only.
         """
         messages: list[dict[str, Any]] = [*to_messages(self.turns(sample))]
         if self.processor.image_processor.image_aspect_ratio == "dynamic" and sample.images:
@@ -237,9 +237,7 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         ids = self.processor.tokenize(render_chat(messages))
         return ids, answer_labels(messages, ids, self.processor.tokenize, self._sentinel)
 
-    def encoded(
-        self, number: int, image_tiles: Sequence[int], depth_tiles: Sequence[int]
-    ) -> npt.NDArray[np.int32]:
+    def encoded(self, number: int, image_tiles: Sequence[int], depth_tiles: Sequence[int]) -> Int32:
         """Ids and labels ``[2, S]`` of a sample as ``encode`` gives them, worked out once.
 
         What the check before a run asks for is there when the loader's processes start. It takes 8 bytes
@@ -270,8 +268,8 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
             )
         return columns * rows + (columns * rows > 1)
 
-    def pictures(self, paths: Sequence[Path], *, depth: bool = False) -> list[list[Image.Image]]:
-        """The 8-bit pictures that each file is to the tower: one, or its tiles.
+    def crops(self, paths: Sequence[Path], *, depth: bool = False) -> list[list[Image.Image]]:
+        """The 8-bit images that the tower sees for each file: one, or its tiles.
 
         Raises:
             UserError: a file is missing or no image.
@@ -280,21 +278,21 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         found = []
         for path in paths:
             try:
-                found.append(self.processor.image_processor.pictures(load(path)))
+                found.append(self.processor.image_processor.crops(load(path)))
             except FileNotFoundError:
                 raise UserError(f"{path}: no such image; {self.data_path} names it") from None
             except (OSError, UnidentifiedImageError, ValueError) as error:
                 raise UserError(f"{path}: cannot be read as an image: {error}") from None
         return found
 
-    def _pixels(self, pictures: Sequence[Sequence[Image.Image]]) -> torch.Tensor | None:
-        rows = [row for image in pictures for row in image]
+    def _pixels(self, crops: Sequence[Sequence[Image.Image]]) -> torch.Tensor | None:
+        rows = [row for image in crops for row in image]
         return self.processor.image_processor.stack(rows) if rows else None
 
     def __getitem__(self, number: int) -> Item:
         sample = self.samples[number]
-        images = self.pictures(self.image_paths(sample))
-        depths = self.pictures(self.depth_paths(sample), depth=True)
+        images = self.crops(self.image_paths(sample))
+        depths = self.crops(self.depth_paths(sample), depth=True)
         ids, labels = self.encoded(number, [len(p) for p in images], [len(p) for p in depths])
         return {
             "input_ids": torch.from_numpy(ids.astype(np.int64)),

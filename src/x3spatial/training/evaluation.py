@@ -21,15 +21,15 @@ from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneratio
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.tokens import greedy
 
-SHOWN = (
+LOGGED_METRICS = (
     "hit_at_mask", "not_visible_accuracy", "balanced_accuracy", "mean_l2_error", "success_005",
     "parse_failures", "errors", "total",
 )  # fmt: skip
-"""Metrics of ``x3 eval`` that a training log shows."""
+"""Metrics of ``x3 eval`` in the training log."""
 
 
 class LiveModel(RoboReferModel):
-    """``roborefer:`` around a model that is in memory: asked exactly as ``x3 eval`` asks it."""
+    """``roborefer:`` around a model in memory, asked in the same way as by ``x3 eval``."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class LiveModel(RoboReferModel):
         self.processor = processor
         self.depth = depth
         self._live = model
-        # Not RoboReferModel's own: it would read a folder.
+        # Not RoboReferModel.__init__, which reads a folder.
         LocalModel.__init__(
             self,
             next(model.parameters()).device,
@@ -65,7 +65,7 @@ def answer_records(
     image_folder: Path,
     batch_size: int,
 ) -> dict[str, Reply]:
-    """The model's replies by id; its mode and generation settings are as before afterwards."""
+    """Replies by id; training mode and generation settings of the model are restored."""
     model: Any = live.model
     modes = {name: module.training for name, module in model.named_modules()}
     settings = model.generation_config
@@ -84,12 +84,12 @@ def answer_records(
 
 
 class Evaluation:
-    """The questions that a run answers every so many steps.
+    """The questions that are evaluated during training.
 
     Args:
         data_path: a task file.
-        limit: the first so many records.
-        image_folder: what relative paths are relative to.
+        limit: only the first records.
+        image_folder: base folder for relative paths.
 
     Raises:
         UserError: the file cannot be used.
@@ -114,7 +114,7 @@ class Evaluation:
     ) -> dict[str, float]:
         """Metrics named ``eval_*``; with several processes each answers its share.
 
-        A metric that has nothing to divide by is left out.
+        Metrics with an empty denominator are left out.
         """
         mine = self.records[rank::world]
         replies = answer_records(live, mine, image_folder=self.image_folder, batch_size=batch_size)
@@ -131,5 +131,5 @@ class Evaluation:
             image_folder=self.image_folder,
             workers=1,
         )
-        found = {name: scored.metrics.get(name) for name in SHOWN}
+        found = {name: scored.metrics.get(name) for name in LOGGED_METRICS}
         return {f"eval_{name}": float(value) for name, value in found.items() if value is not None}

@@ -1,7 +1,7 @@
-"""Which tokens of a conversation are learned: the answers and their end tokens, nothing else.
+"""Which tokens of a conversation are trained on: the answers and their end tokens.
 
 The rule is that of the public RoboRefer code (Zhoues/RoboRefer, Apache-2.0), described from its
-behaviour, so that a checkpoint goes on learning what it was taught. The conversation is tokenised a
+behaviour, so that fine-tuning uses the same labels as the original training. The conversation is tokenised a
 second time with a sentinel in the place of every answer; without the sentinels that is the template, and
 a token of the conversation that is not the template's next one belongs to an answer. An answer with
 a single newline therefore loses that newline's label and gives one to the newline that ends the turn.
@@ -28,12 +28,12 @@ def answer_labels(
 
     Args:
         messages: ``{"role", "content"}``, as ``chat.to_messages`` makes them, tiles spelled out.
-        ids: their tokens, no room made for media.
+        ids: their tokens, media not expanded.
         tokenize: text to ids.
         sentinel: id of the sentinel token.
 
     Returns:
-        One label per id: the id itself where it is learned, else -100. All -100 where the template
+        One label per id: the id itself where it is trained on, else -100. All -100 where the template
         cannot be found again in the conversation.
     """
     hidden = [

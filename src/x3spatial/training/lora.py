@@ -19,7 +19,7 @@ ADAPTER = "adapter"
 
 
 def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) -> Any:
-    """The model as a ``PeftModel``: adapters on the language model's linear layers, all else frozen.
+    """The model as a ``PeftModel``: adapters on the language model's linear layers, everything else frozen.
 
     Raises:
         UserError: PEFT is not installed, or a named layer does not exist.
@@ -28,7 +28,7 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
         from peft import LoraConfig, get_peft_model
     except ModuleNotFoundError:
         raise UserError(
-            '--lora_enable: the package peft is not installed; run: pip install "x3spatial[train]"'
+            '--lora-enable: the package peft is not installed; run: pip install "x3spatial[train]"'
         ) from None
     names = [name.strip() for name in options.lora_target_modules.split(",") if name.strip()]
     layers = {
@@ -39,7 +39,7 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
     for name in names or [""]:
         if name not in layers:
             raise UserError(
-                f"--lora_target_modules {options.lora_target_modules}: no layer {name!r};"
+                f"--lora-target-modules {options.lora_target_modules}: no layer {name!r};"
                 f" the language model has {', '.join(sorted(layers))}"
             )
     config = LoraConfig(
@@ -49,7 +49,7 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
         # The towers have layers of the same names.
         target_modules=rf"llm\..*\.({'|'.join(names)})",
     )
-    # Where PEFT looks for the base's name when it writes adapter_config.json.
+    # PEFT writes it into adapter_config.json as the name of the base.
     model.name_or_path = str(Path(options.model_name_or_path).absolute())
     with warnings.catch_warnings():
         # PEFT reads a name that newer transformers have renamed.
@@ -58,12 +58,12 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
 
 
 def is_adapted(model: Any) -> bool:
-    """Whether ``attach`` made it."""
+    """Whether the model was returned by ``attach``."""
     return hasattr(model, "peft_config") and hasattr(model, "base_model")
 
 
 def core(model: Any) -> RoboReferForConditionalGeneration:
-    """The RoboRefer model inside, adapters and all."""
+    """The RoboRefer model inside a PeftModel, including its adapters."""
     inner: RoboReferForConditionalGeneration = (
         model.base_model.model if is_adapted(model) else model
     )
@@ -71,7 +71,7 @@ def core(model: Any) -> RoboReferForConditionalGeneration:
 
 
 def merged_state(model: Any) -> dict[str, torch.Tensor]:
-    """The state of a plain RoboRefer model with the adapters added in; the live model stays as it is."""
+    """The state of a plain RoboRefer model with the adapters merged; the model is not changed."""
     inner = core(model)
     state: dict[str, torch.Tensor] = {}
     adapted = {
@@ -96,13 +96,15 @@ def save_adapter(model: Any, folder: Path) -> None:
 
 
 def restore_adapter(model: Any, folder: Path) -> None:
-    """Put a saved adapter's weights into the attached one.
+    """Load the weights of a saved adapter.
 
     Raises:
-        UserError: the adapter is of another shape.
+        UserError: the adapter does not fit the model.
     """
     from peft import set_peft_model_state_dict
 
     result: Any = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
     if result.unexpected_keys:
-        raise UserError(f"{folder}: adapter weight {result.unexpected_keys[0]} has no place here")
+        raise UserError(
+            f"{folder}: adapter weight {result.unexpected_keys[0]} does not fit the model"
+        )

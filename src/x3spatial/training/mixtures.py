@@ -7,7 +7,7 @@ A registry file::
         data_path: tmp/spatial_tasks_x3/t1_train_multi.json
         image_folder: /            # optional
         depth_folder: depth_maps   # optional
-        weight: 0.5                # optional: so often is each record seen in one epoch
+        weight: 0.5                # optional: how often each record is seen per epoch
         only: visible              # optional: records answered by a point; not_visible: the others
     mixtures:
       everything: t1_multi + t2b_multi*2
@@ -38,15 +38,15 @@ class Source:
     name: str
     data_path: Path
     image_folder: Path | None = None
-    """None: the run's ``--image_folder``."""
+    """None: the run's ``--image-folder``."""
     depth_folder: Path | None = None
-    """None: the run's ``--depth_path``."""
+    """None: the run's ``--depth-path``."""
     weight: float = 1.0
     """How often each record is seen in one epoch; 0.5 takes another random half every epoch."""
     only: str | None = None
-    """One of ``ONLY``: a part of the records, so that the share of NOT_VISIBLE can be chosen."""
+    """One of ``ONLY``: use only these records, to control the share of NOT_VISIBLE."""
 
-    def wants(self, answers: Iterable[str]) -> bool:
+    def includes(self, answers: Iterable[str]) -> bool:
         """Whether a record with these answers belongs to the data set."""
         if self.only is None:
             return True
@@ -66,9 +66,9 @@ def read_registry(path: Path) -> Registry:
     """Read a registry file.
 
     Raises:
-        UserError: it is missing, no YAML, or an entry is malformed; the message names the entry.
+        UserError: it is missing or not YAML, or an entry is malformed; the message names the entry.
     """
-    value = read_yaml(path, "--data_registry")
+    value = read_yaml(path, "--data-registry")
     if not isinstance(value, dict) or not isinstance(value.get("datasets"), dict):
         raise UserError(f"{path}: expected a mapping 'datasets' of names to data sets")
     unknown = set(value) - {"datasets", "mixtures"}
@@ -90,7 +90,7 @@ def read_yaml(path: Path, what: str) -> Any:
     """The value of a YAML file; ``what`` names it in errors.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: the file is missing or not YAML.
     """
     import yaml
 
@@ -107,8 +107,7 @@ def parse_sources(path: Path, datasets: Mapping[Any, Any]) -> dict[str, Source]:
     """The data sets of a registry's or recipe's ``datasets``.
 
     Raises:
-        UserError: naming the entry.
-        : naming the entry.
+        UserError: an entry is malformed; the message names it.
     """
     return {str(name): _source(path, str(name), entry) for name, entry in datasets.items()}
 
@@ -136,8 +135,8 @@ def _source(path: Path, name: str, entry: Any) -> Source:
     return Source(name, Path(entry["data_path"]), folders[0], folders[1], float(weight), only)
 
 
-def resolve(expression: str, registry: Registry | None) -> list[Source]:
-    """The data sets that ``a+b*3`` names, in order of writing.
+def resolve_mixture(expression: str, registry: Registry | None) -> list[Source]:
+    """The data sets of a mixture ``a+b*3``, in the order of the expression.
 
     A part is a data set or mixture of the registry, or the path of a task file; ``*N`` multiplies how
     often it is seen (a fraction is possible). A data set named twice is seen that much more often.
@@ -160,7 +159,7 @@ def _expand(expression: str, registry: Registry | None, inside: tuple[str, ...])
         name = match["name"].strip() if match else part.strip()
         times = float(match["times"]) if match else 1.0
         if not name or times <= 0:
-            raise UserError(f"--data_mixture {expression}: {part.strip()!r} names no data set")
+            raise UserError(f"--data-mixture {expression}: {part.strip()!r} is not a data set")
         for source in _named(name, registry, inside, expression):
             found.append(replace(source, weight=source.weight * times))
     return found
@@ -178,9 +177,9 @@ def _named(
     if name.endswith(".json") or Path(name).is_file():
         return [Source(name, Path(name))]
     known = sorted([*registry.sources, *registry.mixtures]) if registry else []
-    hint = f"known are {', '.join(known)}" if known else "give --data_registry FILE for names"
+    hint = f"known are {', '.join(known)}" if known else "give --data-registry FILE for names"
     raise UserError(
-        f"--data_mixture {expression}: {name!r} is no registered data set and no .json file; {hint}"
+        f"--data-mixture {expression}: {name!r} is neither a registered data set nor a .json file; {hint}"
     )
 
 
@@ -193,11 +192,11 @@ def _count(source: Source) -> int:
     from x3spatial.training.dataset import read_samples
 
     samples = read_samples(source.data_path)
-    return round(sum(source.wants(sample.answers) for sample in samples) * source.weight)
+    return round(sum(source.includes(sample.answers) for sample in samples) * source.weight)
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class RegistryRow:
     """One line of ``x3 data list``."""
 
     name: str
@@ -209,11 +208,11 @@ class Listed:
     problem: str | None
 
 
-def list_data(data_registry: Path) -> list[Listed]:
-    """What a registry holds, and whether its files are there.
+def list_data(data_registry: Path) -> list[RegistryRow]:
+    """List a registry and check that its files exist.
 
     Raises:
-        UserError: the registry cannot be read, or a mixture names what is not there.
+        UserError: the registry cannot be read, or a mixture names an unknown data set.
     """
     registry = read_registry(data_registry)
     counts: dict[str, int | None] = {}
@@ -227,11 +226,11 @@ def list_data(data_registry: Path) -> list[Listed]:
             counts[name], problems[name] = None, str(error)
         times = "" if source.weight == 1 else f" x{source.weight:g}"
         definition = f"{source.data_path}{times}{f' ({source.only})' if source.only else ''}"
-        rows.append(Listed(name, "data set", definition, counts[name], problems[name]))
+        rows.append(RegistryRow(name, "data set", definition, counts[name], problems[name]))
     for name, text in registry.mixtures.items():
         total: int | None = 0
         problem = None
-        for source in resolve(text, registry):
+        for source in resolve_mixture(text, registry):
             base = registry.sources.get(source.name)
             if base is None:
                 count: int | None = _count(source)
@@ -240,5 +239,5 @@ def list_data(data_registry: Path) -> list[Listed]:
                 problem = problem or problems[source.name]
                 count = None if count is None else round(count / base.weight * source.weight)
             total = None if total is None or count is None else total + count
-        rows.append(Listed(name, "mixture", text, total, problem))
+        rows.append(RegistryRow(name, "mixture", text, total, problem))
     return rows

@@ -1,6 +1,6 @@
-"""Muon for the matrices inside a model, with another optimizer for everything else.
+"""Muon for hidden matrices, combined with another optimizer for the other parameters.
 
-Muon (K. Jordan and others, 2024) makes the update of a matrix orthogonal, so that directions with small
+Muon (K. Jordan and others, 2024) orthogonalises the update of a matrix, so that directions with small
 gradients are learned as fast as those with large ones. It is meant for the hidden matrices: embeddings, the
 head, the patch convolution, gains and biases stay with AdamW or whatever ``--optim`` says.
 """
@@ -16,7 +16,7 @@ _RATE_OF_ADAMW = "match_rms_adamw"
 """Scales updates to the size that AdamW's have, so that both take rates of one order (Moonshot AI, 2025)."""
 
 
-def suits_muon(name: str, parameter: torch.Tensor) -> bool:
+def is_hidden_matrix(name: str, parameter: torch.Tensor) -> bool:
     """Whether a parameter is a hidden matrix.
 
     Args:
@@ -26,8 +26,8 @@ def suits_muon(name: str, parameter: torch.Tensor) -> bool:
     return parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head"))
 
 
-class MuonBeside(torch.optim.Optimizer):
-    """Two optimizers that look like one: Muon for some groups of parameters, ``rest`` for its own.
+class MuonAndRest(torch.optim.Optimizer):
+    """Muon and another optimizer as one: Muon for some groups of parameters, ``rest`` for the others.
 
     Args:
         groups: for Muon; matrices, each group with ``lr`` and ``weight_decay``.
@@ -35,7 +35,7 @@ class MuonBeside(torch.optim.Optimizer):
         momentum: of Muon.
 
     Raises:
-        ValueError: a parameter in ``groups`` is no matrix.
+        ValueError: a parameter in ``groups`` is not a matrix.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class MuonBeside(torch.optim.Optimizer):
         self._share()
 
     def _share(self) -> None:
-        # The very groups of the two: what a scheduler writes into them, they read.
+        # The same group objects, so that a scheduler changes both optimizers.
         self.param_groups = [*self.muon.param_groups, *self.rest.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]

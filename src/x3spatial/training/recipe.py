@@ -1,4 +1,4 @@
-"""``x3 recipe run``: a model trained in stages, each of them an ordinary ``x3 sft`` run.
+"""``x3 recipe run``: training in stages, each an ordinary ``x3 sft`` run.
 
 A recipe file::
 
@@ -7,17 +7,16 @@ A recipe file::
       t1_absent: {data_path: t1_train_multi.json, only: not_visible}
     options:                       # of x3 sft, for every stage
       per_device_train_batch_size: 96
-    stages:                        # each starts from what the one before it ended with
+    stages:                        # each starts from the final checkpoint of the previous one
       - name: warm-up
         mixture: t0
         evaluate: t0_val_marked.json   # optional, relative to the data folder
         options: {max_steps: 500}      # this stage's own
       - name: finer
-        grow: {image_size: 162, turn_heads: 2}  # optional: what x3 model grow does to the model first
+        resize: {image_size: 162, rotate_heads: 2}  # optional: resize the model first (x3 model resize)
         mixture: t0 + t1_absent*0.5
 
-A stage that is finished is passed over and one that was stopped goes on, because that is what ``x3 sft`` does
-with its folder.
+Finished stages are skipped and an interrupted one is continued, as ``x3 sft`` does with its output folder.
 """
 
 from __future__ import annotations
@@ -34,16 +33,19 @@ from typing import Any
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.models.roborefer.layout import locate
-from x3spatial.training.mixtures import Registry, parse_sources, read_yaml, resolve
+from x3spatial.training.mixtures import Registry, parse_sources, read_yaml, resolve_mixture
+from x3spatial.training.options import dashed
 
 CURVE_FILE = "curve.png"
 """In the output folder: loss and Hit@Mask over all stages."""
 REGISTRY_FILE = "datasets.yaml"
-"""In the output folder: the recipe's data sets with their whole paths, the stages' ``--data_registry``."""
+"""In the output folder: the data sets with absolute paths; ``--data-registry`` of the stages."""
 
 _TOP = frozenset({"datasets", "options", "stages"})
-_STAGE = frozenset({"name", "mixture", "evaluate", "options", "grow"})
-_GROWTH = frozenset({"image_size", "turn_heads"})
+_STAGE = frozenset({"name", "mixture", "evaluate", "options", "resize"})
+_RESIZE = frozenset({"image_size", "rotate_heads"})
+_OLD_KEYS = {"grow": "resize", "turn_heads": "rotate_heads"}
+"""Former names of keys, still accepted."""
 _OURS = frozenset(
     {
         "model_name_or_path",
@@ -54,7 +56,7 @@ _OURS = frozenset(
         "output_dir",
     }
 )
-"""Options that the runner itself gives."""
+"""Options that are set by the runner itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,9 @@ class Stage:
     options: Mapping[str, Any]
     """Options of ``x3 sft``, those of all stages included."""
     evaluate: str | None = None
-    """A task file of the data folder whose questions are answered on the way."""
-    growth: Mapping[str, int] | None = None
-    """Options of ``x3 model grow`` for the checkpoint that the stage starts from."""
+    """A task file of the data folder that is evaluated during training."""
+    resize: Mapping[str, int] | None = None
+    """Options of ``x3 model resize`` for the checkpoint that the stage starts from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def read_recipe(path: Path) -> Recipe:
         where = f"{path}: stage {number}"
         if not isinstance(entry, dict):
             raise UserError(f"{where}: expected a mapping with name and mixture")
+        entry = _renamed(entry, where)
         _only(entry, _STAGE, where)
         for field in ("name", "mixture"):
             if not isinstance(entry.get(field), str) or not entry[field].strip():
@@ -111,13 +114,13 @@ def read_recipe(path: Path) -> Recipe:
             raise UserError(f"{where}: name {name!r} cannot be a folder's name")
         if any(name == other.name for other in stages):
             raise UserError(f"{where}: there is another stage {name!r}")
-        resolve(entry["mixture"], registry)
+        resolve_mixture(entry["mixture"], registry)
         evaluate = entry.get("evaluate")
         if evaluate is not None and not isinstance(evaluate, str):
             raise UserError(f"{where}: evaluate must be the name of a task file")
         options = {**common, **_options(entry.get("options"), where)}
-        growth = _growth(entry["grow"], where) if "grow" in entry else None
-        stages.append(Stage(name, entry["mixture"], options, evaluate, growth))
+        resize = _resize(entry["resize"], where) if "resize" in entry else None
+        stages.append(Stage(name, entry["mixture"], options, evaluate, resize))
     return Recipe(path, value["datasets"], tuple(stages))
 
 
@@ -129,13 +132,28 @@ def _only(value: Mapping[Any, Any], known: frozenset[str], where: str) -> None:
         )
 
 
-def _growth(value: Any, where: str) -> dict[str, int]:
+def _renamed(value: Mapping[Any, Any], where: str) -> dict[Any, Any]:
+    """``value`` with former keys under their present names.
+
+    Raises:
+        UserError: an entry is given under both names.
+    """
+    for old, new in _OLD_KEYS.items():
+        if old in value and new in value:
+            raise UserError(f"{where}: {old} is the former name of {new}; give one of them")
+    return {_OLD_KEYS.get(key, key): entry for key, entry in value.items()}
+
+
+def _resize(value: Any, where: str) -> dict[str, int]:
     if not isinstance(value, dict) or type(value.get("image_size")) is not int:
-        raise UserError(f"{where}: grow must be a mapping with image_size, in pixels")
-    _only(value, _GROWTH, f"{where}: grow")
-    if type(value.get("turn_heads", 0)) is not int:
-        raise UserError(f"{where}: grow: turn_heads {value['turn_heads']!r} is no number of heads")
-    return value
+        raise UserError(f"{where}: resize must be a mapping with image_size, in pixels")
+    value = _renamed(value, f"{where}: resize")
+    _only(value, _RESIZE, f"{where}: resize")
+    if type(value.get("rotate_heads", 0)) is not int:
+        raise UserError(
+            f"{where}: resize: rotate_heads {value['rotate_heads']!r} is not a number of heads"
+        )
+    return dict(value)
 
 
 def _options(value: Any, where: str) -> dict[str, Any]:
@@ -146,7 +164,7 @@ def _options(value: Any, where: str) -> dict[str, Any]:
     options = {str(name).lstrip("-").replace("-", "_"): given for name, given in value.items()}
     for name, given in options.items():
         if name in _OURS:
-            raise UserError(f"{where}: option {name} is given by the recipe itself; leave it out")
+            raise UserError(f"{where}: option {name} is set by the recipe; leave it out")
         if not isinstance(given, str | int | float):
             raise UserError(f"{where}: option {name} is {given!r}; expected one value")
     return options
@@ -163,9 +181,9 @@ class Run:
 
     stage: Stage
     before: Path
-    """The checkpoint that the stage before it ended with."""
+    """The final checkpoint of the previous stage."""
     base: Path
-    """What it starts from: that, or that grown."""
+    """The checkpoint it starts from: ``before``, or the resized ``before``."""
     arguments: tuple[str, ...]
     """Options of ``x3 sft``."""
 
@@ -175,10 +193,10 @@ def plan(recipe: Recipe, *, base: Path, data_dir: Path, output_dir: Path) -> lis
     found: list[Run] = []
     for number, stage in enumerate(recipe.stages, start=1):
         before, folder = base, stage_dir(output_dir, number, stage)
-        if stage.growth is not None:
-            # Named after what it was grown from: the stages' folders are last in their order.
+        if stage.resize is not None:
+            # Sorted before the folder of its stage.
             name = before.name if found else f"00-{before.name}"
-            base = output_dir / f"{name}-{stage.growth['image_size']}px"
+            base = output_dir / f"{name}-{stage.resize['image_size']}px"
         values: dict[str, Any] = {
             "model_name_or_path": base,
             "data_mixture": stage.mixture,
@@ -187,7 +205,9 @@ def plan(recipe: Recipe, *, base: Path, data_dir: Path, output_dir: Path) -> lis
             "output_dir": folder,
             **stage.options,
         }
-        pieces = [piece for name, value in values.items() for piece in (f"--{name}", str(value))]
+        pieces = [
+            piece for name, value in values.items() for piece in (f"--{dashed(name)}", str(value))
+        ]
         found.append(Run(stage, before, base, tuple(pieces)))
         base = folder
     return found
@@ -203,20 +223,20 @@ def run_recipe(
     dry_run: bool = False,
     echo: Callable[[str], None] = print,
 ) -> Path:
-    """Run the stages of a recipe, each from what the one before it ended with.
+    """Run the stages of a recipe, each from the final checkpoint of the previous one.
 
     Args:
         recipe: the recipe file.
         base: the checkpoint that the first stage starts from.
         data_dir: the folder with the task files that the recipe names.
         output_dir: where every stage gets a folder.
-        processes: of each stage; with several, torchrun starts them on this machine. Batch sizes of the
-            recipe are those of one process.
-        dry_run: only say the commands.
+        processes: per stage; more than one are started by torchrun on this machine. Batch sizes in the
+            recipe are per process.
+        dry_run: only print the commands.
         echo: prints a line.
 
     Returns:
-        The folder of the last stage, which then holds the trained model.
+        The folder of the last stage, which contains the trained model.
 
     Raises:
         UserError: the recipe, an option of any stage (found before the first one starts), a file, or a
@@ -228,19 +248,19 @@ def run_recipe(
     base, data_dir, output_dir = locate(base).absolute(), data_dir.absolute(), output_dir.absolute()
     runs = plan(read, base=base, data_dir=data_dir, output_dir=output_dir)
     if not base.is_dir():
-        raise UserError(f"--model_name_or_path {base}: no such folder")
+        raise UserError(f"--model-name-or-path {base}: no such folder")
     _check(read, base, runs, data_dir)
     if not dry_run:
-        make_dir(output_dir, "--output_dir")
+        make_dir(output_dir, "--output-dir")
         _write_registry(read, data_dir, output_dir)
     launch = _launch(processes)
     shown = "x3 sft" if processes == 1 else f"torchrun {shlex.join(launch[3:])}"
     for number, run in enumerate(runs, start=1):
         name = f"stage {number} of {len(runs)}, {run.stage.name}"
-        if (growth := run.stage.growth) is not None:
-            echo(f"{name}: x3 model grow {shlex.join(_growing(run, growth))}")
+        if (options := run.stage.resize) is not None:
+            echo(f"{name}: x3 model resize {shlex.join(_resize_arguments(run, options))}")
             if not dry_run:
-                _grow(run, growth)
+                _resize_base(run, options)
         echo(f"{name}: {shown} {shlex.join(run.arguments)}")
         if dry_run:
             continue
@@ -248,7 +268,7 @@ def run_recipe(
             _sft(run.arguments)
         elif code := subprocess.run([*launch, *run.arguments], check=False).returncode:  # noqa: S603
             raise UserError(
-                f"stage {run.stage.name}: its processes stopped with exit code {code}; see above"
+                f"stage {run.stage.name}: its processes exited with code {code}; see above"
             )
     if not dry_run:
         _draw(read, output_dir)
@@ -256,9 +276,9 @@ def run_recipe(
 
 
 def _check(recipe: Recipe, base: Path, runs: Sequence[Run], data_dir: Path) -> None:
-    """What would otherwise stop the last stage after hours."""
+    """Find mistakes that would otherwise stop a late stage after hours."""
     from x3spatial.models.roborefer.checkpoint import read_checkpoint
-    from x3spatial.models.roborefer.resize import check_growth
+    from x3spatial.models.roborefer.resize import check_resize
     from x3spatial.training.arguments import parse
 
     sources = parse_sources(recipe.path, recipe.datasets).values()
@@ -266,42 +286,40 @@ def _check(recipe: Recipe, base: Path, runs: Sequence[Run], data_dir: Path) -> N
     files += [Path(stage.evaluate) for stage in recipe.stages if stage.evaluate is not None]
     for file in files:
         if not (data_dir / file).is_file():
-            raise UserError(f"--data_dir {data_dir}: {file} is missing; {recipe.path} names it")
+            raise UserError(f"--data-dir {data_dir}: {file} is missing; {recipe.path} names it")
     for run in runs:
         try:
             parse(run.arguments)
-            if run.stage.growth is not None:
-                # Sizes of patches and numbers of heads stay what they are in the first checkpoint.
-                check_growth(read_checkpoint(base), **run.stage.growth)
+            if run.stage.resize is not None:
+                # Patch size and number of heads are those of the first checkpoint throughout.
+                check_resize(read_checkpoint(base), **run.stage.resize)
         except UserError as error:
             raise UserError(f"{recipe.path}: stage {run.stage.name}: {error}") from None
 
 
-def _growing(run: Run, growth: Mapping[str, int]) -> list[str]:
-    """The arguments of ``x3 model grow``."""
-    options = [
-        piece
-        for name, value in growth.items()
-        for piece in (f"--{name.replace('_', '-')}", str(value))
+def _resize_arguments(run: Run, options: Mapping[str, int]) -> list[str]:
+    """The arguments of ``x3 model resize``."""
+    pieces = [
+        piece for name, value in options.items() for piece in (f"--{dashed(name)}", str(value))
     ]
-    return [str(run.before), str(run.base), *options]
+    return [str(run.before), str(run.base), *pieces]
 
 
-def _grow(run: Run, growth: Mapping[str, int]) -> None:
-    """Grow what the stage before ended with; what was grown from it already stays."""
-    from x3spatial.models.roborefer.resize import GROWTH_FILE, grow, is_grown
+def _resize_base(run: Run, options: Mapping[str, int]) -> None:
+    """Resize the checkpoint that the previous stage ended with, unless that has been done already."""
+    from x3spatial.models.roborefer.resize import has_resize_note, is_resized, resize_checkpoint
 
-    if is_grown(checkpoint=run.before, out=run.base, **growth):
+    if is_resized(checkpoint=run.before, out=run.base, **options):
         return
-    if (run.base / GROWTH_FILE).is_file():
-        # Grown from other weights, or otherwise: the stage, if it has begun, is another run then, and
-        # x3 sft refuses it.
+    if has_resize_note(run.base):
+        # Resized from other weights or with other options. If the stage has been started from it, x3 sft
+        # refuses to continue that run.
         shutil.rmtree(run.base)
-    grow(checkpoint=run.before, out=run.base, **growth)
+    resize_checkpoint(checkpoint=run.before, out=run.base, **options)
 
 
 def _launch(processes: int) -> list[str]:
-    """The beginning of a command that runs ``x3 sft`` in several processes."""
+    """The first arguments of a command that runs ``x3 sft`` in several processes."""
     return [
         *(sys.executable, "-m", "torch.distributed.run"),
         *("--standalone", f"--nproc_per_node={processes}"),

@@ -1,4 +1,4 @@
-"""The model and processor of a run: loaded, depth kept or left out, parts frozen."""
+"""Loading the model and processor of a run, with or without depth, and freezing parts."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneratio
 from x3spatial.models.roborefer.processing import RoboReferProcessor, load_processor
 from x3spatial.models.roborefer.tiny import small_tokenizer
 from x3spatial.training.arguments import ModelArguments
+from x3spatial.training.options import dashed
 
 _SIZE = re.compile(r"patch(\d+)[-_](\d+)")
 
 
 def processor_for(path: Path | None, image_aspect_ratio: str) -> RoboReferProcessor:
-    """A processor for looking at data: of a checkpoint, of a tokenizer folder, or of none.
+    """A processor for checking data: of a checkpoint, of a tokenizer folder, or a built-in one.
 
     A plain Qwen2 tokenizer gets RoboRefer's special tokens; images are then of 448 pixels, 121 tokens.
 
@@ -47,11 +48,11 @@ def _processor_of_tokenizer(path: Path | None, image_aspect_ratio: str) -> RoboR
         tokenizer: Any = small_tokenizer()
     else:
         if not path.is_dir():
-            raise UserError(f"--model_name_or_path {path}: no such folder")
+            raise UserError(f"--model-name-or-path {path}: no such folder")
         names = {file.name for file in path.iterdir()}
         if "tokenizer.json" not in names and not {"vocab.json", "merges.txt"} <= names:
             raise UserError(
-                f"--model_name_or_path {path}: neither a checkpoint nor a tokenizer folder"
+                f"--model-name-or-path {path}: neither a checkpoint nor a tokenizer folder"
                 " (config.json, tokenizer.json)"
             )
         try:
@@ -59,7 +60,7 @@ def _processor_of_tokenizer(path: Path | None, image_aspect_ratio: str) -> RoboR
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(
-                f"--model_name_or_path {path}: the tokenizer cannot be read: {reason}"
+                f"--model-name-or-path {path}: the tokenizer cannot be read: {reason}"
             ) from None
         tokenizer.add_tokens(
             [t for t in (PAD, SENTINEL, IMAGE_TAG, DEPTH_TAG, TURN_END) if t not in tokenizer.get_vocab()],
@@ -74,15 +75,15 @@ def read_base(options: ModelArguments) -> Checkpoint:
     """The checkpoint a run starts from, checked against the options; no weights are read.
 
     Raises:
-        UserError: no such checkpoint, or it has not what an option needs.
+        UserError: the checkpoint does not exist, or lacks what an option needs.
     """
     path = options.model_name_or_path
     checkpoint = read_checkpoint(Path(path))
     config = checkpoint.config
     if options.enable_depth and not config.enable_depth:
-        raise UserError(f"--enable_depth: {path} has no depth projector")
+        raise UserError(f"--enable-depth: {path} has no depth projector")
     if options.use_depth_tower and config.depth_config is None:
-        raise UserError(f"--use_depth_tower: {path} has no depth tower")
+        raise UserError(f"--use-depth-tower: {path} has no depth tower")
     towers = [("vision_tower", options.vision_tower, config.vision_config)]
     if options.enable_depth and config.depth_config is not None:
         towers.append(("depth_tower", options.depth_tower, config.depth_config))
@@ -91,7 +92,7 @@ def read_base(options: ModelArguments) -> Checkpoint:
         here = (int(tower.patch_size), int(tower.image_size))
         if size is not None and (int(size[1]), int(size[2])) != here:
             raise UserError(
-                f"--{option} {name}: the tower of {path} has patches of {here[0]} and images of"
+                f"--{dashed(option)} {name}: the tower of {path} has patches of {here[0]} and images of"
                 f" {here[1]}; name that one, or leave the option out"
             )
     if options.mm_vision_select_layer is not None:
@@ -103,7 +104,7 @@ def read_base(options: ModelArguments) -> Checkpoint:
                 layers_run(int(tower.num_hidden_layers), options.mm_vision_select_layer)
             except ValueError as error:
                 raise UserError(
-                    f"--mm_vision_select_layer {options.mm_vision_select_layer}: {error}"
+                    f"--mm-vision-select-layer {options.mm_vision_select_layer}: {error}"
                 ) from None
     return checkpoint
 
@@ -113,7 +114,7 @@ def build_model(
 ) -> RoboReferForConditionalGeneration:
     """The model in float32, without depth where the run has none, frozen where it is not tuned.
 
-    Updates of 1e-5 of a weight are smaller than bfloat16 can add, so the optimizer sees float32.
+    Relative updates of 1e-5 are below the resolution of bfloat16, so the optimizer works on float32.
     """
     model = load_model(checkpoint, dtype="float32", attention=options.attention)
     if not options.enable_depth:
@@ -129,11 +130,11 @@ def build_model(
 
 
 @contextmanager
-def built_whole(deepspeed: Any) -> Iterator[None]:
-    """Models are built and read as a whole here, not piece by piece as transformers does it for ZeRO-3.
+def unsharded(deepspeed: Any) -> Iterator[None]:
+    """Build and read whole models, instead of sharded ones as transformers does for ZeRO-3.
 
-    Its way asks for the processes to be connected already, and cuts up models that are made only to look at
-    their shapes. DeepSpeed takes whole models and cuts them up when training begins.
+    Sharding needs initialised process groups and would also apply to models that are made only for their
+    shapes. DeepSpeed shards the whole model when training starts.
 
     Args:
         deepspeed: the training arguments' ``deepspeed_config``; None without DeepSpeed.
@@ -149,10 +150,10 @@ def built_whole(deepspeed: Any) -> Iterator[None]:
 
 
 def freeze(model: RoboReferForConditionalGeneration, tuned: dict[str, bool]) -> None:
-    """Let gradients into the tuned parts only.
+    """Freeze all parts that are not tuned.
 
-    A tower's layers past the selected one never get a gradient. They are frozen with it in mind that
-    data-parallel training waits for every parameter that is not.
+    Layers of a tower after the selected one never get a gradient. They are frozen too, because data-parallel
+    training waits for the gradient of every trainable parameter.
     """
     for name, part in model.parts().items():
         part.requires_grad_(tuned[name])
@@ -162,7 +163,7 @@ def freeze(model: RoboReferForConditionalGeneration, tuned: dict[str, bool]) -> 
             parameter.requires_grad_(False)
 
 
-def counts(model: torch.nn.Module) -> dict[str, dict[str, int]]:
+def parameter_counts(model: torch.nn.Module) -> dict[str, dict[str, int]]:
     """Parameters of each part: all, and those that are trained."""
     found: dict[str, dict[str, int]] = {}
     for name, parameter in model.named_parameters():

@@ -1,7 +1,7 @@
 """``x3 sft``: fine-tune a checkpoint on task files.
 
 ``python -m x3spatial.training.sft --help`` lists the options. The same command continues a run that was
-stopped, says so where it is finished, and refuses the folder of another run.
+stopped, reports one that is finished, and refuses the folder of another run.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from transformers.trainer_callback import TrainerCallback, TrainerState
 from transformers.trainer_utils import set_seed
 
 from x3spatial import __version__
-from x3spatial.engine.local import default_workers
+from x3spatial.engine.cores import cores_per_process, usable_cores
 from x3spatial.errors import UserError
-from x3spatial.io.files import lock_dir, make_dir, write_json
-from x3spatial.models.local.runtime import DTYPES
+from x3spatial.io.files import make_dir, write_json
+from x3spatial.io.locks import lock_dir
+from x3spatial.models.local.runtime import DTYPES, set_threads
 from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.processing import load_processor
@@ -42,7 +43,8 @@ from x3spatial.training.curve import draw_curve
 from x3spatial.training.data_module import DataModule, make_supervised_data_module
 from x3spatial.training.evaluation import Evaluation
 from x3spatial.training.lora import ADAPTER, attach, core, is_adapted, merged_state, save_adapter
-from x3spatial.training.setup import build_model, built_whole, counts, read_base
+from x3spatial.training.setup import build_model, parameter_counts, read_base, unsharded
+from x3spatial.training.sft_help import sft_help
 from x3spatial.training.trainer import SpatialTrainer
 
 LOG_FILE = "train.log"
@@ -50,7 +52,7 @@ CURVE_FILE = "loss.png"
 
 _CLASS = f"{UserError.__module__}.{UserError.__qualname__}: "
 
-# Settings that decide the weights. Those that are not here may change when a run is continued.
+# Settings that decide the weights; others may change when a run is continued.
 _DECIDING = (
     "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps",
     "learning_rate", "weight_decay", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps",
@@ -66,7 +68,7 @@ _DECIDING_MODEL = (
 
 
 class RunLog(TrainerCallback):
-    """Writes what happens to ``train.log`` and to the terminal, one line each."""
+    """Writes events to ``train.log`` and to the terminal, one line each."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,13 +83,13 @@ class RunLog(TrainerCallback):
         print(text, flush=True)
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        """Start the clock."""
+        """Start measuring steps per second."""
         self._started, self._first_step = time.monotonic(), state.global_step
 
     def on_log(
         self, args: Any, state: TrainerState, control: Any, logs: Any = None, **kwargs: Any
     ) -> None:
-        """One line of figures."""
+        """Write one line of metrics."""
         if not logs or self._first_step is None:
             return
         done = state.global_step - self._first_step
@@ -98,7 +100,7 @@ class RunLog(TrainerCallback):
         self.line(f"step {state.global_step}/{state.max_steps} {figures} steps_per_s={rate:.3g}")
 
     def on_save(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        """Say that a checkpoint is whole."""
+        """Write that a checkpoint is complete."""
         self.line(f"step {state.global_step}: checkpoint written")
 
 
@@ -107,19 +109,22 @@ def _figure(value: Any) -> str:
 
 
 def sft(arguments: Sequence[str]) -> int:
-    """Run ``x3 sft`` with these options; returns the exit code.
+    """Run ``x3 sft`` with these options and return the exit code.
 
     Raises:
         UserError: an option, file or folder is wrong.
     """
+    if {"-h", "--help", "--help-all", "--help_all"} & set(arguments):
+        print(sft_help(everything=not {"-h", "--help"} & set(arguments)), end="")
+        return 0
     try:
         return _sft(parse(arguments))
     except UserError as error:
-        # From a worker process of the loader it comes with that process's traceback.
+        # An error in a dataloader worker includes the traceback of that process.
         raise UserError(str(error).rstrip().splitlines()[-1].removeprefix(_CLASS)) from None
     except Exception as error:
         if type(error).__module__.startswith("wandb."):  # no key, no network
-            raise UserError(f"--report_to wandb: {' '.join(str(error).split())}") from error
+            raise UserError(f"--report-to wandb: {' '.join(str(error).split())}") from error
         raise
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -128,14 +133,14 @@ def sft(arguments: Sequence[str]) -> int:
 
 def _sft(chosen: Arguments) -> int:
     rank, world = chosen.training.process_index, chosen.training.world_size
-    with built_whole(chosen.training.deepspeed_config):
+    with unsharded(chosen.training.deepspeed_config):
         base = read_base(chosen.model)
     processor = load_processor(base, image_aspect_ratio=chosen.data.image_aspect_ratio)
-    room = int(base.config.text_config.max_position_embeddings)
+    context = int(base.config.text_config.max_position_embeddings)
     module = make_supervised_data_module(
         processor,
         chosen.data,
-        model_max_length=min(chosen.training.model_max_length, room),
+        model_max_length=min(chosen.training.model_max_length, context),
         enable_depth=chosen.model.enable_depth,
     )
     evaluation = None
@@ -153,8 +158,8 @@ def _sft(chosen: Arguments) -> int:
             print(f"x3 sft: {output_dir} is finished ({run['steps']} steps); nothing to do")
         return 0
     if rank == 0:
-        make_dir(output_dir, "--output_dir")
-        with lock_dir(output_dir, "--output_dir"):
+        make_dir(output_dir, "--output-dir")
+        with lock_dir(output_dir, "--output-dir"):
             return _run(chosen, base, processor, module, evaluation, identity, output_dir)
     return _run(chosen, base, processor, module, evaluation, identity, output_dir)
 
@@ -162,7 +167,7 @@ def _sft(chosen: Arguments) -> int:
 def run_identity(
     chosen: Arguments, base: Checkpoint, module: DataModule, world: int
 ) -> dict[str, Any]:
-    """What a run is: a second start with the same identity continues it."""
+    """The identity of a run: a second start with the same one continues it."""
     values: Any = chosen.training
     settings = {**values.to_dict(), "world_size": world}
     identity = {
@@ -170,7 +175,7 @@ def run_identity(
             "path": str(base.layout.path.absolute()),
             "fingerprint": fingerprint(base.layout),
         },
-        "data": module.identity(),
+        "data": module.provenance(),
         "image_aspect_ratio": chosen.data.image_aspect_ratio,
         "tuned": chosen.model.tuned(),
         "model": {name: getattr(chosen.model, name) for name in _DECIDING_MODEL},
@@ -192,11 +197,14 @@ def _run(
     training = chosen.training
     first = training.process_index == 0
     set_seed(training.seed)
-    workers, cpus = training.dataloader_num_workers, default_workers()
-    training.dataloader_num_workers = min(workers, cpus)
-    with built_whole(training.deepspeed_config):
+    asked = training.dataloader_num_workers
+    training.dataloader_num_workers, threads = share_cores(asked, cores_per_process())
+    if "OMP_NUM_THREADS" not in os.environ and threads != (os.cpu_count() or 1):
+        # Not where it is torch's own number: even asking torch for it changes the last bits of results.
+        set_threads(threads)
+    with unsharded(training.deepspeed_config):
         model: Any = build_model(base, chosen.model)
-        # Checkpoints say how their images were cut.
+        # Recorded in the checkpoints.
         model.config.image_aspect_ratio = chosen.data.image_aspect_ratio
         if chosen.model.lora_enable:
             model = attach(model, chosen.model)
@@ -218,11 +226,16 @@ def _run(
         if not (output_dir / RUN_FILE).is_file():
             write_run(output_dir, identity, finished=False)
         trainer.add_callback(log)
-        for text in heading(chosen, module, model, base):
+        for text in header_lines(chosen, module, model, base):
             log.line(text)
-        if workers > cpus:
+        log.line(
+            f"cores: {usable_cores()} usable; in each process {threads} torch thread(s) and"
+            f" {training.dataloader_num_workers} dataloader worker(s)"
+        )
+        if asked > training.dataloader_num_workers:
             log.line(
-                f"--dataloader_num_workers {workers}: {cpus} CPUs are here, going on with {cpus}"
+                f"--dataloader-num-workers {asked}: {training.dataloader_num_workers} used, one core"
+                " is left for the training itself"
             )
     trainer.accelerator.wait_for_everyone()
     start, bad = last_good(output_dir)
@@ -231,15 +244,15 @@ def _run(
             log.line(f"{folder}: damaged, not used")
         if start is not None:
             log.line(f"continuing from {start}")
-    spread = trainer.is_spread
+    sharded = trainer.is_sharded
     if start is not None and _is_last(start):
-        spread = False
+        sharded = False
         trainer.load_weights(start)
         trainer.state = TrainerState.load_from_json(str(start / STATE_FILE))
     else:
         trainer.train(resume_from_checkpoint=None if start is None else str(start))
     state = trainer.state
-    finish(trainer, chosen, base, output_dir, note, spread=spread)
+    finish(trainer, chosen, base, output_dir, note, sharded=sharded)
     if first:
         drawn = draw_curve(state.log_history, output_dir / CURVE_FILE)
         write_run(output_dir, identity, finished=True, steps=state.global_step)
@@ -248,36 +261,50 @@ def _run(
     return 0
 
 
+def share_cores(workers: int, cores: int) -> tuple[int, int]:
+    """How many dataloader workers and torch threads a process gets: together at most its cores.
+
+    ``OMP_NUM_THREADS`` (torchrun sets it) decides about the threads where it is set.
+
+    Args:
+        workers: as asked for; one core stays for the training itself.
+        cores: of this process.
+    """
+    workers = min(workers, cores - 1)
+    given = "OMP_NUM_THREADS" in os.environ
+    return workers, torch.get_num_threads() if given else cores - workers
+
+
 def _is_last(checkpoint: Path) -> bool:
     state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
     return bool(state.global_step >= state.max_steps)
 
 
-def heading(chosen: Arguments, module: DataModule, model: Any, base: Checkpoint) -> list[str]:
-    """What a run says before its first step."""
+def header_lines(chosen: Arguments, module: DataModule, model: Any, base: Checkpoint) -> list[str]:
+    """The lines that are logged before the first step."""
     training = chosen.training
-    window = (
+    samples = (
         training.per_device_train_batch_size
         * training.gradient_accumulation_steps
         * training.world_size
     )
     lines = [f"x3 sft {__version__}: {chosen.model.model_name_or_path} -> {training.output_dir}"]
-    for entry in module.identity():
+    for entry in module.provenance():
         lines.append(
             f"data: {entry['path']}, {entry['samples']} samples x {entry['weight']:g}"
             + (f", {entry['dropped']} too long left out" if entry["dropped"] else "")
         )
     lines.append(f"answers: {module.not_visible:.0%} of an epoch's are NOT_VISIBLE")
-    for part, number in counts(model).items():
+    for part, number in parameter_counts(model).items():
         lines.append(f"{part}: {number['trained']:,} of {number['all']:,} parameters are trained")
     if base.config.enable_depth and not chosen.model.enable_depth:
-        lines.append("depth: left out of this run and of its checkpoints (--enable_depth False)")
-    room = int(base.config.text_config.max_position_embeddings)
-    if training.model_max_length > room:
-        lines.append(f"--model_max_length {training.model_max_length}: the model has {room}")
+        lines.append("depth: left out of this run and of its checkpoints (--enable-depth False)")
+    context = int(base.config.text_config.max_position_embeddings)
+    if training.model_max_length > context:
+        lines.append(f"--model-max-length {training.model_max_length}: the model has {context}")
     clipping = f"norm {training.max_grad_norm:g}" if training.max_grad_norm else "off"
     lines.append(
-        f"samples per step: {window} ({training.per_device_train_batch_size} x"
+        f"samples per step: {samples} ({training.per_device_train_batch_size} x"
         f" {training.gradient_accumulation_steps} x {training.world_size} processes);"
         f" loss: token mean over them; gradient clipping: {clipping}"
     )
@@ -291,24 +318,24 @@ def finish(
     output_dir: Path,
     note: Mapping[str, Any],
     *,
-    spread: bool = False,
+    sharded: bool = False,
 ) -> None:
-    """Write the trained model into the run's folder itself, in the published layout.
+    """Write the trained model into the folder of the run, in the published layout.
 
-    It is written aside and moved in part by part, ``config.json`` last, so that the folder is no
-    checkpoint before it is whole. With ``spread`` its weights are gathered from all processes first.
+    It is written to a temporary folder and moved part by part, ``config.json`` last, so that the folder is
+    not a checkpoint before it is complete. With ``sharded`` the weights are gathered from all processes.
     """
     wrapped: Any = trainer.model_wrapped
-    gathered = trainer.accelerator.get_state_dict(wrapped) if spread else None
+    gathered = trainer.accelerator.get_state_dict(wrapped) if sharded else None
     if not trainer.args.should_save:
         return
     model = trainer.accelerator.unwrap_model(trainer.model)
-    aside = output_dir / ".saving-final"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
+    temporary = output_dir / ".saving-final"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
     adapted = is_adapted(model)
     if adapted:
-        save_adapter(model, aside / ADAPTER)
+        save_adapter(model, temporary / ADAPTER)
     if not adapted or chosen.model.lora_save == "merged":
         state = merged_state(model) if adapted else gathered or model.state_dict()
         name = chosen.training.save_dtype
@@ -316,16 +343,16 @@ def finish(
         save_upstream(
             core(model),
             trainer.processor,
-            aside,
+            temporary,
             state_dict={key: value.to(dtype) for key, value in state.items()},
         )
-    write_json(aside / NOTE_FILE, {**note, "step": trainer.state.global_step})
-    for entry in sorted(aside.iterdir(), key=lambda entry: entry.name == "config.json"):
+    write_json(temporary / NOTE_FILE, {**note, "step": trainer.state.global_step})
+    for entry in sorted(temporary.iterdir(), key=lambda entry: entry.name == "config.json"):
         target = output_dir / entry.name
         if target.is_dir():
             shutil.rmtree(target)
         os.replace(entry, target)
-    aside.rmdir()
+    temporary.rmdir()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

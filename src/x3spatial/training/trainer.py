@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import load_fsdp_model  # type: ignore[import-untyped]
+from accelerate.utils import load_fsdp_model
 from torch.utils.data import Sampler
 from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -28,18 +28,17 @@ from x3spatial.training.lora import (
     restore_adapter,
     save_adapter,
 )
-from x3spatial.training.muon import MuonBeside, suits_muon
+from x3spatial.training.muon import MuonAndRest, is_hidden_matrix
 from x3spatial.training.sampler import MixtureSampler
-from x3spatial.training.setup import built_whole
+from x3spatial.training.setup import unsharded
 
 
 class SpatialTrainer(Trainer):
     """Trains a RoboRefer model.
 
-    What it does differently from its base: the order of samples is a function of seed and epoch;
-    checkpoints are in the published layout, appear whole or not at all, and say what they come from;
-    frozen parts stay in eval mode; parts may have learning rates of their own; an evaluation answers
-    questions instead of measuring a loss.
+    Differences to the base class: the order of samples is a function of seed and epoch; checkpoints are
+    written atomically in the published layout, with their provenance; frozen parts stay in eval mode; parts
+    may have their own learning rates; evaluation answers questions instead of measuring a loss.
 
     Args:
         model: a RoboRefer model, or a PeftModel around one.
@@ -47,7 +46,7 @@ class SpatialTrainer(Trainer):
         module: its data.
         processor: written into checkpoints.
         base: the checkpoint it starts from.
-        note: what checkpoints say about their origin.
+        note: the provenance, written into checkpoints.
         evaluation: the questions, if there are any.
     """
 
@@ -72,7 +71,7 @@ class SpatialTrainer(Trainer):
             args=arguments.training,
             data_collator=module.data_collator,
             train_dataset=module.train_dataset,
-            # Never iterated: `evaluate` below asks the questions. The base class wants to see one.
+            # Never iterated, see `evaluate`; required by the base class.
             eval_dataset=None if evaluation is None else module.train_dataset,
         )
         # The run writes its own log; see sft.
@@ -99,7 +98,7 @@ class SpatialTrainer(Trainer):
         )
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        # A resumed epoch iterates through wrappers that do not pass the epoch on to the sampler.
+        # A resumed epoch uses wrappers that do not pass the epoch on to the sampler.
         sampler: Any = kwargs["train_dataloader"].batch_sampler
         while not isinstance(sampler, MixtureSampler):
             sampler = getattr(sampler, "batch_sampler", None) or sampler.sampler
@@ -118,7 +117,7 @@ class SpatialTrainer(Trainer):
             for name, parameter in target.named_parameters():
                 if not parameter.requires_grad:
                     continue
-                if muon_rate and suits_muon(name, parameter):
+                if muon_rate and is_hidden_matrix(name, parameter):
                     matrices.append(parameter)
                     continue
                 part = next(piece for piece in name.split(".") if piece in PARTS)
@@ -141,7 +140,7 @@ class SpatialTrainer(Trainer):
                     "lr": muon_rate,
                     "weight_decay": self.args.weight_decay,
                 }
-                optimizer = MuonBeside([hidden], optimizer)
+                optimizer = MuonAndRest([hidden], optimizer)
             self.optimizer = optimizer
         return self.optimizer
 
@@ -186,14 +185,14 @@ class SpatialTrainer(Trainer):
         save_upstream(core(model), self.processor, folder, state_dict=state_dict)
 
     @property
-    def is_spread(self) -> bool:
-        """Whether each process holds only pieces of the weights once training has begun."""
+    def is_sharded(self) -> bool:
+        """Whether the weights are sharded over the processes during training."""
         return bool(self.is_fsdp_enabled or self.x3.training.zero3)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         target = self.model if model is None else model
         if self.is_fsdp_enabled:
-            # Its own file beside the published weights; the base class would warn of their version.
+            # A separate file; the base class would warn about the version of the published weights.
             load_fsdp_model(
                 self.accelerator.state.fsdp_plugin, self.accelerator, target, resume_from_checkpoint
             )
@@ -206,20 +205,20 @@ class SpatialTrainer(Trainer):
         if is_adapted(target):
             restore_adapter(target, folder / ADAPTER)
             return
-        with built_whole(self.x3.training.deepspeed_config):
+        with unsharded(self.x3.training.deepspeed_config):
             state = read_tensors(read_checkpoint(folder))
         missing, unexpected = core(target).load_state_dict(state, strict=False)
         tied = {"llm.lm_head.weight"} if "llm.lm_head.weight" not in state else set()
         assert not unexpected and set(missing) <= tied, (missing, unexpected)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Answer the questions of ``--eval_data_path``; the metrics go to every logger."""
+        """Answer the questions of ``--eval-data-path``; the metrics go to every logger."""
         if self.evaluation is None:
             return {}
         model = core(self.accelerator.unwrap_model(self.model))
-        # Where every process holds pieces of the weights all must make the same steps together, so each
-        # answers all the questions; otherwise each answers its share.
-        shared = not self.is_spread
+        # With sharded weights all processes must run the same forward passes, so each answers all
+        # questions; otherwise each answers its share.
+        shared = not self.is_sharded
         live = LiveModel(
             model,
             self.processor,

@@ -156,6 +156,7 @@ def test_depth_through_the_rgb_tower(copied: Path) -> None:
     shutil.rmtree(copied / "depth_tower")
     edit(copied / "config.json", use_depth_tower=False)
     model, whole = load_model(copied), load_model(CHECKPOINT)
+    assert whole.depth_projector is not None
     picture = torch.rand(1, 3, 112, 112) * 2 - 1
     with torch.no_grad():
         wanted = whole.depth_projector(whole.vision_tower(picture))
@@ -222,7 +223,7 @@ def _lost_shard(folder: Path) -> None:
     (folder / "llm" / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
-DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (_remove("config.json"), "config.json is missing, here and in model/"),
     "no llm": (_remove("llm"), "folder llm/ is missing"),
     "no tower": (_remove("vision_tower"), "folder vision_tower/ is missing"),

@@ -13,7 +13,8 @@ from PIL import Image
 
 from helpers.roborefer_fixture import CHECKPOINT, FIXTURE, expected_json, image_path, samples, torch
 from x3spatial.errors import UserError
-from x3spatial.models.local.runtime import halving
+from x3spatial.models.base import as_output
+from x3spatial.models.local.runtime import run_halving
 from x3spatial.models.roborefer.model import RoboReferModel
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.tasks.question import Question
@@ -42,7 +43,7 @@ def mixed() -> list[Question]:
     words = PROMPT.split()
     records = []
     for number in range(48):
-        images = [VIEWS[i] for i in random.integers(0, len(VIEWS), number % 4)]
+        images: list[str | Path] = [VIEWS[i] for i in random.integers(0, len(VIEWS), number % 4)]
         length = int(random.integers(1, 60))
         prompt = " ".join(random.choice(words) for _ in range(length))
         records.append(question(number, images, prompt))
@@ -53,7 +54,7 @@ def answers(model: RoboReferModel, questions: list[Question], batch: int) -> lis
     texts: list[str] = []
     for start in range(0, len(questions), batch):
         part = questions[start : start + batch]
-        texts += model.answer(part, model.prepare(part))
+        texts += [as_output(answer).text for answer in model.answer(part, model.prepare(part))]
     return texts
 
 
@@ -71,7 +72,7 @@ def ids(model: RoboReferModel, questions: list[Question], batch: int) -> list[li
             rows.append(row)
         return output
 
-    model.model.generate = recording  # type: ignore[method-assign]
+    model.model.generate = recording
     try:
         answers(model, questions, batch)
     finally:
@@ -140,16 +141,15 @@ def small_memory(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> Iterator[Any]:
 
 
 def test_out_of_memory_halves_the_batch_and_says_so(
-    small_memory: Any, mixed: list[Question], capsys: pytest.CaptureFixture[str]
+    small_memory: Any, mixed: list[Question], caplog: pytest.LogCaptureFixture
 ) -> None:
     model, sizes = small_memory
     batch = mixed[:10]
     assert len(model.answer(batch, None)) == 10
     assert sizes == [10, 5, 2, 2, 2, 2, 2]
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
-        "x3: out of memory with 10 questions at once on cpu; going on with 5",
-        "x3: out of memory with 5 questions at once on cpu; going on with 2",
+    assert caplog.messages == [
+        "out of memory at batch size 10 on cpu; retrying with 5",
+        "out of memory at batch size 5 on cpu; retrying with 2",
     ]
     sizes.clear()
     model.answer(batch[:4], None)
@@ -161,13 +161,13 @@ def test_a_single_question_that_does_not_fit_raises(mixed: list[Question]) -> No
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
     with pytest.raises(RuntimeError, match="can't allocate"):
-        halving(work, mixed[:2], None, lambda *_: None)
+        run_halving(work, mixed[:2], None, lambda *_: None)
 
     def broken(_: Any) -> list[str]:
         raise RuntimeError("something else")
 
     with pytest.raises(RuntimeError, match="something else"):
-        halving(broken, mixed[:4], None, lambda *_: None)
+        run_halving(broken, mixed[:4], None, lambda *_: None)
 
 
 def test_bad_samples_are_named(tiny: Path, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_options_that_cannot_be_met(tiny: Path, tmp_path: Path) -> None:
         RoboReferModel(flat, depth=tmp_path)
 
 
-def test_created_by_the_registrys_rules(tiny: Path) -> None:
+def test_created_by_the_rules_of_the_registry(tiny: Path) -> None:
     options = {"max_new_tokens": 3, "seed": 0, "dtype": "bfloat16", "depth": None}
     model = RoboReferModel.create(str(tiny), options)
     assert model.name == "tiny-model"

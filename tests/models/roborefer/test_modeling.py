@@ -135,7 +135,7 @@ def test_auto_classes_read_our_own_layout(tmp_path: Path, model: Any, processor:
     own = save_hf(model, processor, tmp_path / "own")
     config = AutoConfig.from_pretrained(own)
     assert config.model_type == "roborefer"
-    loaded = AutoModelForImageTextToText.from_pretrained(own, dtype="float32")
+    loaded: Any = AutoModelForImageTextToText.from_pretrained(own, dtype="float32")
     reader = AutoProcessor.from_pretrained(own)
     assert (reader.tokens_per_image, reader.end_tokens) == (9, "\n")
     case = expected_json("generation_rgb.json")["t1_not_visible"]

@@ -11,11 +11,11 @@ import pytest
 from helpers.roborefer_fixture import torch
 from x3spatial.models.roborefer.model import RoboReferModel
 from x3spatial.models.roborefer.tiny import make_tiny
-from x3spatial.pipeline import SETS, zeroshot
+from x3spatial.pipeline import zero_shot_sets, zeroshot
 
 
 def outputs(folder: Path) -> dict[str, Any]:
-    files = {name: json.loads((folder / name).read_text()) for _, name in SETS}
+    files = {name: json.loads((folder / name).read_text()) for _, name in zero_shot_sets()}
     return {name: (value["metrics"], value["results"]) for name, value in files.items()}
 
 
@@ -42,7 +42,7 @@ def test_the_whole_pipeline_interrupted_and_resumed(
 
     plain, asked = RoboReferModel.answer, [0]
 
-    def interrupted(self: RoboReferModel, questions: Any, prepared: Any) -> list[str]:
+    def interrupted(self: RoboReferModel, questions: Any, prepared: Any) -> Any:
         asked[0] += 1
         if asked[0] == 3:
             raise KeyboardInterrupt

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from x3spatial.models.roborefer.checkpoint import read_checkpoint
 from x3spatial.models.roborefer.inspect import inspect
 from x3spatial.models.roborefer.layout import SHIPPED, locate
-from x3spatial.tasks.prompts import load_templates
+from x3spatial.tasks.spec import task_templates
 
 FOLDER = locate(Path(SHIPPED))
 
@@ -52,7 +52,7 @@ def test_it_reads_the_built_in_prompts_as_it_learned_them() -> None:
     from x3spatial.models.roborefer.processing import load_processor
 
     processor = load_processor(read_checkpoint(Path(SHIPPED)))
-    for name, template in load_templates().items():
+    for name, template in task_templates().items():
         ids = processor.tokenize(template.question)
         assert len(ids) == 1, f"{name}: the question is {len(ids)} tokens to x3-tiny"
 
@@ -61,10 +61,10 @@ def test_it_reads_the_built_in_prompts_as_it_learned_them() -> None:
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Metrics on rooms that nobody trained on, by set."""
     from x3spatial.pipeline import zeroshot
-    from x3spatial.synth.generate import generate_scenes
+    from x3spatial.synth.generate import render_scenes
 
     folder = tmp_path_factory.mktemp("tiny")
-    generate_scenes(out_dir=folder / "root", scenes={"validation": 12}, fast=True, seed=501)
+    render_scenes(out_dir=folder / "root", scenes={"validation": 12}, fast=True, seed=501)
     zeroshot(
         models=["roborefer:x3-tiny"], data_root=folder / "root", out_dir=folder / "tasks",
         eval_dir=folder / "results", batch_size=32, max_new_tokens=20,
@@ -92,13 +92,13 @@ def test_it_matches_what_is_easily_told_apart(tmp_path: Path) -> None:
     from x3spatial.builder.options import BuildOptions
     from x3spatial.builder.run import build_tasks
     from x3spatial.evaluation.run import evaluate
-    from x3spatial.synth.composites import make_flat
+    from x3spatial.synth.composites import make_composites
 
-    make_flat(
+    make_composites(
         out_dir=tmp_path / "root", split="validation", scenes=40, shapes=(2, 2), radii=(12, 24),
         anywhere=True, colours="vivid", seed=502,
     )  # fmt: skip
-    options = BuildOptions(seed=42, tasks=("t1",), emit_concat=False, closeup=(1.0, 4.0))
+    options = BuildOptions(seed=42, tasks=("t1",), emit_concat=False, crop_reference=(1.0, 4.0))
     build_tasks(data_root=tmp_path / "root", out_dir=tmp_path / "tasks", options=options)
     evaluate(
         data_json=tmp_path / "tasks" / "t1_val_multi.json", output_json=tmp_path / "r.json",

@@ -145,7 +145,7 @@ def test_pad_mode_centres_on_the_mean_colour() -> None:
     from x3spatial.models.roborefer.images import RoboReferImageProcessor
 
     images = RoboReferImageProcessor(size={"height": 8, "width": 8}, image_aspect_ratio="pad")
-    (picture,) = images.pictures(Image.new("RGB", (8, 4), (255, 0, 0)))
+    (picture,) = images.crops(Image.new("RGB", (8, 4), (255, 0, 0)))
     assert picture.size == (8, 8)
     rows = [picture.getpixel((3, y)) for y in range(8)]
     assert rows == [(127, 127, 127)] * 2 + [(255, 0, 0)] * 4 + [(127, 127, 127)] * 2
@@ -185,7 +185,7 @@ def test_a_flat_list_is_taken_in_the_order_of_the_tags(processor: Any) -> None:
 
 
 def test_the_chat_template_renders_the_same_text(processor: Any) -> None:
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Where?"}]},
         {"role": "assistant", "content": "[(0.1, 0.2)]"},
         {"role": "user", "content": "And now?"},

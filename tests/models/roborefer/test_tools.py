@@ -13,7 +13,7 @@ from x3spatial.models.roborefer import load_model, load_processor
 from x3spatial.models.roborefer.inspect import inspect, report_text
 from x3spatial.models.roborefer.saving import save_hf
 from x3spatial.models.roborefer.tiny import SPECIAL_TOKENS, make_tiny, small_tokenizer
-from x3spatial.tasks.prompts import load_templates
+from x3spatial.tasks.spec import task_templates
 
 
 def test_the_report_of_the_fixture() -> None:
@@ -36,7 +36,7 @@ def test_the_report_of_the_fixture() -> None:
     assert parts["vision_tower"]["layers_used"] == 2
     assert parts["mm_projector"]["parameters"] == projector
     assert parts["llm"]["parameters"] == 516 * 32 + 2 * block + 32
-    assert parts["llm"]["trained_with"] == "--tune_language_model"
+    assert parts["llm"]["trained_with"] == "--tune-language-model"
     text = report_text(report)
     assert "10 per image" in text
     assert "2 of 3 layers used" in text
@@ -83,9 +83,9 @@ def test_the_small_tokenizer_reads_everything() -> None:
     assert "<depth>" not in small_tokenizer(depth=False).get_vocab()
 
 
-def test_a_learner_is_made_to_be_trained(tmp_path: Path) -> None:
-    folder = make_tiny(out=tmp_path / "learner", size="learner", depth=False)
-    again = make_tiny(out=tmp_path / "again", size="learner", depth=False)
+def test_a_trainable_model_is_made_to_be_trained(tmp_path: Path) -> None:
+    folder = make_tiny(out=tmp_path / "trainable", size="trainable", depth=False)
+    again = make_tiny(out=tmp_path / "again", size="trainable", depth=False)
     model = load_model(folder)
     for name, value in load_model(again).state_dict().items():
         assert torch.equal(value, model.state_dict()[name]), name
@@ -106,8 +106,8 @@ def test_a_learner_is_made_to_be_trained(tmp_path: Path) -> None:
     assert rows.isfinite().all() and 0.05 < rows.std() < 20
 
 
-def test_a_learner_begins_by_looking_one_image_back(tmp_path: Path) -> None:
-    folder = make_tiny(out=tmp_path / "learner", size="learner", depth=False)
+def test_a_trainable_model_begins_by_looking_one_image_back(tmp_path: Path) -> None:
+    folder = make_tiny(out=tmp_path / "trainable", size="trainable", depth=False)
     model, processor = load_model(folder, attention="eager"), load_processor(folder)
     ids = processor.tokenize("<image>\n<image>\nWhere?")
     row, _ = processor.expand(ids)
@@ -123,8 +123,10 @@ def test_a_learner_begins_by_looking_one_image_back(tmp_path: Path) -> None:
         assert (sum(shares) / 16 > 0.6) == expected, (head, shares)
 
 
-def test_a_learner_begins_by_seeing_alike_what_lies_elsewhere_in_a_token(tmp_path: Path) -> None:
-    model = load_model(make_tiny(out=tmp_path / "learner", size="learner", depth=False))
+def test_a_trainable_model_begins_by_seeing_alike_what_lies_elsewhere_in_a_token(
+    tmp_path: Path,
+) -> None:
+    model = load_model(make_tiny(out=tmp_path / "trainable", size="trainable", depth=False))
     first_layers = model.mm_projector.layers[:3]  # fold, norm, linear
     torch.manual_seed(0)
     patch = torch.randn(64)
@@ -140,10 +142,10 @@ def test_a_learner_begins_by_seeing_alike_what_lies_elsewhere_in_a_token(tmp_pat
         assert torch.corrcoef(torch.stack([other[half:], units[0][half:]]))[0, 1] < 0.5
 
 
-def test_a_learner_reads_a_prompt_as_a_few_tokens(tmp_path: Path) -> None:
-    processor = load_processor(make_tiny(out=tmp_path / "l", size="learner", depth=False))
+def test_a_trainable_model_reads_a_prompt_as_a_few_tokens(tmp_path: Path) -> None:
+    processor = load_processor(make_tiny(out=tmp_path / "l", size="trainable", depth=False))
     plain = small_tokenizer(depth=False)
-    for template in load_templates().values():
+    for template in task_templates().values():
         text = template.render("(0.212, 0.430)")
         ids = processor.tokenize(text)
         assert processor.tokenizer.decode(ids) == text
@@ -156,10 +158,19 @@ def test_a_learner_reads_a_prompt_as_a_few_tokens(tmp_path: Path) -> None:
 
 
 def test_tiny_refuses(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--size huge: expected one of tiny, small, 2b, learner"):
+    with pytest.raises(UserError, match="--size huge: expected one of tiny, small, 2b, trainable"):
         make_tiny(out=tmp_path / "x", size="huge")
     with pytest.raises(UserError, match="--dtype int8"):
         make_tiny(out=tmp_path / "x", dtype="int8")
     make_tiny(out=tmp_path / "x")
     with pytest.raises(UserError, match="not empty; name a new folder"):
         make_tiny(out=tmp_path / "x")
+
+
+def test_the_former_name_of_a_size_is_accepted(tmp_path: Path) -> None:
+    new = make_tiny(out=tmp_path / "new", size="trainable", depth=False)
+    old = make_tiny(out=tmp_path / "old", size="learner", depth=False)
+    files = [file for file in new.rglob("*") if file.is_file()]
+    assert files and all(
+        file.read_bytes() == (old / file.relative_to(new)).read_bytes() for file in files
+    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from x3spatial.evaluation.check_model.faults import (
     explain,
 )
 from x3spatial.evaluation.check_model.questions import Probe
+from x3spatial.formats.results_entry import SampleResult
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Size
 
@@ -49,19 +50,16 @@ class ProbeAnswer:
     pixels: tuple[Size, ...]
 
     @classmethod
-    def of(cls, shown: Probe, entry: Mapping[str, Any], *, counts_pixels: bool) -> ProbeAnswer:
+    def of(cls, shown: Probe, entry: SampleResult, *, counts_pixels: bool) -> ProbeAnswer:
         """From an entry of ``results``; ``counts_pixels``: whether the convention read the sizes in it."""
-        parsed = entry["pred_parsed"]
-        coord = parsed["coord"]
+        coord = entry.pred_parsed.coord
         return cls(
             shown,
-            entry["pred_text"],
+            entry.pred_text,
             None if coord is None else Point(*coord),
-            bool(parsed["is_not_visible"]),
-            entry.get("error"),
-            tuple((width, height) for width, height in entry.get("pixel_sizes", ()))
-            if counts_pixels
-            else (),
+            bool(entry.pred_parsed.is_not_visible),
+            entry.error,
+            entry.pixel_sizes if counts_pixels else (),
         )
 
     @property

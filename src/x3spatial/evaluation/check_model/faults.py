@@ -15,8 +15,8 @@ from itertools import groupby
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from x3spatial.arrays import Float64
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Size
 
@@ -274,7 +274,7 @@ def _drift(sightings: Sequence[Observation], *, only_beyond_noise: bool) -> Faul
     return fault if explained or only_beyond_noise else None
 
 
-def _line(dots: npt.NDArray[np.float64], points: npt.NDArray[np.float64]) -> _Line | None:
+def _line(dots: Float64, points: Float64) -> _Line | None:
     """The median slope through pairs of points and the median offset; None if it is no image of it."""
     i, j = np.triu_indices(len(dots), 1)
     apart = np.abs(dots[i] - dots[j]) > 0.05

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from x3spatial.arrays import Bool, UInt8
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import write_json
-from x3spatial.io.images import BoolArray, UInt8Array, encode_mask_png, encode_png
+from x3spatial.io.images import encode_mask_png, encode_png
 from x3spatial.tasks.answers import NOT_VISIBLE
 from x3spatial.tasks.geometry import Point, sample_seed
 from x3spatial.tasks.question import Size
@@ -170,7 +171,7 @@ def _write(folder: Path, drawn: _Drawn) -> Probe:
     return Probe(record, asked.size, dot, drawn.pictures[0].size, drawn.pictures[0].dot)
 
 
-def draw(size: Size, dot: Point | None, background: str) -> tuple[UInt8Array, BoolArray]:
+def draw(size: Size, dot: Point | None, background: str) -> tuple[UInt8, Bool]:
     """``uint8 [H, W, 3]`` with a ringed disc centred at ``dot``, and the disc's mask ``bool [H, W]``."""
     width, height = size
     columns = (np.arange(width) + 0.5)[None, :]

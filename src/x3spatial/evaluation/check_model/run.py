@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ from x3spatial.evaluation.check_model.diagnosis import (
 )
 from x3spatial.evaluation.check_model.faults import EDGE_SHIFT, TOLERANCE
 from x3spatial.evaluation.check_model.questions import DOTS, Probe, write_questions, write_task_file
-from x3spatial.evaluation.journal import read_results
-from x3spatial.evaluation.questions import lacking, supports
+from x3spatial.evaluation.options import AskOptions, for_model
+from x3spatial.evaluation.questions import lacking
 from x3spatial.evaluation.run import evaluate
+from x3spatial.formats.results_file import read_results
 from x3spatial.io.files import make_dir
 from x3spatial.models import registry
 from x3spatial.models.base import Model
@@ -81,15 +82,13 @@ class ModelCheck:
 
 
 def check_model(
-    *,
     model: str | Model,
-    out: Path | None = None,
+    out: str | Path | None = None,
+    options: AskOptions | None = None,
+    *,
     dots: int = DOTS,
-    max_new_tokens: int = 64,
-    batch_size: int = 8,
     workers: int | None = None,
-    seed: int = 0,
-    model_options: Mapping[str, Any] | None = None,
+    **changes: Any,
 ) -> ModelCheck:
     """Ask ``model`` for dots at known places and say what its answers show about how it is asked and read.
 
@@ -98,28 +97,32 @@ def check_model(
     Args:
         model: ``KIND[:ARG]`` of ``models.registry``, or a model object, which stays open.
         out: where images, task files and results stay; None: nowhere.
+        options: how to ask; None for the defaults. The batch size must be at least 2, to be compared with
+            one at a time; the seed also places the dots.
         dots: questions per image size.
-        batch_size: samples per call of the model, to be compared with one at a time.
-        max_new_tokens, workers, seed, model_options: as for ``evaluate``; the seed also places the dots.
+        workers: as for ``evaluate``.
+        **changes: fields of ``AskOptions`` that replace those of ``options``.
 
     Raises:
+        TypeError: ``AskOptions`` has no such field.
         UserError: what ``evaluate`` raises, or an option out of range.
     """
+    options = replace(options or AskOptions(), **changes)
+    out = None if out is None else Path(out)
     if dots < LEAST_DOTS:
         raise UserError(f"--dots {dots}: must be at least {LEAST_DOTS}, to fit scale and offset")
-    if batch_size < 2:
+    if options.batch_size < 2:
         raise UserError(
-            f"--batch-size {batch_size}: must be at least 2, to be compared with one at a time"
+            f"--batch-size {options.batch_size}: must be at least 2, to be compared with one at a time"
         )
-    if "cache" in (model_options or {}):
+    if "cache" in options.model_options:
         raise UserError(
             "--cache: kept answers say nothing about whether a model repeats itself; leave it out"
         )
-    options = {"max_new_tokens": max_new_tokens, "seed": seed, **(model_options or {})}
-    chosen = model if isinstance(model, Model) else registry.create(model, options)
+    chosen = model if isinstance(model, Model) else registry.create(model, for_model(options))
     with nullcontext() if chosen is model else closing(chosen), _folder(out) as folder:
         counts_pixels = find_convention(chosen.convention).pixels is not None
-        shown = write_questions(folder / "images", dots=dots, seed=seed)
+        shown = write_questions(folder / "images", dots=dots, seed=options.seed)
         _check_askable(chosen, shown)
 
         def ask(name: str, questions: Sequence[Probe], batch_size: int) -> list[ProbeAnswer]:
@@ -128,19 +131,19 @@ def check_model(
                 data_json=write_task_file(folder / f"questions_{name}.json", list(questions)),
                 output_json=output_json,
                 model=chosen,
-                max_new_tokens=max_new_tokens,
+                max_new_tokens=options.max_new_tokens,
                 batch_size=batch_size,
                 workers=workers,
-                seed=seed,
+                seed=options.seed,
                 fresh=True,
             )
-            entries = read_results(output_json)["results"]
+            entries = read_results(output_json).results
             return [
                 ProbeAnswer.of(one, entry, counts_pixels=counts_pixels)
                 for one, entry in zip(questions, entries, strict=True)
             ]
 
-        given = ask("batched", shown, batch_size)
+        given = ask("batched", shown, options.batch_size)
         some = shown[::_EVERY]
         checks = judge(given, ask("alone", some, 1), ask("again", some, 1))
     return ModelCheck(chosen.name, chosen.convention, tuple(size_rows(given)), tuple(checks))
@@ -153,7 +156,7 @@ def _check_askable(chosen: Model, shown: Sequence[Probe]) -> None:
         UserError: it is refused; the message names the file or option.
     """
     for record in (one.record for one in shown):
-        if not supports(chosen, record.task) or lacking(chosen, record) is not None:
+        if not chosen.can_answer(record.task) or lacking(chosen, record) is not None:
             raise UserError(
                 f"--model {chosen.name} cannot answer check-model's questions, which show it a dot;"
                 " it needs what only its own tasks have"

@@ -7,30 +7,16 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
-from x3spatial.errors import UserError
+from x3spatial.arrays import Bool
+from x3spatial.formats.results_file import MaskChoice
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.io.images import BoolArray, ImageError, read_mask
-
-MaskChoice = Literal["auto", "tight", "dilated"]
+from x3spatial.io.images import ImageError, read_mask
 
 # The data spells it "dialated"; the right spelling is accepted too.
 _SUFFIXES = {"tight": ("_mask",), "dilated": ("_mask_dialated", "_mask_dilated")}
 _IMAGE_KINDS = ("_original", "_inpainted")
 _MASK_SUFFIXES = (*_SUFFIXES["dilated"], *_SUFFIXES["tight"])
-
-
-def check_mask_choice(mask: str) -> MaskChoice:
-    """``mask`` if it is one of the choices.
-
-    Raises:
-        UserError: it is refused; the message names the file or option.
-    """
-    for choice in get_args(MaskChoice):
-        if mask == choice:
-            return choice  # type: ignore[no-any-return]
-    raise UserError(f"--mask {mask}: must be one of {', '.join(get_args(MaskChoice))}")
 
 
 def join(path: str, image_folder: Path | None) -> Path:
@@ -42,8 +28,8 @@ def join(path: str, image_folder: Path | None) -> Path:
 class Masks:
     """The masks of one visible sample; None where there is none to read."""
 
-    chosen: BoolArray | None
-    tight: BoolArray | None
+    chosen: Bool | None
+    tight: Bool | None
     problem: tuple[str, str] | None = None
     """(path, reason) where the chosen mask is not there or cannot be read."""
 
@@ -65,7 +51,7 @@ class MaskFinder:
         self._folder = image_folder
         self._capacity = capacity
         self._lock = threading.Lock()
-        self._read: OrderedDict[Path, BoolArray | str] = OrderedDict()
+        self._read: OrderedDict[Path, Bool | str] = OrderedDict()
 
     def masks(self, record: TaskRecord) -> Masks:
         """The chosen and the tight mask of ``record``'s query image."""
@@ -90,20 +76,20 @@ class MaskFinder:
             for suffix in _SUFFIXES[kind]:
                 yield join(f"{stem}{suffix}.png", self._folder)
 
-    def _first(self, paths: list[Path]) -> tuple[BoolArray | None, tuple[str, str] | None]:
+    def _first(self, paths: list[Path]) -> tuple[Bool | None, tuple[str, str] | None]:
         for path in paths:
             if path.exists():
                 mask = self._cached(path)
                 return (None, (str(path), mask)) if isinstance(mask, str) else (mask, None)
         return None, (str(paths[0]), "file is missing") if paths else None
 
-    def _cached(self, path: Path) -> BoolArray | str:
+    def _cached(self, path: Path) -> Bool | str:
         """The mask, or why it cannot be read."""
         with self._lock:
             if path in self._read:
                 self._read.move_to_end(path)
                 return self._read[path]
-        value: BoolArray | str
+        value: Bool | str
         try:
             value = read_mask(path)
         except ImageError as error:

@@ -23,13 +23,13 @@ import re
 
 import numpy as np
 
-from x3spatial.io.images import BoolArray
+from x3spatial.arrays import Bool
 from x3spatial.tasks.geometry import Point
 
 _TUPLE = re.compile(r"\(([-+]?\d+\.?\d*(?:,\s*[-+]?\d+\.?\d*)*)\)")
 
 
-def text_fraction(text: str, mask: BoolArray, *, is_concat: bool) -> float:
+def text_fraction(text: str, mask: Bool, *, is_concat: bool) -> float:
     """The share of the points in ``text`` that fall in ``mask`` [H, W]; 0.0 without a point."""
     height, width = mask.shape
     canvas_width = 2 * width if is_concat else width
@@ -45,7 +45,7 @@ def text_fraction(text: str, mask: BoolArray, *, is_concat: bool) -> float:
     return inside / total if total else 0.0
 
 
-def point_fraction(point: Point | None, mask: BoolArray, *, is_concat: bool) -> float:
+def point_fraction(point: Point | None, mask: Bool, *, is_concat: bool) -> float:
     """The same rule for the one point that an adapter with another convention has read."""
     if point is None:
         return 0.0

@@ -10,35 +10,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
+from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.roborefer import point_fraction, text_fraction
+from x3spatial.formats.results_entry import Status
+from x3spatial.formats.results_file import ScoringRule
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.io.images import BoolArray
-from x3spatial.tasks.answers import Answer, AnswerKind, parse_unit
+from x3spatial.tasks.answers import POINT, UNIT_READER, Answer, AnswerKind
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Size
 
-ScoringRule = Literal["x3", "roborefer"]
-Status = Literal["answered", "unparsed", "error"]
-
 SUCCESS_RADII = {"success_002": 0.02, "success_005": 0.05, "success_010": 0.10}
 """Metric name → radius in normalised units of the query image."""
-
-
-def check_scoring(scoring: str) -> ScoringRule:
-    """``scoring`` if it is one of the rules.
-
-    Raises:
-        UserError: it is refused; the message names the file or option.
-    """
-    for rule in get_args(ScoringRule):
-        if scoring == rule:
-            return rule  # type: ignore[no-any-return]
-    raise UserError(f"--scoring {scoring}: must be one of {', '.join(get_args(ScoringRule))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +33,35 @@ class Truth:
     """The right answer of a record, read back from its text."""
 
     text: str
-    point: Point | None
-    """In the frame it is written in; None: the object is not visible."""
+    answer: Answer
     frame: Frame
 
     @property
+    def point(self) -> Point | None:
+        """The point, in the frame it is written in; None: not visible, or another kind of answer."""
+        return self.answer.point
+
+    @property
     def visible(self) -> bool:
-        """Whether the object can be seen in the query image."""
-        return self.point is not None
+        """Whether there is something to find: the right answer is not the task's absent token."""
+        return self.answer.kind is not AnswerKind.NOT_VISIBLE
 
 
 def truth_of(record: TaskRecord) -> Truth:
     """The right answer of ``record``.
 
     Raises:
-        UserError: its answer is neither a point nor NOT_VISIBLE, or both.
+        UserError: its answer is neither of the task's kind nor its absent token, or both.
     """
-    answer = parse_unit(record.answer)
+    spec = record.spec
+    answer = spec.answer.read(record.answer, UNIT_READER, spec.absent_token)
     if answer.kind is AnswerKind.UNPARSED or answer.contradictory:
+        form = "[(x, y)]" if spec.answer is POINT else f"of the kind {spec.answer.name!r}"
         raise UserError(
-            f"record {record.id}: its answer {record.answer!r} is neither [(x, y)] nor NOT_VISIBLE"
+            f"record {record.id}: its answer {record.answer!r} is neither {form} nor"
+            f" {spec.absent_token}"
         )
-    frame = Frame.CONCAT_RIGHT if record.is_concat else Frame.IMAGE
-    return Truth(record.answer, answer.point, frame)
+    return Truth(record.answer, answer, spec.frame)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +74,9 @@ class Score:
     status: Status
     gt_text: str
     gt_point: Point | None
-    """As written; None: not visible."""
+    """As written; None: not visible, or another kind of answer than a point."""
+    gt_absent: bool
+    """Whether the right answer is the task's absent token."""
     pred_text: str | None
     """None if the sample stayed without an answer."""
     pred_point: Point | None
@@ -98,6 +93,11 @@ class Score:
     hit_tight: float | None = None
     """Likewise on the tight mask."""
     missing_mask: bool = False
+    pred_value: Any = None
+    """What the answer says, of a task that is not answered by a point; likewise below."""
+    gt_value: Any = None
+    correct: bool | None = None
+    """Whether the answer is right by its kind's own rule; None for points and for samples in error."""
     error: str | None = None
     images_seen: str | None = None
     """State of the images that the answer was given from (size and time of change)."""
@@ -129,8 +129,8 @@ def score_answer(
         l2 = _distance(truth.frame.to_local(truth.point), truth.frame.to_local(point))
         l2_full = _distance(truth.point, point) if record.is_concat else None
 
-    def hit(mask: BoolArray | None) -> float | None:
-        if mask is None or not truth.visible:
+    def hit(mask: Bool | None) -> float | None:
+        if mask is None or truth.point is None:
             return None
         if rule == "x3":
             return float(point is not None and _hits(truth.frame, mask, point))
@@ -138,6 +138,7 @@ def score_answer(
             return text_fraction(text, mask, is_concat=record.is_concat)
         return point_fraction(point, mask, is_concat=record.is_concat)
 
+    judge = record.spec.answer.is_right
     scene, uid = cluster_of(record)
     return Score(
         id=record.id,
@@ -146,6 +147,7 @@ def score_answer(
         status="unparsed" if answer.kind is AnswerKind.UNPARSED else "answered",
         gt_text=truth.text,
         gt_point=truth.point,
+        gt_absent=not truth.visible,
         pred_text=text,
         pred_point=point,
         said_not_visible=answer.kind is AnswerKind.NOT_VISIBLE,
@@ -155,7 +157,10 @@ def score_answer(
         l2_full=l2_full,
         hit=hit(masks.chosen),
         hit_tight=hit(masks.tight),
-        missing_mask=truth.visible and masks.chosen is None,
+        missing_mask=truth.visible and masks.chosen is None and judge is None,
+        pred_value=answer.value,
+        gt_value=truth.answer.value,
+        correct=None if judge is None else judge(answer, truth.answer, masks.chosen),
     )
 
 
@@ -164,7 +169,7 @@ def _distance(a: Point, b: Point) -> float:
     return min(math.dist(a, b), 1e100)
 
 
-def _hits(frame: Frame, mask: BoolArray, point: Point) -> bool:
+def _hits(frame: Frame, mask: Bool, point: Point) -> bool:
     """The left half is a miss and so is anything off the image; nothing is clamped."""
     return frame.contains(point) and hits(mask, frame.to_local(point))
 
@@ -179,9 +184,11 @@ def failed(record: TaskRecord, truth: Truth, message: str) -> Score:
         status="error",
         gt_text=truth.text,
         gt_point=truth.point,
+        gt_absent=not truth.visible,
         pred_text=None,
         pred_point=None,
         said_not_visible=False,
+        gt_value=truth.answer.value,
         error=message,
     )
 
@@ -198,84 +205,3 @@ def cluster_of(record: TaskRecord) -> tuple[str | None, str | None]:
     if len(parts) >= 3 and parts[-2].startswith("uid_"):
         return parts[-3], parts[-2].removeprefix("uid_")
     return None, None
-
-
-def to_json(score: Score, rule: ScoringRule) -> dict[str, Any]:
-    """The entry of ``results``: the documented keys first, then what else the score holds."""
-    answered = score.status != "error"
-    visible = score.gt_point is not None
-    success = score.l2 is not None and score.l2 <= SUCCESS_RADII["success_010"]
-    entry: dict[str, Any] = {
-        "id": score.id,
-        "pred_text": score.pred_text,
-        "pred_parsed": {
-            "is_not_visible": score.said_not_visible if answered else None,
-            "coord": None if score.pred_point is None else list(score.pred_point),
-        },
-        "gt": {
-            "text": score.gt_text,
-            "is_not_visible": not visible,
-            "coord": None if score.gt_point is None else list(score.gt_point),
-        },
-        "l2_error": score.l2,
-        "success_l2_010": success if answered and visible else None,
-        "hit_mask": _hit_json(score.hit, rule),
-        "status": score.status,
-        "scene": score.scene,
-        "uid": score.uid,
-        "hit_mask_tight": _hit_json(score.hit_tight, rule),
-        "l2_error_full": score.l2_full,
-        "contradictory": score.contradictory,
-        "out_of_range": score.out_of_range,
-        "missing_mask": score.missing_mask,
-        "images_seen": score.images_seen,
-    }
-    if score.pixel_sizes:
-        entry["pixel_sizes"] = [list(size) for size in score.pixel_sizes]
-    if score.details:
-        entry["details"] = dict(score.details)
-    if score.error is not None:
-        entry["error"] = score.error
-    return entry
-
-
-def _hit_json(hit: float | None, rule: ScoringRule) -> bool | float | None:
-    return bool(hit) if hit is not None and rule == "x3" else hit
-
-
-def from_json(entry: dict[str, Any]) -> Score:
-    """The score that ``to_json`` wrote.
-
-    Raises:
-        KeyError: on anything else.
-        TypeError: on anything else.
-    """
-
-    def point(value: Any) -> Point | None:
-        return None if value is None else Point(float(value[0]), float(value[1]))
-
-    def number(value: Any) -> float | None:
-        return None if value is None else float(value)
-
-    return Score(
-        id=entry["id"],
-        scene=entry["scene"],
-        uid=entry["uid"],
-        status=entry["status"],
-        gt_text=entry["gt"]["text"],
-        gt_point=point(entry["gt"]["coord"]),
-        pred_text=entry["pred_text"],
-        pred_point=point(entry["pred_parsed"]["coord"]),
-        said_not_visible=bool(entry["pred_parsed"]["is_not_visible"]),
-        contradictory=entry["contradictory"],
-        out_of_range=entry["out_of_range"],
-        l2=number(entry["l2_error"]),
-        l2_full=number(entry["l2_error_full"]),
-        hit=number(entry["hit_mask"]),
-        hit_tight=number(entry["hit_mask_tight"]),
-        missing_mask=entry["missing_mask"],
-        error=entry.get("error"),
-        images_seen=entry.get("images_seen"),
-        pixel_sizes=tuple((int(w), int(h)) for w, h in entry.get("pixel_sizes", ())),
-        details=dict(entry.get("details", {})),
-    )

@@ -9,62 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.intervals import Interval, clusters_of, intervals
-from x3spatial.evaluation.statistics.intervals import from_json as intervals_from_json
+from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
 from x3spatial.evaluation.statistics.metrics import table_of, value_of
+from x3spatial.formats.results_file import SizeRow
 
 BOUNDS = (0.0025, 0.01, 0.04)
 """Shares of the image: squares of 5, 10 and 20 % of its width and height."""
 METRICS = ("hit_at_mask", "median_l2_error", "success_005", "false_not_visible_rate")
-
-
-@dataclass(frozen=True, slots=True)
-class SizeRow:
-    """The visible samples whose mask covers at least ``least`` and less than ``most`` of the query image."""
-
-    least: float
-    most: float | None
-    """None: no bound."""
-    samples: int
-    """Answered ones."""
-    metrics: dict[str, float | None]
-    ci95: dict[str, Interval | None]
-    ci_unit: str | None
-    """Of this row's intervals: fewer samples come from fewer scenes."""
-    chance: float | None
-    """Hit@Mask of a uniform point: the mean share that the masks cover."""
-
-    @classmethod
-    def from_json(cls, row: dict[str, Any]) -> SizeRow:
-        """The row that ``to_json`` wrote."""
-        return cls(
-            least=row["area_from"],
-            most=row["area_to"],
-            samples=row["samples"],
-            metrics={name: row["metrics"][name] for name in METRICS},
-            ci95=intervals_from_json(row["ci95"]),
-            ci_unit=row["ci_unit"],
-            chance=row["chance_uniform"],
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Its entry in a results file."""
-        return {
-            "area_from": self.least,
-            "area_to": self.most,
-            "samples": self.samples,
-            "metrics": self.metrics,
-            "ci95": self.ci95,
-            "ci_unit": self.ci_unit,
-            "chance_uniform": self.chance,
-        }
 
 
 def size_rows(scores: Sequence[Score], areas: Sequence[float | None]) -> tuple[SizeRow, ...]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from x3spatial.evaluation.questions import question_of, supports
+from x3spatial.arrays import Float64
+from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.scores import (
     SUCCESS_RADII,
@@ -22,7 +22,7 @@ from x3spatial.evaluation.scoring.scores import (
     failed,
     score_answer,
 )
-from x3spatial.evaluation.statistics.metrics import FloatArray, Table, table_of, value_of
+from x3spatial.evaluation.statistics.metrics import Table, table_of, value_of
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.models import registry
 from x3spatial.models.base import Model, as_output
@@ -69,7 +69,7 @@ class Chance:
         scores = {
             kind: self._score(model, record, truth, masks)
             for kind, model in self._models.items()
-            if supports(model, record.task)
+            if model.can_answer(record.task)
         }
         return ChanceSample(
             scores,
@@ -88,9 +88,9 @@ class Chance:
         return score_answer(record, truth, text, parse_unit(text), masks)
 
 
-def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, Any] | None]:
+def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, float | None] | None]:
     """Row → metric → value. A row is None where no sample could be answered that way."""
-    rows: dict[str, dict[str, Any] | None] = {}
+    rows: dict[str, dict[str, float | None] | None] = {}
     for kind in ASKED:
         table = table_of([sample.scores[kind] for sample in samples if kind in sample.scores])
         scored = len(table) > 0 and not table.error.all()
@@ -99,12 +99,13 @@ def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, Any] | N
     return rows
 
 
-def _uniform_row(samples: Sequence[ChanceSample]) -> dict[str, Any] | None:
-    if not samples:
-        return None
+def _uniform_row(samples: Sequence[ChanceSample]) -> dict[str, float | None] | None:
     # Whatever point is given, what is said about visibility is the same.
-    table: Table = table_of([sample.scores["centre"] for sample in samples])
-    row: dict[str, Any] = {
+    points = [sample.scores["centre"] for sample in samples if "centre" in sample.scores]
+    if not points:
+        return None
+    table: Table = table_of(points)
+    row: dict[str, float | None] = {
         "hit_at_mask": _mean([s.area for s in samples if s.area is not None]),
         "hit_at_mask_tight": _mean([s.area_tight for s in samples if s.area_tight is not None]),
     }
@@ -117,18 +118,18 @@ def _uniform_row(samples: Sequence[ChanceSample]) -> dict[str, Any] | None:
     return row
 
 
-def _mean(values: Sequence[float] | FloatArray) -> float | None:
+def _mean(values: Sequence[float] | Float64) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def mean_distance(targets: FloatArray) -> FloatArray:
+def mean_distance(targets: Float64) -> Float64:
     """``[N]`` mean distance from each of ``targets`` [N, 2] to a uniform point of the unit square.
 
     Over y in closed form, over x by midpoints: good to 1e-4.
     """
     across = np.abs(_NODES[None, :] - targets[:, :1]) + 1e-12  # [N, nodes]
 
-    def along(reach: FloatArray) -> FloatArray:
+    def along(reach: Float64) -> Float64:
         """The integral of the distance from 0 to ``reach`` [N, 1] beside the target."""
         distance = np.hypot(across, reach)
         return (reach * distance + across**2 * np.arcsinh(reach / across)) / 2
@@ -137,7 +138,7 @@ def mean_distance(targets: FloatArray) -> FloatArray:
     return np.asarray((along(1.0 - y) + along(y)).mean(axis=1))
 
 
-def disc_area(targets: FloatArray, radius: float) -> FloatArray:
+def disc_area(targets: Float64, radius: float) -> Float64:
     """``[N]`` area of the disc around each of ``targets`` [N, 2] that lies in the unit square."""
     x, y = targets[:, :1], targets[:, 1:]
     left = np.clip(x - radius, 0.0, 1.0)

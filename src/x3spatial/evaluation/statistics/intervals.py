@@ -8,14 +8,15 @@ sums; the median is found through cluster-by-block counts of the sorted distance
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from x3spatial.arrays import Float64, Int64
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.metrics import ESTIMATED, MEANS_OF, RATES, FloatArray, Table
+from x3spatial.evaluation.statistics.metrics import MEANS_OF, RATES, Table, estimated
+from x3spatial.formats.results_file import CiUnit, Interval
 
 RESAMPLES = 2_000
 FEWEST = 10
@@ -23,20 +24,17 @@ FEWEST = 10
 _PERCENTILES = (2.5, 97.5)
 _CHUNK_CELLS = 4_000_000
 
-IntArray = npt.NDArray[np.int64]
-Interval = tuple[float, float]
-
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
     """Which samples are drawn together."""
 
-    unit: str | None
+    unit: CiUnit | None
     """``scene``, ``object``, or None where there are too few for intervals."""
-    index: IntArray
+    index: Int64
     """``[N]``: cluster of each sample, 0 .. count - 1."""
     count: int
-    objects: IntArray
+    objects: Int64
     """``[N]``: object, (scene, uid), of each sample, numbered from 0."""
 
 
@@ -60,7 +58,7 @@ def clusters_of(scores: Sequence[Score]) -> Clusters:
     return none
 
 
-def _numbered(keys: Sequence[object], scored: Collection[object]) -> IntArray:
+def _numbered(keys: Sequence[object], scored: Collection[object]) -> Int64:
     """``[N]``: the number of each key in the sorted order of ``scored``.
 
     Sorted, so that the draw does not depend on the order of the samples. A cluster of nothing but
@@ -70,7 +68,7 @@ def _numbered(keys: Sequence[object], scored: Collection[object]) -> IntArray:
     return np.array([numbers.get(key, 0) for key in keys], np.int64)
 
 
-def draw_counts(clusters: int, resamples: int, seed: int) -> Iterator[FloatArray]:
+def draw_counts(clusters: int, resamples: int, seed: int) -> Iterator[Float64]:
     """How often each resample draws each cluster: chunks ``[r, clusters]``, ``resamples`` rows in all."""
     rng = np.random.default_rng(seed)
     step = max(1, min(resamples, _CHUNK_CELLS // clusters))
@@ -87,11 +85,14 @@ class Resampler:
 
     def __init__(self, table: Table, clusters: Clusters) -> None:
         self._clusters = clusters
-        columns = [column for rate in RATES.values() for column in rate(table)]
+        self._estimated = estimated(table)
+        # Rates that do not apply are no columns: how many there are decides the last bit of the sums.
+        self._rates = [name for name in RATES if name in self._estimated]
+        columns = [column for name in self._rates for column in RATES[name](table)]
         self._sums = self._by_cluster(columns)
         self.support = {
             name: len(np.unique(clusters.objects[columns[2 * i + 1] > 0]))
-            for i, name in enumerate(RATES)
+            for i, name in enumerate(self._rates)
         }
         """Metric → number of objects that have anything in its denominator."""
         self.support |= {
@@ -107,15 +108,17 @@ class Resampler:
         centred = np.where(known, table.l2 - offset, 0.0)
         self._moments = self._by_cluster([known.astype(np.float64), centred, centred**2])
 
-    def _by_cluster(self, columns: Sequence[FloatArray]) -> FloatArray:
+    def _by_cluster(self, columns: Sequence[Float64]) -> Float64:
         """``[clusters, len(columns)]``: each column's sum in each cluster."""
         index, count = self._clusters.index, self._clusters.count
         return np.stack([np.bincount(index, column, minlength=count) for column in columns], axis=1)
 
-    def __call__(self, counts: FloatArray) -> dict[str, FloatArray]:
+    def __call__(self, counts: Float64) -> dict[str, Float64]:
         """Metric → ``[r]`` values for ``counts`` [r, clusters]; NaN where a denominator is zero."""
         sums = counts @ self._sums
-        values = {name: _divide(sums[:, 2 * i], sums[:, 2 * i + 1]) for i, name in enumerate(RATES)}
+        values = {
+            name: _divide(sums[:, 2 * i], sums[:, 2 * i + 1]) for i, name in enumerate(self._rates)
+        }
         for name, rates in MEANS_OF.items():
             values[name] = np.mean([values[rate] for rate in rates], axis=0)
         moments = counts @ self._moments
@@ -123,10 +126,10 @@ class Resampler:
         variance = _divide(moments[:, 2], moments[:, 0]) - mean**2
         values["std_l2_error"] = np.sqrt(np.maximum(variance, 0.0))
         values["median_l2_error"] = self._median(counts)
-        return {name: values[name] for name in ESTIMATED}
+        return {name: values[name] for name in self._estimated}
 
 
-def _divide(part: FloatArray, whole: FloatArray) -> FloatArray:
+def _divide(part: Float64, whole: Float64) -> Float64:
     result = np.full(part.shape, np.nan)
     np.divide(part, whole, out=result, where=whole > 0)
     return result
@@ -139,7 +142,7 @@ class _MedianBlocks:
     values lie in each block, which finds the block with the middle one; only that block is then walked.
     """
 
-    def __init__(self, values: FloatArray, index: IntArray, clusters: int) -> None:
+    def __init__(self, values: Float64, index: Int64, clusters: int) -> None:
         order = np.argsort(values, kind="stable")
         self._values = values[order]
         self._index = index[order]
@@ -149,7 +152,7 @@ class _MedianBlocks:
         cells = np.bincount(self._index * blocks + block, minlength=clusters * blocks)
         self._blocks = cells.reshape(clusters, blocks).astype(np.float64)
 
-    def __call__(self, counts: FloatArray) -> FloatArray:
+    def __call__(self, counts: Float64) -> Float64:
         """``[r]`` medians under ``counts`` [r, clusters]; NaN where nothing was drawn."""
         if self._values.size == 0:
             return np.full(len(counts), np.nan)
@@ -159,7 +162,7 @@ class _MedianBlocks:
         high = self._at(np.floor(total / 2), cumulative, counts)
         return np.where(total > 0, (low + high) / 2, np.nan)
 
-    def _at(self, rank: FloatArray, cumulative: FloatArray, counts: FloatArray) -> FloatArray:
+    def _at(self, rank: Float64, cumulative: Float64, counts: Float64) -> Float64:
         """The value at 0-based ``rank`` [r] among the drawn ones."""
         block = np.minimum((cumulative <= rank[:, None]).sum(axis=1), cumulative.shape[1] - 1)
         before = np.where(block > 0, cumulative[np.arange(len(rank)), block - 1], 0.0)
@@ -169,7 +172,7 @@ class _MedianBlocks:
         drawn = np.take_along_axis(counts, self._index[members], axis=1) * inside
         seen = before[:, None] + np.cumsum(drawn, axis=1)
         place = np.minimum((seen <= rank[:, None]).sum(axis=1), self._size - 1)
-        found: FloatArray = self._values[members[np.arange(len(rank)), place]]
+        found: Float64 = self._values[members[np.arange(len(rank)), place]]
         return found
 
 
@@ -181,26 +184,21 @@ def intervals(
     A metric whose own denominator comes from fewer than ten objects gets None as well.
     """
     if clusters.unit is None:
-        return dict.fromkeys(ESTIMATED)
+        return dict.fromkeys(estimated(table))
     resampler = Resampler(table, clusters)
     chunks = [resampler(counts) for counts in draw_counts(clusters.count, resamples, seed)]
     return {
         name: interval_of(np.concatenate([chunk[name] for chunk in chunks]))
         if resampler.support[name] >= FEWEST
         else None
-        for name in ESTIMATED
+        for name in estimated(table)
     }
 
 
-def interval_of(values: FloatArray) -> Interval | None:
+def interval_of(values: Float64) -> Interval | None:
     """The middle 95 % of ``values`` [resamples], those without a value left out."""
     known = values[~np.isnan(values)]
     if known.size == 0:
         return None
     low, high = np.percentile(known, _PERCENTILES)
     return float(low), float(high)
-
-
-def from_json(stored: Mapping[str, Sequence[float] | None]) -> dict[str, Interval | None]:
-    """Intervals by metric as a results file holds them."""
-    return {name: None if pair is None else (pair[0], pair[1]) for name, pair in stored.items()}

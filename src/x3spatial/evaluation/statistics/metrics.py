@@ -12,40 +12,39 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from x3spatial.arrays import Bool, Float64, IntP
 from x3spatial.evaluation.scoring.scores import SUCCESS_RADII, Score
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-Value = float | int | None
+from x3spatial.formats.results_file import METRICS, Value
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """Scores as columns, each ``[N]``. Samples in error take part in ``total`` and ``errors`` only."""
 
-    error: BoolArray
-    visible: BoolArray
+    error: Bool
+    visible: Bool
     """The object can be seen (and the sample was answered)."""
-    hidden: BoolArray
+    hidden: Bool
     """The object cannot be seen (and the sample was answered)."""
-    said_not_visible: BoolArray
-    said_point: BoolArray
-    unparsed: BoolArray
-    contradictory: BoolArray
-    out_of_range: BoolArray
-    missing_mask: BoolArray
-    l2: FloatArray
+    said_not_visible: Bool
+    said_point: Bool
+    unparsed: Bool
+    contradictory: Bool
+    out_of_range: Bool
+    missing_mask: Bool
+    l2: Float64
     """NaN where there is none; likewise below."""
-    l2_full: FloatArray
-    hit: FloatArray
-    hit_tight: FloatArray
+    l2_full: Float64
+    hit: Float64
+    hit_tight: Float64
+    correct: Float64
+    """0 or 1, of tasks that are not answered by a point."""
 
     def __len__(self) -> int:
         return len(self.error)
 
-    def take(self, chosen: npt.NDArray[np.intp]) -> Table:
+    def take(self, chosen: IntP) -> Table:
         """The rows ``chosen``, in that order."""
         return Table(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
@@ -53,15 +52,15 @@ class Table:
 def table_of(scores: Sequence[Score]) -> Table:
     """The columns of ``scores``."""
 
-    def flags(get: Callable[[Score], bool]) -> BoolArray:
+    def flags(get: Callable[[Score], bool]) -> Bool:
         return np.array([get(score) for score in scores], dtype=np.bool_)
 
-    def numbers(get: Callable[[Score], float | None]) -> FloatArray:
+    def numbers(get: Callable[[Score], float | None]) -> Float64:
         found = (get(score) for score in scores)
         return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
 
     error = flags(lambda score: score.status == "error")
-    visible = flags(lambda score: score.gt_point is not None)
+    visible = flags(lambda score: not score.gt_absent)
     return Table(
         error=error,
         visible=visible & ~error,
@@ -76,73 +75,79 @@ def table_of(scores: Sequence[Score]) -> Table:
         l2_full=numbers(lambda score: score.l2_full),
         hit=numbers(lambda score: score.hit),
         hit_tight=numbers(lambda score: score.hit_tight),
+        correct=numbers(lambda score: score.correct),
     )
 
 
-Rate = Callable[[Table], tuple[FloatArray, FloatArray]]
+Rate = Callable[[Table], tuple[Float64, Float64]]
 """Part and whole, each ``[N]`` and finite."""
 
 
-def _mean(values: FloatArray | BoolArray, among: BoolArray) -> tuple[FloatArray, FloatArray]:
+def _mean(values: Float64 | Bool, among: Bool) -> tuple[Float64, Float64]:
     """Part and whole of the mean of ``values`` over the samples ``among``."""
     return np.where(among, values, 0.0).astype(np.float64), among.astype(np.float64)
 
 
-def not_visible_accuracy(table: Table) -> tuple[FloatArray, FloatArray]:
+def not_visible_accuracy(table: Table) -> tuple[Float64, Float64]:
     """NOT_VISIBLE said, of the samples where it is right (the recall of NOT_VISIBLE)."""
     return _mean(table.said_not_visible, table.hidden)
 
 
-def not_visible_precision(table: Table) -> tuple[FloatArray, FloatArray]:
+def not_visible_precision(table: Table) -> tuple[Float64, Float64]:
     """NOT_VISIBLE right, of the samples where it was said."""
     return _mean(table.hidden, table.said_not_visible)
 
 
-def not_visible_f1(table: Table) -> tuple[FloatArray, FloatArray]:
+def not_visible_f1(table: Table) -> tuple[Float64, Float64]:
     """Harmonic mean of precision and recall: 2 TP / (said + right)."""
     both = table.said_not_visible & table.hidden
     return np.where(both, 2.0, 0.0), table.said_not_visible.astype(np.float64) + table.hidden
 
 
-def false_not_visible_rate(table: Table) -> tuple[FloatArray, FloatArray]:
+def false_not_visible_rate(table: Table) -> tuple[Float64, Float64]:
     """NOT_VISIBLE said, of the samples where the object can be seen."""
     return _mean(table.said_not_visible, table.visible)
 
 
-def visible_recall(table: Table) -> tuple[FloatArray, FloatArray]:
+def visible_recall(table: Table) -> tuple[Float64, Float64]:
     """A point given, of the samples where the object can be seen."""
-    return _mean(table.said_point, table.visible)
+    return _mean(table.said_point, table.visible & np.isnan(table.correct))
 
 
-def hit_at_mask(table: Table) -> tuple[FloatArray, FloatArray]:
+def hit_at_mask(table: Table) -> tuple[Float64, Float64]:
     """Hits, of the visible samples that have a mask, whatever was answered."""
     return _mean(table.hit, ~np.isnan(table.hit))
 
 
-def hit_at_mask_answered(table: Table) -> tuple[FloatArray, FloatArray]:
+def hit_at_mask_answered(table: Table) -> tuple[Float64, Float64]:
     """Hits, of those answered by a point."""
     return _mean(table.hit, ~np.isnan(table.hit) & table.said_point)
 
 
-def hit_at_mask_tight(table: Table) -> tuple[FloatArray, FloatArray]:
+def hit_at_mask_tight(table: Table) -> tuple[Float64, Float64]:
     """Hits in the tight mask, of the visible samples that have one."""
     return _mean(table.hit_tight, ~np.isnan(table.hit_tight))
 
 
-def mean_l2_error(table: Table) -> tuple[FloatArray, FloatArray]:
+def mean_l2_error(table: Table) -> tuple[Float64, Float64]:
     """Mean distance in the query image, over visible samples answered by a point."""
     return _mean(table.l2, ~np.isnan(table.l2))
 
 
-def mean_l2_error_full(table: Table) -> tuple[FloatArray, FloatArray]:
+def mean_l2_error_full(table: Table) -> tuple[Float64, Float64]:
     """Mean distance in the side-by-side image; t1_concat only."""
     return _mean(table.l2_full, ~np.isnan(table.l2_full))
 
 
+def accuracy(table: Table) -> tuple[Float64, Float64]:
+    """Right answers, of the samples whose task is not answered by a point; unparsed ones are wrong."""
+    return _mean(table.correct, ~np.isnan(table.correct))
+
+
 def _success(radius: float) -> Rate:
-    def success(table: Table) -> tuple[FloatArray, FloatArray]:
+    def success(table: Table) -> tuple[Float64, Float64]:
         with np.errstate(invalid="ignore"):
-            return _mean(table.l2 <= radius, table.visible)
+            return _mean(table.l2 <= radius, table.visible & np.isnan(table.correct))
 
     return success
 
@@ -160,6 +165,7 @@ RATES: dict[str, Rate] = {
     "hit_at_mask": hit_at_mask,
     "hit_at_mask_answered": hit_at_mask_answered,
     "hit_at_mask_tight": hit_at_mask_tight,
+    "accuracy": accuracy,
 }
 MEANS_OF: dict[str, tuple[str, ...]] = {
     "balanced_accuracy": ("not_visible_accuracy", "visible_recall"),
@@ -169,6 +175,10 @@ L2_SPREAD = ("std_l2_error", "median_l2_error")
 """What of the distances is no rate: standard deviation (ddof 0) and median."""
 ESTIMATED: tuple[str, ...] = (*RATES, *MEANS_OF, *L2_SPREAD)
 """Every metric that gets an interval."""
+APPLIES: dict[str, Callable[[Table], bool]] = {
+    "accuracy": lambda table: bool((~np.isnan(table.correct)).any()),
+}
+"""Metric → whether it says anything about these scores; metrics that are not here always do."""
 
 COUNTS: dict[str, Callable[[Table], Value]] = {
     "total": len,
@@ -183,15 +193,6 @@ COUNTS: dict[str, Callable[[Table], Value]] = {
     "missing_mask": lambda table: int(table.missing_mask.sum()),
     "errors": lambda table: int(table.error.sum()),
 }
-
-_ORDER = (
-    "total", "gt_not_visible", "visible_gt",
-    "not_visible_accuracy",
-    "mean_l2_error", "std_l2_error", "median_l2_error",
-    "success_002", "success_005", "success_010",
-    "hit_at_mask", "hit_at_mask_count", "hit_at_mask_total",
-)  # fmt: skip
-"""The source document's keys, first and in its order."""
 
 
 def _whole(value: float) -> float | int:
@@ -215,8 +216,13 @@ def value_of(name: str, table: Table) -> float | None:
     return float(np.std(distances) if name == "std_l2_error" else np.median(distances))
 
 
+def estimated(table: Table) -> tuple[str, ...]:
+    """Those of ``ESTIMATED`` that apply to these scores."""
+    return tuple(name for name in ESTIMATED if name not in APPLIES or APPLIES[name](table))
+
+
 def compute(table: Table) -> dict[str, Value]:
-    """Every metric, the source document's keys first. None stands for "nothing to divide by"."""
+    """Every metric that applies, the source document's keys first. None: nothing to divide by."""
     values: dict[str, Value] = {name: count(table) for name, count in COUNTS.items()}
-    values |= {name: value_of(name, table) for name in ESTIMATED}
-    return {name: values[name] for name in (*_ORDER, *values)}
+    values |= {name: value_of(name, table) for name in estimated(table)}
+    return {name: values[name] for name in (*METRICS, *values)}

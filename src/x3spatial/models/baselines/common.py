@@ -8,16 +8,22 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
-from x3spatial.io.images import BoolArray, ImageError, UInt8Array, read_mask, read_rgb
+from x3spatial.arrays import Bool, UInt8
+from x3spatial.io.images import ImageError, read_mask, read_rgb
+from x3spatial.tasks.answers import POINT
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question
+from x3spatial.tasks.spec import TASKS, Views
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-TASK1 = frozenset({"t1_multi", "t1_concat", "t2a_multi"})
-"""The tasks with a marked reference view."""
+
+def asks_for_point(task: str, views: Views | None = None) -> bool:
+    """Whether ``task`` is answered by a point, and its questions show such ``views`` (None: any)."""
+    spec = TASKS.get(task)
+    return spec is not None and spec.answer is POINT and views in (None, spec.views)
 
 
 def query_frame(question: Question) -> Frame:
@@ -54,7 +60,7 @@ def record_path(question: Question, name: str) -> Path:
     return Path(path)
 
 
-def load_rgb(path: Path) -> UInt8Array:
+def load_rgb(path: Path) -> UInt8:
     """``read_rgb``, with the path in the error.
 
     Raises:
@@ -66,7 +72,7 @@ def load_rgb(path: Path) -> UInt8Array:
         raise ImageError(f"{path}: {error.reason}") from None
 
 
-def load_mask(path: Path) -> BoolArray:
+def load_mask(path: Path) -> Bool:
     """``read_mask``, with the path in the error.
 
     Raises:

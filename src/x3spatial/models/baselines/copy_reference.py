@@ -8,9 +8,10 @@ from typing import Any, Self
 
 from x3spatial.errors import UserError
 from x3spatial.models.base import Model
-from x3spatial.models.baselines.common import TASK1, LruCache, load_mask, record_path, say
+from x3spatial.models.baselines.common import LruCache, asks_for_point, load_mask, record_path, say
 from x3spatial.tasks.geometry import Point, mask_target, sample_seed
 from x3spatial.tasks.question import Question
+from x3spatial.tasks.spec import Views
 
 
 class CopyReference(Model):
@@ -24,7 +25,6 @@ class CopyReference(Model):
     name = "copy-reference"
     privileged = True
     concurrent = True
-    tasks = TASK1
     needs = frozenset({"ref_mask"})
 
     def __init__(self, seed: int = 0) -> None:
@@ -37,6 +37,10 @@ class CopyReference(Model):
         if argument is not None:
             raise UserError(f"--model copy-reference:{argument}: copy-reference takes no argument")
         return cls(seed=int(options.get("seed", 0)))
+
+    def can_answer(self, task: str) -> bool:
+        """Tasks with a reference view and a query view."""
+        return asks_for_point(task, Views.TWO)
 
     def _read_point(self, path: Path) -> Point:
         target = mask_target(load_mask(path), sample_seed(self._seed, *path.parts[-3:]))

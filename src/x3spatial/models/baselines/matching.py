@@ -10,13 +10,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from x3spatial.io.images import BoolArray, UInt8Array
+from x3spatial.arrays import Bool, Float64, IntP, UInt8
 from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import (
-    TASK1,
     LruCache,
+    asks_for_point,
     load_mask,
     load_rgb,
     record_field,
@@ -26,8 +25,7 @@ from x3spatial.models.baselines.common import (
 from x3spatial.tasks.answers import NOT_VISIBLE
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question
-
-FloatArray = npt.NDArray[np.float64]
+from x3spatial.tasks.spec import Views
 
 
 class Source(NamedTuple):
@@ -44,13 +42,13 @@ class Features:
 
     size: tuple[int, int]
     """(W, H)."""
-    points: FloatArray
+    points: Float64
     """``[N, 2]`` pixels, the first pixel's centre being (0.5, 0.5)."""
     data: Any
     """The matcher's own: descriptors and the like."""
 
 
-def read_source(source: Source) -> UInt8Array:
+def read_source(source: Source) -> UInt8:
     """The pixels ``[H, W, 3]`` of a source.
 
     Raises:
@@ -84,7 +82,6 @@ class MatchingModel(Model):
     """
 
     privileged = True
-    tasks = TASK1
     needs = frozenset({"ref_mask"})
     object_only: ClassVar[bool] = False
     """Whether ``extract`` is given the object's mask for A; B's features are always of the whole."""
@@ -92,6 +89,10 @@ class MatchingModel(Model):
     def __init__(self) -> None:
         self._features = LruCache(self._extract, capacity=32)
         self._mask = LruCache(load_mask, capacity=32)
+
+    def can_answer(self, task: str) -> bool:
+        """Tasks with a reference view and a query view."""
+        return asks_for_point(task, Views.TWO)
 
     def _extract(self, key: tuple[Source, Path | None]) -> Features:
         source, mask = key
@@ -103,11 +104,11 @@ class MatchingModel(Model):
         return self._features((a, mask)), self._features((b, None))
 
     @abstractmethod
-    def extract(self, image: UInt8Array, mask: BoolArray | None) -> Features:
+    def extract(self, image: UInt8, mask: Bool | None) -> Features:
         """Features of an image ``[H, W, 3]``; with a mask, only those on the object matter."""
 
     @abstractmethod
-    def match(self, a: Features, b: Features) -> npt.NDArray[np.intp]:
+    def match(self, a: Features, b: Features) -> IntP:
         """``[M, 2]`` indices into the points of ``a`` and ``b``: tentative matches."""
 
     def prepare(self, questions: Sequence[Question]) -> None:
@@ -135,7 +136,7 @@ _TOLERANCE = 0.02
 """How far, of the image's width, a match may lie from the common affine map."""
 
 
-def locate(a: Features, b: Features, pairs: npt.NDArray[np.intp], mask: BoolArray) -> Point | None:
+def locate(a: Features, b: Features, pairs: IntP, mask: Bool) -> Point | None:
     """Where the object under ``mask`` of A is in B, normalised; None if too few matches agree.
 
     The object's matches must agree on one affine map, as those of a small thing seen from another side
@@ -170,9 +171,9 @@ def locate(a: Features, b: Features, pairs: npt.NDArray[np.intp], mask: BoolArra
     return Point(float(x) / b.size[0], float(y) / b.size[1])
 
 
-def _distinct(points: FloatArray, apart: float) -> int:
+def _distinct(points: Float64, apart: float) -> int:
     """How many of ``points`` [N, 2] are different places, counted no further than it matters."""
-    kept: list[FloatArray] = []
+    kept: list[Float64] = []
     for point in points:
         if all(np.hypot(*(point - other)) > apart for other in kept):
             kept.append(point)
@@ -181,7 +182,7 @@ def _distinct(points: FloatArray, apart: float) -> int:
     return len(kept)
 
 
-def on_mask(points: FloatArray, size: tuple[int, int], mask: BoolArray) -> BoolArray:
+def on_mask(points: Float64, size: tuple[int, int], mask: Bool) -> Bool:
     """Which of ``points`` [N, 2] (pixels of an image of ``size``) fall in ``mask``, in its own grid."""
     height, width = mask.shape
     columns = np.clip((points[:, 0] * width / size[0]).astype(np.intp), 0, width - 1)
@@ -189,7 +190,7 @@ def on_mask(points: FloatArray, size: tuple[int, int], mask: BoolArray) -> BoolA
     return np.asarray(mask[rows, columns])
 
 
-def _plausible(affine: FloatArray) -> bool:
+def _plausible(affine: Float64) -> bool:
     """Whether a map neither mirrors nor shrinks or stretches beyond what two views in a room do."""
     stretch = np.linalg.svd(affine[:, :2], compute_uv=False)
     return bool(np.linalg.det(affine[:, :2]) > 0 and stretch[0] < 6.0 and stretch[1] > 1 / 12)

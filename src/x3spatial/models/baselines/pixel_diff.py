@@ -13,15 +13,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from x3spatial.io.images import BoolArray, UInt8Array, resize_rgb
+from x3spatial.arrays import Bool, Float32, UInt8
+from x3spatial.io.images import resize_rgb
 from x3spatial.models.base import Model
-from x3spatial.models.baselines.common import LruCache, load_rgb, say
+from x3spatial.models.baselines.common import LruCache, asks_for_point, load_rgb, say
 from x3spatial.tasks.geometry import Pixel, Point, centre_of
 from x3spatial.tasks.question import Question
-
-Float32Array = npt.NDArray[np.float32]
+from x3spatial.tasks.spec import Views
 
 _SHADOW_WEIGHT = 0.15
 """What a change that is exactly a shadow's still counts."""
@@ -38,10 +37,13 @@ class PixelDiff(Model):
 
     name = "pixel-diff"
     concurrent = True
-    tasks = frozenset({"t2b_multi"})
 
     def __init__(self) -> None:
-        self._image = LruCache[Path, UInt8Array](load_rgb, capacity=16)
+        self._image = LruCache[Path, UInt8](load_rgb, capacity=16)
+
+    def can_answer(self, task: str) -> bool:
+        """Tasks with one view before and after a removal."""
+        return asks_for_point(task, Views.TWICE)
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
         """One point for each; the centre where nothing changed."""
@@ -53,7 +55,7 @@ class PixelDiff(Model):
         return say(changed_point(resize_rgb(before, width, height), after), question)
 
 
-def changed_point(before: UInt8Array, after: UInt8Array) -> Point:
+def changed_point(before: UInt8, after: UInt8) -> Point:
     """The middle of the largest change between two images ``[H, W, 3]``; their centre without one."""
     height, width = after.shape[:2]
     change = weighted_change(before, after)
@@ -68,7 +70,7 @@ def changed_point(before: UInt8Array, after: UInt8Array) -> Point:
     return centre_of(Pixel(column, row), width, height)
 
 
-def weighted_change(before: UInt8Array, after: UInt8Array) -> Float32Array:
+def weighted_change(before: UInt8, after: UInt8) -> Float32:
     """``[H, W]`` colour change of 0..255 or so, less where it is what a shadow does."""
     sigma = max(0.8, after.shape[1] / 400)
     a = cv2.GaussianBlur(before.astype(np.float32), (0, 0), sigma)
@@ -81,7 +83,7 @@ def weighted_change(before: UInt8Array, after: UInt8Array) -> Float32Array:
     return np.asarray(change * (1.0 - (1.0 - _SHADOW_WEIGHT) * like_shadow), dtype=np.float32)
 
 
-def largest_region(change: Float32Array) -> BoolArray | None:
+def largest_region(change: Float32) -> Bool | None:
     """The connected region ``[H, W]`` of clear change with the largest sum; None without any."""
     noise = float(np.median(change))
     spread = float(np.median(np.abs(change - noise)))
@@ -102,7 +104,7 @@ def largest_region(change: Float32Array) -> BoolArray | None:
     return region
 
 
-def _heaviest_part(change: Float32Array, clear: BoolArray, size: int) -> BoolArray:
+def _heaviest_part(change: Float32, clear: Bool, size: int) -> Bool:
     """The connected part of ``clear`` (not empty) with the largest sum of ``change``, small gaps closed."""
     # Closing joins the parts of an object that happen to have the background's colour.
     closed = cv2.morphologyEx(

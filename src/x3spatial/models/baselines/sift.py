@@ -12,12 +12,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from x3spatial.io.images import BoolArray, UInt8Array
-from x3spatial.models.baselines.matching import Features, FloatArray, MatchingModel, on_mask
-
-Float32Array = npt.NDArray[np.float32]
+from x3spatial.arrays import Bool, Float32, Float64, IntP, UInt8
+from x3spatial.models.baselines.matching import Features, MatchingModel, on_mask
 
 _RATIO = 0.8
 """Lowe's: the best match must be this much nearer than the second best."""
@@ -40,7 +37,7 @@ class Sift(MatchingModel):
     concurrent = True
     object_only = True
 
-    def extract(self, image: UInt8Array, mask: BoolArray | None) -> Features:
+    def extract(self, image: UInt8, mask: Bool | None) -> Features:
         """Keypoints and RootSIFT descriptors ``float32 [N, 128]``; with a mask, those on the object."""
         height, width = image.shape[:2]
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
@@ -52,7 +49,7 @@ class Sift(MatchingModel):
         inside = on_mask(points, (width, height), mask)
         return Features((width, height), points[inside], descriptors[inside])
 
-    def match(self, a: Features, b: Features) -> npt.NDArray[np.intp]:
+    def match(self, a: Features, b: Features) -> IntP:
         """Nearest neighbours that pass the ratio test."""
         if len(b.points) < _CANDIDATES:
             return np.zeros((0, 2), np.intp)
@@ -71,22 +68,20 @@ class Sift(MatchingModel):
         }
 
 
-def _box(mask: BoolArray, width: int, height: int) -> tuple[slice, slice]:
+def _box(mask: Bool, width: int, height: int) -> tuple[slice, slice]:
     """Rows and columns of an image of width x height around the object, with a margin."""
     found_rows, found_columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if found_rows.size == 0:
         raise ValueError("the reference mask is empty")
 
-    def span(found: npt.NDArray[np.intp], size: int, mask_size: int) -> slice:
+    def span(found: IntP, size: int, mask_size: int) -> slice:
         low, high = int(found[0]) * size // mask_size, -(-(int(found[-1]) + 1) * size // mask_size)
         return slice(max(low - _MARGIN, 0), min(high + _MARGIN, size))
 
     return span(found_rows, height, mask.shape[0]), span(found_columns, width, mask.shape[1])
 
 
-def _match(
-    some: Float32Array, descriptors: Float32Array, points: FloatArray, start: int
-) -> npt.NDArray[np.intp]:
+def _match(some: Float32, descriptors: Float32, points: Float64, start: int) -> IntP:
     """Matches of the rows ``some``, which begin at ``start``, with all of the query's."""
     similarity = some @ descriptors.T  # of unit vectors
     best = np.argpartition(-similarity, _CANDIDATES - 1, axis=1)[:, :_CANDIDATES]
@@ -101,14 +96,14 @@ def _match(
     return np.stack([passed + start, best[passed, 0]], axis=1)
 
 
-def _tilted_features(grey: UInt8Array, tilts: tuple[float, ...]) -> tuple[FloatArray, Float32Array]:
+def _tilted_features(grey: UInt8, tilts: tuple[float, ...]) -> tuple[Float64, Float32]:
     """Keypoints ``[N, 2]`` and descriptors ``[N, 128]`` of all tilted views, in ``grey``'s own pixels."""
     found = [_keypoints(view, back) for view, back in _tilted_views(grey, tilts)]
     points, descriptors = zip(*found, strict=True)
     return np.concatenate(points), np.concatenate(descriptors)
 
 
-def _keypoints(view: UInt8Array, back: FloatArray) -> tuple[FloatArray, Float32Array]:
+def _keypoints(view: UInt8, back: Float64) -> tuple[Float64, Float32]:
     # A low contrast threshold: small plain objects have few strong corners.
     detector = cv2.SIFT_create(nfeatures=4000, contrastThreshold=0.01)  # type: ignore[attr-defined]
     keypoints, found = detector.detectAndCompute(view, None)
@@ -119,9 +114,7 @@ def _keypoints(view: UInt8Array, back: FloatArray) -> tuple[FloatArray, Float32A
     return points @ back[:, :2].T + back[:, 2], rooted.astype(np.float32)
 
 
-def _tilted_views(
-    grey: UInt8Array, tilts: tuple[float, ...]
-) -> Iterator[tuple[UInt8Array, FloatArray]]:
+def _tilted_views(grey: UInt8, tilts: tuple[float, ...]) -> Iterator[tuple[UInt8, Float64]]:
     """(view, the affine map ``[2, 3]`` from its pixels back to those of ``grey``)."""
     height, width = grey.shape
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)

@@ -9,7 +9,7 @@ import numpy as np
 
 from x3spatial.errors import UserError
 from x3spatial.models.base import Model
-from x3spatial.models.baselines.common import say
+from x3spatial.models.baselines.common import asks_for_point, say
 from x3spatial.tasks.answers import NOT_VISIBLE
 from x3spatial.tasks.geometry import Point, sample_seed
 from x3spatial.tasks.question import Question
@@ -39,6 +39,10 @@ class Centre(Model):
     name = "centre"
     concurrent = True
 
+    def can_answer(self, task: str) -> bool:
+        """Tasks that are answered by a point."""
+        return asks_for_point(task)
+
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
         """The same point for each."""
         return [say(Point(0.5, 0.5), question) for question in questions]
@@ -59,6 +63,10 @@ class Uniform(Model):
         if argument is not None:
             raise UserError(f"--model uniform:{argument}: uniform takes no argument")
         return cls(seed=int(options.get("seed", 0)))
+
+    def can_answer(self, task: str) -> bool:
+        """Tasks that are answered by a point."""
+        return asks_for_point(task)
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
         """One draw for each."""

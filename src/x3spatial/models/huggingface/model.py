@@ -41,10 +41,10 @@ _NOT_TEXT = frozenset(
 class Prepared(PreparedBatch):
     """A batch's conversations, and what the processor made of them."""
 
-    asked: dict[str, Messages] = field(default_factory=dict)
-    """Question id → its conversation, pictures decoded."""
+    conversations: dict[str, Messages] = field(default_factory=dict)
+    """Question id → its conversation with decoded images."""
     sent: dict[str, tuple[Size, ...]] = field(default_factory=dict)
-    """(W, H) of each picture as it goes to the processor."""
+    """(W, H) of each image before the processor."""
     inputs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
     """Ids of a batch → what ``generate`` takes."""
 
@@ -131,7 +131,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
         """
         if not argument:
             raise UserError("--model hf: name the model, hf:FOLDER or hf:ORG/NAME")
-        given = cls.own(options)
+        given = cls.own_options(options)
         if "adapter" in given:
             given["adapter"] = Path(given["adapter"])
         return cls(argument, **given)
@@ -152,9 +152,9 @@ class HuggingFaceModel(LocalModel[Prepared]):
         )
 
     def prepare(self, questions: Sequence[Question]) -> Prepared:
-        """Decode each picture of the batch once and process the batch.
+        """Decode each image of the batch once and process the batch.
 
-        A sample that cannot be prepared is remembered; ``answer`` raises for it.
+        A sample that cannot be prepared is recorded in ``failures``; ``answer`` raises for it.
 
         Raises:
             UserError: the weights or the adapter cannot be used.
@@ -162,16 +162,16 @@ class HuggingFaceModel(LocalModel[Prepared]):
         """
         prepared = Prepared()
         _ = self.model
-        pictures: dict[Path, Image.Image] = {}
+        decoded: dict[Path, Image.Image] = {}
         for question in questions:
             try:
                 for path in question.images:
-                    if path not in pictures:
-                        pictures[path] = load_rgb(path)
-                images = [pictures[path] for path in question.images]
+                    if path not in decoded:
+                        decoded[path] = load_rgb(path)
+                images = [decoded[path] for path in question.images]
                 sizes = tuple(image.size for image in images)
                 text = self._convention.prompt(question, self._counted(sizes))
-                prepared.asked[question.id] = messages(images, text)
+                prepared.conversations[question.id] = messages(images, text)
                 prepared.sent[question.id] = sizes
             except (OSError, ValueError) as error:
                 prepared.failures[question.id] = error
@@ -184,19 +184,19 @@ class HuggingFaceModel(LocalModel[Prepared]):
     def _process(self, questions: Sequence[Question], prepared: Prepared) -> dict[str, Any]:
         key = tuple(question.id for question in questions)
         if key not in prepared.inputs:
-            inputs = self.processor([prepared.asked[id] for id in key])
+            inputs = self.processor([prepared.conversations[id] for id in key])
             longest = inputs["input_ids"].shape[1] + int(self.decoding.max_new_tokens or 0)
-            room = self._room
-            if room is not None and longest > room:
+            context = self._context
+            if context is not None and longest > context:
                 raise ValueError(
-                    f"{', '.join(key)}: {longest} tokens with the answer, the model has {room};"
-                    " a smaller --max-pixels makes room"
+                    f"{', '.join(key)}: {longest} tokens with the answer, the model has {context};"
+                    " a smaller --max-pixels shortens the prompt"
                 )
             prepared.inputs[key] = inputs
         return prepared.inputs[key]
 
     @property
-    def _room(self) -> int | None:
+    def _context(self) -> int | None:
         text = self.folder.config.get("text_config")
         for config in (text if isinstance(text, Mapping) else {}, self.folder.config):
             value = config.get("max_position_embeddings")
@@ -208,7 +208,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
         """The sizes in the pixels that the convention counts; none where it counts none.
 
         Raises:
-            ValueError: the processor does not make one picture of an image of that size.
+            ValueError: the processor does not map an image of that size to a single one.
         """
         if self._convention.pixels is None:
             return ()
@@ -301,10 +301,10 @@ class HuggingFaceModel(LocalModel[Prepared]):
 
 
 def check_readable(convention: Convention, processor: Processor, folder: Folder) -> None:
-    """Refuse a convention whose pixels nobody can tell.
+    """Refuse a convention in pixels that are unknown for this processor.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: the convention needs the resized size, and the processor has none.
     """
     if convention.pixels == "resized" and not processor.knows_resized:
         raise UserError(

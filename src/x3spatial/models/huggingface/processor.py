@@ -1,4 +1,4 @@
-"""A model's processor: pictures and text in, tensors out, the same with and without torchvision.
+"""The processor of a model: images and text to tensors, the same with and without torchvision.
 
 transformers has most image processors twice, on Pillow and on torchvision, whose resampling differs. The one
 on Pillow is taken wherever there is one, so that answers do not depend on what is installed; and no
@@ -29,7 +29,7 @@ from x3spatial.tasks.question import Size
 EXTRA = "hf-torchvision"
 VISUAL_TOKENS = 1280
 """How many merged patches an image may take by default: the shipped bounds of Qwen-VL allow 16384, which
-no batch has room for. 1280 is what the family's own documentation suggests."""
+too much for any batch. 1280 is what the family's own documentation suggests."""
 _PROBE: Size = (160, 120)
 _VOCABULARIES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json",
@@ -46,7 +46,7 @@ def messages(images: Sequence[Image.Image], text: str) -> Messages:
 
 
 class Processor:
-    """Turns conversations into a model's inputs, and says what it does to pictures.
+    """Converts conversations to model inputs, and reports how images are resized.
 
     Safe to use from several threads.
 
@@ -92,9 +92,9 @@ class Processor:
         """Inputs of ``generate`` for a batch, tensors nearly all, padded on the left.
 
         Raises:
-            ValueError: a picture cannot be used, or text and pictures do not match.
+            ValueError: an image cannot be used, or text and images do not match.
         """
-        with self._lock:  # a fast tokenizer that pads is not to be entered twice
+        with self._lock:  # fast tokenizers with padding are not thread-safe
             inputs = self._processor.apply_chat_template(
                 list(conversations),
                 add_generation_prompt=True,
@@ -115,11 +115,10 @@ class Processor:
         return [text.strip() for text in texts]
 
     def resized(self, size: Size) -> Size | None:
-        """(W, H) of an image of ``size`` as the model sees it; None where that is not one picture.
+        """(W, H) of an image of ``size`` as the model sees it; None if it is split, cropped or padded.
 
-        Found by resizing a black picture, once per size: from the patch grid that Qwen-VL's kind of
-        processor returns, or from the one picture per image that simpler ones return. Processors that cut
-        tiles, crop or pad have no such size.
+        Measured by resizing a black image once per size, from the patch grid (Qwen-VL and similar) or
+        from the shape of the pixels.
         """
         if size not in self._resized:
             self._resized[size] = self._measure(size)
@@ -196,7 +195,7 @@ class Processor:
         return {"min_pixels": low, "max_pixels": high}
 
     def _probe(self) -> None:
-        """Ask about a blank picture: what can never work is said before anything is."""
+        """Process a question about a blank image, to fail before the run if the processor cannot."""
         blank = Image.new("RGB", _PROBE)
         try:
             inputs = self([messages([blank], "?")])
@@ -215,7 +214,7 @@ def _load(folder: Folder, *, trust_remote_code: bool) -> Any:
     in_one = everything.is_file() and "image_processor" in read_object(everything)
     if not in_one and not (folder.path / _CONFIGS[1]).is_file():
         raise UserError(f"{named}: {_CONFIGS[1]} is missing; expected how its images are prepared")
-    # Without them some classes make a tokenizer that knows no words, and say nothing.
+    # Without them some classes silently make an empty tokenizer.
     if not trust_remote_code and not any((folder.path / name).is_file() for name in _VOCABULARIES):
         raise UserError(f"{named}: the tokenizer's files are missing; expected tokenizer.json")
     try:
@@ -224,8 +223,8 @@ def _load(folder: Folder, *, trust_remote_code: bool) -> Any:
         )
     except UserError:
         raise
-    except Exception as error:  # files of others, read by code of others: anything may come
-        said = first_line(error)
+    except Exception as error:  # third-party files read by third-party code
+        reason = first_line(error)
         if "torchvision" in str(error).lower():
             raise UserError(
                 f'{named}: its processor needs torchvision; run: pip install "x3spatial[{EXTRA}]"'
@@ -235,7 +234,7 @@ def _load(folder: Folder, *, trust_remote_code: bool) -> Any:
                 f"{named}: its processor needs code that lies in the folder; read it, and if you trust"
                 " it give --trust-remote-code"
             ) from None
-        raise UserError(f"{named}: the processor cannot be read: {said}") from None
+        raise UserError(f"{named}: the processor cannot be read: {reason}") from None
     for part in ("image_processor", "tokenizer"):
         if getattr(processor, part, None) is None:
             raise UserError(
@@ -259,18 +258,18 @@ def _processor_class(folder: Folder, *, trust_remote_code: bool) -> Any:
     found = next((getattr(transformers, name, None) for name in names if name), None)
     if not (isinstance(found, type) and issubclass(found, ProcessorMixin)):
         return AutoProcessor
-    return type(found.__name__, (_PicturesOnly, found), {"__module__": __name__})
+    return type(found.__name__, (_ImagesOnly, found), {"__module__": __name__})
 
 
 class _NoVideos:
-    """Stands where a processor keeps the one for videos."""
+    """Placeholder for the video processor."""
 
     model_input_names: Sequence[str] = ()
     num_frames = fps = None
 
 
-class _PicturesOnly(ProcessorMixin):
-    """Mixed into a processor's class: Pillow for images, nothing for videos."""
+class _ImagesOnly(ProcessorMixin):
+    """Mix-in for processor classes: Pillow for images, no video processor."""
 
     @classmethod
     def _get_arguments_from_pretrained(

@@ -1,4 +1,4 @@
-"""Pictures as models are shown them: one loader for every model that runs in this process."""
+"""The image loader of every model that runs in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What models share whose model runs in this process: loading once, batches that fit, greedy decoding."""
+"""Base class of models that run in this process: lazy loading, batches that fit, greedy decoding."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ import torch
 from transformers.generation.configuration_utils import GenerationConfig
 
 from x3spatial.models.base import Model, Output
-from x3spatial.models.local.runtime import free_after_halving, halving
+from x3spatial.models.local.runtime import (
+    choose_threads,
+    free_after_halving,
+    run_halving,
+    set_threads,
+)
 from x3spatial.tasks.question import Question
+
+_PREPARING = 1
+"""Threads that decode the next batch while this one is answered."""
 
 
 @dataclass(slots=True)
 class PreparedBatch:
-    """What ``prepare`` hands to ``answer``."""
+    """The result of ``prepare``, used by ``answer``."""
 
     failures: dict[str, Exception] = field(default_factory=dict)
     """Question id → why it could not be prepared; ``answer`` raises for it."""
@@ -29,20 +37,22 @@ P = TypeVar("P", bound=PreparedBatch)
 
 
 class LocalModel(Model, Generic[P]):
-    """A model that generates here.
+    """A model that generates in this process.
 
-    Its weights are loaded on first use. Decoding is greedy, whatever the checkpoint's
-    ``generation_config.json`` carries. A batch that does not fit in memory is halved, and so are those
-    after it.
+    Weights are loaded on first use. Decoding is greedy, regardless of the checkpoint's
+    ``generation_config.json``. A batch that does not fit in memory is halved, and so are later ones.
 
     Args:
         device: where it runs.
-        decoding: the one set of rules that it generates by.
+        decoding: the generation config.
     """
 
     def __init__(self, device: torch.device, decoding: GenerationConfig) -> None:
         self.device = device
         self.decoding = decoding
+        self.torch_threads: int | None = None
+        """Threads that torch computes with while it answers, chosen when the weights are loaded."""
+        self._threads_before: int | None = None
         self._limit: int | None = None
         self._loading = threading.Lock()
 
@@ -51,7 +61,7 @@ class LocalModel(Model, Generic[P]):
         """The model with its weights.
 
         Raises:
-            UserError: it is refused; the message names the file or option.
+            UserError: the weights cannot be loaded; the message names the file or option.
         """
 
     @abstractmethod
@@ -63,8 +73,8 @@ class LocalModel(Model, Generic[P]):
         """One answer per question, in order; all in one batch."""
 
     @classmethod
-    def own(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Of ``options`` those that were given and that ``__init__`` takes."""
+    def own_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The given ``options`` that ``__init__`` accepts."""
         known = cls.options | {"max_new_tokens"}
         return {
             name: value for name, value in options.items() if value is not None and name in known
@@ -73,7 +83,10 @@ class LocalModel(Model, Generic[P]):
     @cached_property
     def _model(self) -> Any:
         model = self.load()
-        # generate() fills gaps of what it is given from the model's own; there must be no others.
+        self.torch_threads = choose_threads(
+            sum(parameter.numel() for parameter in model.parameters()), busy=_PREPARING
+        )
+        # generate() completes its config from the model's own one, so both must be the same.
         model.generation_config = self.decoding
         return model
 
@@ -94,17 +107,20 @@ class LocalModel(Model, Generic[P]):
             ValueError: a sample could not be prepared; the message names it.
         """
         ready: P = self.prepare(questions) if prepared is None else prepared
+        if self.torch_threads is not None and self.torch_threads != torch.get_num_threads():
+            self._threads_before = self._threads_before or torch.get_num_threads()
+            set_threads(self.torch_threads)
         for question in questions:
             if question.id in ready.failures:
                 error = ready.failures[question.id]
                 raise ValueError(f"{question.id}: {error}") from error
 
-        def lowered(size: int, limit: int) -> None:
+        def on_halved(size: int, limit: int) -> None:
             self._limit = limit
             free_after_halving(self.device, size, limit)
 
-        return halving(
-            lambda part: list(self.generate(part, ready)), questions, self._limit, lowered
+        return run_halving(
+            lambda part: list(self.generate(part, ready)), questions, self._limit, on_halved
         )
 
     def rules(self) -> dict[str, Any]:
@@ -117,9 +133,16 @@ class LocalModel(Model, Generic[P]):
             "eos_token_id": self.decoding.eos_token_id,
         }
 
+    def runtime(self) -> dict[str, Any]:
+        """How many threads torch computes with."""
+        return {"torch_threads": self.torch_threads or torch.get_num_threads()}
+
     def close(self) -> None:
-        """Give the model's memory back."""
+        """Free the model's memory, and give torch the number of threads that it had."""
         self.__dict__.pop("_model", None)
+        if self._threads_before is not None:
+            set_threads(self._threads_before)
+            self._threads_before = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

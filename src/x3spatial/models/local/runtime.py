@@ -1,7 +1,8 @@
-"""What every model that runs in this process shares: types, devices, memory, loading."""
+"""Shared by all models that run in this process: types, devices, threads, memory, loading."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,27 +12,34 @@ from typing import Any, TypeVar
 import torch
 from transformers.utils import logging as hf_logging
 
+from x3spatial.engine.cores import cores_per_process
 from x3spatial.errors import UserError
+from x3spatial.models import choices
 from x3spatial.tasks.question import Question
 
-DTYPES = {
-    "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16,
-}  # fmt: skip
-ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in choices.DTYPES}
+ATTENTIONS = choices.ATTENTIONS
+
+SMALL_MODEL = 50_000_000
+"""Parameters below which torch gets one thread. Measured by generation on two cores shared with other
+programs: with 1.3 M and 42 M parameters two threads took 8 and 2.6 times the CPU time of one and were slower;
+with 166 M they took 1.2 times the CPU time and were faster. See also ``benchmarks/threads.py``."""
 
 T = TypeVar("T")
 
-# What a generation config says besides decoding rules.
+_LOG = logging.getLogger(__name__)
+
+# Fields of a generation config that are not decoding rules.
 _NOT_RULES = frozenset(
     {"transformers_version", "_from_model_config", "bos_token_id", "pad_token_id"}
 )
 
 
 def check_numerics(*, dtype: str, attention: str, max_new_tokens: int) -> None:
-    """Refuse what no model can be run with.
+    """Check the options of numerics.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: a value is not supported; the message names the option.
     """
     for option, value, known in (
         ("--attention", attention, ATTENTIONS),
@@ -45,10 +53,10 @@ def check_numerics(*, dtype: str, attention: str, max_new_tokens: int) -> None:
 
 @contextmanager
 def loading(attention: str) -> Iterator[None]:
-    """Around ``from_pretrained``: no bar where nobody watches, and errors of ``--attention`` in a line.
+    """Context of ``from_pretrained``: no progress bar without a terminal, one-line errors of ``--attention``.
 
     Raises:
-        UserError: the attention kernel is not installed, or not there for this model.
+        UserError: the attention kernel is not installed, or the model does not support it.
     """
     quiet = hf_logging.is_progress_bar_enabled() and not sys.stderr.isatty()
     if quiet:
@@ -66,17 +74,46 @@ def loading(attention: str) -> Iterator[None]:
             hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
+def choose_threads(parameters: int, *, busy: int) -> int:
+    """How many threads torch computes with in this process, for a model on a CPU.
+
+    ``OMP_NUM_THREADS`` decides where it is set (torchrun sets it). Otherwise all threads of the process
+    together get no more than its share of the usable cores: threads that wait for a core spin, and torch
+    waits for the slowest thread after every operation. One is also best for a small model, whose
+    operations are shorter than that wait: see ``SMALL_MODEL``.
+
+    Args:
+        parameters: of the model.
+        busy: workers (threads or processes) that compute at the same time.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        return torch.get_num_threads()
+    if parameters < SMALL_MODEL:
+        return 1
+    return max(1, cores_per_process() - busy)
+
+
+def set_threads(threads: int) -> None:
+    """Let torch compute with so many threads.
+
+    Nothing is set where the number is the same: setting it switches off MKL's own choice for small matrices,
+    which changes the last bits of results.
+    """
+    if threads != torch.get_num_threads():
+        torch.set_num_threads(threads)
+
+
 def choose_device(name: str) -> torch.device:
-    """``auto``: the first GPU, under torchrun or accelerate that of LOCAL_RANK, else the CPU.
+    """The device of a name; ``auto``: the first GPU (of LOCAL_RANK under a launcher), else the CPU.
 
     Raises:
-        UserError: no such device here.
+        UserError: this machine has no such device.
     """
     if name == "auto":
         if not torch.cuda.is_available():
             return torch.device("cpu")
         local_rank = os.environ.get("LOCAL_RANK", "0")
-        # A launcher may also show each process one GPU only, or start more of them than there are.
+        # Launchers may expose one GPU per process, or start more processes than there are GPUs.
         number = int(local_rank) % torch.cuda.device_count() if local_rank.isdigit() else 0
         return torch.device(f"cuda:{number}")
     try:
@@ -88,15 +125,15 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def halving(
+def run_halving(
     work: Callable[[Sequence[Question]], list[T]],
     questions: Sequence[Question],
     limit: int | None,
-    lowered: Callable[[int, int], None],
+    on_halved: Callable[[int, int], None],
 ) -> list[T]:
-    """``work`` over pieces of at most ``limit`` questions; a piece that runs out of memory is halved.
+    """Apply ``work`` to batches of at most ``limit`` questions; a batch that runs out of memory is halved.
 
-    ``lowered(size, limit)`` is told of each halving. A single question that does not fit raises.
+    ``on_halved(size, limit)`` is called after each halving. A single question that does not fit raises.
     """
     answers: list[T] = []
     limit = limit or max(len(questions), 1)
@@ -110,12 +147,12 @@ def halving(
                 raise
         # Outside the handler: the exception's traceback would hold the failed step's tensors.
         limit = len(piece) // 2
-        lowered(len(piece), limit)
+        on_halved(len(piece), limit)
     return answers
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on a GPU or on the CPU."""
+    """Whether an exception means that memory ran out, on a GPU or on the CPU."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(
@@ -125,17 +162,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_after_halving(device: torch.device, size: int, limit: int) -> None:
-    """Give back what the failed batch of ``size`` questions held, and say what comes next."""
+    """Free what the failed batch of ``size`` questions held, and log the next batch size."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    print(
-        f"x3: out of memory with {size} questions at once on {device}; going on with {limit}",
-        file=sys.stderr,
-    )
+    _LOG.warning("out of memory at batch size %d on %s; retrying with %d", size, device, limit)
 
 
 def unused_rules(stored: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:
-    """The decoding rules of a stored generation config that a run with those ``used`` does not follow."""
+    """The decoding rules of a stored generation config that differ from those ``used``."""
     return {
         name: value
         for name, value in stored.items()

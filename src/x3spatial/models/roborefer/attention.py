@@ -1,4 +1,4 @@
-"""``lean`` attention: the plain kernel without a float32 copy of its scores.
+"""``lean`` attention: eager attention without a float32 copy of the scores.
 
 transformers' ``eager`` turns scores into float32 for the softmax and keeps both for the backward pass;
 torch's softmax computes in float32 inside, whatever goes in and comes out. For training in bfloat16 on a

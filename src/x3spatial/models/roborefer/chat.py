@@ -1,4 +1,4 @@
-"""RoboRefer's chat text: what a record looks like to the language model.
+"""RoboRefer's chat text: the rendering of a record for the language model.
 
 Written from the public behaviour of Zhoues/RoboRefer (Apache-2.0): the template "qwen2" of its
 tokenizer and the prompt preparation of its RGB-D data set. Pure strings in, strings out; training
@@ -48,7 +48,7 @@ def strip_media(text: str) -> str:
 
 
 def media_prefix(images: int, *, depth: bool = False) -> str:
-    """What stands before the first turn: ``<image>`` newline, or ``<image> <depth>`` newline, each."""
+    """The prefix of the first turn: ``<image>`` newline, or ``<image> <depth>`` newline, each."""
     return (f"{IMAGE_TAG} {DEPTH_TAG}\n" if depth else f"{IMAGE_TAG}\n") * images
 
 
@@ -57,7 +57,7 @@ def preprocess_rgbd(
 ) -> list[dict[str, str]]:
     """Put the media tags where training puts them: all of them before the first turn's text.
 
-    Stray tags anywhere are removed, whoever speaks first gets the prefix.
+    Tags elsewhere are removed; the first turn gets the prefix, whoever its speaker is.
 
     Args:
         conversation: turns ``{"from", "value"}``; left as they are.

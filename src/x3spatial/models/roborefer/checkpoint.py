@@ -1,4 +1,4 @@
-"""Reading checkpoints: the published layout and our own, with or without depth.
+"""ParsedReply checkpoints: the published layout and our own, with or without depth.
 
 Meaning of the fields after the public code of Zhoues/RoboRefer. Everything is checked before any
 weight is read, and each complaint is one line that names the file, the field and what was expected.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from x3spatial.errors import UserError
 from x3spatial.tasks.question import Question
+from x3spatial.tasks.spec import TASKS
 
 _KINDS = ("_original", "_marked", "_inpainted")
 
@@ -35,11 +36,17 @@ def depth_path(image: Path, folder: Path) -> Path:
     raise FileNotFoundError(f"{mirrored / names[-1]}: no such depth map (for {image})")
 
 
+def has_depth_maps(task: str) -> bool:
+    """Whether the images of ``task`` have depth maps: side-by-side images have none."""
+    spec = TASKS.get(task)
+    return spec is None or not spec.side_by_side
+
+
 def check_depth(question: Question) -> None:
     """Refuse depth for side-by-side images: there is no map of the pair.
 
     Raises:
-        UserError: the question is one of t1_concat.
+        UserError: its image is a side-by-side one.
     """
-    if question.task == "t1_concat":
+    if not has_depth_maps(question.task):
         raise UserError(f"--depth: {question.id} is a concat sample, which has no depth map")

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
+from x3spatial.arrays import Float64, UInt8
 from x3spatial.errors import UserError
+from x3spatial.models import choices
 from x3spatial.models.local.image_loading import load_rgb
 
-ASPECT_MODES = ("resize", "pad", "dynamic")
+ASPECT_MODES = choices.ASPECT_MODES
 
 
 def check_aspect_mode(mode: str) -> str:
@@ -38,26 +39,26 @@ def check_aspect_mode(mode: str) -> str:
 
 
 def load_depth(source: Path | str | Image.Image) -> Image.Image:
-    """Open a depth map as the 8-bit, three-channel picture the depth tower reads.
+    """Open a depth map as the 8-bit, three-channel image that the depth tower reads.
 
     A 16-bit file holds millimetres (0: nothing measured) and becomes inverse depth, scaled so that
     the nearest surface is 255 and the farthest 0; a map of one value becomes 0. An 8-bit file is taken
     as already scaled, a single channel is repeated.
     """
     if isinstance(source, Image.Image):
-        return _depth_picture(source)
+        return _depth_image(source)
     with Image.open(source) as image:
-        return _depth_picture(image)
+        return _depth_image(image)
 
 
-def _depth_picture(image: Image.Image) -> Image.Image:
+def _depth_image(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # I;16 and what Pillow widens it to
         grey = inverse_depth(np.asarray(image).astype(np.float64))
         return Image.fromarray(np.repeat(grey[..., None], 3, axis=2))
     return image.convert("RGB")
 
 
-def inverse_depth(millimetres: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+def inverse_depth(millimetres: Float64) -> UInt8:
     """``[H, W]`` millimetres to ``uint8`` inverse depth, min-max scaled over the measured pixels.
 
     Unmeasured pixels become 0 and do not take part in the scaling. The truncation to 8 bits is that of
@@ -116,7 +117,7 @@ def tile_grid(
 def cut_tiles(
     image: Image.Image, *, tile: int, min_tiles: int, max_tiles: int
 ) -> list[Image.Image]:
-    """The image as ``tile`` x ``tile`` pictures, row by row, then a thumbnail if there are several."""
+    """The image as ``tile`` x ``tile`` crops, row by row, then a thumbnail if there are several."""
     columns, rows = tile_grid(*image.size, tile=tile, min_tiles=min_tiles, max_tiles=max_tiles)
     whole = resize(image, columns * tile, rows * tile)
     tiles = [
@@ -140,7 +141,7 @@ def pad_square(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
 
 
 class RoboReferImageProcessor(BaseImageProcessor):
-    """Turns pictures into ``float32 [tiles, 3, H, W]`` in [-1, 1].
+    """Converts images to ``float32 [tiles, 3, H, W]`` in [-1, 1].
 
     Attributes:
         size: ``{"height", "width"}`` of the tower's input, in pixels.
@@ -171,8 +172,8 @@ class RoboReferImageProcessor(BaseImageProcessor):
         self.image_mean = list(image_mean or (0.5, 0.5, 0.5))
         self.image_std = list(image_std or (0.5, 0.5, 0.5))
 
-    def pictures(self, image: Image.Image, *, tiled: bool = True) -> list[Image.Image]:
-        """The 8-bit pictures the tower sees for one image: one, or its tiles in dynamic mode."""
+    def crops(self, image: Image.Image, *, tiled: bool = True) -> list[Image.Image]:
+        """The 8-bit images that the tower sees for one image: one, or its tiles in dynamic mode."""
         height, width = self.size["height"], self.size["width"]
         if self.image_aspect_ratio == "dynamic" and tiled:
             return cut_tiles(image, tile=height, min_tiles=self.min_tiles, max_tiles=self.max_tiles)
@@ -183,17 +184,17 @@ class RoboReferImageProcessor(BaseImageProcessor):
 
     def pixels(self, image: Image.Image) -> torch.Tensor:
         """One RGB image as ``float32 [tiles, 3, H, W]``."""
-        return self.stack(self.pictures(image))
+        return self.stack(self.crops(image))
 
-    def stack(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
-        """What ``pictures`` gave, of one image or several, as ``float32 [tiles, 3, H, W]``."""
-        rows = torch.empty((len(pictures), 3, self.size["height"], self.size["width"]))
+    def stack(self, crops: Sequence[Image.Image]) -> torch.Tensor:
+        """Results of ``crops``, for one image or several, as ``float32 [tiles, 3, H, W]``."""
+        rows = torch.empty((len(crops), 3, self.size["height"], self.size["width"]))
         mean = np.asarray(self.image_mean, np.float32)[:, None, None]
         deviation = np.asarray(self.image_std, np.float32)[:, None, None]
-        for values, picture in zip(rows.numpy(), pictures, strict=True):
-            # Widened where it will lie and then changed in place: whole-array copies took five times as long.
-            values[...] = np.asarray(picture).transpose(2, 0, 1)
-            # Stepwise in float32, as the stock processor does it: 1/255, mean, deviation.
+        for values, crop in zip(rows.numpy(), crops, strict=True):
+            # Converted in place: copies of the whole array took five times as long.
+            values[...] = np.asarray(crop).transpose(2, 0, 1)
+            # Stepwise in float32 like the stock processor: 1/255, mean, deviation.
             values *= np.float32(1 / 255)
             values -= mean
             values /= deviation
@@ -203,15 +204,15 @@ class RoboReferImageProcessor(BaseImageProcessor):
         """``pixel_values [sum of tiles, 3, H, W]`` and ``tiles`` (how many rows each image took).
 
         Args:
-            images: a picture, path or nested list of them; read as RGB.
-            args, kwargs: accepted for the interface's sake; settings are attributes here.
+            images: an image, path or nested list of them; read as RGB.
+            args, kwargs: ignored; settings are attributes of the processor.
         """
         rows = [self.pixels(load_rgb(image)) for image in flatten(images)]
         return BatchFeature({"pixel_values": torch.cat(rows), "tiles": [len(row) for row in rows]})
 
 
 def flatten(images: Any) -> list[Any]:
-    """A picture or nested lists of pictures as one flat list, in order."""
+    """An image or nested lists of images as one flat list, in order."""
     if isinstance(images, (list, tuple)):
         return [image for entry in images for image in flatten(entry)]
     return [images]

@@ -1,8 +1,8 @@
-"""The first weights of a model that is trained from nothing: random, but for what costs most to find.
+"""Initial weights for training from scratch: random, except for three structured initialisations.
 
-Places can be seen (waves), an image can be compared with the one before it (looking back), and what is in a
-token can be told wherever in it it lies (sharing). All are ordinary parameters that training may change; what
-each is worth was measured (docs/training-a-tiny-model.md).
+A sinusoidal position embedding makes positions visible, look-back heads compare an image with the previous
+one, and shared projector weights make features independent of their position within a token. All are ordinary
+parameters that training may change; docs/training-a-tiny-model.md reports the effect of each.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from collections.abc import MutableMapping
 import torch
 
 LOOK_BACK = (2, 5, 3.0)
-"""Heads, frequencies and strength of the biases with which the first layer looks one image back."""
+"""Number of look-back heads, and number of frequencies and magnitude of their biases."""
 
 SHORTEST_WAVE = 2.5
-"""Patches; of the position embedding. The longest is twice the grid."""
+"""Shortest wavelength of the position embedding, in patches. The longest is twice the grid."""
 
 _RESIDUAL = ("o_proj.", "down_proj.", "out_proj.", "fc2.")
 
 
 def first_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-    """A parameter before the first step.
+    """The initial value of a parameter.
 
-    Gains are 1 and biases 0; a matrix keeps the scale of what it is given, but the ones that write into
-    a residual stream add little; and a tower's position embedding is made of waves as large as the content.
+    Gains are 1 and biases 0. Matrices preserve the scale of their input; those that write into a residual
+    stream are scaled down. The position embedding of a tower is sinusoidal, see ``position_waves``.
     """
     if len(shape) == 1:
         return torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
@@ -39,12 +39,12 @@ def first_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator) 
 
 
 def position_waves(patches: int, width: int) -> torch.Tensor:
-    """``[patches, width]``: sines and cosines of a patch's column, then of its row, of mean square 1.
+    """``[patches, width]``: sines and cosines of a patch's column, then of its row, with mean square 1.
 
-    The waves of "Attention Is All You Need" on two axes, their lengths in geometric steps between
-    ``SHORTEST_WAVE`` and twice the grid. Near places look alike, so that one place teaches its neighbours;
-    and they are as large as patch embeddings: with the 0.02 of large models places cannot be seen at first,
-    and nothing is learned.
+    The encoding of "Attention Is All You Need" on two axes, with wavelengths in geometric steps between
+    ``SHORTEST_WAVE`` and twice the grid. Neighbouring patches get similar embeddings, which helps to
+    generalise. The magnitude is that of patch embeddings: with 0.02, usual for large models, a small model
+    did not learn positions at all.
     """
     grid, count = math.isqrt(patches), width // 4
     steps = torch.linspace(0, 1, count, dtype=torch.float64)
@@ -56,11 +56,11 @@ def position_waves(patches: int, width: int) -> torch.Tensor:
 
 
 def share_patches(weight: torch.Tensor, patches: int) -> None:
-    """Let half of a projector's first layer begin by adding up the patches that are folded into a token.
+    """Initialise half of a projector's first layer to sum over the patches that are folded into a token.
 
-    A fold puts ``patches`` side by side, and random weights read each of them in a way of its own: the same
-    colour then looks different in every corner of a token, and nothing can be compared. The other half
-    still tells corners apart.
+    A fold concatenates ``patches`` vectors. Independent random weights map the same colour to a different
+    feature in every corner of a token, so tokens cannot be compared. The other half of the units keeps
+    independent weights and distinguishes corners.
 
     Args:
         weight: ``[units, patches * width]`` of the first linear layer; changed in place.
@@ -73,24 +73,23 @@ def share_patches(weight: torch.Tensor, patches: int) -> None:
 def look_back(
     tensors: MutableMapping[str, torch.Tensor], *, distance: int, width: int, theta: float
 ) -> None:
-    """Let some heads of the first layer begin by attending to the token ``distance`` before.
+    """Initialise some heads of the first layer to attend to the token ``distance`` positions earlier.
 
-    That is the same place of the image before. What two images have in common and where they differ is
-    then a matter of one layer, instead of something that has to be found first. Keys get a constant bias in
-    the fastest rotary frequencies, queries the same turned back by ``distance``, so that their product is
-    greatest there (about 8, and 1 less one token further) whatever the tokens hold.
+    That token is the same location in the previous image, so a single layer can compare two images. Keys get
+    a constant bias in the fastest rotary frequencies, queries the same bias rotated back by ``distance``.
+    Their product is largest at that token (about 8; 1 less one token further), independent of its content.
 
     Args:
-        tensors: of the language model, by their stored names; the biases are changed in place.
+        tensors: the language model's, by stored name; the biases are changed in place.
         distance: in tokens.
-        width: of a head; as many heads must have keys of their own.
+        width: of a head; there must be as many key-value heads as look-back heads.
         theta: base of the rotary frequencies.
     """
     heads, count, strength = LOOK_BACK
     frequencies = theta ** (-2 * torch.arange(count, dtype=torch.float64) / width)
     key, query = torch.zeros(width), torch.zeros(width)
     key[:count] = strength
-    # Both are turned by their positions: a query `distance` further must agree with its key.
+    # Both are rotated by their positions: a query must match the key `distance` positions earlier.
     query[:count] = (strength * torch.cos(-distance * frequencies)).float()
     query[width // 2 : width // 2 + count] = (strength * torch.sin(-distance * frequencies)).float()
     for name, value in (("q_proj", query), ("k_proj", key)):

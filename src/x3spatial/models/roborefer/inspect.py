@@ -20,21 +20,21 @@ from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.tokens import stop_ids
 
 TUNE_FLAGS = {
-    "vision_tower": "--tune_vision_tower",
-    "mm_projector": "--tune_mm_projector",
+    "vision_tower": "--tune-vision-tower",
+    "mm_projector": "--tune-mm-projector",
     "depth_tower": "--tune-depth-tower",
     "depth_projector": "--tune-depth-projector",
     "llm": "--tune-language-model",
 }
 
 
-def inspect(*, path: Path) -> dict[str, Any]:
+def inspect(path: str | Path) -> dict[str, Any]:
     """A report on a checkpoint of either layout, from its json files and tensor headers.
 
     Raises:
         UserError: it is incomplete or not RoboRefer's; the message says what is missing.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(Path(path))
     config = checkpoint.config
     processor = load_processor(checkpoint)
     tokenizer = processor.tokenizer

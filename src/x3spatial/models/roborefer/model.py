@@ -12,12 +12,13 @@ import torch
 import transformers
 
 from x3spatial.errors import UserError
+from x3spatial.models import choices
 from x3spatial.models.local.image_loading import load_rgb
 from x3spatial.models.local.model import LocalModel, PreparedBatch
 from x3spatial.models.local.runtime import DTYPES, check_numerics, choose_device, unused_rules
 from x3spatial.models.roborefer.chat import question_text
 from x3spatial.models.roborefer.checkpoint import load_model, read_checkpoint
-from x3spatial.models.roborefer.depth import check_depth, depth_path
+from x3spatial.models.roborefer.depth import check_depth, depth_path, has_depth_maps
 from x3spatial.models.roborefer.images import check_aspect_mode, load_depth
 from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
@@ -25,13 +26,12 @@ from x3spatial.models.roborefer.processing import Media, load_processor
 from x3spatial.models.roborefer.tokens import greedy
 from x3spatial.tasks.question import Question
 
-CHAT_TEMPLATES = ("qwen2",)
-DEPTH_TASKS = frozenset({"t0_marked", "t1_multi", "t2a_multi", "t2b_multi"})
+CHAT_TEMPLATES = choices.CHAT_TEMPLATES
 
 
 @dataclass(slots=True)
 class Prepared(PreparedBatch):
-    """Each picture once, and each question's ids."""
+    """The pixels of each image, and the ids of each question."""
 
     pixels: dict[Path, torch.Tensor] = field(default_factory=dict)
     ids: dict[str, list[int]] = field(default_factory=dict)
@@ -88,9 +88,6 @@ class RoboReferModel(LocalModel[Prepared]):
         self.checkpoint = read_checkpoint(path)
         if depth is not None and not self.checkpoint.config.enable_depth:
             raise UserError(f"--depth: {path} has no depth projector (enable_depth is false)")
-        if depth is not None:
-            # AnswerKind before the run: a side-by-side image has no depth map.
-            self.tasks = DEPTH_TASKS  # type: ignore[misc]
         self.name = path.resolve().name
         self.depth = depth
         self.processor = load_processor(self.checkpoint, image_aspect_ratio=image_aspect_ratio)
@@ -108,7 +105,7 @@ class RoboReferModel(LocalModel[Prepared]):
         """
         if not argument:
             raise UserError("--model roborefer: name the checkpoint folder, roborefer:PATH")
-        given = cls.own(options)
+        given = cls.own_options(options)
         if "depth" in given:
             given["depth"] = Path(given["depth"])
         return cls(Path(argument), **given)
@@ -118,6 +115,10 @@ class RoboReferModel(LocalModel[Prepared]):
         if self.depth is None:
             return question.images
         return (*question.images, *(depth_path(image, self.depth) for image in question.images))
+
+    def can_answer(self, task: str) -> bool:
+        """With depth maps none with a side-by-side image: there is no map of the pair."""
+        return self.depth is None or has_depth_maps(task)
 
     def load(self) -> RoboReferForConditionalGeneration:
         """The model.
@@ -133,9 +134,9 @@ class RoboReferModel(LocalModel[Prepared]):
         )
 
     def prepare(self, questions: Sequence[Question]) -> Prepared:
-        """Decode each picture of the batch once and build the questions' ids.
+        """Decode each image of the batch once and build the ids of the questions.
 
-        A sample that cannot be prepared is remembered; ``answer`` raises for it.
+        A sample that cannot be prepared is recorded in ``failures``; ``answer`` raises for it.
 
         Raises:
             UserError: the weights cannot be read, or depth is asked for a concat sample.
@@ -168,11 +169,11 @@ class RoboReferModel(LocalModel[Prepared]):
             depths=self.processor.tiles(depth_tiles) if depths else None,
             name=question.id,
         )
-        room = self.checkpoint.config.text_config.max_position_embeddings
+        context = self.checkpoint.config.text_config.max_position_embeddings
         longest = len(ids) + int(self.decoding.max_new_tokens or 0)
-        if longest > room:
+        if longest > context:
             raise ValueError(
-                f"{question.id}: {longest} tokens with the answer, the model has {room}"
+                f"{question.id}: {longest} tokens with the answer, the model has {context}"
             )
         prepared.ids[question.id] = ids
         prepared.images[question.id] = images

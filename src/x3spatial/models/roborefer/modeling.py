@@ -100,7 +100,7 @@ def layers_run(layers: int, select_layer: int) -> int:
 
 
 class RoboReferPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """What transformers wants to know about the model's parts."""
+    """Declarations that transformers needs about the model's parts."""
 
     config: RoboReferConfig
     config_class = RoboReferConfig
@@ -121,7 +121,7 @@ class RoboReferPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call
     _supports_attention_backend = True
 
     def _init_weights(self, module: nn.Module) -> None:
-        # The parts initialise themselves; what is left is the projector.
+        # The parts initialise themselves; only the projector is left.
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=self.config.text_config.initializer_range)
             if module.bias is not None:
@@ -136,7 +136,7 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
 ):
     """RoboRefer: text and images (and depth maps) in, text out.
 
-    The processor has already made room: each ``<image>`` of the text stands in ``input_ids`` as
+    The processor has expanded the placeholders: each ``<image>`` of the text is in ``input_ids`` as
     ``tokens_per_image`` placeholder ids, whose embeddings the image's rows replace.
     """
 
@@ -207,7 +207,7 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
         return features
 
     def get_depth_features(self, depth_values: torch.Tensor) -> torch.Tensor:
-        """The same for depth pictures.
+        """The same for depth maps.
 
         Raises:
             ValueError: the checkpoint has no depth projector.
@@ -231,13 +231,13 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
 
         Args:
             input_ids: ``[B, S]``, placeholders expanded.
-            pixel_values: ``[N, 3, H, W]``, each picture once.
-            image_indices: ``[B, M]``: which pictures each sample shows, in the order of its
+            pixel_values: ``[N, 3, H, W]``, each image once.
+            image_indices: ``[B, M]``: the images of each sample, in the order of its
                 placeholders, -1 for none. Without it they are taken in order over the batch.
             depth_values, depth_indices: the same for depth.
 
         Raises:
-            ValueError: a sample's placeholders and pictures do not match.
+            ValueError: a sample's placeholders and images do not match.
         """
         embeds: torch.Tensor = self.get_input_embeddings()(input_ids)
         media = (
@@ -331,7 +331,7 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
         self, expand_size: int = 1, is_encoder_decoder: bool = False,
         input_ids: torch.Tensor | None = None, **model_kwargs: Any,
     ) -> tuple[torch.Tensor | None, dict[str, Any]]:  # fmt: skip
-        """As the base class, but pictures are not repeated: the samples' indices point at them."""
+        """As the base class, but images are not repeated: the indices refer to them."""
         held = {}
         for kind, token, values, indices in (
             ("image", self.config.image_token_id, "pixel_values", "image_indices"),
@@ -358,11 +358,11 @@ def _rows_in_order(
     features: torch.Tensor, slots: torch.Tensor, indices: torch.Tensor | None, kind: str
 ) -> torch.Tensor:
     """``[R, H]``: the feature rows in the order of the placeholders ``slots [B, S]``."""
-    per_picture = features.shape[1]
+    per_image = features.shape[1]
     found = slots.sum(1)
     if indices is None:
         indices = _indices_in_order(slots, len(features), kind)
-    expected = (indices >= 0).sum(1).to(found.device) * per_picture
+    expected = (indices >= 0).sum(1).to(found.device) * per_image
     if not torch.equal(found, expected):
         row = int((found != expected).nonzero()[0])
         raise ValueError(
@@ -373,16 +373,14 @@ def _rows_in_order(
     return features[order].flatten(0, 1)
 
 
-def _indices_in_order(slots: torch.Tensor, pictures: int, kind: str) -> torch.Tensor:
-    """Picture indices ``[B, M]`` when pictures are simply listed in the order of the batch."""
+def _indices_in_order(slots: torch.Tensor, images: int, kind: str) -> torch.Tensor:
+    """Image indices ``[B, M]`` for images listed in the order of the batch."""
     total = int(slots.sum())
-    per_picture = total // pictures if pictures else 0
+    per_image = total // images if images else 0
     counts = slots.sum(1).tolist()
-    if not per_picture or total % pictures or any(count % per_picture for count in counts):
-        raise ValueError(
-            f"{pictures} {kind}(s) for {total} {kind} placeholders, {counts} by sample"
-        )
-    counts = [count // per_picture for count in counts]
+    if not per_image or total % images or any(count % per_image for count in counts):
+        raise ValueError(f"{images} {kind}(s) for {total} {kind} placeholders, {counts} by sample")
+    counts = [count // per_image for count in counts]
     indices = torch.full((len(counts), max(counts)), -1, dtype=torch.long, device=slots.device)
     start = 0
     for row, count in enumerate(counts):

@@ -1,4 +1,4 @@
-"""The processor: chat text and pictures in, what the model's forward takes out."""
+"""The processor: chat text and images to model inputs."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class RoboReferProcessor(ProcessorMixin):
 
     Text holds one ``<image>`` per image (and one ``<depth>`` per depth map), in order; each becomes as many
     placeholder ids as the model has rows for it, then the end tokens (a newline). That is done on
-    ids, not on text: a newline of the text must not melt with the end token into one token.
+    ids, not on text: a newline in the text must not be merged with the end token.
 
     Args:
         image_processor: makes the pixels.
         tokenizer: of the language model.
-        tokens_per_image, tokens_per_depth: placeholder ids for one picture.
-        start_tokens, end_tokens: text around a picture's rows; None for none.
+        tokens_per_image, tokens_per_depth: placeholder ids per image or tile.
+        start_tokens, end_tokens: text around the rows of an image; None for none.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class RoboReferProcessor(ProcessorMixin):
     def expand(
         self, ids: Sequence[int], labels: Sequence[int] | None = None
     ) -> tuple[list[int], list[int] | None]:
-        """Make room for the media: every ``<image>`` id becomes the placeholders of one picture.
+        """Expand the media ids: every ``<image>`` id becomes the placeholders of one image or tile.
 
         Args:
-            ids: one sample's ids, one media id per picture.
+            ids: one sample's ids, one media id per image or tile.
             labels: of the same length; places of media are labelled -100.
         """
         widths = {self._image_id: self.tokens_per_image}
@@ -99,9 +99,9 @@ class RoboReferProcessor(ProcessorMixin):
                 out.append(token)
                 out_labels.append(IGNORE_INDEX if labels is None else labels[position])
                 continue
-            room = [*self._start_ids, *[token] * width, *self._end_ids]
-            out.extend(room)
-            out_labels.extend([IGNORE_INDEX] * len(room))
+            placeholders = [*self._start_ids, *[token] * width, *self._end_ids]
+            out.extend(placeholders)
+            out_labels.extend([IGNORE_INDEX] * len(placeholders))
         return out, None if labels is None else out_labels
 
     def encode(
@@ -112,7 +112,7 @@ class RoboReferProcessor(ProcessorMixin):
         depths: int | Sequence[int] | None = None,
         name: str = "the text",
     ) -> list[int]:
-        """Ids of one sample's chat text with room for its media.
+        """Ids of one sample's chat text with the placeholders of its media.
 
         Args:
             text: with one ``<image>`` per image.
@@ -172,12 +172,12 @@ class RoboReferProcessor(ProcessorMixin):
         """Model inputs for one text or a batch.
 
         Args:
-            images: for one text a picture, path or list of them; for several one such entry per
+            images: for one text an image, path or list of them; for several one such entry per
                 text (a flat list is taken in the order of the texts' tags).
             text: chat text with one ``<image>`` per image.
             depths: depth maps, nested like ``images``.
             padding_side: ``left`` or ``right``.
-            kwargs: accepted for the interface's sake.
+            kwargs: ignored; part of the interface of transformers.
 
         Returns:
             ``input_ids``, ``attention_mask`` ``[B, S]``; with images ``pixel_values`` ``[N, 3, H, W]`` and
@@ -219,7 +219,7 @@ class RoboReferProcessor(ProcessorMixin):
         return BatchFeature(inputs)
 
     def tiles(self, counts: Sequence[int]) -> int | list[int]:
-        """Rows of each image as ``encode`` wants them: spelled out only where the text shows tiles."""
+        """Number of images, or in dynamic mode the tiles of each, as arguments of ``encode``."""
         dynamic = self.image_processor.image_aspect_ratio == "dynamic"
         return list(counts) if dynamic else len(counts)
 
@@ -251,40 +251,40 @@ class RoboReferProcessor(ProcessorMixin):
 
 
 class Media:
-    """Pictures of a batch, each held once, and which of them each sample shows."""
+    """The images of a batch without duplicates, and the indices of each sample's images."""
 
     def __init__(self) -> None:
-        self.pictures: list[torch.Tensor] = []
-        self._shown: dict[int, list[int]] = {}
+        self.images: list[torch.Tensor] = []
+        self._by_sample: dict[int, list[int]] = {}
         self._known: dict[Any, list[int]] = {}
         self._rows = 0
 
     def add(self, pixels: torch.Tensor, sample: int, key: Any = None) -> int:
-        """Show ``pixels [tiles, 3, H, W]`` in ``sample``; a ``key`` seen before reuses its rows.
+        """Add ``pixels [tiles, 3, H, W]`` to ``sample``; rows of a known ``key`` are reused.
 
         Returns:
-            How many rows it takes.
+            The number of its rows.
         """
         rows = None if key is None else self._known.get(key)
         if rows is None:
             rows = list(range(self._rows, self._rows + len(pixels)))
             self._rows += len(pixels)
-            self.pictures.append(pixels)
+            self.images.append(pixels)
             if key is not None:
                 self._known[key] = rows
-        self._shown.setdefault(sample, []).extend(rows)
+        self._by_sample.setdefault(sample, []).extend(rows)
         return len(rows)
 
     def inputs(self, values: str, indices: str, samples: int) -> dict[str, torch.Tensor]:
-        """The model's arguments under these names; empty without pictures."""
-        if not self.pictures:
+        """The model's arguments under these names; empty without images."""
+        if not self.images:
             return {}
-        width = max(len(rows) for rows in self._shown.values())
+        width = max(len(rows) for rows in self._by_sample.values())
         table = torch.full((samples, width), -1, dtype=torch.long)
-        for sample, rows in self._shown.items():
+        for sample, rows in self._by_sample.items():
             table[sample, : len(rows)] = torch.tensor(rows)
         # In a worker of a data loader this writes straight into the memory shared with the main process.
-        rows = default_collate([row for pixels in self.pictures for row in pixels])
+        rows = default_collate([row for pixels in self.images for row in pixels])
         return {values: rows, indices: table}
 
 

@@ -1,9 +1,9 @@
-"""A checkpoint for images of another size: more patches, more tokens, the same parameters otherwise.
+"""Resizing a checkpoint to another image size: more patches and tokens, otherwise the same parameters.
 
-Small things need fine tokens and fine tokens cost time, so a model learns at a small size first and goes on
-at a larger one. What does not depend on the size is kept; positions of the tower are interpolated, as is
-usual for ViTs (Dosovitskiy et al., 2021, section 3.2). The model has to be trained further: its tokens stand
-elsewhere.
+Small objects need a fine token grid, which is slow to train, so a model is trained at a small image size
+first and then at a larger one. Weights that do not depend on the size are kept; the position embedding of
+the tower is interpolated, as usual for ViTs (Dosovitskiy et al., 2021, section 3.2). The resized model has to
+be trained further, because the positions of its tokens have changed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 
 from x3spatial.errors import UserError
 from x3spatial.io.files import new_dir, read_manifest, write_json
+from x3spatial.models.choices import ROTATE_HEADS
 from x3spatial.models.roborefer.checkpoint import Checkpoint, load_model, read_checkpoint
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 from x3spatial.models.roborefer.layout import fingerprint
@@ -23,40 +24,46 @@ from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneratio
 from x3spatial.models.roborefer.processing import RoboReferProcessor, load_processor
 from x3spatial.models.roborefer.saving import save_upstream
 
-GROWTH_FILE = "x3_growth.json"
-"""In a grown checkpoint: what it was grown from, and how."""
+RESIZE_FILE = "x3_resize.json"
+"""In a resized checkpoint: the fingerprint of its base and the options."""
+_OLD_FILE, _OLD_HEADS = "x3_growth.json", "turn_heads"
+"""Name and field of that file in checkpoints that were resized before it had its present name."""
 
 _POSITIONS = "embeddings.position_embedding.weight"
 
 
-def grow(*, checkpoint: Path, out: Path, image_size: int, turn_heads: int = 0) -> Path:
+def resize_checkpoint(
+    checkpoint: str | Path, out: str | Path, *, image_size: int, rotate_heads: int = ROTATE_HEADS
+) -> Path:
     """Write ``checkpoint`` for images of ``image_size`` x ``image_size`` pixels, in the published layout.
 
     Args:
         checkpoint: folder of either layout, or a shipped name; it stays as it is.
         out: new folder.
         image_size: pixels; a multiple of the patch size.
-        turn_heads: so many heads of the decoder's first layer look as many images back as before: their
-            queries are turned by the tokens that an image has more. For models that began with such
-            heads (``x3 model tiny --size learner``: 2); 0 leaves the decoder alone.
+        rotate_heads: number of heads of the decoder's first layer that keep attending one image back:
+            their queries are rotated by the number of tokens that an image gains. For models that were
+            initialised with such heads (``x3 model tiny --size trainable``: 2); 0 changes no query.
 
     Raises:
-        UserError: no checkpoint, a size that does not fit, too many heads, or the folder holds something.
+        UserError: the checkpoint cannot be read, the size is not a multiple of the patch size, there are
+            fewer heads, or the folder is not empty.
     """
+    checkpoint, out = Path(checkpoint), Path(out)
     read = read_checkpoint(checkpoint)
-    check_growth(read, image_size=image_size, turn_heads=turn_heads)
-    with new_dir(out, "OUT") as part:
-        model, processor, state = _enlarged(read, image_size, turn_heads)
+    check_resize(read, image_size=image_size, rotate_heads=rotate_heads)
+    with new_dir(out, "--out") as part:
+        model, processor, state = _resized(read, image_size, rotate_heads)
         save_upstream(model, processor, part, state_dict=state)
-    # Last: where it stands, all of it is there.
-    write_json(out / GROWTH_FILE, _note(read, image_size, turn_heads))
+    # Written last: it marks a complete checkpoint.
+    write_json(out / RESIZE_FILE, _note(read, image_size, rotate_heads))
     return out
 
 
-def _enlarged(
-    read: Checkpoint, image_size: int, turn_heads: int
+def _resized(
+    read: Checkpoint, image_size: int, rotate_heads: int
 ) -> tuple[RoboReferForConditionalGeneration, RoboReferProcessor, dict[str, torch.Tensor]]:
-    """The model and its processor set to the new size, and the tensors to store."""
+    """Model and processor with the new image size, and the tensors to store."""
     model, processor = load_model(read), load_processor(read)
     config: RoboReferConfig = model.config
     state = dict(model.state_dict())
@@ -75,9 +82,9 @@ def _enlarged(
     text = config.text_config
     for kind in ("weight", "bias"):
         key = f"llm.model.layers.0.self_attn.q_proj.{kind}"
-        state[key] = turn_queries(
+        state[key] = rotate_queries(
             state[key],
-            heads=turn_heads,
+            heads=rotate_heads,
             width=text.hidden_size // text.num_attention_heads,
             distance=config.tokens_per_image - before,
             theta=text.rope_parameters["rope_theta"],
@@ -85,11 +92,11 @@ def _enlarged(
     return model, processor, state
 
 
-def check_growth(checkpoint: Checkpoint, *, image_size: int, turn_heads: int = 0) -> None:
-    """Refuse what ``grow`` cannot do with this checkpoint.
+def check_resize(checkpoint: Checkpoint, *, image_size: int, rotate_heads: int = 0) -> None:
+    """Check the options of ``resize_checkpoint`` against a checkpoint.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: an option does not fit; the message names it.
     """
     config = checkpoint.config
     patch, heads = config.vision_config.patch_size, config.text_config.num_key_value_heads
@@ -97,25 +104,35 @@ def check_growth(checkpoint: Checkpoint, *, image_size: int, turn_heads: int = 0
         raise UserError(
             f"--image-size {image_size}: expected a multiple of {patch}, the patch size"
         )
-    if not 0 <= turn_heads <= heads:
-        raise UserError(f"--turn-heads {turn_heads}: expected 0 to {heads}, the heads with keys")
+    if not 0 <= rotate_heads <= heads:
+        raise UserError(
+            f"--rotate-heads {rotate_heads}: expected 0 to {heads}, the number of key-value heads"
+        )
 
 
-def is_grown(*, checkpoint: Path, out: Path, image_size: int, turn_heads: int = 0) -> bool:
-    """Whether ``out`` is what ``grow`` with these arguments writes: the same weights, grown alike.
+def is_resized(*, checkpoint: Path, out: Path, image_size: int, rotate_heads: int = 0) -> bool:
+    """Whether ``out`` is the result of ``resize_checkpoint`` with these arguments and the same weights.
 
     Raises:
-        UserError: ``checkpoint`` is none.
+        UserError: ``checkpoint`` is not a checkpoint.
     """
-    note = read_manifest(out / GROWTH_FILE)
-    return note == _note(read_checkpoint(checkpoint), image_size, turn_heads)
+    note = read_manifest(out / RESIZE_FILE) or read_manifest(out / _OLD_FILE)
+    if note is not None and _OLD_HEADS in note:
+        note = {**note, "rotate_heads": note[_OLD_HEADS]}
+        del note[_OLD_HEADS]
+    return note == _note(read_checkpoint(checkpoint), image_size, rotate_heads)
 
 
-def _note(checkpoint: Checkpoint, image_size: int, turn_heads: int) -> dict[str, Any]:
+def has_resize_note(folder: Path) -> bool:
+    """Whether ``resize_checkpoint`` wrote the folder, from whatever checkpoint."""
+    return any((folder / name).is_file() for name in (RESIZE_FILE, _OLD_FILE))
+
+
+def _note(checkpoint: Checkpoint, image_size: int, rotate_heads: int) -> dict[str, Any]:
     return {
         "from": fingerprint(checkpoint.layout),
         "image_size": image_size,
-        "turn_heads": turn_heads,
+        "rotate_heads": rotate_heads,
     }
 
 
@@ -131,17 +148,17 @@ def resize_positions(weight: torch.Tensor, grid: int) -> torch.Tensor:
     return larger.permute(0, 2, 3, 1).reshape(grid * grid, -1).to(weight.dtype)
 
 
-def turn_queries(
+def rotate_queries(
     values: torch.Tensor, *, heads: int, width: int, distance: int, theta: float
 ) -> torch.Tensor:
-    """Queries that agree with keys ``distance`` tokens further back than before; the first ``heads`` only.
+    """Rotate the queries of the first ``heads`` heads to match keys ``distance`` tokens further back.
 
-    A rotary query at position p and a key at k make a score that depends on p - k. Turned by ``-distance``
-    beforehand, a query gives at p - k + distance what it gave at p - k.
+    The score of a rotary query at position p and a key at position k depends on p - k. A query rotated by
+    ``-distance`` beforehand has the same score at p - k + distance.
 
     Args:
         values: weight ``[heads * width, inputs]`` or bias ``[heads * width]`` of a query projection.
-        heads: how many to turn.
+        heads: number of heads to rotate.
         width: of a head; its halves hold the two components of each frequency, as in Qwen2.
         distance: in tokens.
         theta: base of the rotary frequencies.

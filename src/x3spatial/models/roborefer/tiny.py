@@ -1,5 +1,5 @@
-"""Small random checkpoints in the published layout: for dry runs and tests without downloads, and to be
-trained from nothing (docs/training-a-tiny-model.md).
+"""Small random checkpoints in the published layout: for dry runs, tests without downloads, and training from
+scratch (docs/training-a-tiny-model.md).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 
 from x3spatial.errors import UserError
 from x3spatial.io.files import new_dir
+from x3spatial.models.choices import FORMER_SIZES, TINY
 from x3spatial.models.local.runtime import DTYPES
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
@@ -37,7 +38,7 @@ from x3spatial.models.roborefer.initialization import first_tensor, look_back, s
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import write_configs, write_weights
-from x3spatial.tasks.prompts import load_templates
+from x3spatial.tasks.spec import task_templates
 
 SPECIAL_TOKENS = (
     "<|endoftext|>", TURN_START, TURN_END, "[BOS]", PAD, SENTINEL, IMAGE_TAG,
@@ -45,7 +46,7 @@ SPECIAL_TOKENS = (
 )  # fmt: skip
 """In the order of the published tokenizer; ``<depth>`` only with depth."""
 
-# What the tokenizer learns its merges from: the vocabulary of the tasks.
+# The text from which the merges of the tokenizer are learned: the vocabulary of the tasks.
 CORPUS = (
     "You are a helpful assistant user system assistant The first image shows a scene with one object"
     " marked in red. The second image shows the same room from a different viewpoint. Point to the same"
@@ -71,32 +72,35 @@ class Size:
     positions: int = 4096
     patch: int = 14
     rope_theta: float = 1e6
-    learner: bool = False
-    """Meant to be trained from nothing: weights as ``first_tensor`` draws them, and a tokenizer that takes
-    each section of the tasks' prompts for one token."""
+    trainable: bool = False
+    """For training from scratch: weights from ``first_tensor``, and a tokenizer in which each section of the
+    tasks' prompts is one token."""
 
+
+_PHRASES_OF = ("t0_marked", "t1_multi", "t1_concat", "t2b_multi")
+"""Templates whose sections are tokens, in the order of the shipped tokenizer: new tasks change nothing."""
 
 SIZES = {
     "tiny": Size((64, 2, 4, 128), 2, (48, 3, 4, 96), 112),
     "small": Size((256, 4, 8, 704), 4, (192, 6, 6, 512), 224),
     "2b": Size((1536, 28, 12, 8960), 2, (1152, 27, 16, 4304), 448, 151652, 32768),
-    "learner": Size(
+    "trainable": Size(
         (128, 4, 4, 384), 4, (64, 4, 2, 256), 108,
-        positions=1024, patch=9, rope_theta=1e4, learner=True,
+        positions=1024, patch=9, rope_theta=1e4, trainable=True,
     ),
 }  # fmt: skip
-"""``2b`` has the dimensions of RoboRefer-2B (about 5 GB in bfloat16 with depth). ``learner`` is the one that
-can be trained from nothing on a CPU: 12 x 12 patches of 9 pixels fold to 16 tokens an image, no padding."""
+"""``2b`` has the dimensions of RoboRefer-2B (about 5 GB in bfloat16 with depth). ``trainable`` can be
+trained from scratch on a CPU: 12 x 12 patches of 9 pixels fold to 16 tokens per image without padding."""
 
 
 def make_tiny(
+    out: str | Path,
     *,
-    out: Path,
-    size: str | Size = "tiny",
-    seed: int = 0,
-    depth: bool = True,
-    dtype: str = "float32",
-    tied: bool = True,
+    size: str | Size = TINY.size,
+    seed: int = TINY.seed,
+    depth: bool = TINY.depth,
+    dtype: str = TINY.dtype,
+    tied: bool = TINY.tied,
 ) -> Path:
     """Write a random checkpoint of a named size; the same arguments give the same bytes.
 
@@ -109,14 +113,19 @@ def make_tiny(
         tied: whether the head shares the embedding.
 
     Raises:
-        UserError: an unknown size or type, or the folder holds something.
+        UserError: the size or type is unknown, or the folder is not empty.
     """
+    out = Path(out)
+    if isinstance(size, str):
+        size = FORMER_SIZES.get(size, size)
     if isinstance(size, str) and size not in SIZES:
         raise UserError(f"--size {size}: expected one of {', '.join(SIZES)}")
     if dtype not in DTYPES:
         raise UserError(f"--dtype {dtype}: expected one of {', '.join(DTYPES)}")
     dimensions = SIZES[size] if isinstance(size, str) else size
-    tokenizer = small_tokenizer(depth=depth, phrases=prompt_phrases() if dimensions.learner else ())
+    tokenizer = small_tokenizer(
+        depth=depth, phrases=prompt_phrases() if dimensions.trainable else ()
+    )
     config = make_config(dimensions, tokenizer, depth=depth, tied=tied)
     processor = RoboReferProcessor(
         RoboReferImageProcessor(size={"height": dimensions.image, "width": dimensions.image}),
@@ -125,10 +134,10 @@ def make_tiny(
     )
     tokenizer.model_max_length = dimensions.positions
     shapes = expected_shapes(config)
-    draw = first_tensor if dimensions.learner else random_tensor
+    draw = first_tensor if dimensions.trainable else random_tensor
     if tied:
         shapes.pop("llm.lm_head.weight")
-    with new_dir(out, "OUT") as folder:
+    with new_dir(out, "--out") as folder:
         for number, part in enumerate(PARTS):
             generator = torch.Generator().manual_seed(1000 * seed + number)
             tensors = {
@@ -136,9 +145,9 @@ def make_tiny(
                 for name, shape in shapes.items()
                 if name.startswith(f"{part}.")
             }
-            if part == "mm_projector" and dimensions.learner:
+            if part == "mm_projector" and dimensions.trainable:
                 share_patches(tensors["layers.2.weight"], 9)  # of the 3x3 fold
-            if part == "llm" and dimensions.learner:
+            if part == "llm" and dimensions.trainable:
                 # An image's rows and the newline after it.
                 look_back(
                     tensors,
@@ -191,9 +200,9 @@ def make_config(
 
 
 def random_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-    """Values that keep activations of order one: gains near 1, everything else near 0.
+    """Random values that keep activations of order one: gains near 1, everything else near 0.
 
-    Biases and gains are random too, so that a forgotten one shows.
+    Biases and gains are random too, so that tests notice one that is left out.
     """
     values: torch.Tensor = torch.randn(shape, generator=generator)
     if len(shape) == 1:
@@ -207,17 +216,19 @@ def random_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator)
 def prompt_phrases() -> tuple[str, ...]:
     """The fixed sections of the tasks' prompts, and the system's sentence.
 
-    As one token each they make a sample half as long, and a small model need not learn to read.
+    One token each, they halve the length of a sample, and a small model need not learn to read.
     """
-    templates = load_templates().values()
-    sections = (part for template in templates for part in (template.question, template.format))
+    templates = task_templates()
+    sections = (
+        part for name in _PHRASES_OF for part in (templates[name].question, templates[name].format)
+    )
     return (SYSTEM_PROMPT, *dict.fromkeys(sections))
 
 
 def small_tokenizer(*, depth: bool = True, phrases: Sequence[str] = ()) -> Qwen2Tokenizer:
     """A byte-level BPE of Qwen2's form with a few hundred entries and RoboRefer's special tokens.
 
-    Numbers are read and written digit by digit. Each of ``phrases`` is a token of its own.
+    Each digit is a token, and so is each of ``phrases``.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = learn_merges(CORPUS, MERGES)

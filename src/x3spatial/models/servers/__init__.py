@@ -1,6 +1,6 @@
 """Models that ask a server over HTTP.
 
-``model`` is what they share: pictures as they are sent (``images``), at most so many requests at once
-(``hosts``, ``window``), tries (``retrying``), a cache of answers (``cache``), an event loop in a thread
-(``loop``) and the HTTP client (``transport``). A kind of server adds its request and how its reply is read.
+``model`` is the base class. It uses encoded images (``images``), bounded concurrency (``hosts``,
+``concurrency``), retries (``retrying``), a cache of answers (``cache``), an event loop in a thread (``loop``)
+and the HTTP client (``transport``). A subclass adds the request and the parsing of the reply.
 """

@@ -1,4 +1,4 @@
-"""The API key: read from the environment, sent in a header, and never let into any text."""
+"""The API key: read from the environment, sent in a header, redacted from every text."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from x3spatial.errors import UserError
 
 DEFAULT_VARIABLE = "OPENAI_API_KEY"
 _SHORTEST = 4
-"""Shorter texts are no keys, and would riddle messages with holes."""
+"""Shorter texts are not keys; redacting them would redact ordinary words."""
 _SHORTEST_IN_ANSWERS = 8
-"""Placeholders for servers without keys ("EMPTY") may well stand in an answer."""
+"""Placeholders for servers without keys ("EMPTY") may occur in an answer."""
 _HIDDEN = "[key]"
 
 
 class ApiKey:
-    """A key that does not show itself.
+    """A key that is never printed.
 
     Args:
-        value: None where the server wants none.
+        value: None for a server without keys.
     """
 
     def __init__(self, value: str | None) -> None:
@@ -30,7 +30,7 @@ class ApiKey:
         """The key in ``variable``; None: in OPENAI_API_KEY, if that is set.
 
         Raises:
-            UserError: the named variable is not set, or holds what cannot be a key.
+            UserError: the named variable is not set, or its value cannot be a key.
         """
         value = os.environ.get(variable or DEFAULT_VARIABLE, "").strip()
         if not value:
@@ -40,30 +40,30 @@ class ApiKey:
                 )
             return cls(None)
         if not value.isascii() or not value.isprintable() or " " in value:
-            # The HTTP library would say the same and quote the key.
+            # The error of the HTTP library would quote the key.
             raise UserError(
-                f"{variable or DEFAULT_VARIABLE} (environment): holds characters that no key has"
+                f"{variable or DEFAULT_VARIABLE} (environment): contains characters that a key cannot have"
             )
         return cls(value)
 
     def reveal(self) -> str | None:
-        """The key itself, for the request's header and nothing else."""
+        """The key itself; only for the header of a request."""
         return self._value
 
     def hide(self, text: str) -> str:
-        """``text`` without the key."""
+        """``text`` with the key redacted."""
         for form in self._forms(_SHORTEST):
             text = text.replace(form, _HIDDEN)
         return text
 
     def hide_in_body(self, body: bytes, *, answer: bool) -> bytes:
-        """A reply's bytes without the key, before anything is cut out of them."""
+        """The bytes of a reply with the key redacted; called before they are parsed or shortened."""
         for form in self._forms(_SHORTEST_IN_ANSWERS if answer else _SHORTEST):
             body = body.replace(form.encode(), _HIDDEN.encode())
         return body
 
     def _forms(self, shortest: int) -> set[str]:
-        """The key as it may stand in a text: as it is, in a URL, in JSON with escaped slashes."""
+        """The spellings of the key in a text: plain, in a URL, in JSON with escaped slashes."""
         if self._value is None or len(self._value) < shortest:
             return set()
         return {self._value, quote(self._value, safe=""), self._value.replace("/", "\\/")}

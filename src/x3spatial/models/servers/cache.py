@@ -1,6 +1,6 @@
 """Answers kept on disk across runs: an SQLite file from a key to a JSON object.
 
-Nothing here is about servers; whoever can say in a hash what decides an answer can use it.
+Independent of servers: the key is a hash of everything that decides an answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from x3spatial.errors import UserError
 from x3spatial.io.files import sha256_json
 
 _APPLICATION_ID = 0x78334341
-"""Says in the file's header whose it is: "x3CA"."""
+"""Identifies the file in its header: "x3CA"."""
 _BUSY_SECONDS = 60.0
 
 
@@ -62,13 +62,13 @@ class AnswerCache:
 
     def _open(self) -> None:
         run = self._connection.execute
-        # Looked at before anything is written: a file of others stays as it is.
+        # Checked before anything is written: a foreign file must not be changed.
         if not self._is_ours() and run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise UserError(
                 f"--cache {self.path}: an SQLite file, but no cache of answers; name another file"
             )
         self._refuse_torn()
-        # Other processes may be making it in the same moment; whoever is second finds it done.
+        # Another process may create the table at the same moment.
         run("BEGIN IMMEDIATE")
         try:
             if not self._is_ours():
@@ -81,12 +81,12 @@ class AnswerCache:
             run("ROLLBACK")
             raise
         self._use_wal()
-        # What a power failure may cost are the last answers, never the file.
+        # A power failure may lose the last answers, never the file.
         run("PRAGMA synchronous = NORMAL")
         run("SELECT key, value FROM answers LIMIT 1").fetchone()
 
     def _refuse_torn(self) -> None:
-        """Find damage before anything is written: SQLite reads a page that was cut as zeros, and goes on."""
+        """Detect damage before anything is written: SQLite reads a truncated page as zeros."""
         run = self._connection.execute
         whole = self.path.stat().st_size % run("PRAGMA page_size").fetchone()[0] == 0
         found = run("PRAGMA quick_check(1)").fetchone()[0] if whole else "cut short"

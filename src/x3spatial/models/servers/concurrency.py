@@ -1,13 +1,13 @@
-"""How many requests at once a server can take, found by trying: more by one, fewer by half."""
+"""The number of concurrent requests per server: additive increase, multiplicative decrease."""
 
 from __future__ import annotations
 
 
 class ConcurrencyLimit:
-    """The number of requests that may be under way: 1 to ``bound``.
+    """The number of concurrent requests that a server is sent: 1 to ``bound``.
 
-    It starts at the bound, is halved when the server says that it has too much to do, and grows by about
-    one for every round of requests that went well.
+    It starts at the bound, is halved when the server reports an overload, and grows by about one for every
+    round of successful requests.
     """
 
     def __init__(self, bound: int) -> None:
@@ -16,18 +16,18 @@ class ConcurrencyLimit:
         self._shrunk = float("-inf")
 
     @property
-    def room(self) -> int:
-        """How many requests may be under way."""
+    def allowed(self) -> int:
+        """How many requests may run concurrently."""
         return int(self._size)
 
-    def went_well(self) -> None:
+    def succeeded(self) -> None:
         """A request was answered."""
         self._size = min(float(self.bound), self._size + 1.0 / self._size)
 
     def overloaded(self, sent: float, now: float) -> None:
-        """A request that was sent at ``sent`` was too much; times in seconds of one clock.
+        """The server rejected a request, sent at time ``sent``, as overloaded; seconds of one clock.
 
-        Requests that were under way together fail together: of these only the first one counts.
+        Concurrent requests fail together: of these only the first failure counts.
         """
         if sent < self._shrunk:
             return

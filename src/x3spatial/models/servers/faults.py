@@ -1,4 +1,4 @@
-"""What can come of one attempt beside an answer, and which of it a further attempt can mend."""
+"""Errors of a request, and which of them a retry can fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_MESSAGE = 300
 
 
 class Fault(Exception):
-    """An attempt without an answer; the message is for the user."""
+    """A failed attempt; the message is for the user."""
 
     def __init__(
         self,
@@ -29,30 +29,30 @@ class Fault(Exception):
     ) -> None:
         super().__init__(message)
         self.again = again
-        """Whether another attempt may mend it."""
+        """Whether a retry may succeed."""
         self.overloaded = overloaded
-        """Whether the server has too much to do: fewer requests at once from now on."""
+        """Whether the server is overloaded: fewer concurrent requests from now on."""
         self.unreachable = unreachable
-        """Whether nobody listens there."""
+        """Whether the server is unreachable."""
         self.retry_after = retry_after
-        """Seconds that the server asked to be left alone for."""
+        """Seconds after which the server allows a retry."""
 
 
 class Stop(UserError):
-    """What no further attempt and no other question can mend; it ends the run."""
+    """An error that neither a retry nor another question can fix; it ends the run."""
 
 
 def status_fault(
     status: int, body: bytes, *, where: str, retry_after: float | None = None
 ) -> Fault | Stop:
-    """What an HTTP status other than 2xx means.
+    """The error that an HTTP status other than 2xx means.
 
-    401, 402 and 403 (a wrong key) and 404, 405 and 410 (a wrong address or model) are alike for every
-    question and stop the run; so does a quota that is used up. Time-outs, rate limits and faults of the
-    server pass; anything else is the question's own.
+    401, 402 and 403 (a wrong key) and 404, 405 and 410 (a wrong address or model) concern every
+    question and stop the run; so does an exhausted quota. Time-outs, rate limits and server errors are
+    retried; any other status concerns this question only.
     """
-    said = said_by(body)
-    message = f"HTTP {status}" + (f": {said}" if said else "")
+    reason = error_message(body)
+    message = f"HTTP {status}" + (f": {reason}" if reason else "")
     if status in _WRONG_KEY:
         return Stop(
             f"{where}: the server refuses: {message}; is the key right (the environment's OPENAI_API_KEY,"
@@ -73,7 +73,7 @@ def status_fault(
     )
 
 
-def said_by(body: bytes) -> str:
+def error_message(body: bytes) -> str:
     """The message in an error's body, on one line, shortened; empty if there is none."""
     text = body.decode("utf-8", "replace")
     try:
@@ -90,7 +90,7 @@ def said_by(body: bytes) -> str:
 
 def shortened(text: str) -> str:
     """``text`` on one line, cut where it is long."""
-    # Only so much is looked at: a body may be an error page of megabytes.
+    # Limited first: a body may be an error page of megabytes.
     text = " ".join(text[: 20 * _LONGEST_MESSAGE].split())
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
 

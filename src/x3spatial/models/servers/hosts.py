@@ -1,4 +1,4 @@
-"""Several servers of one model: which one is asked next, and how many requests are under way."""
+"""Load balancing over several servers of one model."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ class Host:
 
     index: int
     url: str
-    window: ConcurrencyLimit
-    under_way: int = 0
+    limit: ConcurrencyLimit
+    active: int = 0
     served: int = 0
-    """Requests that it was given."""
+    """Requests sent to it."""
     paused_until: float = 0.0
-    """It asked to be left alone until then."""
+    """No requests before this time, at its own request (Retry-After)."""
     out_until: float = 0.0
-    """Nobody listened; until then others are asked, if there are any."""
+    """It was unreachable; skipped until this time if there are other servers."""
     failures: int = 0
-    """How often in a row it was taken out."""
+    """How often in a row it was unreachable."""
     out_since: float = float("-inf")
 
 
 class Lease:
-    """The right to send one request to a host, and what came of it."""
+    """Permission to send one request to a host; records the outcome."""
 
     def __init__(self, host: Host, clock: Callable[[], float]) -> None:
         self.host = host
         self._clock = clock
         self._sent = clock()
 
-    def went_well(self) -> None:
+    def succeeded(self) -> None:
         """The server answered."""
-        self.host.window.went_well()
+        self.host.limit.succeeded()
         self.host.failures = 0
         self.host.out_until = 0.0
 
     def overloaded(self) -> None:
-        """The server has too much to do."""
-        self.host.window.overloaded(self._sent, self._clock())
+        """The server is overloaded."""
+        self.host.limit.overloaded(self._sent, self._clock())
 
     def pause(self, seconds: float) -> None:
-        """The server asked to be left alone for so long: nobody asks it until then."""
+        """The server asked for a pause: no requests for ``seconds``."""
         self.host.paused_until = max(self.host.paused_until, self._clock() + seconds)
 
     def unreachable(self) -> None:
-        """Nobody listens there: it is taken out, each time for longer."""
+        """The server is unreachable: it is skipped, longer after each failure."""
         if self._sent < self.host.out_since:
-            return  # sent together with the one that found out
+            return  # sent before the server was known to be unreachable
         now = self._clock()
         seconds = min(_LONGEST_OUT_SECONDS, _FIRST_OUT_SECONDS * 2.0 ** min(self.host.failures, 30))
         self.host.failures += 1
@@ -67,12 +67,12 @@ class Lease:
 
 
 class Hosts:
-    """All servers; at most ``bound`` requests are under way together. For use within one event loop.
+    """All servers; at most ``bound`` concurrent requests. For use within one event loop.
 
     Args:
         urls: at least one.
-        bound: most requests at once, over all servers.
-        clock: seconds that only grow.
+        bound: most concurrent requests, over all servers.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Hosts:
 
     @asynccontextmanager
     async def lease(self, avoid: Host | None = None) -> AsyncIterator[Lease]:
-        """Wait for a server with room, the least busy one; one that is not ``avoid`` if possible."""
+        """Wait for a server with capacity: the least busy one, not ``avoid`` if possible."""
         while (host := self._free(avoid)) is None:
             woken = asyncio.get_running_loop().create_future()
             self._waiting.add(woken)
@@ -93,34 +93,34 @@ class Hosts:
                 await asyncio.wait([woken], timeout=self._until_change())
             finally:
                 self._waiting.discard(woken)
-        host.under_way += 1
+        host.active += 1
         host.served += 1
         try:
             yield Lease(host, self._clock)
         finally:
-            host.under_way -= 1
+            host.active -= 1
             for waiting in self._waiting:
                 if not waiting.done():
                     waiting.set_result(None)
 
     def _free(self, avoid: Host | None) -> Host | None:
-        if sum(host.under_way for host in self.all) >= self._bound:
+        if sum(host.active for host in self.all) >= self._bound:
             return None
         now = self._clock()
-        # With every server out there is nothing to lose by asking.
+        # If every server is unreachable, all are tried.
         up = [host for host in self.all if host.out_until <= now] or self.all
         free = [
-            host for host in up if host.under_way < host.window.room and host.paused_until <= now
+            host for host in up if host.active < host.limit.allowed and host.paused_until <= now
         ]
         others = [host for host in free if host is not avoid]
         return min(
             others or free,
-            key=lambda host: (host.under_way / host.window.room, host.served, host.index),
+            key=lambda host: (host.active / host.limit.allowed, host.served, host.index),
             default=None,
         )
 
     def _until_change(self) -> float | None:
-        """Seconds until time alone may give a server room."""
+        """Seconds until a pause or a skip of a server ends; None without any."""
         now = self._clock()
         times = [t for host in self.all for t in (host.paused_until, host.out_until) if t > now]
         return min(times) - now if times else None

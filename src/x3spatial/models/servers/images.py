@@ -1,4 +1,4 @@
-"""Pictures as they are sent: the file's own bytes where they may be, encoded anew where not."""
+"""Images for requests: the bytes of the file where possible, re-encoded otherwise."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from x3spatial.arrays import UInt8
 from x3spatial.io.images import (
     ImageError,
-    UInt8Array,
     decode_rgb,
     encode_jpeg,
     encode_png,
@@ -38,30 +38,30 @@ _KEPT_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """One image, ready to be sent."""
+class EncodedImage:
+    """One image, encoded for a request."""
 
     url: str
     """``data:image/png;base64,...``."""
     size: Size
-    """(W, H) as sent."""
+    """(W, H) of the encoded image."""
     sha256: str
-    """Of media type and bytes as sent."""
+    """Of the media type and the encoded bytes."""
     details: dict[str, Any]
-    """What was sent, for the results."""
+    """Size, format and re-encoding, for the results."""
 
     @property
     def base64(self) -> str:
-        """The bytes as sent, without the URL around them."""
+        """The encoded bytes in base64, without the ``data:`` prefix."""
         return self.url.partition(",")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What may be sent.
+    """Limits of the images in a request.
 
-    ``resized`` gives the size that a model's own processor would make, for conventions whose numbers count
-    its pixels: then the picture is sent in just that size.
+    ``resized`` returns the size that the model's own processor would resize to. It is set for conventions
+    that count pixels of the resized image: the image is then sent in exactly that size.
     """
 
     max_bytes: int
@@ -69,30 +69,30 @@ class ImageLimits:
     resized: Callable[[Size], Size] | None = None
 
     def size(self, size: Size) -> Size:
-        """(W, H) in which an image of ``size`` is sent."""
+        """(W, H) that an image of ``size`` is resized to before sending."""
         if self.resized is not None:
             return self.resized(size)
         width, height = size
         if self.max_pixels is None or width * height <= self.max_pixels:
             return size
         shrink = math.sqrt(self.max_pixels / (width * height))
-        # A strip stays one pixel wide, so its length alone must come within the limit.
+        # A strip stays one pixel wide, so only its length can be reduced.
         columns = min(self.max_pixels, max(1, math.floor(width * shrink)))
         return columns, max(1, min(math.floor(height * shrink), self.max_pixels // columns))
 
 
-class Pictures:
-    """Pictures by file: each is encoded once while it is kept, and as many are kept as there is room for."""
+class ImageCache:
+    """Encoded images by file, least recently used first out. Safe in threads: each is encoded once."""
 
-    def __init__(self, sending: ImageLimits, kept_bytes: int = _KEPT_BYTES) -> None:
-        self._sending = sending
+    def __init__(self, limits: ImageLimits, kept_bytes: int = _KEPT_BYTES) -> None:
+        self._limits = limits
         self._kept_bytes = kept_bytes
         self._lock = threading.Lock()
-        self._made: OrderedDict[tuple[str, int, int], Future[Picture]] = OrderedDict()
+        self._made: OrderedDict[tuple[str, int, int], Future[EncodedImage]] = OrderedDict()
         self._bytes = 0
 
-    def get(self, path: Path) -> Picture:
-        """The picture in ``path`` as it is now.
+    def get(self, path: Path) -> EncodedImage:
+        """The encoded image of ``path``; a file that has changed is encoded again.
 
         Raises:
             ImageError: missing, unreadable or damaged.
@@ -110,13 +110,13 @@ class Pictures:
             self._made.move_to_end(key)
         if mine:
             try:
-                made.set_result(make_picture(read_bytes(path), self._sending))
+                made.set_result(encode_image(read_bytes(path), self._limits))
             except BaseException as error:
                 made.set_exception(error)
             self._keep(key, made)
         return made.result()
 
-    def _keep(self, key: tuple[str, int, int], made: Future[Picture]) -> None:
+    def _keep(self, key: tuple[str, int, int], made: Future[EncodedImage]) -> None:
         with self._lock:
             if made.exception() is not None:
                 del self._made[key]
@@ -129,15 +129,15 @@ class Pictures:
                     self._bytes -= len(self._made.pop(old).result().url)
 
 
-def make_picture(data: bytes, sending: ImageLimits) -> Picture:
-    """The image in the bytes of a file, as ``sending`` has it.
+def encode_image(data: bytes, limits: ImageLimits) -> EncodedImage:
+    """Encode the bytes of an image file within ``limits``.
 
-    The bytes stay as they are if they are a whole PNG, or a JPEG or WebP, of 8 bits without transparency,
-    animation or a turned orientation (servers differ in what they make of these), of the right size and not
-    too many. Else it is encoded anew, as PNG if that is small enough, else as JPEG, else smaller.
+    The bytes are sent unchanged if they are an intact PNG, JPEG or WebP of 8 bits without transparency,
+    animation or EXIF rotation (servers differ in how they handle these), of the right size and within the
+    byte limit. Otherwise the image is re-encoded: as PNG if that fits, else as JPEG, else downscaled.
 
     Raises:
-        ImageError: not a readable image, or one that cannot be made small enough.
+        ImageError: it cannot be decoded, or does not fit the limits.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -147,20 +147,20 @@ def make_picture(data: bytes, sending: ImageLimits) -> Picture:
         raise ImageError("cannot be decoded as an image") from None
     if format == "PNG":
         probe_png(data)
-    target = sending.size(size)
-    if plain and target == size and len(data) <= sending.max_bytes:
-        return _picture(data, format, size)
+    target = limits.size(size)
+    if plain and target == size and len(data) <= limits.max_bytes:
+        return _as_encoded(data, format, size)
     pixels = decode_rgb(data, probed=format == "PNG")
-    resize = resize_rgb if sending.resized is None else _as_processors_do
+    resize = resize_rgb if limits.resized is None else _as_processors_do
     pixels = resize(pixels, *target)
     while True:
-        found = _encoded(pixels, sending.max_bytes)
+        found = _encoded(pixels, limits.max_bytes)
         here = (pixels.shape[1], pixels.shape[0])
         if found is not None:
-            return _picture(found[0], found[1], here, original=size, quality=found[2])
+            return _as_encoded(found[0], found[1], here, original=size, quality=found[2])
         smaller = (int(here[0] * _SHRINK), int(here[1] * _SHRINK))
-        if sending.resized is not None or min(smaller) < _SMALLEST_SIDE:
-            raise ImageError(f"cannot be sent in {sending.max_bytes} bytes (--max-image-bytes)")
+        if limits.resized is not None or min(smaller) < _SMALLEST_SIDE:
+            raise ImageError(f"cannot be sent in {limits.max_bytes} bytes (--max-image-bytes)")
         pixels = resize_rgb(pixels, *smaller)
 
 
@@ -172,14 +172,14 @@ def _is_plain(image: Image.Image) -> bool:
     return image.mode in ("RGB", "L", "P")
 
 
-def _as_processors_do(pixels: UInt8Array, width: int, height: int) -> UInt8Array:
-    """Bicubic by Pillow, as the processors of transformers resize."""
+def _as_processors_do(pixels: UInt8, width: int, height: int) -> UInt8:
+    """Resize with Pillow's bicubic filter, like the processors of transformers."""
     resized = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(resized, dtype=np.uint8)
 
 
-def _encoded(pixels: UInt8Array, max_bytes: int) -> tuple[bytes, str, int | None] | None:
-    """(bytes, format, JPEG quality) of the best encoding that is small enough."""
+def _encoded(pixels: UInt8, max_bytes: int) -> tuple[bytes, str, int | None] | None:
+    """(bytes, format, JPEG quality) of the best encoding that fits; None if none does."""
     data = encode_png(pixels)
     if len(data) <= max_bytes:
         return data, "PNG", None
@@ -190,14 +190,14 @@ def _encoded(pixels: UInt8Array, max_bytes: int) -> tuple[bytes, str, int | None
     return None
 
 
-def _picture(
+def _as_encoded(
     data: bytes,
     format: str,
     size: Size,
     *,
     original: Size | None = None,
     quality: int | None = None,
-) -> Picture:
+) -> EncodedImage:
     media_type = _MEDIA_TYPES[format]
     details: dict[str, Any] = {
         "sent": list(size),
@@ -210,4 +210,4 @@ def _picture(
         details["quality"] = quality
     digest = hashlib.sha256(media_type.encode() + b"\0" + data).hexdigest()
     url = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
-    return Picture(url, size, digest, details)
+    return EncodedImage(url, size, digest, details)

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for callers that are threads."""
+"""An event loop in a separate thread, used from other threads."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._running: set[Coroutine[Any, Any, Any]] = set()
-        """What was submitted. The tasks that libraries start on its behalf are ended by them."""
+        """Submitted coroutines; tasks that libraries start are ended by the libraries."""
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Start ``coroutine`` in the loop; its result is waited for with ``result()``."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                # A daemon: a caller that forgets to close must not keep the process alive.
+                # A daemon, so that a missing close() does not keep the process alive.
                 self._thread = threading.Thread(
                     target=self._loop.run_forever, name=self._name, daemon=True
                 )
@@ -38,7 +38,7 @@ class LoopThread:
         return future
 
     def cancel(self) -> None:
-        """Cancel all that runs; whoever waits for it gets ``concurrent.futures.CancelledError``."""
+        """Cancel all coroutines; waiting callers get ``concurrent.futures.CancelledError``."""
         with self._lock:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._cancel, self._loop)
@@ -50,7 +50,7 @@ class LoopThread:
         return tasks
 
     def close(self, last: Coroutine[Any, Any, None] | None = None) -> None:
-        """Cancel all that runs, then run ``last``, then end the loop and its thread."""
+        """Cancel all coroutines, run ``last``, then stop the loop and its thread."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None

@@ -1,4 +1,4 @@
-"""What models that ask a server share: everything but the request and how its reply is read."""
+"""Base class of models behind a server: everything except the request and the parsing of its reply."""
 
 from __future__ import annotations
 
@@ -17,87 +17,87 @@ from x3spatial.models.servers.api_key import ApiKey
 from x3spatial.models.servers.cache import AnswerCache, cache_key
 from x3spatial.models.servers.faults import Fault, Stop
 from x3spatial.models.servers.hosts import Host, Hosts, Lease
-from x3spatial.models.servers.images import ImageLimits, Picture, Pictures
+from x3spatial.models.servers.images import EncodedImage, ImageCache, ImageLimits
 from x3spatial.models.servers.loop import LoopThread
-from x3spatial.models.servers.parsing import Reading
+from x3spatial.models.servers.parsing import ParsedReply
 from x3spatial.models.servers.retrying import Backoff
 from x3spatial.models.servers.settings import Settings
 from x3spatial.models.servers.transport import Transport
 from x3spatial.tasks.question import Question, Size
 
-_GONE_AFTER = 8
-"""So many questions in a row given up because nobody listened: the servers are gone."""
+_MOST_UNREACHABLE = 8
+"""Consecutive questions that failed because no server was reachable, after which the run ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question as it is sent."""
+    """The content of a request."""
 
     id: str
     text: str
-    pictures: tuple[Picture, ...]
+    images: tuple[EncodedImage, ...]
     extra: Mapping[str, Any]
     """Fields of the request that belong to this question alone."""
 
     @property
     def sizes(self) -> tuple[Size, ...]:
-        """(W, H) of each picture as sent."""
-        return tuple(picture.size for picture in self.pictures)
+        """(W, H) of each encoded image."""
+        return tuple(image.size for image in self.images)
 
 
 class ServerModel(Model):
-    """Asks one question per request, many at once, and asks again where that can help.
+    """Sends one question per request, many concurrently, and retries where that can help.
 
-    Callers are threads; the requests run in an event loop in a thread of its own. At most
-    ``settings.concurrency`` are under way; fewer while a server says that it has too much to do.
+    Callers are threads; the requests run in an event loop in a separate thread. At most
+    ``settings.concurrency`` run concurrently; fewer while a server is overloaded.
 
     Args:
         convention: how the model writes points.
         settings: the servers, limits and tries.
-        secret: the API key.
-        sending: what may be sent of an image.
+        api_key: the API key.
+        limits: limits of the images that are sent.
     """
 
     concurrent: ClassVar[bool] = True
     path: ClassVar[str]
-    """Of the request, after the server's URL."""
+    """Path of the request, below the URL of the server."""
 
     def __init__(
-        self, convention: Convention, settings: Settings, secret: ApiKey, sending: ImageLimits
+        self, convention: Convention, settings: Settings, api_key: ApiKey, limits: ImageLimits
     ) -> None:
         self.convention = convention.name
-        # A few more than are sent at once, so that the next pictures are ready when there is room.
+        # A few more than the concurrent requests, so that the next images are encoded in time.
         self.in_flight = settings.concurrency + settings.concurrency // 4 + 1
         self.settings = settings
         self._convention = convention
-        self._secret = secret
-        self._pictures = Pictures(sending)
+        self._api_key = api_key
+        self._images = ImageCache(limits)
         self._cache = None if settings.cache is None else AnswerCache(settings.cache)
         self._identity = self.identity()
         self._loop = LoopThread("x3-requests")
         self._hosts = Hosts(settings.urls, settings.concurrency)
-        self._transport = Transport(settings.timeout, secret)
+        self._transport = Transport(settings.timeout, api_key)
         self._lock = threading.Lock()
         self._stop: Stop | None = None
-        """Why the requests were ended that end now."""
+        """Why the requests were cancelled."""
         self._answered = 0
-        self._given_up = 0
-        """Questions in a row that were given up because nobody listened."""
+        self._unreachable = 0
+        """Consecutive questions that failed because no server was reachable."""
 
     @abstractmethod
     def body(self, request: Request) -> dict[str, Any]:
         """The JSON of a request."""
 
     @abstractmethod
-    def read(self, content: bytes) -> Reading:
-        """The answer in a reply's bytes.
+    def read(self, content: bytes) -> ParsedReply:
+        """Parse the bytes of a reply.
 
         Raises:
             Fault: the reply cannot be used.
         """
 
     def identity(self) -> dict[str, Any]:
-        """What an answer in the cache belongs to, beside the prompt and the images."""
+        """What decides an answer beside the prompt and the images; part of its key in the cache."""
         return self.describe()
 
     def own_fields(self, question: Question) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class ServerModel(Model):
         return {}
 
     def prepare(self, questions: Sequence[Question]) -> list[Request]:
-        """Read and encode the pictures and word the prompts.
+        """Read and encode the images and render the prompts.
 
         Raises:
             Unanswered: an image cannot be read or sent.
@@ -113,15 +113,15 @@ class ServerModel(Model):
         """
         requests = []
         for question in questions:
-            pictures = []
+            images = []
             for path in question.images:
                 try:
-                    pictures.append(self._pictures.get(path))
+                    images.append(self._images.get(path))
                 except ImageError as error:
                     raise Unanswered(f"{path}: {error.reason}") from None
-            sizes = tuple(picture.size for picture in pictures)
+            sizes = tuple(image.size for image in images)
             text = self._convention.prompt(question, self._counted(sizes))
-            requests.append(Request(question.id, text, tuple(pictures), self.own_fields(question)))
+            requests.append(Request(question.id, text, tuple(images), self.own_fields(question)))
         return requests
 
     def _counted(self, sizes: tuple[Size, ...]) -> tuple[Size, ...]:
@@ -133,7 +133,7 @@ class ServerModel(Model):
 
         Raises:
             Unanswered: all attempts failed, or the server refuses this question.
-            UserError: a wrong key, address or model, or nobody answers at all.
+            UserError: the key, address or model is wrong, or no server is reachable.
         """
         requests: list[Request] = self.prepare(questions) if prepared is None else prepared
         found = [self._cached(request) for request in requests]
@@ -143,12 +143,12 @@ class ServerModel(Model):
             if found[number] is None
         }
         for number, future in asked.items():
-            found[number] = self._kept(requests[number], *self._result(future))
+            found[number] = self._store(requests[number], *self._result(future))
         return [output for output in found if output is not None]
 
     def _result(
-        self, future: Future[tuple[Reading, dict[str, Any]]]
-    ) -> tuple[Reading, dict[str, Any]]:
+        self, future: Future[tuple[ParsedReply, dict[str, Any]]]
+    ) -> tuple[ParsedReply, dict[str, Any]]:
         try:
             return future.result()
         except CancelledError:
@@ -162,26 +162,26 @@ class ServerModel(Model):
             return None
         return self._output(request, value["text"], {**value.get("details", {}), "cached": True})
 
-    def _kept(self, request: Request, reading: Reading, how: Mapping[str, Any]) -> Output:
-        if self._cache is not None and reading.whole:
-            kept = {"text": reading.text, "details": reading.details}
+    def _store(self, request: Request, reply: ParsedReply, how: Mapping[str, Any]) -> Output:
+        if self._cache is not None and reply.whole:
+            kept = {"text": reply.text, "details": reply.details}
             self._cache.put(self._key(request), kept)
-        return self._output(request, reading.text, {**reading.details, **how})
+        return self._output(request, reply.text, {**reply.details, **how})
 
     def _key(self, request: Request) -> str:
         identity = {**self._identity, "extra": dict(request.extra)}
-        return cache_key(identity, request.text, [picture.sha256 for picture in request.pictures])
+        return cache_key(identity, request.text, [image.sha256 for image in request.images])
 
     def _output(self, request: Request, text: str, details: Mapping[str, Any]) -> Output:
-        images = [picture.details for picture in request.pictures]
+        images = [image.details for image in request.images]
         return Output(text, self._counted(request.sizes), {**details, "images": images})
 
-    async def _ask(self, request: Request) -> tuple[Reading, dict[str, Any]]:
-        """The answer and how it was come by.
+    async def _ask(self, request: Request) -> tuple[ParsedReply, dict[str, Any]]:
+        """The answer, with the host and the number of attempts.
 
         Raises:
             Unanswered: no attempt gave an answer.
-            UserError: it is refused; the message names the file or option.
+            UserError: the server refuses every request, or none is reachable.
         """
         body = self.body(request)
         backoff = Backoff(self.settings.seed, request.id)
@@ -192,22 +192,22 @@ class ServerModel(Model):
             try:
                 async with self._hosts.lease(avoid) as lease:
                     avoid = lease.host
-                    reading = await self._attempt(lease, body)
+                    reply = await self._attempt(lease, body)
                 self._answered += 1
-                self._given_up = 0
-                return reading, {"host": avoid.index, "attempts": attempt}
+                self._unreachable = 0
+                return reply, {"host": avoid.index, "attempts": attempt}
             except Fault as fault:
                 last = attempt > self.settings.retries
                 if not fault.again or last:
                     self._give_up(fault)
                     tries = f" ({attempt} attempts)" if attempt > 1 else ""
-                    raise Unanswered(self._secret.hide(f"{fault}{tries}")) from None
+                    raise Unanswered(self._api_key.hide(f"{fault}{tries}")) from None
                 retry_after = fault.retry_after
             except Stop as stop:
                 raise self._ended(stop) from None
             await asyncio.sleep(backoff.wait(attempt, retry_after))
 
-    async def _attempt(self, lease: Lease, body: Mapping[str, Any]) -> Reading:
+    async def _attempt(self, lease: Lease, body: Mapping[str, Any]) -> ParsedReply:
         """One request.
 
         Raises:
@@ -215,7 +215,7 @@ class ServerModel(Model):
             Stop: the server refuses every request.
         """
         try:
-            reading = self.read(await self._transport.post(lease.host, self.path, body))
+            reply = self.read(await self._transport.post(lease.host, self.path, body))
         except Fault as fault:
             if fault.overloaded:
                 lease.overloaded()
@@ -224,18 +224,22 @@ class ServerModel(Model):
             if fault.again and fault.retry_after is not None:
                 lease.pause(fault.retry_after)
             raise
-        lease.went_well()
-        return reading
+        lease.succeeded()
+        return reply
 
     def _give_up(self, fault: Fault) -> None:
-        """Raises: UserError: there is nobody to ask, now or any more."""
+        """Count an unanswered question.
+
+        Raises:
+            UserError: no server is reachable.
+        """
         if not fault.unreachable:
-            self._given_up = 0
+            self._unreachable = 0
             return
-        self._given_up += 1
+        self._unreachable += 1
         if self._answered == 0:
             raise self._ended(Stop(f"--base-url {fault}; start the server, or correct the URL"))
-        if self._given_up >= _GONE_AFTER:
+        if self._unreachable >= _MOST_UNREACHABLE:
             raise self._ended(
                 Stop(
                     f"--base-url {fault}; the server is gone: start it, the same command continues"
@@ -243,13 +247,13 @@ class ServerModel(Model):
             )
 
     def _ended(self, stop: Stop) -> Stop:
-        """End the requests that are under way: whoever waits for them is told the same."""
-        self._stop = Stop(self._secret.hide(str(stop)))
-        self._loop.cancel()  # in the loop's next turn, when the caller is through
+        """Cancel all requests; their callers get the same error."""
+        self._stop = Stop(self._api_key.hide(str(stop)))
+        self._loop.cancel()  # in the next iteration of the loop, after the caller has returned
         return self._stop
 
     def interrupt(self) -> None:
-        """End the requests that are under way."""
+        """Cancel all requests."""
         self._stop = None
         self._loop.cancel()
 

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Self
 from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import choose_convention
 from x3spatial.conventions.resize import smart_resize
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, flag
 from x3spatial.models.servers.api_key import ApiKey
 from x3spatial.models.servers.images import ImageLimits
 from x3spatial.models.servers.model import Request, ServerModel
-from x3spatial.models.servers.parsing import Reading, read_chat
+from x3spatial.models.servers.parsing import ParsedReply, parse_chat
 from x3spatial.models.servers.settings import OPTIONS, Settings, read_extra_body
 
 _PATCH = 28
@@ -31,8 +31,8 @@ class OpenAIModel(ServerModel):
     null leaves a field out (servers differ in what they refuse).
 
     Args:
-        model: as the server calls it. Nothing is concluded from the name.
-        convention: how it writes points; nothing else could tell.
+        model: its name on the server; nothing is inferred from it.
+        convention: how it writes points; cannot be inferred.
         min_pixels, max_pixels: for conventions that count pixels of the resized image: bounds of its area.
 
     Raises:
@@ -48,29 +48,29 @@ class OpenAIModel(ServerModel):
         *,
         convention: Convention,
         settings: Settings,
-        secret: ApiKey,
+        api_key: ApiKey,
         extra_body: Mapping[str, Any] | None = None,
         min_pixels: int | None = None,
         max_pixels: int | None = None,
     ) -> None:
         self.name = model.rstrip("/").rpartition("/")[2] or model
         self.model = model
-        self.sending = _sending(convention, settings, min_pixels, max_pixels)
+        self.limits = _limits_for(convention, settings, min_pixels, max_pixels)
         extra = dict(extra_body or {})
         ours = {"temperature": 0, "max_tokens": settings.max_new_tokens, "seed": settings.seed}
         fields = {**ours, **extra}
         self.fields = {name: value for name, value in fields.items() if value is not None}
         self._areas = None if convention.pixels != "resized" else _areas(min_pixels, max_pixels)
-        super().__init__(convention, settings, secret, self.sending)
+        super().__init__(convention, settings, api_key, self.limits)
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
         """See ``Model.create``."""
         if not argument:
             raise UserError("--model openai: name the model as the server has it, openai:MODEL")
-        secret = ApiKey.from_environment(options.get("api_key_env"))
+        api_key = ApiKey.from_environment(options.get("api_key_env"))
         extra = options.get("extra_body")
-        if extra is not None and secret.hide(extra) != extra:
+        if extra is not None and api_key.hide(extra) != extra:
             raise UserError("--extra-body: holds the API key, and would be written to the results")
         return cls(
             argument,
@@ -78,7 +78,7 @@ class OpenAIModel(ServerModel):
                 options.get("convention"), None, model=f"openai:{argument}"
             ),
             settings=Settings.of(options),
-            secret=secret,
+            api_key=api_key,
             extra_body=read_extra_body(extra, _RESERVED),
             min_pixels=options.get("min_pixels"),
             max_pixels=options.get("max_pixels"),
@@ -87,7 +87,7 @@ class OpenAIModel(ServerModel):
     def body(self, request: Request) -> dict[str, Any]:
         """See ``ServerModel.body``."""
         parts: list[dict[str, Any]] = [
-            {"type": "image_url", "image_url": {"url": picture.url}} for picture in request.pictures
+            {"type": "image_url", "image_url": {"url": image.url}} for image in request.images
         ]
         parts.append({"type": "text", "text": request.text})
         return {
@@ -96,19 +96,19 @@ class OpenAIModel(ServerModel):
             **self.fields,
         }
 
-    def read(self, content: bytes) -> Reading:
+    def read(self, content: bytes) -> ParsedReply:
         """See ``ServerModel.read``."""
-        return read_chat(content)
+        return parse_chat(content)
 
     def describe(self) -> dict[str, Any]:
-        """What decides the answers, as far as can be said from here: not which server gave them."""
+        """What decides the answers, as far as the client knows; not which server gave them."""
         return {
             "api": "chat/completions",
             "model": self.model,
             "message": "images in the record's order, then the text",
             "fields": self.fields,
-            "max_image_pixels": self.sending.max_pixels,
-            "max_image_bytes": self.sending.max_bytes,
+            "max_image_pixels": self.limits.max_pixels,
+            "max_image_bytes": self.limits.max_bytes,
             "resized": None if self._areas is None else {"factor": _PATCH, "areas": self._areas},
         }
 
@@ -128,7 +128,7 @@ def _areas(min_pixels: int | None, max_pixels: int | None) -> tuple[int, int]:
     return low, high
 
 
-def _sending(
+def _limits_for(
     convention: Convention, settings: Settings, min_pixels: int | None, max_pixels: int | None
 ) -> ImageLimits:
     if convention.pixels == "resized":
@@ -143,7 +143,7 @@ def _sending(
     for name, value in (("min_pixels", min_pixels), ("max_pixels", max_pixels)):
         if value is not None:
             raise UserError(
-                f"--{name}: with --convention {convention.name} the server alone decides how images are"
+                f"{flag(name)}: with --convention {convention.name} the server alone decides how images are"
                 " resized; to send smaller ones use --max-image-pixels"
             )
     return ImageLimits(settings.max_image_bytes, settings.max_image_pixels)

@@ -1,4 +1,4 @@
-"""What a server's reply says: pure functions of its bytes."""
+"""Parsing of replies: pure functions of their bytes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from x3spatial.models.servers.faults import Fault, said_by, shortened
+from x3spatial.models.servers.faults import Fault, error_message, shortened
 
 _OVERLOADED = frozenset({429, 503, "429", "503"})
 _CUT = "length"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedReply:
     """An answer."""
 
     text: str
     whole: bool = True
-    """Whether the model ended it, rather than a limit or a filter."""
+    """Whether the model ended it; False: a limit or a filter did."""
     details: dict[str, Any] = field(default_factory=dict)
-    """What else the reply says about it."""
+    """Further fields of the reply."""
 
 
 def _object(content: bytes) -> Mapping[str, Any]:
@@ -33,14 +33,14 @@ def _object(content: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
-        said = shortened(content.decode("utf-8", "replace"))
-        raise Fault(f"the reply is not JSON: {said[:80]!r}") from None
+        text = shortened(content.decode("utf-8", "replace"))
+        raise Fault(f"the reply is not JSON: {text[:80]!r}") from None
     if not isinstance(value, dict):
         raise Fault(f"the reply is not a JSON object: {shortened(str(value))[:80]!r}")
     return value
 
 
-def read_chat(content: bytes) -> Reading:
+def parse_chat(content: bytes) -> ParsedReply:
     """The answer in a reply of ``/chat/completions``.
 
     Only the message's content is the answer: reasoning beside it (``reasoning_content``) is not. Parts of
@@ -54,7 +54,9 @@ def read_chat(content: bytes) -> Reading:
         error = value.get("error")
         code = error.get("code") if isinstance(error, dict) else value.get("code")
         code = code if isinstance(code, int | str) else None
-        raise Fault(f"the reply is an error: {said_by(content)}", overloaded=code in _OVERLOADED)
+        raise Fault(
+            f"the reply is an error: {error_message(content)}", overloaded=code in _OVERLOADED
+        )
     choices = value.get("choices")
     if not isinstance(choices, list):
         raise Fault("the reply has no list of choices")
@@ -77,40 +79,44 @@ def read_chat(content: bytes) -> Reading:
     if isinstance(usage, dict):
         counts = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
         details["usage"] = {k: v for k, v in counts.items() if isinstance(v, int)}
-    return Reading(text, whole=finish in (None, "stop", "eos"), details=details)
+    return ParsedReply(text, whole=finish in (None, "stop", "eos"), details=details)
 
 
 def _joined(content: Any) -> str:
-    """The text of a message's content, "" for null. Raises: Fault: it is neither text nor parts."""
+    """The text of a message's content, "" for null.
+
+    Raises:
+        Fault: it is neither a text nor a list of parts.
+    """
     if content is None:
         return ""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise Fault(f"the reply's content is no text but of type {type(content).__name__}")
+        raise Fault(f"the reply's content is not a text but of type {type(content).__name__}")
     texts = []
     for part in content:
         text = part if isinstance(part, str) else None
         if isinstance(part, dict) and part.get("type", "text") in ("text", "output_text"):
             text = part.get("text")
-        # Parts of other types are thoughts, sounds and the like.
+        # Parts of other types (reasoning, audio) are ignored.
         texts.append(text if isinstance(text, str) else "")
     return "".join(texts)
 
 
 def _nothing(finish: str | None) -> Fault:
     if finish == _CUT:
-        # The same request would end there again.
+        # A retry would end at the same length.
         return Fault(
-            "nothing was said before --max-new-tokens were used up (by reasoning?); use more",
+            "no answer within --max-new-tokens (spent on reasoning?); use more",
             again=False,
         )
     if finish == "content_filter":
-        return Fault("a content filter of the server held the answer back", again=False)
+        return Fault("a content filter of the server removed the answer", again=False)
     return Fault("the reply's content is empty")
 
 
-def read_roborefer(content: bytes) -> Reading:
+def parse_roborefer(content: bytes) -> ParsedReply:
     """The answer in a reply of ``/query`` of RoboRefer's own server: ``{"result": 1, "answer": TEXT}``.
 
     Raises:
@@ -119,7 +125,7 @@ def read_roborefer(content: bytes) -> Reading:
     value = _object(content)
     text = value.get("answer")
     if not isinstance(text, str):
-        raise Fault(f"the reply has no text 'answer': {said_by(content)}")
+        raise Fault(f"the reply has no text 'answer': {error_message(content)}")
     if not text.strip():
         raise Fault("the reply's answer is empty")
-    return Reading(text)
+    return ParsedReply(text)

@@ -1,4 +1,4 @@
-"""How long to wait before asking again."""
+"""Waiting times between retries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 30.0
 LONGEST_RETRY_AFTER = 120.0
-"""A server may ask for hours; after this it is asked again all the same."""
+"""Longer waits that a server asks for are shortened to this."""
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
@@ -46,8 +46,7 @@ class Backoff:
     def wait(self, attempt: int, retry_after: float | None) -> float:
         """Seconds to wait after attempt number ``attempt`` (from 1) failed.
 
-        At least what the server asked for, and a little more, or all who were told the same would come
-        back in the same moment.
+        At least what the server asked for, plus some jitter, so that retries do not arrive simultaneously.
         """
         highest = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(attempt - 1, 30))
         drawn = self._random.uniform(0, highest)

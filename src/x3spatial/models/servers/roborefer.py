@@ -23,9 +23,10 @@ from x3spatial.models.base import Unanswered
 from x3spatial.models.servers.api_key import ApiKey
 from x3spatial.models.servers.images import ImageLimits
 from x3spatial.models.servers.model import Request, ServerModel
-from x3spatial.models.servers.parsing import Reading, read_roborefer
+from x3spatial.models.servers.parsing import ParsedReply, parse_roborefer
 from x3spatial.models.servers.settings import OPTIONS, Settings
 from x3spatial.tasks.question import Question
+from x3spatial.tasks.spec import TASKS
 
 
 class RoboReferServer(ServerModel):
@@ -50,15 +51,14 @@ class RoboReferServer(ServerModel):
         if depth is not None:
             if not depth.is_dir():
                 raise UserError(f"--depth {depth}: no such folder")
-            # The maps' reader lies with the model, whose packages are not needed otherwise.
+            # Depth maps are read by code of the model, whose packages are needed only here.
             with packages_of("roborefer", "--depth"):
                 from x3spatial.models.roborefer import depth as _  # noqa: F401
-            self.tasks = frozenset({"t0_marked", "t1_multi", "t2a_multi", "t2b_multi"})  # type: ignore[misc]
         self.enable_depth = enable_depth or depth is not None
         self.depth = depth
-        self.sending = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-        # No key: it is for another kind of server.
-        super().__init__(UNIT, settings, ApiKey(None), self.sending)
+        self.limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
+        # Without a key: this kind of server has none.
+        super().__init__(UNIT, settings, ApiKey(None), self.limits)
 
     @classmethod
     def options_for(cls, argument: str | None) -> frozenset[str]:
@@ -70,7 +70,7 @@ class RoboReferServer(ServerModel):
         """See ``Model.create``."""
         if not argument and not options.get("base_url"):
             raise UserError(
-                "--model roborefer-server: where is it? for example roborefer-server:http://localhost:25547"
+                "--model roborefer-server: name its URL, for example roborefer-server:http://localhost:25547"
             )
         depth = options.get("depth")
         return cls(
@@ -78,6 +78,10 @@ class RoboReferServer(ServerModel):
             enable_depth=bool(options.get("enable_depth")),
             depth=None if depth is None else Path(depth),
         )
+
+    def can_answer(self, task: str) -> bool:
+        """With depth maps none with a side-by-side image: there is no map of the pair."""
+        return self.depth is None or not (task in TASKS and TASKS[task].side_by_side)
 
     def reads(self, question: Question) -> tuple[Path, ...]:
         """The images, and their depth maps where they are sent."""
@@ -101,36 +105,36 @@ class RoboReferServer(ServerModel):
         from x3spatial.models.roborefer.images import load_depth
 
         try:
-            pictures = [np.asarray(load_depth(path), np.uint8) for path in self._maps(question)]
+            images = [np.asarray(load_depth(path), np.uint8) for path in self._maps(question)]
         except (OSError, ValueError) as error:
             raise Unanswered(str(error)) from None
-        return {"depth_url": [_base64(encode_png(picture)) for picture in pictures]}
+        return {"depth_url": [_base64(encode_png(image)) for image in images]}
 
     def body(self, request: Request) -> dict[str, Any]:
         """See ``ServerModel.body``."""
         return {
-            "image_url": [picture.base64 for picture in request.pictures],
+            "image_url": [image.base64 for image in request.images],
             "depth_url": request.extra.get("depth_url", []),
             "enable_depth": int(self.enable_depth),
             "text": request.text,
         }
 
-    def read(self, content: bytes) -> Reading:
+    def read(self, content: bytes) -> ParsedReply:
         """See ``ServerModel.read``."""
-        return read_roborefer(content)
+        return parse_roborefer(content)
 
     def identity(self) -> dict[str, Any]:
-        """With the address: nothing else says which model is behind it."""
+        """With the address, because nothing else identifies the model."""
         return {**self.describe(), "server": self.settings.urls[0]}
 
     def describe(self) -> dict[str, Any]:
-        """What decides the answers, as far as can be said from here."""
+        """What decides the answers, as far as the client knows."""
         return {
             "api": "query",
             "enable_depth": self.enable_depth,
             "depth": None if self.depth is None else str(self.depth),
-            "max_image_pixels": self.sending.max_pixels,
-            "max_image_bytes": self.sending.max_bytes,
+            "max_image_pixels": self.limits.max_pixels,
+            "max_image_bytes": self.limits.max_bytes,
         }
 
 

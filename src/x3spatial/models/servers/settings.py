@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, flag
 
 OPTIONS = frozenset(
     {
@@ -20,18 +20,18 @@ OPTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a server is asked. None of it decides what it answers but ``seed`` and the image limits."""
+    """How a server is queried. Only ``seed`` and the image limits affect the answers."""
 
     urls: tuple[str, ...]
     concurrency: int = 16
-    """Most requests under way at once, over all servers."""
+    """Most concurrent requests, over all servers."""
     timeout: float = 120.0
     """Seconds for one request."""
     retries: int = 5
     """Attempts after the first one."""
     max_image_pixels: int | None = None
     max_image_bytes: int = 20_000_000
-    """As sent, before base64 makes them a third more."""
+    """Of the encoded image; base64 adds a third."""
     cache: Path | None = None
     max_new_tokens: int = 64
     seed: int = 0
@@ -46,7 +46,7 @@ class Settings:
         for name, least in (("concurrency", 1), ("retries", 0), ("max_image_bytes", 1000)):
             value = getattr(self, name)
             if value < least:
-                raise UserError(f"--{name} {value}: must be at least {least}")
+                raise UserError(f"{flag(name)} {value}: must be at least {least}")
         if not 0 < self.timeout < float("inf"):
             raise UserError(f"--timeout {self.timeout:g}: must be more than 0 seconds")
         if self.max_image_pixels is not None and self.max_image_pixels < 28 * 28:
@@ -56,7 +56,7 @@ class Settings:
 
     @classmethod
     def of(cls, options: Mapping[str, Any], first_url: str | None = None) -> Settings:
-        """From the options of the command line.
+        """Settings from the options of the command line.
 
         Raises:
             UserError: it is refused; the message names the file or option.
@@ -75,19 +75,19 @@ class Settings:
 
 
 def check_url(url: str) -> None:
-    """Refuse what is no address of a server.
+    """Refuse a text that is not the address of a server.
 
     Raises:
-        UserError: a password in it is not repeated.
+        UserError: the address is wrong; a password in it is not repeated.
     """
     try:
         parts = urlsplit(url)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname)
-        secret = bool(parts.username or parts.password or parts.query or parts.fragment)
+        has_secret = bool(parts.username or parts.password or parts.query or parts.fragment)
         _ = parts.port
     except ValueError:
-        fine = secret = False
-    if secret:
+        fine = has_secret = False
+    if has_secret:
         raise UserError(
             "--base-url: has a user, a password or a ?query in it; keys belong in the environment"
             " (--api-key-env), options of the server in --extra-body"
@@ -104,7 +104,7 @@ def read_extra_body(text: str | None, forbidden: Sequence[str]) -> dict[str, Any
     """``--extra-body``: fields of the request, as a JSON object.
 
     Raises:
-        UserError: it is none, or sets a field that is not the user's to set.
+        UserError: it is not a JSON object, or sets a reserved field.
     """
     if text is None:
         return {}
@@ -117,5 +117,5 @@ def read_extra_body(text: str | None, forbidden: Sequence[str]) -> dict[str, Any
         raise UserError('--extra-body: must be a JSON object, such as {"top_k": 1}')
     for name in forbidden:
         if name in value:
-            raise UserError(f"--extra-body: {name!r} is not for it to set")
+            raise UserError(f"--extra-body: cannot override {name!r}")
     return value

@@ -1,4 +1,4 @@
-"""HTTP through the official OpenAI client, which also carries requests that are not OpenAI's.
+"""HTTP through the official OpenAI client, also for servers with another API.
 
 The client's own retries are off: attempts are counted, and waits decided, in one place (``model``).
 """
@@ -25,52 +25,52 @@ class Transport:
 
     Args:
         timeout: seconds for one request, from connecting to the last byte of the reply.
-        secret: sent as a bearer token; no such header without one.
+        api_key: sent as a bearer token; no such header without one.
     """
 
-    def __init__(self, timeout: float, secret: ApiKey) -> None:
+    def __init__(self, timeout: float, api_key: ApiKey) -> None:
         self._timeout = timeout
-        self._secret = secret
+        self._api_key = api_key
         self._clients: dict[str, openai.AsyncOpenAI] = {}
 
     async def post(self, host: Host, path: str, body: Mapping[str, Any]) -> bytes:
-        """The body of a reply with status 2xx; a key that is in it is taken out.
+        """The body of a reply with status 2xx, with the API key redacted.
 
         Raises:
-            Fault: none came, or another status did.
-            Stop: a status that no further attempt can mend.
+            Fault: no reply, or another status.
+            Stop: a status that a retry cannot fix.
         """
         try:
-            # Beside the client's own time-outs, which a server that drips bytes never trips.
+            # In addition to the client's time-outs, which a slow stream of bytes never triggers.
             async with asyncio.timeout(self._timeout):
                 response = await self._client(host.url).post(
                     path,
                     cast_to=httpx2.Response,
                     body=body,
-                    options={} if self._secret.reveal() else {"headers": _no_authorization()},
+                    options={} if self._api_key.reveal() else {"headers": _no_authorization()},
                 )
         except (TimeoutError, openai.APITimeoutError) as error:
             if any(isinstance(cause, httpx2.ConnectTimeout) for cause in _causes(error)):
-                raise Fault(f"{host.url}: nobody answers", unreachable=True) from None
+                raise Fault(f"{host.url}: the server does not answer", unreachable=True) from None
             raise Fault(f"no answer within {self._timeout:g} s", overloaded=True) from None
         except openai.APIStatusError as error:
             response = error.response
             raise status_fault(
                 response.status_code,
-                self._secret.hide_in_body(response.content, answer=False),
+                self._api_key.hide_in_body(response.content, answer=False),
                 where=f"--base-url {host.url}",
                 retry_after=parse_retry_after(response.headers.get("retry-after")),
             ) from None
         except openai.APIConnectionError as error:
             raise _connection_fault(host.url, error) from None
-        return self._secret.hide_in_body(response.content, answer=True)
+        return self._api_key.hide_in_body(response.content, answer=True)
 
     def _client(self, url: str) -> openai.AsyncOpenAI:
         if url not in self._clients:
             self._clients[url] = openai.AsyncOpenAI(
                 base_url=url,
-                # The client insists on one; without a key its header is left out of each request.
-                api_key=self._secret.reveal() or "none",
+                # Required by the client; without a key the header is left out of each request.
+                api_key=self._api_key.reveal() or "none",
                 max_retries=0,
                 timeout=httpx2.Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout)),
             )
@@ -89,14 +89,14 @@ def _no_authorization() -> dict[str, Any]:
 
 def _connection_fault(url: str, error: BaseException) -> Fault:
     causes = list(_causes(error))
-    said = shortened(str(causes[-1])) or type(causes[-1]).__name__
+    reason = shortened(str(causes[-1])) or type(causes[-1]).__name__
     if any(isinstance(cause, httpx2.ConnectError) for cause in causes):
-        return Fault(f"{url}: nobody answers: {said}", unreachable=True)
-    return Fault(f"the connection broke: {said}")
+        return Fault(f"{url}: the server does not answer: {reason}", unreachable=True)
+    return Fault(f"the connection broke: {reason}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and what led to it."""
+    """``error`` and its causes."""
     current: BaseException | None = error
     while current is not None:
         yield current

@@ -1,1 +1,1 @@
-"""Reading a data root without building: what is in it, and everything that is wrong with it."""
+"""Audit of a data root: statistics of its contents and every problem, without building."""

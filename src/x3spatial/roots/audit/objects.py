@@ -1,4 +1,4 @@
-"""The checks of one object's files. Unlike a build, an audit decodes every image."""
+"""Audit of one object's files. Unlike a build, an audit decodes every image."""
 
 from __future__ import annotations
 
@@ -10,14 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from x3spatial.io.images import (
-    BoolArray,
-    ImageError,
-    UInt8Array,
-    decode_mask,
-    decode_rgb,
-    read_bytes,
-)
+from x3spatial.arrays import Bool, UInt8
+from x3spatial.io.images import ImageError, decode_mask, decode_rgb, read_bytes
 from x3spatial.roots.layout import (
     DILATED,
     INPAINTED,
@@ -30,16 +24,16 @@ from x3spatial.roots.layout import (
 )
 
 CHANGED_LEVELS = 16
-"""A pixel has changed when a channel differs by more than this many of 255 levels."""
+"""A pixel counts as changed if a channel differs by more than this many of 255 levels."""
 CHANGED_SHARE = 0.5
-"""An inpainted image that changed more than this share of the background is not of the same view."""
+"""If more than this share of the background changed, the inpainted image shows another view."""
 
 _NAMES = {ORIGINAL: "original", INPAINTED: "inpainted image", MASK: "mask", DILATED: "dilated mask"}
 
 
 @dataclass(frozen=True, slots=True)
 class AuditJob:
-    """An object to audit; picklable."""
+    """One object to audit; picklable."""
 
     key: ObjectKey
     folder: Path
@@ -47,18 +41,18 @@ class AuditJob:
 
 @dataclass(slots=True)
 class AuditedView:
-    """What is known of a view whose original and mask could be read."""
+    """Facts about a view with a readable original and mask. ``size`` is (W, H) in pixels."""
 
     rank: int
     size: tuple[int, int]
     visible: bool
     area_fraction: float
-    """Share of the image that the tight mask covers (the dilated one where there is no tight one)."""
+    """Share of the image covered by the tight mask (by the dilated one if there is no tight one)."""
 
 
 @dataclass(slots=True)
 class AuditedObject:
-    """What one object's files hold."""
+    """Facts about one object's files."""
 
     key: ObjectKey
     label: str | None
@@ -71,7 +65,7 @@ class AuditedObject:
 
 
 def audit_object(job: AuditJob) -> AuditedObject:
-    """Read every image of an object and check it."""
+    """Decode and check every image of an object."""
     listed = list_object(job.key, job.folder)
     result = AuditedObject(job.key, listed.label, problems=list(listed.problems))
     if not listed.views:
@@ -94,8 +88,8 @@ def _audit_view(files: ViewFiles, folder: Path, result: AuditedObject) -> None:
         problem(folder / f"{prefix}_mask.png", "mask is missing")
     result.one_mask_only += len(present) == 1
 
-    images: dict[str, UInt8Array] = {}
-    masks: dict[str, BoolArray] = {}
+    images: dict[str, UInt8] = {}
+    masks: dict[str, Bool] = {}
     for kind in (ORIGINAL, INPAINTED, MASK, DILATED):
         path = files.files.get(kind)
         if path is None:
@@ -133,10 +127,8 @@ def _audit_view(files: ViewFiles, folder: Path, result: AuditedObject) -> None:
             problem(files.files[INPAINTED], reason)
 
 
-def _compare(
-    original: UInt8Array, inpainted: UInt8Array, tight: BoolArray, wide: BoolArray
-) -> str | None:
-    """What is wrong with an inpainted image beside its original, if anything."""
+def _compare(original: UInt8, inpainted: UInt8, tight: Bool, wide: Bool) -> str | None:
+    """Compare an inpainted image [H, W, 3] with its original; return the problem, or None."""
     difference = np.abs(original.astype(np.int16) - inpainted.astype(np.int16)).max(axis=2)
     if tight.any() and not difference.any():
         return "inpainted image is identical to the original although the mask is not empty"

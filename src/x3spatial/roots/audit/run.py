@@ -1,4 +1,4 @@
-"""Audit a whole root and sum up."""
+"""Audit of a whole data root."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from x3spatial.roots.layout import Problem, RootListing, list_root
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """What a root holds, per split, and its problems sorted by path."""
+    """Statistics of a root per split, and its problems sorted by path."""
 
     root: Path
     splits: dict[str, dict[str, Any]]
     problems: list[Problem]
 
     def to_json(self) -> dict[str, Any]:
-        """As ``x3 audit --json`` prints it."""
+        """Return the report as ``x3 audit --json`` prints it."""
         return {
             "data_root": str(self.root),
             "splits": self.splits,
@@ -33,12 +33,17 @@ class AuditReport:
         }
 
 
-def audit(*, data_root: Path, workers: int | None = None) -> AuditReport:
-    """Check every file of a data root, whatever its split.
+def audit(data_root: str | Path, *, workers: int | None = None) -> AuditReport:
+    """Check every file of every split of a data root.
+
+    Args:
+        data_root: the folder that holds the splits.
+        workers: threads; None for one per usable CPU.
 
     Raises:
         UserError: ``data_root`` does not exist or has no split.
     """
+    data_root = Path(data_root)
     workers = default_workers() if workers is None else workers
     listing = list_root(data_root)
     jobs = (AuditJob(key, listing.folder(key)) for key in listing.objects)
@@ -80,7 +85,7 @@ def _scenes_in_two_splits(listing: RootListing) -> list[Problem]:
 
 
 class _Duplicates:
-    """Finds the same image bytes in two splits."""
+    """Finds images with identical bytes in two splits."""
 
     def __init__(self) -> None:
         self._first: dict[bytes, dict[str, str]] = {}
@@ -88,7 +93,7 @@ class _Duplicates:
     def add(self, item: AuditedObject) -> None:
         for digest, path in item.digests:
             paths = self._first.setdefault(digest, {})
-            # The smallest path stands for its split, whatever order the objects come in.
+            # Keep the smallest path of each split: the result does not depend on the objects' order.
             paths[item.key.split] = min(path, paths.get(item.key.split, path))
 
     def problems(self) -> list[Problem]:
@@ -132,5 +137,5 @@ def _summary(items: Iterable[AuditedObject]) -> dict[str, Any]:
 
 
 def _counted(counter: Counter[str]) -> dict[str, int]:
-    """Most frequent first, ties by name."""
+    """Return the counts sorted by frequency, descending, then by name."""
     return dict(sorted(counter.items(), key=lambda entry: (-entry[1], entry[0])))

@@ -1,1 +1,1 @@
-"""From a room and a camera to pixels, masks, depth and exact counterfactuals."""
+"""Rendering: images, depth and exact counterfactuals of a room seen by a camera."""

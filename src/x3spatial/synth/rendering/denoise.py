@@ -1,4 +1,4 @@
-"""From samples to pixels: smoothing the light, averaging, and the curve of the film."""
+"""Turns samples into pixels: denoising of the light, averaging and tone mapping."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from functools import cache
 import numpy as np
 
 from x3spatial.arrays import Float32, Int32, UInt8
-from x3spatial.synth.rendering.render import Layers
+from x3spatial.synth.rendering.render import GBuffer
 
-_PASSES = ((1, -1, 2), (4, -4))  # the neighbours of a sample in the passes of the filter
+_PASSES = ((1, -1, 2), (4, -4))  # offsets of the neighbours in each pass of the filter
 
 
-def reach(side: int) -> int:
-    """How many samples the filter looks beyond a sample, at most."""
+def filter_radius(side: int) -> int:
+    """Return the radius of the denoising filter in samples."""
     return sum(max(abs(shift) for shift in shifts) for shifts in _PASSES[: 1 if side == 1 else 2])
 
 
-_TOP = 6.0  # exposed values from here on are white
-_BRIGHT = np.float32(4.0)  # no single sample may be brighter: one would whiten its whole pixel
+_WHITE = 6.0  # exposed radiance that maps to white
+_MAX_SAMPLE = np.float32(4.0)  # clamp against fireflies: one bright sample would whiten its pixel
 
 
 @cache
-def _film() -> UInt8:
-    """8-bit sRGB of exposed light, in 65,536 steps over [0, _TOP]."""
-    x = np.linspace(0, _TOP, 1 << 16)
+def _tone_curve() -> UInt8:
+    """Look-up table from exposed radiance, 65,536 steps over [0, _WHITE], to 8-bit sRGB."""
+    x = np.linspace(0, _WHITE, 1 << 16)
     shoulder = x * (1 + x / 9) / (1 + x)
     linear = np.clip(1.12 * shoulder, 0, 1)
     srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.round(srgb * 255).astype(np.uint8)
 
 
-def _alike(surface: Int32, distance: Float32, shift: int, axis: int) -> Float32:
-    """1 where a sample and the one ``shift`` further along ``axis`` may share their light, else 0."""
+def _same_surface(surface: Int32, distance: Float32, shift: int, axis: int) -> Float32:
+    """Return 1 where a sample and its neighbour at ``shift`` along ``axis`` may share light, else 0."""
     size = surface.shape[axis] - shift
     near = [slice(None), slice(None)]
     far = [slice(None), slice(None)]
@@ -44,11 +44,20 @@ def _alike(surface: Int32, distance: Float32, shift: int, axis: int) -> Float32:
 
 
 def smooth(light: Float32, surface: Int32, distance: Float32, side: int) -> Float32:
-    """Average ``light [3, h, w]`` over windows of samples of one surface.
+    """Denoise light by averaging it over neighbouring samples of the same surface.
 
-    First over 4 x 4 samples, where each stratum of the noise occurs once, then, where pixels have
-    several samples, over three such windows across and three down. Both go one axis at a time. A
-    sample's result needs its neighbours up to ``reach(side)`` samples away on either axis only.
+    The first pass averages 4 x 4 samples, which hold each stratum of the noise once. With several
+    samples per pixel a second pass averages 3 x 3 such windows. Both passes are separable. A sample's
+    result depends on samples up to ``filter_radius(side)`` away along each axis.
+
+    Args:
+        light: [3, h, w] linear, per sample.
+        surface: [h, w]; samples are averaged only with samples of the same number.
+        distance: [h, w] metres along the primary ray.
+        side: samples along a pixel's side.
+
+    Returns:
+        [3, h, w] linear.
     """
     for shifts in _PASSES[: 1 if side == 1 else 2]:
         for axis in (1, 0):
@@ -63,7 +72,7 @@ def smooth(light: Float32, surface: Int32, distance: Float32, side: int) -> Floa
                 here, there = [slice(None), slice(None)], [slice(None), slice(None)]
                 here[axis], there[axis] = slice(0, size), slice(step, None)
                 if step not in alike:
-                    alike[step] = _alike(surface, distance, step, axis)
+                    alike[step] = _same_surface(surface, distance, step, axis)
                 if shift < 0:
                     here, there = there, here
                 total[:, *here] += alike[step] * light[:, *there]
@@ -72,16 +81,16 @@ def smooth(light: Float32, surface: Int32, distance: Float32, side: int) -> Floa
     return light
 
 
-def radiance(layers: Layers, height: int, width: int, side: int) -> Float32:
-    """Linear colour ``[h, w, 3]`` of pixels; ``height`` and ``width`` count samples."""
-    surface = layers.surface.reshape(height, width)
-    distance = layers.distance.reshape(height, width)
-    light = smooth(layers.light.reshape(3, height, width), surface, distance, side)
-    colour = layers.albedo.reshape(3, height, width) * light + layers.extra.reshape(
+def radiance(gbuffer: GBuffer, height: int, width: int, side: int) -> Float32:
+    """Return linear RGB [height / side, width / side, 3]; ``height`` and ``width`` count samples."""
+    surface = gbuffer.surface.reshape(height, width)
+    distance = gbuffer.distance.reshape(height, width)
+    light = smooth(gbuffer.light.reshape(3, height, width), surface, distance, side)
+    colour = gbuffer.albedo.reshape(3, height, width) * light + gbuffer.extra.reshape(
         3, height, width
     )
-    colour = np.minimum(colour, _BRIGHT)
-    # Sums of shifted views: a mean over two axes may add up in another order on a smaller crop.
+    colour = np.minimum(colour, _MAX_SAMPLE)
+    # Sums of shifted views: numpy's mean over two axes may add in another order on a smaller crop.
     total = np.zeros((3, height // side, width // side), np.float32)
     for dy in range(side):
         for dx in range(side):
@@ -89,13 +98,13 @@ def radiance(layers: Layers, height: int, width: int, side: int) -> Float32:
     return np.ascontiguousarray((total / np.float32(side * side)).transpose(1, 2, 0))
 
 
-def develop(linear: Float32, exposure: float) -> UInt8:
-    """8-bit sRGB ``[h, w, 3]``."""
-    scale = np.float32(exposure * ((1 << 16) - 1) / _TOP)
+def tone_map(linear: Float32, exposure: float) -> UInt8:
+    """Convert linear RGB [h, w, 3] to 8-bit sRGB [h, w, 3]."""
+    scale = np.float32(exposure * ((1 << 16) - 1) / _WHITE)
     steps = np.minimum(linear * scale + np.float32(0.5), np.float32((1 << 16) - 1))
-    return np.asarray(_film()[steps.astype(np.int32)])
+    return np.asarray(_tone_curve()[steps.astype(np.int32)])
 
 
-def picture(layers: Layers, height: int, width: int, side: int, exposure: float) -> UInt8:
-    """The finished ``[h, w, 3]`` image of a frame's samples; ``height``, ``width`` in pixels."""
-    return develop(radiance(layers, height * side, width * side, side), exposure)
+def final_image(gbuffer: GBuffer, height: int, width: int, side: int, exposure: float) -> UInt8:
+    """Return the sRGB image [height, width, 3] of all samples of an image; sizes in pixels."""
+    return tone_map(radiance(gbuffer, height * side, width * side, side), exposure)

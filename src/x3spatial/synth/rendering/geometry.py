@@ -1,4 +1,4 @@
-"""All triangles of a scene in flat arrays, with the tracers over them."""
+"""The triangles of a scene in flat arrays, and ray tracers over them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from x3spatial.synth.world.materials import Material, MaterialTable, tabulate
 
 @dataclass
 class Geometry:
-    """Triangles, grouped by object; ``owner`` is 0 for the room, else the object's uid."""
+    """Triangles in the world frame; ``owner`` is the object's uid, 0 for the room."""
 
-    vertices: Float32  # [n, 3] world
+    vertices: Float32  # [n, 3] world, metres
     faces: Int32  # [m, 3]
     owner: Int16  # [m]
     material: Int32  # [m]
-    facing: Float32  # [3, m] geometric unit normal
-    normals: Float32  # [3, 3, m] corner, axis, triangle: unit normals
-    uv: Float32  # [3, 2, m] corner, axis, triangle
+    face_normal: Float32  # [3, m] geometric unit normal
+    normals: Float32  # [3, 3, m] unit vertex normals: corner, axis, triangle
+    uv: Float32  # [3, 2, m] texture coordinates: corner, axis, triangle
     table: MaterialTable
     objects: int  # uids run from 1 to this
     backend: str
@@ -31,35 +31,35 @@ class Geometry:
 
     @property
     def tracer(self) -> Tracer:
-        """Over every triangle."""
+        """Tracer over all triangles, built on first use."""
         if self._tracer is None:
             self._tracer = make_tracer(self.vertices, self.faces, self.backend)
         return self._tracer
 
     def subset(self, keep: Bool) -> Geometry:
-        """Only the triangles where ``keep [m]``; the numbers of objects and materials stay."""
+        """Return the triangles selected by ``keep`` [m]; uids and material numbers stay the same."""
         return Geometry(
             self.vertices, np.ascontiguousarray(self.faces[keep]), self.owner[keep],
-            self.material[keep], self.facing[:, keep], self.normals[..., keep], self.uv[..., keep],
+            self.material[keep], self.face_normal[:, keep], self.normals[..., keep], self.uv[..., keep],
             self.table, self.objects, self.backend,
         )  # fmt: skip
 
     def without(self, uid: int) -> Geometry:
-        """The scene with one object taken away."""
+        """Return the geometry without one object."""
         return self.subset(self.owner != uid)
 
     def only(self, uid: int) -> Geometry:
-        """One object, floating in nothing."""
+        """Return the geometry of one object alone (cached)."""
         if uid not in self._alone:
             self._alone[uid] = self.subset(self.owner == uid)
         return self._alone[uid]
 
-    def points_of(self, uid: int) -> Float64:
-        """An object's vertices ``[k, 3]``."""
+    def vertices_of(self, uid: int) -> Float64:
+        """Return an object's vertices [k, 3] in the world."""
         return self.vertices[np.unique(self.only(uid).faces)].astype(np.float64)
 
     def surface_points(self, uid: int, count: int, rng: np.random.Generator) -> Float64:
-        """``[count, 3]`` points spread evenly over an object's surface, lifted 1 mm off it."""
+        """Draw points [count, 3] uniformly on an object's surface, offset 1 mm along the normal."""
         mine = np.flatnonzero(self.owner == uid)
         corners = self.vertices[self.faces[mine]].astype(np.float64)
         cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -75,13 +75,13 @@ class Geometry:
 
 
 def _columns(values: Float64) -> Float32:
-    """Float32 with the first axis, the triangles, moved to the end."""
+    """Return float32 with the first axis (triangles) moved to the end."""
     return np.ascontiguousarray(np.moveaxis(values, 0, -1), np.float32)
 
 
 def assemble(layout: Layout, backend: str) -> Geometry:
-    """One ``Geometry`` of a room and everything in it."""
-    meshes = [layout.room.mesh, *(thing.mesh for thing in layout.things)]
+    """Create the geometry of a room and its objects for a tracer backend (``tracer.BACKENDS``)."""
+    meshes = [layout.room.mesh, *(item.mesh for item in layout.objects)]
     slots: dict[Material, int] = {}
     vertices, faces, owner, material, normals, uv = [], [], [], [], [], []
     count = 0
@@ -97,13 +97,13 @@ def assemble(layout: Layout, backend: str) -> Geometry:
     points = np.concatenate(vertices).astype(np.float32)
     triangles = np.concatenate(faces).astype(np.int32)
     corner = points[triangles].astype(np.float64)
-    facing = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    size = np.linalg.norm(facing, axis=1, keepdims=True)
-    solid = size[:, 0] > 1e-12  # poles of turned parts have triangles without area
-    facing = facing / np.maximum(size, 1e-12)
+    face_normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    size = np.linalg.norm(face_normal, axis=1, keepdims=True)
+    solid = size[:, 0] > 1e-12  # poles of lathed solids have triangles of zero area
+    face_normal = face_normal / np.maximum(size, 1e-12)
     whole = Geometry(
         points, triangles, np.concatenate(owner), np.concatenate(material),
-        _columns(facing), _columns(np.concatenate(normals)), _columns(np.concatenate(uv)),
-        tabulate(list(slots)), len(layout.things), backend,
+        _columns(face_normal), _columns(np.concatenate(normals)), _columns(np.concatenate(uv)),
+        tabulate(list(slots)), len(layout.objects), backend,
     )  # fmt: skip
     return whole.subset(solid)

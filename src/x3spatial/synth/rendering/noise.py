@@ -1,8 +1,8 @@
-"""The random numbers of lighting: a fixed table, tiled over the samples of an image.
+"""Random numbers for lighting: a fixed table, tiled over the samples of an image.
 
-Within every window of 4 x 4 samples each pair of numbers takes each of 16 strata once, so that
-the 4 x 4 filter of ``resolve`` sees an even spread. A sample's numbers depend on its place only:
-the counterfactual that retraces a few samples draws the same ones.
+In every window of 4 x 4 samples each pair of numbers takes each of 16 strata once, so the 4 x 4
+filter of ``denoise`` averages a stratified set. A sample's numbers depend on its position only, so a
+counterfactual that traces a few samples again uses the same numbers.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from functools import cache
 
 import numpy as np
 
-from x3spatial.arrays import Float32, Int64
+from x3spatial.arrays import Float32, Float64, Int64
 
 TILE = 128
-LIGHTS = 2  # most lights that a scene may have
+LIGHTS = 2  # most lights in a scene
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Per place in the tile (row by row), per light."""
+    """Random directions per position in the tile (row by row) and per light."""
 
-    square: Float32  # [LIGHTS, 2, TILE * TILE] even on [-1, 1] x [-1, 1]
-    sphere: Float32  # [LIGHTS, 3, TILE * TILE] even on the unit sphere
-    dome: Float32  # [3, TILE * TILE] on the hemisphere around z, by the cosine
+    square: Float32  # [LIGHTS, 2, TILE * TILE] uniform on [-1, 1] x [-1, 1]
+    sphere: Float32  # [LIGHTS, 3, TILE * TILE] uniform on the unit sphere
+    hemisphere: Float32  # [3, TILE * TILE] cosine-weighted on the hemisphere around z
 
 
 @cache
 def noise() -> Noise:
-    """The table; the same in every run."""
+    """Return the table; it is the same in every run."""
     rng = np.random.default_rng(20240229)
 
-    def pair() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    def pair() -> Float64:
         order = rng.permutation(16).reshape(4, 4)
         cell = np.tile(order, (TILE // 4, TILE // 4)).reshape(-1)
         jitter = rng.random((TILE * TILE, 2))
@@ -42,19 +42,19 @@ def noise() -> Noise:
     for _ in range(LIGHTS):
         numbers = pair()
         squares.append(2 * numbers.T - 1)
-        z, turn = 1 - 2 * numbers[:, 0], 2 * np.pi * numbers[:, 1]
+        z, angle = 1 - 2 * numbers[:, 0], 2 * np.pi * numbers[:, 1]
         r = np.sqrt(1 - z * z)
-        spheres.append(np.stack([r * np.cos(turn), r * np.sin(turn), z]))
+        spheres.append(np.stack([r * np.cos(angle), r * np.sin(angle), z]))
     numbers = pair()
-    r, turn = np.sqrt(numbers[:, 0]), 2 * np.pi * numbers[:, 1]
-    dome = np.stack([r * np.cos(turn), r * np.sin(turn), np.sqrt(1 - numbers[:, 0])])
+    r, angle = np.sqrt(numbers[:, 0]), 2 * np.pi * numbers[:, 1]
+    hemisphere = np.stack([r * np.cos(angle), r * np.sin(angle), np.sqrt(1 - numbers[:, 0])])
     return Noise(
         np.stack(squares).astype(np.float32),
         np.stack(spheres).astype(np.float32),
-        dome.astype(np.float32),
+        hemisphere.astype(np.float32),
     )
 
 
-def place(column: Int64, row: Int64) -> Int64:
-    """Index into the table of the samples at (column, row) of an image's sample grid."""
+def noise_index(column: Int64, row: Int64) -> Int64:
+    """Return the table indices [n] of samples at (column, row) [n] of an image's sample grid."""
     return np.asarray((row % TILE) * TILE + column % TILE)

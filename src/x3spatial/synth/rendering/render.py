@@ -1,12 +1,12 @@
-"""Tracing and lighting the samples of an image.
+"""Traces and lights the samples of an image.
 
-An image has ``side`` x ``side`` samples per pixel on an even grid. Each sample sends a primary
-ray, one ray to every light that could reach it, and one ray into the hemisphere for the ambient
-light and what neighbouring surfaces take of it or throw back. What each of these rays met first
-is kept with the sample: that is what makes counterfactuals cheap (``counterfactual``).
+An image has ``side`` x ``side`` samples per pixel on a regular grid. Each sample casts a primary ray,
+a shadow ray to every light that may reach it, and an ambient ray into the hemisphere for ambient
+occlusion and light reflected by nearby surfaces. The first hit of each ray is stored with the sample;
+``counterfactual`` uses it to find the samples that an object influences.
 
-All arithmetic on samples is element by element, so that a sample's values do not depend on which
-others are computed with it.
+All arithmetic on samples is element-wise, so a sample's values do not depend on the other samples
+computed in the same call.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from x3spatial.arrays import Bool, Float32, Int16, Int32, Int64
-from x3spatial.raycast.tracer import Hits
+from x3spatial.raycast.hits import Hits
 from x3spatial.synth.rendering.camera import Camera
 from x3spatial.synth.rendering.geometry import Geometry
-from x3spatial.synth.rendering.noise import LIGHTS, noise, place
-from x3spatial.synth.rendering.texturing import Pyramid, albedo, picture_pyramid
+from x3spatial.synth.rendering.noise import LIGHTS, noise, noise_index
+from x3spatial.synth.rendering.texturing import Pyramid, albedo, image_pyramid
 from x3spatial.synth.world.layout import Layout
 from x3spatial.synth.world.room import AreaLight
 
-CHUNK = 1 << 15  # samples at a time: what a core's cache holds
-LIFT = np.float32(0.002)  # metres by which secondary rays start off their surface
-DIM = np.float32(0.002)  # light below this is not traced
-NEAR = np.float32(1.5)  # metres that ambient rays reach
-NONE = -1  # "met nothing" in the arrays of uids
+CHUNK = 1 << 15  # samples per call of shade: fits into a core's cache
+RAY_OFFSET = np.float32(0.002)  # metres between a surface and the origin of its secondary rays
+MIN_LIGHT = np.float32(0.002)  # lights with less irradiance than this get no shadow ray
+AMBIENT_DISTANCE = np.float32(1.5)  # length of ambient rays in metres
+NONE = -1  # no hit, in arrays of uids
 
 
 @dataclass(frozen=True)
-class Lamp:
-    """A sphere that shines evenly; ``power`` as in ``AreaLight``."""
+class SphereLight:
+    """A spherical light (world, metres) of uniform radiance; ``power`` as in ``AreaLight``."""
 
     centre: tuple[float, float, float]
     radius: float
@@ -42,68 +42,70 @@ class Lamp:
 
 @dataclass(frozen=True)
 class World:
-    """What is lit, and by what."""
+    """A scene to render: geometry, lights and surface images."""
 
     geometry: Geometry
-    lights: tuple[AreaLight | Lamp, ...]
-    ambient: tuple[float, float, float]
-    art: Pyramid
+    lights: tuple[AreaLight | SphereLight, ...]
+    ambient: tuple[float, float, float]  # linear RGB
+    images: Pyramid  # of the materials' surface images
 
     def without(self, uid: int) -> World:
-        """The same light on a scene that lacks one object."""
-        return World(self.geometry.without(uid), self.lights, self.ambient, self.art)
+        """Return the world without one object, with unchanged lights."""
+        return World(self.geometry.without(uid), self.lights, self.ambient, self.images)
 
 
 def make_world(layout: Layout, geometry: Geometry) -> World:
-    """The scene with the room's lights and its first lamps."""
-    lights: list[AreaLight | Lamp] = list(layout.room.lights)
-    for thing in layout.things:
-        if thing.glow is not None and len(lights) < LIGHTS:
-            p = thing.glow.power
-            lights.append(Lamp(thing.glow.centre, thing.glow.radius, (1.12 * p, 0.96 * p, 0.7 * p)))
-    return World(geometry, tuple(lights), layout.room.ambient, picture_pyramid(geometry.table))
+    """Create a world lit by the room's lights and the first lamps, at most ``LIGHTS`` together."""
+    lights: list[AreaLight | SphereLight] = list(layout.room.lights)
+    for item in layout.objects:
+        if item.glow is not None and len(lights) < LIGHTS:
+            p = item.glow.power
+            lights.append(
+                SphereLight(item.glow.centre, item.glow.radius, (1.12 * p, 0.96 * p, 0.7 * p))
+            )
+    return World(geometry, tuple(lights), layout.room.ambient, image_pyramid(geometry.table))
 
 
 @dataclass
-class Layers:
-    """What is known of n samples. The last axis of every array runs over the samples."""
+class GBuffer:
+    """The attributes of n samples; samples are the last axis of every array."""
 
-    owner: Int16  # [n] uid met by the primary ray
-    surface: Int32  # [n] equal where samples may share their light: same object, like normal
+    owner: Int16  # [n] uid of the primary ray's first hit
+    surface: Int32  # [n] samples with equal numbers may share light: same object, similar normal
     distance: Float32  # [n] metres along the primary ray
-    albedo: Float32  # [3, n]
-    light: Float32  # [3, n] what falls on the surface
-    extra: Float32  # [3, n] highlights and glow
-    met: Int16  # [LIGHTS + 1, n] uid first met by each secondary ray, or NONE
+    albedo: Float32  # [3, n] linear RGB
+    light: Float32  # [3, n] diffuse irradiance
+    extra: Float32  # [3, n] specular and emitted radiance
+    occluder: Int16  # [LIGHTS + 1, n] uid of each secondary ray's first hit, or NONE
 
     @staticmethod
-    def empty(count: int) -> Layers:
-        """Room for ``count`` samples."""
-        return Layers(
+    def empty(count: int) -> GBuffer:
+        """Allocate ``count`` uninitialised samples."""
+        return GBuffer(
             np.empty(count, np.int16), np.empty(count, np.int32), np.empty(count, np.float32),
             np.empty((3, count), np.float32), np.empty((3, count), np.float32),
             np.empty((3, count), np.float32), np.empty((LIGHTS + 1, count), np.int16),
         )  # fmt: skip
 
-    def put(self, where: Int64 | slice, other: Layers) -> None:
-        """Overwrite the samples ``where``."""
+    def put(self, where: Int64 | slice, other: GBuffer) -> None:
+        """Overwrite the samples at ``where`` with ``other``."""
         for name, values in vars(other).items():
             getattr(self, name)[..., where] = values
 
-    def crop(self, columns: int, rows: slice, cols: slice) -> Layers:
-        """A copy of a rectangle of a sample grid that is ``columns`` wide."""
+    def crop(self, columns: int, rows: slice, cols: slice) -> GBuffer:
+        """Copy a rectangle out of a sample grid that is ``columns`` wide."""
         cut = {}
         for name, values in vars(self).items():
             grid = values.reshape(*values.shape[:-1], -1, columns)[..., rows, cols]
             cut[name] = grid.reshape(*values.shape[:-1], -1).copy()
-        return Layers(**cut)
+        return GBuffer(**cut)
 
     def depends_on(self, uid: int) -> Bool:
-        """Which samples would differ without the object: ``[n]``."""
-        return np.asarray((self.owner == uid) | (self.met == uid).any(axis=0))
+        """Return which samples would differ without the object: [n]."""
+        return np.asarray((self.owner == uid) | (self.occluder == uid).any(axis=0))
 
 
-# Vectors of n samples are three arrays [n]: numpy is twice as fast on them as on columns.
+# n vectors are three arrays [n]: numpy is twice as fast on them as on the columns of [n, 3].
 Vectors = tuple[Float32, Float32, Float32]
 
 
@@ -123,112 +125,120 @@ def _unit(a: Vectors) -> Vectors:
     return _scaled(a, _inverse(np.sqrt(np.maximum(_dot(a, a), np.float32(1e-20)))))
 
 
-def _at(a: Vectors, index: Int64) -> Vectors:
+def _take(a: Vectors, index: Int64) -> Vectors:
     return (a[0][index], a[1][index], a[2][index])
 
 
-def _rows(a: Vectors) -> Float32:
-    """``[n, 3]``, as tracers take them."""
+def _stack(a: Vectors) -> Float32:
+    """Return [n, 3], the form that tracers take."""
     return np.stack(a, axis=1)
 
 
 @dataclass
 class _Points:
-    """The surface points that a chunk of primary rays met."""
+    """The n surface points hit by primary rays, in the world frame."""
 
-    position: Vectors  # lifted off the surface
-    normal: Vectors  # smooth, towards the viewer
-    facing: Vectors  # geometric, towards the viewer
+    position: Vectors  # offset from the surface by RAY_OFFSET
+    normal: Vectors  # interpolated, towards the viewer
+    face_normal: Vectors  # of the triangle, towards the viewer
     view: Vectors  # direction of the primary ray
     gloss: Float32  # [n]
-    spot: Int64  # [n] place in the noise table
+    noise_index: Int64  # [n] into the noise table
 
 
-def _towards(
-    light: AreaLight | Lamp, number: int, points: _Points
+def _sample_light(
+    light: AreaLight | SphereLight, number: int, points: _Points
 ) -> tuple[Vectors, Float32, Float32]:
-    """Unit directions to a drawn point of the light, its falling off, and how far to trace."""
-    p, spot = points.position, points.spot
+    """Return unit directions to a random point of the light, the falloff, and the ray lengths."""
+    p, index = points.position, points.noise_index
     if isinstance(light, AreaLight):
-        s, t = noise().square[number, 0][spot], noise().square[number, 1][spot]
+        s, t = noise().square[number, 0][index], noise().square[number, 1][index]
         c, u, v, out = (
             np.array(a, np.float32) for a in (light.centre, light.u, light.v, light.normal)
         )
-        way = (
+        direction = (
             c[0] + s * u[0] + t * v[0] - p[0],
             c[1] + s * u[1] + t * v[1] - p[1],
             c[2] + s * u[2] + t * v[2] - p[2],
         )
-        squared = np.maximum(_dot(way, way), np.float32(0.04))
+        squared = np.maximum(_dot(direction, direction), np.float32(0.04))
         distance = np.sqrt(squared)
-        way = _scaled(way, _inverse(distance))
-        ahead = -(way[0] * out[0] + way[1] * out[1] + way[2] * out[2])
-        fall = np.maximum(ahead, 0) * _inverse(squared)
-        return way, fall, distance * np.float32(0.999)
+        direction = _scaled(direction, _inverse(distance))
+        ahead = -(direction[0] * out[0] + direction[1] * out[1] + direction[2] * out[2])
+        falloff = np.maximum(ahead, 0) * _inverse(squared)
+        return direction, falloff, distance * np.float32(0.999)
     c, radius = np.array(light.centre, np.float32), np.float32(light.radius)
     centre = (c[0] - p[0], c[1] - p[1], c[2] - p[2])
     gap = np.sqrt(_dot(centre, centre)) - radius
     ball = noise().sphere[number]
     part = radius * np.float32(0.6)
-    way = (
-        centre[0] + ball[0][spot] * part,
-        centre[1] + ball[1][spot] * part,
-        centre[2] + ball[2][spot] * part,
+    direction = (
+        centre[0] + ball[0][index] * part,
+        centre[1] + ball[1][index] * part,
+        centre[2] + ball[2][index] * part,
     )
-    fall = _inverse(np.maximum(_dot(way, way), np.float32(0.09)))
-    return _unit(way), fall, np.maximum(gap, np.float32(1e-3))
+    falloff = _inverse(np.maximum(_dot(direction, direction), np.float32(0.09)))
+    return _unit(direction), falloff, np.maximum(gap, np.float32(1e-3))
 
 
-def _add_light(world: World, number: int, points: _Points, layers: Layers) -> None:
-    """Light ``number``: its shadow rays, diffuse light and highlight."""
+def _add_light(world: World, number: int, points: _Points, gbuffer: GBuffer) -> None:
+    """Add the diffuse light and the highlights of light ``number``; trace its shadow rays."""
     light = world.lights[number]
-    way, fall, reach = _towards(light, number, points)
+    direction, falloff, max_distance = _sample_light(light, number, points)
     power = np.array(light.power, np.float32)
-    strength = _dot(points.normal, way) * fall
-    active = np.flatnonzero((strength > DIM / power.max()) & (_dot(points.facing, way) > 0))
-    way = _at(way, active)
-    hits = world.geometry.tracer.first_hit(
-        _rows(_at(points.position, active)), _rows(way), reach[active]
+    strength = _dot(points.normal, direction) * falloff
+    active = np.flatnonzero(
+        (strength > MIN_LIGHT / power.max()) & (_dot(points.face_normal, direction) > 0)
     )
-    met = np.where(hits.triangle >= 0, world.geometry.owner[hits.triangle], np.int16(NONE))
-    layers.met[number, active] = met
-    free = np.flatnonzero(met == NONE)
+    direction = _take(direction, active)
+    hits = world.geometry.tracer.first_hit(
+        _stack(_take(points.position, active)), _stack(direction), max_distance[active]
+    )
+    occluder = np.where(hits.triangle >= 0, world.geometry.owner[hits.triangle], np.int16(NONE))
+    gbuffer.occluder[number, active] = occluder
+    free = np.flatnonzero(occluder == NONE)
     clear = active[free]
     lit = strength[clear]
     for k in range(3):
-        layers.light[k, clear] += lit * power[k]
+        gbuffer.light[k, clear] += lit * power[k]
     gloss = points.gloss[clear]
     glossy = np.flatnonzero(gloss > 0)
     shiny = clear[glossy]
-    view, way = _at(points.view, shiny), _at(way, free[glossy])
-    half = _unit((way[0] - view[0], way[1] - view[1], way[2] - view[2]))
-    shine = np.maximum(_dot(_at(points.normal, shiny), half), 0)
+    view, direction = _take(points.view, shiny), _take(direction, free[glossy])
+    half = _unit((direction[0] - view[0], direction[1] - view[1], direction[2] - view[2]))
+    specular = np.maximum(_dot(_take(points.normal, shiny), half), 0)
     for _ in range(5):  # to the 32nd power
-        shine = shine * shine
-    shine = shine * gloss[glossy] * fall[shiny] * np.float32(1.4)
+        specular = specular * specular
+    specular = specular * gloss[glossy] * falloff[shiny] * np.float32(1.4)
     for k in range(3):
-        layers.extra[k, shiny] += shine * power[k]
+        gbuffer.extra[k, shiny] += specular * power[k]
 
 
-def _add_ambient(world: World, points: _Points, layers: Layers) -> None:
-    """Light from everywhere, less what stands near, plus what that throws back."""
+def _add_ambient(world: World, points: _Points, gbuffer: GBuffer) -> None:
+    """Add ambient light: attenuated by nearby surfaces, plus the light that they reflect."""
     x, y, z = points.normal
-    dome = noise().dome
-    i, j, k = dome[0][points.spot], dome[1][points.spot], dome[2][points.spot]
-    # A frame around the normal without branches (Duff et al. 2017).
+    hemisphere = noise().hemisphere
+    i, j, k = (
+        hemisphere[0][points.noise_index],
+        hemisphere[1][points.noise_index],
+        hemisphere[2][points.noise_index],
+    )
+    # Branchless orthonormal basis around the normal (Duff et al. 2017).
     sign = np.where(z >= 0, np.float32(1), np.float32(-1))
     a = -1 / (sign + z)
     b = x * y * a
-    way = (
+    direction = (
         (1 + sign * x * x * a) * i + b * j + x * k,
         sign * b * i + (sign + y * y * a) * j + y * k,
         -sign * x * i - y * j + z * k,
     )
-    reach = np.full(len(x), NEAR, np.float32)
-    hits = world.geometry.tracer.first_hit(_rows(points.position), _rows(way), reach)
+    max_distance = np.full(len(x), AMBIENT_DISTANCE, np.float32)
+    hits = world.geometry.tracer.first_hit(_stack(points.position), _stack(direction), max_distance)
     blocked = hits.triangle >= 0
-    layers.met[LIGHTS] = np.where(blocked, world.geometry.owner[hits.triangle], np.int16(NONE))
-    near = hits.distance / NEAR
+    gbuffer.occluder[LIGHTS] = np.where(
+        blocked, world.geometry.owner[hits.triangle], np.int16(NONE)
+    )
+    near = hits.distance / AMBIENT_DISTANCE
     tilt = np.float32(0.86) + np.float32(0.14) * z
     back = world.geometry.material[hits.triangle]
     for c in range(3):
@@ -236,11 +246,11 @@ def _add_ambient(world: World, points: _Points, layers: Layers) -> None:
         opening = np.where(
             blocked, near * (np.float32(0.3) + np.float32(0.9) * tint), np.float32(1)
         )
-        layers.light[c] += np.float32(world.ambient[c]) * tilt * opening
+        gbuffer.light[c] += np.float32(world.ambient[c]) * tilt * opening
 
 
-def _mixed(corners: Float32, triangle: Int32, hits: Hits) -> list[Float32]:
-    """Values given at triangles' corners ``[3, C, m]`` at the hits: C arrays ``[n]``."""
+def _interpolate(corners: Float32, triangle: Int32, hits: Hits) -> list[Float32]:
+    """Interpolate values at triangle corners [3, C, m] at the hits; return C arrays [n]."""
     w = 1 - hits.u - hits.v
     return [
         corners[0, c][triangle] * w
@@ -250,66 +260,74 @@ def _mixed(corners: Float32, triangle: Int32, hits: Hits) -> list[Float32]:
     ]
 
 
-def shade(world: World, camera: Camera, side: int, index: Int64) -> Layers:
-    """Trace and light the samples ``index`` (row by row over the sample grid) of an image."""
+def shade(world: World, camera: Camera, side: int, index: Int64) -> GBuffer:
+    """Trace and light some samples of an image.
+
+    Args:
+        world: the scene.
+        camera: the camera of the image.
+        side: samples along a pixel's side.
+        index: [n] sample numbers, row by row over the grid of (height * side) x (width * side).
+    """
     geometry, table = world.geometry, world.geometry.table
     row, column = index // (camera.width * side), index % (camera.width * side)
     rays = camera.rays((column + 0.5) / side, (row + 0.5) / side)
     view = (rays[:, 0].copy(), rays[:, 1].copy(), rays[:, 2].copy())
-    eye = camera.eye.astype(np.float32)
-    eyes = np.repeat(eye[None], len(index), axis=0)
-    hits = geometry.tracer.first_hit(eyes, rays, np.full(len(index), 1e4, np.float32))
-    # A ray may slip through the seam of two walls; it then takes the first triangle's colour.
+    origin = camera.position.astype(np.float32)
+    origins = np.repeat(origin[None], len(index), axis=0)
+    hits = geometry.tracer.first_hit(origins, rays, np.full(len(index), 1e4, np.float32))
+    # A ray may pass through the seam of two walls; it then gets the first triangle's colour.
     triangle = np.maximum(hits.triangle, 0)
     distance = np.where(hits.triangle >= 0, hits.distance, np.float32(1))
-    x, y, z = _mixed(geometry.normals, triangle, hits)
+    x, y, z = _interpolate(geometry.normals, triangle, hits)
     normal = _unit((x, y, z))
-    facing = (
-        geometry.facing[0][triangle], geometry.facing[1][triangle], geometry.facing[2][triangle]
-    )  # fmt: skip
-    sign = np.where(_dot(facing, view) > 0, np.float32(-1), np.float32(1))
-    facing, normal = _scaled(facing, sign), _scaled(normal, sign)
-    # A smooth normal that has turned past the surface's edge would be lit from behind.
+    face_x, face_y, face_z = geometry.face_normal
+    face_normal = (face_x[triangle], face_y[triangle], face_z[triangle])
+    sign = np.where(_dot(face_normal, view) > 0, np.float32(-1), np.float32(1))
+    face_normal, normal = _scaled(face_normal, sign), _scaled(normal, sign)
+    # An interpolated normal that points away from the viewer would be lit from behind.
     past = _dot(normal, view) > 0
     normal = (
-        np.where(past, facing[0], normal[0]),
-        np.where(past, facing[1], normal[1]),
-        np.where(past, facing[2], normal[2]),
+        np.where(past, face_normal[0], normal[0]),
+        np.where(past, face_normal[1], normal[1]),
+        np.where(past, face_normal[2], normal[2]),
     )
-    u, v = _mixed(geometry.uv, triangle, hits)
+    u, v = _interpolate(geometry.uv, triangle, hits)
     material = geometry.material[triangle]
-    slant = np.sqrt(np.maximum(-_dot(facing, view), np.float32(0.05)))
+    slant = np.sqrt(np.maximum(-_dot(face_normal, view), np.float32(0.05)))
     width = distance * np.float32(1 / (camera.focal * side)) * _inverse(slant)
 
-    layers = Layers.empty(len(index))
-    layers.owner[:] = geometry.owner[triangle]
-    layers.surface[:] = layers.owner
+    gbuffer = GBuffer.empty(len(index))
+    gbuffer.owner[:] = geometry.owner[triangle]
+    gbuffer.surface[:] = gbuffer.owner
     for part in normal:
-        layers.surface *= 8
-        layers.surface += (part * np.float32(3) + np.float32(3.5)).astype(np.int32)
-    layers.distance[:] = distance
-    layers.albedo[:] = albedo(table, world.art, material, u, v, width)
-    layers.extra[:] = layers.albedo * table.emission[material]
-    layers.light[:] = 0
-    layers.met[:] = NONE
-    lift = _scaled(facing, LIFT)
+        gbuffer.surface *= 8
+        gbuffer.surface += (part * np.float32(3) + np.float32(3.5)).astype(np.int32)
+    gbuffer.distance[:] = distance
+    gbuffer.albedo[:] = albedo(table, world.images, material, u, v, width)
+    gbuffer.extra[:] = gbuffer.albedo * table.emission[material]
+    gbuffer.light[:] = 0
+    gbuffer.occluder[:] = NONE
+    lift = _scaled(face_normal, RAY_OFFSET)
     position = (
-        eye[0] + view[0] * distance + lift[0],
-        eye[1] + view[1] * distance + lift[1],
-        eye[2] + view[2] * distance + lift[2],
+        origin[0] + view[0] * distance + lift[0],
+        origin[1] + view[1] * distance + lift[1],
+        origin[2] + view[2] * distance + lift[2],
     )
-    points = _Points(position, normal, facing, view, table.gloss[material], place(column, row))
+    points = _Points(
+        position, normal, face_normal, view, table.gloss[material], noise_index(column, row)
+    )
     for number in range(len(world.lights)):
-        _add_light(world, number, points, layers)
-    _add_ambient(world, points, layers)
-    return layers
+        _add_light(world, number, points, gbuffer)
+    _add_ambient(world, points, gbuffer)
+    return gbuffer
 
 
-def render(world: World, camera: Camera, side: int) -> Layers:
-    """All samples of an image."""
+def render(world: World, camera: Camera, side: int) -> GBuffer:
+    """Trace and light all samples of an image, ``side`` x ``side`` per pixel, row by row."""
     count = camera.width * camera.height * side * side
-    layers = Layers.empty(count)
+    gbuffer = GBuffer.empty(count)
     for start in range(0, count, CHUNK):
         stop = min(start + CHUNK, count)
-        layers.put(slice(start, stop), shade(world, camera, side, np.arange(start, stop)))
-    return layers
+        gbuffer.put(slice(start, stop), shade(world, camera, side, np.arange(start, stop)))
+    return gbuffer

@@ -1,4 +1,4 @@
-"""The colour of surface points: bilinear look-ups in patterns and pictures of fitting sharpness."""
+"""Albedo of surface points: mipmapped bilinear look-ups in patterns and surface images."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _LEVELS = 5
 
 @dataclass(frozen=True)
 class Pyramid:
-    """A stack of square images at falling resolutions, in one flat array."""
+    """Mipmaps of a stack of square images, in one flat array."""
 
-    texels: Float32  # [C, sum]
-    start: Int64  # [levels] where a level begins
-    size: int  # side at level 0
-    wrap: bool
+    texels: Float32  # [C, texels of all levels]
+    start: Int64  # [levels] index of each level's first texel
+    size: int  # side at level 0 in texels
+    wrap: bool  # whether the images tile
 
 
 def pyramid(stack: Float32, wrap: bool) -> Pyramid:
-    """Levels of ``stack [n, S, S, C]``, each half as wide as the one before."""
+    """Create mipmaps of images [n, S, S, C]; each level has half the side of the previous one."""
     levels, level = [], stack
     for _ in range(_LEVELS):
         levels.append(level.reshape(-1, level.shape[-1]))
@@ -44,12 +44,12 @@ def pyramid(stack: Float32, wrap: bool) -> Pyramid:
 
 @cache
 def pattern_pyramid() -> Pyramid:
-    """The patterns of every scene."""
+    """Return the mipmaps of all patterns; they are the same for every scene."""
     return pyramid(patterns.tiles()[..., None], wrap=True)
 
 
 def _lookup(p: Pyramid, item: Int32, u: Float32, v: Float32, footprint: Float32) -> Float32:
-    """Texels ``[C, n]`` of image ``item`` at (u, v) in tiles, ``footprint`` tiles wide."""
+    """Return values [C, n] of images ``item`` [n] at (u, v) in tiles, filtered to ``footprint`` tiles."""
     texels = footprint * np.float32(p.size)
     level = np.zeros(len(u), np.int64)
     for k in range(len(p.start) - 1):
@@ -74,16 +74,25 @@ def _lookup(p: Pyramid, item: Int32, u: Float32, v: Float32, footprint: Float32)
     )
 
 
-def picture_pyramid(table: MaterialTable) -> Pyramid:
-    """The pictures of one scene."""
-    assert table.pictures.shape[1] in (1, surface_images.SIZE)
-    return pyramid(table.pictures, wrap=False)
+def image_pyramid(table: MaterialTable) -> Pyramid:
+    """Return the mipmaps of a scene's surface images."""
+    assert table.images.shape[1] in (1, surface_images.SIZE)
+    return pyramid(table.images, wrap=False)
 
 
 def albedo(
-    table: MaterialTable, art: Pyramid, material: Int32, u: Float32, v: Float32, width: Float32
+    table: MaterialTable, images: Pyramid, material: Int32, u: Float32, v: Float32, width: Float32
 ) -> Float32:
-    """Linear colour ``[3, n]`` of surface points; ``width`` is a sample's width there in metres."""
+    """Return the linear RGB albedo [3, n] of surface points.
+
+    Args:
+        table: the scene's materials.
+        images: mipmaps of the surface images.
+        material: [n] indices into ``table``.
+        u: [n] texture coordinates.
+        v: [n] texture coordinates.
+        width: [n] width of a sample's footprint on the surface in metres.
+    """
     inverse = table.inverse_period[material]
     blend = _lookup(
         pattern_pyramid(), table.pattern[material], u * inverse, v * inverse, width * inverse
@@ -92,8 +101,8 @@ def albedo(
     for c in range(3):
         dark = table.dark[material, c]
         colour[c] = dark + (table.light[material, c] - dark) * blend
-    drawn = np.flatnonzero(table.picture[material] >= 0)
+    drawn = np.flatnonzero(table.image[material] >= 0)
     if len(drawn):
-        which = table.picture[material[drawn]]
-        colour[:, drawn] = _lookup(art, which, u[drawn], v[drawn], (width * inverse)[drawn])
+        which = table.image[material[drawn]]
+        colour[:, drawn] = _lookup(images, which, u[drawn], v[drawn], (width * inverse)[drawn])
     return colour

@@ -1,1 +1,1 @@
-"""What a synthetic room is made of: meshes, materials, furniture, props, and where they stand."""
+"""Contents of synthetic rooms: meshes, materials, furniture, props and their placement."""

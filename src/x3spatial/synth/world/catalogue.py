@@ -1,4 +1,4 @@
-"""Every kind of thing: its maker, where it goes, and the colours it comes in."""
+"""Catalogue of object kinds: maker, placement, colours."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _CLOTH = tuple(c for c in COLOURS if c not in ("black", "white"))
 
 @dataclass(frozen=True)
 class Kind:
-    """``mount``: floor | surface | lean | wall. ``noun`` names it in a label.
+    """One kind of object.
 
-    ``target``: small enough, and never carrying others, so that it can be taken away.
+    ``mount`` is floor, surface, lean or wall. ``noun`` names the kind in labels. ``target`` kinds are
+    small and carry no other objects, so that one can be removed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Loose things that stand or lie on the floor."""
+"""Makers of small props that stand or lie on the floor."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ def plant(rng: Rng, colour: str) -> Model:
     stem = Material(linear("4c4a30"), linear("6c6a48"), "plain", 0.4)
     tall, bushy = rng.uniform(0.4, 0.75), int(rng.integers(18, 30))
     slim = rng.random() < 0.4
-    if slim:  # sword-like leaves from the soil
+    if slim:  # long narrow leaves
         for k in range(bushy - 6):
             a = 2.4 * k + rng.uniform(-0.3, 0.3)
             lean = rng.uniform(0.08, 0.3)
             base = (0.3 * r * np.cos(a), 0.3 * r * np.sin(a), h - 0.05)
-            way = (lean * np.cos(a), lean * np.sin(a), 1.0)
-            parts.leaf(base, way, tall * rng.uniform(0.6, 1.0), 0.07, 0.05, green)
+            direction = (lean * np.cos(a), lean * np.sin(a), 1.0)
+            parts.leaf(base, direction, tall * rng.uniform(0.6, 1.0), 0.07, 0.05, green)
     else:
         parts.rod((0, 0, h - 0.05), (0, 0, h + tall * 0.75), 0.012, stem)
         for k in range(bushy):
             a, up = 2.4 * k + rng.uniform(-0.3, 0.3), k / bushy
             base = (0.0, 0.0, h + tall * (0.12 + 0.63 * up))
-            way = (np.cos(a), np.sin(a), 0.25 + 0.9 * up)
-            parts.leaf(base, way, rng.uniform(0.2, 0.3) * (1.15 - 0.4 * up), 0.12, 0.45, green)
+            direction = (np.cos(a), np.sin(a), 0.25 + 0.9 * up)
+            parts.leaf(
+                base, direction, rng.uniform(0.2, 0.3) * (1.15 - 0.4 * up), 0.12, 0.45, green
+            )
     return Model(parts.mesh())
 
 

@@ -1,10 +1,10 @@
-"""Furniture that stands on the floor. Each maker draws its own proportions from ``rng``."""
+"""Makers of furniture that stands on the floor. Each maker draws its proportions from ``rng``."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from x3spatial.synth.world.material_presets import cloth, metal, painted, picture, wood
+from x3spatial.synth.world.material_presets import cloth, metal, painted, surface_image, wood
 from x3spatial.synth.world.materials import Material
 from x3spatial.synth.world.mesh import Parts
 from x3spatial.synth.world.model import Glow, Model, Support
@@ -27,7 +27,7 @@ def _four_legs(
 
 
 def lamp_shade(parts: Parts, top: float, narrow: float, wide: float) -> None:
-    """A glowing cloth cone whose upper rim is at ``top``."""
+    """Add an emissive cloth cone whose upper rim is at height ``top``."""
     glowing = Material(linear("e8cf9f"), linear("f5e3bd"), "weave", 0.3, emission=0.75)
     tall = wide * 1.05
     outline = [(wide, top - tall), (narrow, top), (narrow - 0.004, top), (wide - 0.004, top - tall)]
@@ -224,7 +224,7 @@ def bookshelf(rng: Rng, colour: str) -> Model:
             deep = rng.uniform(0.17, 0.2)
             start = left if rng.random() < 0.5 else right - wide
             x = start + wide / 2
-            back = picture(rng, "spines")
+            back = surface_image(rng, "spines")
             cover = painted("black")
             parts.box(
                 (wide - 0.006, deep, tall * 0.86),
@@ -300,20 +300,20 @@ def bed(rng: Rng, colour: str) -> Model:
 
 
 def divider(rng: Rng, colour: str) -> Model:
-    """A folding screen: hides what stands behind it."""
-    h, leafs, wide, parts = rng.uniform(1.1, 1.4), int(rng.integers(2, 4)), 0.4, Parts()
+    """A folding screen, which occludes what stands behind it."""
+    h, leaves, wide, parts = rng.uniform(1.1, 1.4), int(rng.integers(2, 4)), 0.4, Parts()
     frame, sheet = wood(rng), cloth(rng, colour)
-    x, y = -wide * leafs * 0.46, 0.0
-    for k in range(leafs):
-        turn = 0.38 if k % 2 == 0 else -0.38
-        dx, dy = wide * np.cos(turn), wide * np.sin(turn)
+    x, y = -wide * leaves * 0.46, 0.0
+    for k in range(leaves):
+        yaw = 0.38 if k % 2 == 0 else -0.38
+        dx, dy = wide * np.cos(yaw), wide * np.sin(yaw)
         mid = (x + dx / 2, y + dy / 2)
-        parts.box((wide - 0.05, 0.012, h - 0.12), (*mid, h / 2 + 0.03), sheet, 0.003, (0, 0, turn))
+        parts.box((wide - 0.05, 0.012, h - 0.12), (*mid, h / 2 + 0.03), sheet, 0.003, (0, 0, yaw))
         for z in (0.09, h - 0.02):
-            parts.box((wide - 0.02, 0.03, 0.045), (*mid, z), frame, 0.004, (0, 0, turn))
+            parts.box((wide - 0.02, 0.03, 0.045), (*mid, z), frame, 0.004, (0, 0, yaw))
         for end in (0.03, 0.97):
             at = (x + dx * end, y + dy * end, h / 2)
-            parts.box((0.03, 0.03, h), at, frame, 0.004, (0, 0, turn))
+            parts.box((0.03, 0.03, h), at, frame, 0.004, (0, 0, yaw))
         x, y = x + dx, y + dy
     return Model(parts.mesh())
 

@@ -1,4 +1,4 @@
-"""Which things are in a room: a furnished room, pairs of possible targets, some clutter."""
+"""Furnishing of a room: large furniture, pairs of possible targets, some clutter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from x3spatial.synth.world.catalogue import KINDS, Kind
-from x3spatial.synth.world.placement import Placed, Placer
+from x3spatial.synth.world.placement import PlacedObject, Placer
 from x3spatial.synth.world.room import Room, make_room
 
 Rng = np.random.Generator
@@ -15,11 +15,11 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Layout:
-    """A furnished room. Objects are numbered by uid from 1; 0 is the room itself."""
+    """A furnished room. Uids count from 1; 0 is the room itself."""
 
     room: Room
-    things: tuple[Placed, ...]
-    targets: tuple[int, ...]  # uids that may be taken away, in the order of preference
+    objects: tuple[PlacedObject, ...]
+    targets: tuple[int, ...]  # uids that may be removed, in order of preference
 
 
 def _colour(rng: Rng, kind: Kind, taken: set[str]) -> str:
@@ -28,14 +28,14 @@ def _colour(rng: Rng, kind: Kind, taken: set[str]) -> str:
 
 
 def _furnish(placer: Placer, rng: Rng) -> None:
-    """The large pieces, most against walls, one group in the middle, then what hides things."""
+    """Place the large furniture: along walls, one group in the middle, then possible occluders."""
 
-    def add(name: str, how: str, spread: float = 0.45) -> Placed | None:
+    def add(name: str, how: str, spread: float = 0.45) -> PlacedObject | None:
         kind = KINDS[name]
         colour = _colour(rng, kind, set())
         if how == "wall":
             return placer.against_wall(kind, colour)
-        return placer.on_floor(kind, colour, spread, turn=0.06)
+        return placer.on_floor(kind, colour, spread, yaw_range=0.06)
 
     use = str(rng.choice(["living", "living", "dining", "study", "bedroom"]))
     wall = {
@@ -48,10 +48,10 @@ def _furnish(placer: Placer, rng: Rng) -> None:
         if name == wall[0] or rng.random() < 0.85:
             add(name, "wall")
     if use == "living" and rng.random() < 0.4:
-        add("sofa", "free")  # a sofa in the room: there is something behind it
+        add("sofa", "free")  # a sofa away from the walls can occlude objects
     if rng.random() < 0.75:
         kind = KINDS["rug"]
-        placer.on_floor(kind, "beige", 0.4, turn=0.12)
+        placer.on_floor(kind, "beige", 0.4, yaw_range=0.12)
     middle = {"living": "coffee_table", "dining": "dining_table", "study": "side_table"}
     add(middle.get(use, "side_table"), "free")
     if rng.random() < 0.55:
@@ -68,26 +68,32 @@ def _furnish(placer: Placer, rng: Rng) -> None:
         placer.on_wall(KINDS["wall_shelf"], "brown", 1.15, 1.45)
 
 
-def _place(placer: Placer, rng: Rng, kind: Kind, colour: str) -> Placed | None:
+def _place(placer: Placer, rng: Rng, kind: Kind, colour: str) -> PlacedObject | None:
     if kind.mount == "wall":
         return placer.on_wall(kind, colour, 1.35, 1.75)
     if kind.mount in ("surface", "lean"):
         return placer.on_surface(kind, colour)
-    tables = [t for t in placer.things if t.kind.name in ("dining_table", "desk", "coffee_table")]
+    tables = [t for t in placer.objects if t.kind.name in ("dining_table", "desk", "coffee_table")]
     if kind.name in ("chair", "stool") and tables and rng.random() < 0.65:
         table = tables[int(rng.integers(len(tables)))]
         placed = placer.beside(kind, colour, table)
         if placed is not None:
             return placed
-    return placer.on_floor(kind, colour, turn=0.5 if kind.name in ("carton", "ottoman") else None)
+    return placer.on_floor(
+        kind, colour, yaw_range=0.5 if kind.name in ("carton", "ottoman") else None
+    )
 
 
-# How often each way of standing is drawn for a target pair.
+# Mounts of target pairs; repeats make one more frequent.
 _MOUNTS = ("floor", "surface", "floor", "surface", "wall", "floor", "surface", "lean")
 
 
 def _pairs(placer: Placer, rng: Rng, count: int) -> list[int]:
-    """Place ``count`` kinds twice or three times in different colours; uids, firsts first."""
+    """Place ``count`` kinds two or three times each, in different colours.
+
+    Returns:
+        The uids: one of each kind, then the others.
+    """
     firsts: list[int] = []
     others: list[int] = []
     used: set[str] = set()
@@ -103,36 +109,36 @@ def _pairs(placer: Placer, rng: Rng, count: int) -> list[int]:
             continue
         kind = KINDS[str(rng.choice(free))]
         used.add(kind.name)
-        placed: list[Placed] = []
+        placed: list[PlacedObject] = []
         taken: set[str] = set()
         for _ in range(3 if rng.random() < 0.25 else 2):
             colour = _colour(rng, kind, taken)
             taken.add(colour)
-            thing = _place(placer, rng, kind, colour)
-            if thing is not None:
-                thing.pair = len(used)
-                placed.append(thing)
-        if len(placed) >= 2:  # a single one of its kind would be named by its kind alone
+            item = _place(placer, rng, kind, colour)
+            if item is not None:
+                item.pair = len(used)
+                placed.append(item)
+        if len(placed) >= 2:  # a single object would be identified by its kind alone
             firsts.append(placed[0].uid)
-            others.extend(thing.uid for thing in placed[1:])
+            others.extend(item.uid for item in placed[1:])
     return firsts + others
 
 
 def make_layout(rng: Rng, objects: int) -> Layout:
-    """A furnished room with at least ``objects`` possible targets, if they found a place."""
+    """Furnish a room with at least ``objects`` possible targets, if they can be placed."""
     placer = Placer(make_room(rng), rng)
     _furnish(placer, rng)
     targets = _pairs(placer, rng, min(10, max(4, objects)))
-    used = {thing.kind.name for thing in placer.things}
+    used = {item.kind.name for item in placer.objects}
     clutter = [n for n in ("television", "table_lamp", "laptop", "painting", "bowl", "books", "mug",
                            "plant", "pot_plant", "carton") if n not in used]  # fmt: skip
-    if "painting" in clutter:  # bare walls look unfinished
+    if "painting" in clutter:  # no bare walls
         for _ in range(2):
             placer.on_wall(KINDS["painting"], _colour(rng, KINDS["painting"], set()), 1.4, 1.75)
         clutter.remove("painting")
     for name in rng.permutation(clutter)[: int(rng.integers(3, 6))]:
         kind = KINDS[str(name)]
         _place(placer, rng, kind, _colour(rng, kind, set()))
-    placer.things.sort(key=lambda thing: thing.uid)
-    free = tuple(uid for uid in targets if not placer.things[uid - 1].carries)
-    return Layout(placer.room, tuple(placer.things), free)
+    placer.objects.sort(key=lambda item: item.uid)
+    free = tuple(uid for uid in targets if not placer.objects[uid - 1].carries)
+    return Layout(placer.room, tuple(placer.objects), free)

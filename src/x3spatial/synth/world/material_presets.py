@@ -1,4 +1,4 @@
-"""Ready materials: wood, cloth, glaze, metal and paint in the palette's colours."""
+"""Material presets: wood, cloth, glaze, metal and paint in the palette's colours."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import numpy as np
 
 from x3spatial.synth.world.materials import Material
 from x3spatial.synth.world.palette import COLOURS, LEAF_GREENS, METAL_DARK, METAL_LIGHT, WOODS
-from x3spatial.synth.world.surface_images import Picture
+from x3spatial.synth.world.surface_images import SurfaceImage
 
-# Metres that pictures are wide, roughly: tells how much of one a pixel covers.
+# Approximate width of surface images in metres, for mipmapping.
 _WIDE = {"art": 0.5, "rug": 2.0, "spines": 0.5, "screen": 0.6, "sky": 1.4, "dial": 0.3}
 CLOTHS = ("weave", "weave", "stripes", "checks", "dots", "zigzag")
 
 
 def wood(rng: np.random.Generator, name: str | None = None) -> Material:
-    """Lacquered wood, of a drawn kind unless named."""
+    """Lacquered wood; a random kind unless ``name`` is given."""
     name = name or str(rng.choice(list(WOODS)))
     dark, light = WOODS[name]
     return Material(dark, light, "grain", 0.9, gloss=0.05)
 
 
 def painted(colour: str, gloss: float = 0.06) -> Material:
-    """Paint with a hint of brush work."""
+    """Paint with faint brush marks."""
     dark, light = COLOURS[colour]
     return Material(dark, light, "plain", 0.8, gloss=gloss)
 
 
 def cloth(rng: np.random.Generator, colour: str, pattern: str | None = None) -> Material:
-    """Woven or printed cloth; printed ones go from the colour to a pale tone of it."""
+    """Woven or printed cloth; prints range from the colour to a pale tone of it."""
     pattern = pattern or str(rng.choice(CLOTHS))
     dark, light = COLOURS[colour]
     if pattern in ("weave", "carpet"):
@@ -47,7 +47,7 @@ def glaze(rng: np.random.Generator, colour: str) -> Material:
 
 
 def plastic(colour: str) -> Material:
-    """Smooth, slightly shiny."""
+    """Smooth, slightly glossy plastic."""
     dark, light = COLOURS[colour]
     return Material(dark, light, "flat", 1.0, gloss=0.2)
 
@@ -64,9 +64,9 @@ def leaves(rng: np.random.Generator) -> Material:
     return Material(dark, light, "carpet", 0.5, gloss=0.08)
 
 
-def picture(
+def surface_image(
     rng: np.random.Generator, kind: str, emission: float = 0.0, gloss: float = 0.0
 ) -> Material:
-    """A surface that shows a picture of ``kind``."""
-    drawn = Picture(kind, int(rng.integers(2**31)))
-    return Material(picture=drawn, period=_WIDE[kind], emission=emission, gloss=gloss)
+    """A material that shows a surface image of ``kind``."""
+    image = SurfaceImage(kind, int(rng.integers(2**31)))
+    return Material(image=image, period=_WIDE[kind], emission=emission, gloss=gloss)

@@ -1,4 +1,4 @@
-"""What a surface looks like, and the table of all surfaces of a scene that shading reads."""
+"""Materials of surfaces, and the table of a scene's materials that shading reads."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from x3spatial.arrays import Float32, Int32
 from x3spatial.synth.world.palette import Rgb
 from x3spatial.synth.world.patterns import PATTERNS
-from x3spatial.synth.world.surface_images import Picture, draw
+from x3spatial.synth.world.surface_images import SurfaceImage, draw
 
 
 @dataclass(frozen=True)
 class Material:
-    """One surface: a pattern between two linear-light colours, or a picture.
+    """A material: a pattern between two linear RGB colours, or a surface image.
 
-    ``period``: metres of surface that one tile of the pattern covers, or that a picture, whose uv
-    run over [0, 1], is wide. ``gloss``: strength of the
-    highlight. ``emission``: radiance added whatever the light.
+    ``period`` is the size in metres of one tile of the pattern, or the width of the surface image, whose
+    texture coordinates run over [0, 1]. ``gloss`` is the strength of highlights. ``emission`` is radiance
+    added to the reflected light, as a multiple of the albedo.
     """
 
     dark: Rgb = (0.5, 0.5, 0.5)
@@ -27,12 +27,12 @@ class Material:
     period: float = 1.0
     gloss: float = 0.0
     emission: float = 0.0
-    picture: Picture | None = None
+    image: SurfaceImage | None = None
 
 
 @dataclass(frozen=True)
 class MaterialTable:
-    """The materials of a scene as arrays, indexed by material number."""
+    """The materials of a scene as arrays, indexed by material number; colours are linear RGB."""
 
     dark: Float32  # [M, 3]
     light: Float32  # [M, 3]
@@ -40,27 +40,27 @@ class MaterialTable:
     inverse_period: Float32  # [M] 1 / metres
     gloss: Float32  # [M]
     emission: Float32  # [M]
-    picture: Int32  # [M] index into pictures, -1 for none
-    pictures: Float32  # [P, S, S, 3] linear light
-    mean: Float32  # [M, 3] mean albedo, for light bounced off the surface
+    image: Int32  # [M] index into images, -1 for none
+    images: Float32  # [P, S, S, 3]
+    mean: Float32  # [M, 3] mean albedo, for light reflected onto other surfaces
 
 
 def tabulate(materials: list[Material]) -> MaterialTable:
-    """Arrays for ``materials``, in their order; each picture is drawn once."""
+    """Tabulate ``materials`` in their order; each surface image is drawn once."""
     names = {name: i for i, name in enumerate(PATTERNS)}
-    pictures: dict[Picture, int] = {}
+    numbers: dict[SurfaceImage, int] = {}
     for material in materials:
-        if material.picture is not None:
-            pictures.setdefault(material.picture, len(pictures))
-    images = [draw(picture) for picture in pictures]
-    stack = np.stack(images) if images else np.zeros((1, 1, 1, 3), np.float32)
+        if material.image is not None:
+            numbers.setdefault(material.image, len(numbers))
+    drawn = [draw(surface_image) for surface_image in numbers]
+    images = np.stack(drawn) if drawn else np.zeros((1, 1, 1, 3), np.float32)
     dark = np.array([m.dark for m in materials], np.float32)
     light = np.array([m.light for m in materials], np.float32)
-    picture = [-1 if m.picture is None else pictures[m.picture] for m in materials]
+    image = [-1 if m.image is None else numbers[m.image] for m in materials]
     mean = ((dark + light) / 2).astype(np.float32)
-    for i, number in enumerate(picture):
+    for i, number in enumerate(image):
         if number >= 0:
-            mean[i] = stack[number].mean(axis=(0, 1))
+            mean[i] = images[number].mean(axis=(0, 1))
     return MaterialTable(
         dark=dark,
         light=light,
@@ -68,7 +68,7 @@ def tabulate(materials: list[Material]) -> MaterialTable:
         inverse_period=np.array([1.0 / m.period for m in materials], np.float32),
         gloss=np.array([m.gloss for m in materials], np.float32),
         emission=np.array([m.emission for m in materials], np.float32),
-        picture=np.array(picture, np.int32),
-        pictures=stack,
+        image=np.array(image, np.int32),
+        images=images,
         mean=mean,
     )

@@ -1,8 +1,8 @@
-"""Triangle meshes built from a few solids; every furniture maker uses only these.
+"""Triangle meshes built from a few solids; every maker of objects uses only these.
 
-Object frame: metres, z up, the object stands on z = 0 around the origin and its front faces +y.
-Texture coordinates are metres along the surface, u along a solid's longer side (the way wood
-grain runs), except on picture panels, where they run over [0, 1] from the picture's top left.
+Object frame: metres, z up; the object stands on z = 0 at the origin and its front faces +y. Texture
+coordinates are metres along the surface, u along a solid's longer side (the direction of wood grain).
+On panels with a surface image they run over [0, 1] from the image's top left.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Vec = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Mesh:
-    """Triangles with smooth normals."""
+    """Triangles with vertex normals, in the object or the world frame (metres)."""
 
     vertices: Float64  # [n, 3]
     normals: Float64  # [n, 3] unit
@@ -31,26 +31,26 @@ class Mesh:
 
     @property
     def box(self) -> Float64:
-        """``[2, 3]``: least and greatest corner."""
+        """Bounding box [2, 3]: least and greatest corner."""
         return np.stack([self.vertices.min(axis=0), self.vertices.max(axis=0)])
 
     def grounded(self) -> Mesh:
-        """Cut flat at z = 0: the rims of slanted legs would reach a little below."""
+        """Return the mesh clamped to z >= 0; slanted legs reach a little below the floor."""
         vertices = self.vertices.copy()
         vertices[:, 2] = np.maximum(vertices[:, 2], 0.0)
         return replace(self, vertices=vertices)
 
     def moved(self, yaw: float, offset: Sequence[float] | Float64) -> Mesh:
-        """Turned about z by ``yaw`` radians, then moved."""
+        """Return the mesh rotated about z by ``yaw`` radians, then translated by ``offset`` [3]."""
         c, s = np.cos(yaw), np.sin(yaw)
-        turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-        vertices = self.vertices @ turn.T + np.asarray(offset)
-        normals = self.normals @ turn.T
+        rotation = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+        vertices = self.vertices @ rotation.T + np.asarray(offset)
+        normals = self.normals @ rotation.T
         return replace(self, vertices=vertices, normals=normals)
 
 
 def _rotation(tilt: Vec) -> Float64:
-    """Rotation about x, then y, then z (radians)."""
+    """Return the rotation matrix [3, 3] about x, then y, then z (radians)."""
     (cx, cy, cz), (sx, sy, sz) = np.cos(tilt), np.sin(tilt)
     x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
@@ -59,7 +59,10 @@ def _rotation(tilt: Vec) -> Float64:
 
 
 class Parts:
-    """Collects solids into one mesh."""
+    """Collects solids into one mesh.
+
+    In every method ``at`` is a position in metres, ``tilt`` a rotation in radians about x, y and z.
+    """
 
     def __init__(self) -> None:
         self._chunks: list[tuple[Float64, Float64, Float64, Int32, int]] = []
@@ -77,15 +80,15 @@ class Parts:
         at: Vec = (0.0, 0.0, 0.0),
         tilt: Vec = (0.0, 0.0, 0.0),
     ) -> None:
-        """Add triangles given around their own origin, tilted and moved to ``at``."""
+        """Add triangles given around their own origin, rotated by ``tilt`` and translated to ``at``."""
         if any(tilt):
-            turn = _rotation(tilt)
-            vertices, normals = vertices @ turn.T, normals @ turn.T
+            rotation = _rotation(tilt)
+            vertices, normals = vertices @ rotation.T, normals @ rotation.T
         slot = self._slots.setdefault(material, len(self._slots))
-        # Another stretch of the texture on every part: no two boards of a chair look alike.
-        if material.picture is None:
+        # Shift the texture on every part, so that no two boards of a chair look alike.
+        if material.image is None:
             uv = uv + np.array([0.37, 0.61]) * len(self._chunks)
-        # Nor do two faces ever lie in one plane, where chance would decide which is in front.
+        # Offset every solid slightly: of two coplanar faces rounding would decide which is in front.
         nudge = 1.5e-4 * np.sin(
             self._solids * np.array([1.7, 2.3, 2.9]) + np.array([0.0, 1.0, 2.0])
         )
@@ -103,14 +106,14 @@ class Parts:
         tilt: Vec = (0.0, 0.0, 0.0),
         steps: int = 1,
     ) -> None:
-        """A box with rounded edges around ``at``; ``steps``: how finely they are rounded."""
+        """Add a box centred at ``at`` with edges rounded by ``radius`` in ``steps`` segments."""
         self._solids += 1
         half = np.asarray(size) / 2
         radius = min(radius, float(half.min()) * 0.98)
-        turn = np.linspace(-1, 0, steps + 1)
-        # Grid lines of a face on [-1, 1]: dense in the rounded borders, nothing between them.
+        bevel = np.linspace(-1, 0, steps + 1)
+        # Grid lines of a face on [-1, 1]: dense in the rounded borders, none between them.
         line = np.concatenate(
-            [np.stack([turn, 0 * turn]).T, np.stack([-turn[::-1], 0 * turn + 1]).T]
+            [np.stack([bevel, 0 * bevel]).T, np.stack([-bevel[::-1], 0 * bevel + 1]).T]
         )
         bend, side = line[:, 0], line[:, 1] * 2 - 1
         n = len(line)
@@ -151,7 +154,10 @@ class Parts:
         smooth: bool = True,
         tilt: Vec = (0.0, 0.0, 0.0),
     ) -> None:
-        """Turn the polyline ``profile`` of (radius, z), outside on its right going up, about z."""
+        """Add a solid of revolution of the polyline ``profile`` (radius, z) about z.
+
+        The outside is on the right of the profile seen upwards.
+        """
         self._solids += 1
         points = np.asarray(profile, np.float64)
         moved = np.linalg.norm(np.diff(points, axis=0), axis=1) > 1e-6
@@ -160,7 +166,7 @@ class Parts:
         length = np.linalg.norm(step, axis=1)
         flat = np.stack([step[:, 1], -step[:, 0]], axis=1) / length[:, None]
         if smooth:
-            # Normals blend over gentle bends only; a rim or a foot keeps its edge.
+            # Normals blend over shallow bends only; rims and feet keep sharp edges.
             rows, slopes, along = [], [], []
             s = np.concatenate([[0.0], np.cumsum(length)])
             for i in range(len(step)):
@@ -216,24 +222,24 @@ class Parts:
         segments: int = 20,
         tilt: Vec = (0.0, 0.0, 0.0),
     ) -> None:
-        """A closed cylinder standing on ``at``."""
+        """Add a closed cylinder standing on ``at``."""
         profile = [(0.0, 0.0), (radius, 0.0), (radius, height), (0.0, height)]
         self.lathe(profile, at, material, segments, tilt=tilt)
 
     def rod(
         self, start: Vec, end: Vec, radius: float, material: Material, segments: int = 8
     ) -> None:
-        """A closed cylinder between two points."""
+        """Add a closed cylinder between two points."""
         axis = np.asarray(end) - np.asarray(start)
         height = float(np.linalg.norm(axis))
         lean = float(np.arccos(np.clip(axis[2] / height, -1, 1)))
-        turn = float(np.arctan2(axis[1], axis[0]))
-        self.cylinder(radius, height, start, material, segments, tilt=(0.0, lean, turn))
+        yaw = float(np.arctan2(axis[1], axis[0]))
+        self.cylinder(radius, height, start, material, segments, tilt=(0.0, lean, yaw))
 
     def ball(
         self, radius: float, at: Vec, material: Material, squash: float = 1.0, segments: int = 32
     ) -> None:
-        """A sphere around ``at``, its height scaled by ``squash``."""
+        """Add a sphere centred at ``at``, its height scaled by ``squash``."""
         angle = np.linspace(-np.pi / 2, np.pi / 2, segments // 2 + 1)
         profile = [(radius * np.cos(a), radius * squash * np.sin(a)) for a in angle]
         self.lathe(profile, at, material, segments)
@@ -241,7 +247,7 @@ class Parts:
     def pillow(
         self, size: Vec, at: Vec, material: Material, tilt: Vec = (0.0, 0.0, 0.0), steps: int = 14
     ) -> None:
-        """A cushion: a square of ``size[0]`` x ``size[1]``, ``size[2]`` thick in its middle."""
+        """Add a cushion of ``size[0]`` x ``size[1]``, ``size[2]`` thick in its middle."""
         self._solids += 1
         line = np.linspace(-1, 1, steps + 1)
         x, y = np.meshgrid(line, line)
@@ -272,14 +278,14 @@ class Parts:
     def panel(
         self, width: float, height: float, at: Vec, material: Material, tilt: Vec = (0.0, 0.0, 0.0)
     ) -> None:
-        """A rectangle that faces +y before ``tilt``; pictures hang on it upright."""
+        """Add a rectangle that faces +y before ``tilt``; surface images appear upright on it."""
         self._solids += 1
         x, z = width / 2, height / 2
-        # Seen from +y, looking along -y, the picture's left is at +x.
+        # Seen from +y, looking along -y, the image's left is at +x.
         vertices = np.array([[x, 0, z], [-x, 0, z], [-x, 0, -z], [x, 0, -z]], np.float64)
         normals = np.tile([0.0, 1.0, 0.0], (4, 1))
         uv = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64)
-        if material.picture is None:
+        if material.image is None:
             uv = uv * np.array([width, height])
         faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
         self.add(vertices, normals, uv, faces, material, at, tilt)
@@ -293,7 +299,7 @@ class Parts:
         droop: float,
         material: Material,
     ) -> None:
-        """A pointed, bent leaf that starts at ``base``."""
+        """Add a pointed, bent leaf that starts at ``base``."""
         self._solids += 1
         forward = np.asarray(direction, np.float64)
         forward = forward / np.linalg.norm(forward)
@@ -324,7 +330,7 @@ class Parts:
         )
 
     def mesh(self) -> Mesh:
-        """Everything added so far."""
+        """Return the mesh of everything added so far."""
         vertices, normals, uv, faces, slots = zip(*self._chunks, strict=True)
         return Mesh(
             np.concatenate(vertices),

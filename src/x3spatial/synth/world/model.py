@@ -1,4 +1,4 @@
-"""What a furniture maker hands back: a mesh, and what can be done with it."""
+"""The result of an object maker: a mesh, its support surfaces and its light."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from x3spatial.synth.world.mesh import Mesh, Vec
 
 @dataclass(frozen=True)
 class Support:
-    """A level rectangle that can carry smaller things (object frame, metres).
+    """A horizontal rectangle that can carry smaller objects (object frame, metres).
 
-    ``clear`` is the free height above it; ``lean`` is set where cushions may stand.
+    ``clear`` is the free height above it; ``lean`` marks seats and beds, where cushions lean.
     """
 
     x0: float
@@ -25,7 +25,7 @@ class Support:
 
 @dataclass(frozen=True)
 class Glow:
-    """A lamp's light: a sphere around ``centre`` (object frame) that shines through its shade."""
+    """The light of a lamp: a sphere inside its shade, which does not block it (object frame, metres)."""
 
     centre: Vec
     radius: float
@@ -34,7 +34,7 @@ class Glow:
 
 @dataclass(frozen=True)
 class Model:
-    """One thing in its own frame."""
+    """One object in the object frame (``mesh``)."""
 
     mesh: Mesh
     supports: tuple[Support, ...] = ()

@@ -1,6 +1,6 @@
-"""Colours by name, muted, and none of them red: red is the colour of the tasks' marker.
+"""Named muted colours. None is red, because the tasks mark objects in red.
 
-A colour is a pair of sRGB values, the dark and the light end between which a pattern moves.
+A colour is a pair of linear RGB values, the dark and the light end of a pattern's range.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ Rgb = tuple[float, float, float]
 
 
 def linear(code: str) -> Rgb:
-    """Linear-light RGB in [0, 1] of a six-digit sRGB hex code."""
+    """Return linear RGB in [0, 1] of a six-digit sRGB hex code."""
     values = [int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)]
     r, g, b = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values)
     return (r, g, b)
 
 
-# Things that are told apart by their colour use these; the names are part of their labels.
+# Colours that distinguish objects of one kind; the names are part of object labels.
 _NAMED = {
     "white": ("c9c7c0", "e9e7e1"),
     "grey": ("6e7175", "8f9296"),

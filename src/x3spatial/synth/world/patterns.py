@@ -1,6 +1,6 @@
-"""Tileable scalar patterns in [0, 1], made of value noise once per process.
+"""Tileable scalar patterns in [0, 1], generated from value noise once per process.
 
-A material picks a pattern, a size and two colours, so a new scene needs no new noise.
+A material combines a pattern with a size and two colours, so a new scene needs no new noise.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SIZE = 512  # texels along a tile's side
 
 
 def value_noise(rng: np.random.Generator, cells_v: int, cells_u: int, size: int = SIZE) -> Float64:
-    """A random lattice, smoothly filled in: ``[size, size]`` in [0, 1], tileable."""
+    """Return tileable value noise [size, size] in [0, 1]: a smoothly interpolated random lattice."""
     lattice = rng.random((cells_v, cells_u))
 
     def blend(values: Float64, cells: int) -> Float64:
@@ -34,7 +34,7 @@ def value_noise(rng: np.random.Generator, cells_v: int, cells_u: int, size: int 
 def fbm(
     rng: np.random.Generator, cells_v: int, cells_u: int, octaves: int, size: int = SIZE
 ) -> Float64:
-    """Fractal sum of value noise, stretched to [0, 1]."""
+    """Return a fractal sum of value noise, [size, size], scaled to [0, 1]."""
     total = np.zeros((size, size))
     for octave in range(octaves):
         scale = 2**octave
@@ -48,7 +48,7 @@ def _plain(rng: np.random.Generator) -> Float64:
 
 
 def _grain(rng: np.random.Generator) -> Float64:
-    """Wood, the grain along u."""
+    """Wood with its grain along u."""
     v = np.arange(SIZE)[:, None] / SIZE
     bend = fbm(rng, 3, 2, 3)
     rings = 0.5 + 0.5 * np.sin(2 * np.pi * (7 * v + 2.2 * bend))
@@ -58,7 +58,7 @@ def _grain(rng: np.random.Generator) -> Float64:
 
 
 def _planks(rng: np.random.Generator) -> Float64:
-    """Floor boards along u: rows of boards with their own tone, cut of the wood and joints."""
+    """Floor boards along u; each board has its own tone, grain offset and joints."""
     rows = 14
     grain, out = _grain(rng), np.zeros((SIZE, SIZE))
     edges = np.round(np.linspace(0, SIZE, rows + 1)).astype(int)
@@ -77,7 +77,7 @@ def _planks(rng: np.random.Generator) -> Float64:
 
 
 def _parquet(rng: np.random.Generator) -> Float64:
-    """Basket weave: square blocks of four strips, turned by turns."""
+    """Basket-weave parquet: square blocks of four strips, alternately rotated."""
     blocks, grain = 8, _grain(rng)
     side = SIZE // blocks
     out = np.zeros((SIZE, SIZE))
@@ -109,7 +109,7 @@ def _tiles(rng: np.random.Generator) -> Float64:
 
 
 def _weave(rng: np.random.Generator) -> Float64:
-    """Cloth: crossing threads over slow changes of tone."""
+    """Cloth: crossing threads over low-frequency changes of tone."""
     thread: Float64 = np.sin(np.arange(SIZE) * (2 * np.pi * 64 / SIZE))
     threads = 0.5 + 0.25 * (thread[None, :] + thread[:, None])
     return 0.2 + 0.3 * threads + 0.25 * fbm(rng, 6, 6, 3) + 0.25 * fbm(rng, 200, 200, 1)
@@ -135,7 +135,7 @@ def _stripes(rng: np.random.Generator) -> Float64:
 
 
 def _checks(rng: np.random.Generator) -> Float64:
-    """Gingham: two half-tone stripes crossing."""
+    """Gingham: two crossing half-tone stripes."""
     at = np.arange(SIZE) / SIZE
     band = np.clip(0.5 + 5 * np.sin(2 * np.pi * 5 * at), 0, 1)
     return 0.42 * (band[None, :] + band[:, None]) + 0.16 * _weave(rng)
@@ -198,6 +198,6 @@ PATTERNS = tuple(_MAKERS)
 
 @cache
 def tiles() -> Float32:
-    """All patterns ``[P, SIZE, SIZE]`` in the order of ``PATTERNS``; rows are v, columns are u."""
+    """Return all patterns [P, SIZE, SIZE] in the order of ``PATTERNS``; rows are v, columns are u."""
     made = [make(np.random.default_rng([7, i])) for i, make in enumerate(_MAKERS.values())]
     return np.clip(np.stack(made), 0, 1).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Putting things into a room so that none is inside another.
+"""Places objects in a room without collisions.
 
-The test is on axis-aligned boxes: coarse, but what passes is certainly free. A thing on a surface
-is not tested against its carrier; it stays within the surface's rectangle and free height.
+The collision test on axis-aligned boxes is conservative. An object on a support is not tested against
+its carrier; it stays within the support's rectangle and free height.
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ from x3spatial.synth.world.model import Glow, Model, Support
 from x3spatial.synth.world.room import Room, wall_yaw
 
 Rng = np.random.Generator
-REST = 0.001  # metres between a thing and what it stands on: no two surfaces coincide
+GAP = 0.001  # metres between an object and its support, so that no two surfaces coincide
 
 
 @dataclass
-class Placed:
-    """A thing in the room. ``carrier`` is the uid of what it stands on (None: floor or wall)."""
+class PlacedObject:
+    """An object in the room. ``carrier`` is the uid of its support (None: floor or wall)."""
 
     uid: int
     kind: Kind
     colour: str
     mesh: Mesh  # world frame
-    box: Float64  # [2, 3] world
+    box: Float64  # [2, 3] world, metres: least and greatest corner
     supports: tuple[Support, ...]  # world, axis-aligned
     glow: Glow | None
     carrier: int | None = None
-    pair: int | None = None  # things of one kind that are told apart by colour share a number
+    pair: int | None = None  # shared by objects of one kind that differ in colour
     carries: bool = False
 
     @property
     def label(self) -> str:
-        """How a person would name it; unique in its room for what can be a target."""
+        """Label, such as "blue vase"; unique in the room for possible targets."""
         return f"{self.colour} {self.kind.noun}" if self.kind.target else self.kind.noun
 
 
 def overlap(a: Float64, b: Float64, margin: float = 0.0) -> bool:
-    """Whether two boxes ``[2, 3]`` come closer than ``margin`` on all axes."""
+    """Return whether two boxes [2, 3] come closer than ``margin`` on all axes."""
     return bool(np.all(a[0] - margin < b[1]) and np.all(b[0] - margin < a[1]))
 
 
-def _turned(support: Support, yaw: float, at: Float64) -> Support:
-    """A support in the world; turns that are not quarter turns keep the rectangle inside it."""
+def _rotated(support: Support, yaw: float, at: Float64) -> Support:
+    """Return a support in the world; off quarter turns the axis-aligned rectangle shrinks to fit."""
     quarter = round(yaw / (np.pi / 2))
     off = abs(yaw - quarter * np.pi / 2)
     c, s = np.cos(yaw), np.sin(yaw)
     mid = np.array([(support.x0 + support.x1) / 2, (support.y0 + support.y1) / 2])
     half = np.array([support.x1 - support.x0, support.y1 - support.y0]) / 2
-    # The largest inset for which a rectangle turned by the small angle still fits.
+    # Half sides for which the rectangle rotated by the small angle still fits.
     inset = np.array([half[0] - half[1] * np.sin(off), half[1] - half[0] * np.sin(off)])
     half = np.maximum(inset, 0.0)
     if quarter % 2:
@@ -67,11 +67,11 @@ def _turned(support: Support, yaw: float, at: Float64) -> Support:
 
 @dataclass
 class Placer:
-    """The room as it fills up."""
+    """Places objects in a room one after another; each method returns None if no place was found."""
 
     room: Room
     rng: Rng
-    things: list[Placed] = field(default_factory=list)
+    objects: list[PlacedObject] = field(default_factory=list)
 
     def _make(self, kind: Kind, colour: str) -> Model:
         model = kind.maker(self.rng, colour)
@@ -85,42 +85,38 @@ class Placer:
             return False
         if any(overlap(box, keep) for keep in room.keep_outs):
             return False
-        for thing in self.things:
-            if (
-                thing.uid != carrier
-                and thing.kind.name != "rug"
-                and overlap(box, thing.box, margin)
-            ):
+        for item in self.objects:
+            if item.uid != carrier and item.kind.name != "rug" and overlap(box, item.box, margin):
                 return False
         return True
 
     def _put(
         self, kind: Kind, colour: str, model: Model, yaw: float, at: Float64, carrier: int | None
-    ) -> Placed:
+    ) -> PlacedObject:
         mesh = model.mesh.moved(yaw, at)
         glow = model.glow
-        if glow is not None:  # lamps are round: their light is on their axis
+        if glow is not None:  # lamps are round, so yaw does not move their light
             x, y, z = (float(v) for v in np.asarray(glow.centre) + at)
             glow = Glow((x, y, z), glow.radius, glow.power)
-        supports = tuple(_turned(s, yaw, at) for s in model.supports)
-        uid = len(self.things) + 1
-        thing = Placed(uid, kind, colour, mesh, mesh.box, supports, glow, carrier)
+        supports = tuple(_rotated(s, yaw, at) for s in model.supports)
+        uid = len(self.objects) + 1
+        item = PlacedObject(uid, kind, colour, mesh, mesh.box, supports, glow, carrier)
         if carrier is not None:
-            self.things[carrier - 1].carries = True
-        self.things.append(thing)
-        return thing
+            self.objects[carrier - 1].carries = True
+        self.objects.append(item)
+        return item
 
     def _try(
         self, kind: Kind, colour: str, model: Model, yaw: float, at: Float64, margin: float,
         carrier: int | None = None,
-    ) -> Placed | None:  # fmt: skip
+    ) -> PlacedObject | None:  # fmt: skip
         box = model.mesh.moved(yaw, at).box
         if not self._fits(box, margin, carrier):
             return None
         return self._put(kind, colour, model, yaw, at, carrier)
 
-    def against_wall(self, kind: Kind, colour: str, tries: int = 24) -> Placed | None:
-        """Stand it with its back to a wall."""
+    def against_wall(self, kind: Kind, colour: str, tries: int = 24) -> PlacedObject | None:
+        """Place an object with its back to a wall."""
         model = self._make(kind, colour)
         box = model.mesh.box
         for _ in range(tries):
@@ -131,7 +127,7 @@ class Placer:
                 continue
             along = self.rng.uniform(half, length - half)
             out = -box[0, 1] + self.rng.uniform(0.025, 0.06)
-            at = np.array(self.room.on_wall(wall, along, out, REST))
+            at = np.array(self.room.on_wall(wall, along, out, GAP))
             placed = self._try(kind, colour, model, wall_yaw(wall), at, 0.08)
             if placed is not None:
                 return placed
@@ -142,17 +138,23 @@ class Placer:
         kind: Kind,
         colour: str,
         spread: float = 1.0,
-        turn: float | None = None,
+        yaw_range: float | None = None,
         tries: int = 40,
-    ) -> Placed | None:
-        """Stand it anywhere; ``spread`` < 1 keeps to the room's middle, ``turn`` limits the yaw."""
+    ) -> PlacedObject | None:
+        """Place an object on the floor.
+
+        ``spread`` < 1 keeps it near the middle of the room. ``yaw_range`` limits its yaw to that many
+        radians around quarter turns; None: any yaw.
+        """
         model = self._make(kind, colour)
         margin = 0.0 if kind.name == "rug" else 0.08
         for _ in range(tries):
-            if turn is None:
+            if yaw_range is None:
                 yaw = self.rng.uniform(-np.pi, np.pi)
             else:
-                yaw = int(self.rng.integers(4)) * np.pi / 2 + self.rng.uniform(-turn, turn)
+                yaw = int(self.rng.integers(4)) * np.pi / 2 + self.rng.uniform(
+                    -yaw_range, yaw_range
+                )
             size = model.mesh.moved(yaw, (0, 0, 0)).box
             low, high = (
                 -size[0, :2] + 0.04,
@@ -160,14 +162,16 @@ class Placer:
             )
             middle = (low + high) / 2
             at = middle + (self.rng.uniform(-1, 1, 2) * spread) * (high - 0.04 - middle)
-            spot = np.array([at[0], at[1], REST])
+            spot = np.array([at[0], at[1], GAP])
             placed = self._try(kind, colour, model, yaw, spot, margin)
             if placed is not None:
                 return placed
         return None
 
-    def beside(self, kind: Kind, colour: str, table: Placed, tries: int = 12) -> Placed | None:
-        """Stand it at a table's side, facing it."""
+    def beside(
+        self, kind: Kind, colour: str, table: PlacedObject, tries: int = 12
+    ) -> PlacedObject | None:
+        """Place an object at a side of a table, facing the table."""
         model = self._make(kind, colour)
         half = (table.box[1] - table.box[0]) / 2
         middle = (table.box[1] + table.box[0]) / 2
@@ -179,56 +183,56 @@ class Placer:
             reach = np.abs(outward) @ half[:2] + np.abs(outward) @ (size[1] - size[0])[:2] / 2
             slide = np.array([outward[1], outward[0]]) * self.rng.uniform(-0.6, 0.6)
             flat = middle[:2] + outward * (reach + self.rng.uniform(0.04, 0.2)) + slide * half[:2]
-            at = np.array([flat[0], flat[1], REST])
+            at = np.array([flat[0], flat[1], GAP])
             placed = self._try(kind, colour, model, yaw, at, 0.02)
             if placed is not None:
                 return placed
         return None
 
-    def on_surface(self, kind: Kind, colour: str, tries: int = 40) -> Placed | None:
-        """Stand it on a table, shelf or cabinet, or lean it on a seat or bed."""
+    def on_surface(self, kind: Kind, colour: str, tries: int = 40) -> PlacedObject | None:
+        """Place an object on a table, shelf or cabinet, or lean it on a seat or bed."""
         model = self._make(kind, colour)
         wanted = kind.mount == "lean"
         places = [
-            (thing, k) for thing in self.things for k, s in enumerate(thing.supports)
-            if s.lean == wanted and not (thing.kind.target and thing.pair is not None)
+            (item, k) for item in self.objects for k, s in enumerate(item.supports)
+            if s.lean == wanted and not (item.kind.target and item.pair is not None)
         ]  # fmt: skip
         if not places:
             return None
-        # Few things per surface: the more one carries the less it is chosen.
-        load = np.array([sum(t.carrier == thing.uid for t in self.things) for thing, _ in places])
+        # The more objects a surface carries, the less likely it is chosen.
+        load = np.array([sum(t.carrier == item.uid for t in self.objects) for item, _ in places])
         chance = 1.0 / (1.0 + load) ** 1.5
         for _ in range(tries):
-            thing, k = places[int(self.rng.choice(len(places), p=chance / chance.sum()))]
-            support = thing.supports[k]
+            item, k = places[int(self.rng.choice(len(places), p=chance / chance.sum()))]
+            support = item.supports[k]
             if wanted:
-                yaw = self._seat_yaw(thing) + self.rng.uniform(-0.2, 0.2)
+                yaw = self._seat_yaw(item) + self.rng.uniform(-0.2, 0.2)
             else:
                 yaw = self.rng.uniform(-np.pi, np.pi)
                 if kind.name in ("laptop", "television"):
-                    yaw = self._seat_yaw(thing) + self.rng.uniform(-0.12, 0.12)
+                    yaw = self._seat_yaw(item) + self.rng.uniform(-0.12, 0.12)
             size = model.mesh.moved(yaw, (0, 0, 0)).box
             low = np.array([support.x0, support.y0]) - size[0, :2]
             high = np.array([support.x1, support.y1]) - size[1, :2]
-            if np.any(high < low) or size[1, 2] + REST > support.clear:
+            if np.any(high < low) or size[1, 2] + GAP > support.clear:
                 continue
             flat = self.rng.uniform(low, high)
-            at = np.array([flat[0], flat[1], support.z + REST])
-            placed = self._try(kind, colour, model, yaw, at, 0.015, thing.uid)
+            at = np.array([flat[0], flat[1], support.z + GAP])
+            placed = self._try(kind, colour, model, yaw, at, 0.015, item.uid)
             if placed is not None:
                 return placed
         return None
 
-    def _seat_yaw(self, thing: Placed) -> float:
-        """The quarter turn in which ``thing``'s front faces the middle of the room."""
-        middle = (thing.box[0] + thing.box[1]) / 2
+    def _seat_yaw(self, item: PlacedObject) -> float:
+        """Return the quarter turn (radians) in which ``item``'s front faces the middle of the room."""
+        middle = (item.box[0] + item.box[1]) / 2
         gaps = [middle[1], self.room.width - middle[0], self.room.depth - middle[1], middle[0]]
         return wall_yaw(int(np.argmin(gaps)))
 
     def on_wall(
         self, kind: Kind, colour: str, low: float, high: float, tries: int = 30
-    ) -> Placed | None:
-        """Hang it with its middle between the heights ``low`` and ``high``."""
+    ) -> PlacedObject | None:
+        """Hang an object on a wall, its centre between the heights ``low`` and ``high`` (metres)."""
         model = self._make(kind, colour)
         half = (model.mesh.box[1, 0] - model.mesh.box[0, 0]) / 2 + 0.1
         for _ in range(tries):

@@ -1,4 +1,4 @@
-"""The empty room: shell, window, door, ceiling light, and where they are in the way."""
+"""The empty room: walls, window, door, ceiling light, and the space that they need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from x3spatial.arrays import Float64
-from x3spatial.synth.world.material_presets import cloth, metal, painted, picture
+from x3spatial.synth.world.material_presets import cloth, metal, painted, surface_image
 from x3spatial.synth.world.materials import Material
 from x3spatial.synth.world.mesh import Mesh, Parts
 from x3spatial.synth.world.palette import CEILING, WALLS, WOODS, linear
@@ -20,9 +20,9 @@ _DRAPES = ("beige", "white", "grey", "olive", "teal", "light blue", "pink", "yel
 
 @dataclass(frozen=True)
 class AreaLight:
-    """A rectangle ``centre`` + [-1, 1] ``u`` + [-1, 1] ``v`` that shines along ``normal``.
+    """A rectangular light ``centre`` + [-1, 1] ``u`` + [-1, 1] ``v`` that emits along ``normal``.
 
-    ``power`` is the light it gives at a distance of 1 m straight ahead, per colour.
+    ``power`` is the linear RGB irradiance at a distance of 1 m along the normal.
     """
 
     centre: tuple[float, float, float]
@@ -34,7 +34,7 @@ class AreaLight:
 
 @dataclass(frozen=True)
 class Room:
-    """A closed box [0, width] x [0, depth] x [0, height] with its fittings."""
+    """A closed box [0, width] x [0, depth] x [0, height] (metres) with its fittings."""
 
     width: float
     depth: float
@@ -45,18 +45,18 @@ class Room:
     keep_outs: tuple[Float64, ...]  # boxes [2, 3] that furniture must not enter
 
     def wall_length(self, wall: int) -> float:
-        """Length of wall 0 (y = 0), 1 (x = width), 2 (y = depth) or 3 (x = 0)."""
+        """Return the length of wall 0 (y = 0), 1 (x = width), 2 (y = depth) or 3 (x = 0)."""
         return self.width if wall % 2 == 0 else self.depth
 
     def on_wall(self, wall: int, along: float, out: float, z: float) -> tuple[float, float, float]:
-        """World position ``along`` a wall (from its left, seen from inside) and ``out`` of it."""
+        """Return the world position at height ``z``, ``out`` of a wall, ``along`` it from its left inside."""
         w, d = self.width, self.depth
         x, y = ((w - along, out), (w - out, d - along), (along, d - out), (out, along))[wall]
         return (x, y, z)
 
 
 def wall_yaw(wall: int) -> float:
-    """The turn that makes a thing's front (+y) face the room from ``wall``."""
+    """Return the yaw (radians) with which an object's front (+y) faces the room from ``wall``."""
     return (0.0, np.pi / 2, np.pi, -np.pi / 2)[wall]
 
 
@@ -72,7 +72,7 @@ def _floor(rng: Rng) -> Material:
 
 
 def _walls(rng: Rng) -> list[Material]:
-    """Four walls: mostly plain and of one colour, at times one in another colour or papered."""
+    """Return the materials of the walls: one colour, sometimes one accent or papered wall."""
     order = rng.permutation(len(WALLS))
     dark, light = WALLS[int(order[0])]
     base = Material(dark, light, "plain", 1.6)
@@ -91,22 +91,24 @@ def _walls(rng: Rng) -> list[Material]:
 def _window(parts: Parts, rng: Rng, room: Room, wall: int) -> tuple[AreaLight, Float64]:
     wide, tall = rng.uniform(1.1, 1.7), rng.uniform(1.05, 1.35)
     along = rng.uniform(wide / 2 + 0.4, room.wall_length(wall) - wide / 2 - 0.4)
-    z, turn = 0.95 + tall / 2, (0.0, 0.0, wall_yaw(wall))
+    z, rotation = 0.95 + tall / 2, (0.0, 0.0, wall_yaw(wall))
 
     def at(s: float, out: float, height: float) -> tuple[float, float, float]:
         return room.on_wall(wall, along - s, out, height)
 
     frame = painted("white", 0.1)
-    parts.panel(wide, tall, at(0, 0.012, z), picture(rng, "sky", emission=0.9), turn)
+    parts.panel(wide, tall, at(0, 0.012, z), surface_image(rng, "sky", emission=0.9), rotation)
     for s in (-wide / 2, 0.0, wide / 2):
-        parts.box((0.06, 0.06, tall + 0.06), at(s, 0.03, z), frame, tilt=turn)
+        parts.box((0.06, 0.06, tall + 0.06), at(s, 0.03, z), frame, tilt=rotation)
     for height in (z - tall / 2, z + tall / 2):
-        parts.box((wide + 0.06, 0.06, 0.06), at(0, 0.03, height), frame, tilt=turn)
-    parts.box((wide + 0.2, 0.16, 0.03), at(0, 0.08, z - tall / 2 - 0.04), frame, tilt=turn)
+        parts.box((wide + 0.06, 0.06, 0.06), at(0, 0.03, height), frame, tilt=rotation)
+    parts.box((wide + 0.2, 0.16, 0.03), at(0, 0.08, z - tall / 2 - 0.04), frame, tilt=rotation)
     drawn = rng.random() < 0.5
     if drawn:  # drawn-back curtains on a rod: rows of folds
         drape = cloth(rng, str(rng.choice(_DRAPES)), "weave")
-        parts.box((wide + 0.7, 0.025, 0.025), at(0, 0.1, z + tall / 2 + 0.12), metal(), tilt=turn)
+        parts.box(
+            (wide + 0.7, 0.025, 0.025), at(0, 0.1, z + tall / 2 + 0.12), metal(), tilt=rotation
+        )
         for s in (*np.arange(5) * 0.055 - wide / 2 - 0.24, *wide / 2 + 0.02 + np.arange(5) * 0.055):
             fold = rng.uniform(0.028, 0.036)
             parts.cylinder(fold, z + tall / 2 + 0.06, at(s, 0.1, 0.05), drape, 12)
@@ -130,21 +132,21 @@ def _window(parts: Parts, rng: Rng, room: Room, wall: int) -> tuple[AreaLight, F
 def _door(parts: Parts, rng: Rng, room: Room, wall: int) -> Float64:
     wide, tall = 0.86, 2.02
     along = float(rng.choice([0.75, room.wall_length(wall) - 0.75]))
-    turn = (0.0, 0.0, wall_yaw(wall))
+    rotation = (0.0, 0.0, wall_yaw(wall))
     leaf = painted(str(rng.choice(["white", "beige", "brown", "grey"])))
 
     def at(s: float, out: float, height: float) -> tuple[float, float, float]:
         return room.on_wall(wall, along - s, out, height)
 
-    parts.box((wide, 0.03, tall), at(0, 0.016, tall / 2), leaf, tilt=turn)
+    parts.box((wide, 0.03, tall), at(0, 0.016, tall / 2), leaf, tilt=rotation)
     frame = painted("white", 0.1)
     for s in (-wide / 2 - 0.035, wide / 2 + 0.035):
-        parts.box((0.07, 0.05, tall + 0.07), at(s, 0.025, tall / 2 + 0.035), frame, tilt=turn)
-    parts.box((wide, 0.05, 0.07), at(0, 0.025, tall + 0.035), frame, tilt=turn)
+        parts.box((0.07, 0.05, tall + 0.07), at(s, 0.025, tall / 2 + 0.035), frame, tilt=rotation)
+    parts.box((wide, 0.05, 0.07), at(0, 0.025, tall + 0.035), frame, tilt=rotation)
     for z, high in ((0.5, 0.62), (1.4, 0.95)):
-        parts.box((wide - 0.26, 0.012, high), at(0, 0.036, z), leaf, 0.006, tilt=turn)
-    parts.box((0.12, 0.02, 0.02), at(wide / 2 - 0.12, 0.075, 1.02), metal(False), tilt=turn)
-    parts.box((0.02, 0.05, 0.02), at(wide / 2 - 0.07, 0.05, 1.02), metal(False), tilt=turn)
+        parts.box((wide - 0.26, 0.012, high), at(0, 0.036, z), leaf, 0.006, tilt=rotation)
+    parts.box((0.12, 0.02, 0.02), at(wide / 2 - 0.12, 0.075, 1.02), metal(False), tilt=rotation)
+    parts.box((0.02, 0.05, 0.02), at(wide / 2 - 0.07, 0.05, 1.02), metal(False), tilt=rotation)
     ends = np.array([at(-wide / 2 - 0.1, 0, 0.0), at(wide / 2 + 0.1, 0.55, tall + 0.1)])
     return np.sort(ends, axis=0)
 
@@ -164,7 +166,7 @@ def _ceiling_lamp(parts: Parts, rng: Rng, room: Room) -> AreaLight:
 
 
 def make_room(rng: Rng) -> Room:
-    """An empty room, lit by a window or by a ceiling light."""
+    """Draw an empty room, lit by a window or a ceiling light."""
     w, d, h = rng.uniform(4.2, 5.6), rng.uniform(3.8, 5.0), rng.uniform(2.45, 2.7)
     parts = Parts()
     parts.panel(w, d, (w / 2, d / 2, 0.0), _floor(rng), (np.pi / 2, 0, 0))
@@ -172,10 +174,10 @@ def make_room(rng: Rng) -> Room:
     blank = Room(w, d, h, parts.mesh(), (), (0.0, 0.0, 0.0), ())
     skirting = painted("white", 0.1) if rng.random() < 0.7 else painted("brown", 0.1)
     for wall, material in enumerate(_walls(rng)):
-        length, turn = blank.wall_length(wall), (0.0, 0.0, wall_yaw(wall))
-        parts.panel(length, h, blank.on_wall(wall, length / 2, 0.0, h / 2), material, turn)
+        length, rotation = blank.wall_length(wall), (0.0, 0.0, wall_yaw(wall))
+        parts.panel(length, h, blank.on_wall(wall, length / 2, 0.0, h / 2), material, rotation)
         middle = blank.on_wall(wall, length / 2, 0.006, 0.05)
-        parts.box((length, 0.014, 0.1), middle, skirting, 0.004, turn)
+        parts.box((length, 0.014, 0.1), middle, skirting, 0.004, rotation)
     keep_outs: list[Float64] = []
     lights: list[AreaLight] = []
     window, door = (int(k) for k in rng.permutation(4)[:2])

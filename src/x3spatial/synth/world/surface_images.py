@@ -1,4 +1,4 @@
-"""Pictures for surfaces that no two-colour pattern can show: art, rugs, book spines, screens."""
+"""Procedural surface images, where a two-colour pattern is not enough: art, rugs, book spines, screens."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from x3spatial.arrays import Float32, Float64
 from x3spatial.synth.world.palette import COLOURS, linear
 from x3spatial.synth.world.patterns import fbm
 
-SIZE = 256
+SIZE = 256  # texels along a side
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture to draw: ``kind`` is art | rug | spines | screen | sky | dial."""
+class SurfaceImage:
+    """A surface image to draw; ``kind`` is art, rug, spines, screen, sky or dial."""
 
     kind: str
     seed: int
 
 
 def _tones(rng: np.random.Generator, count: int) -> Float64:
-    """``[count, 3]`` muted linear colours that go together, no two of one name."""
+    """Draw muted linear RGB colours [count, 3], no two of the same name."""
     names = rng.permutation([n for n in COLOURS if n not in ("black", "white")])[:count]
     return np.array([COLOURS[str(n)][int(rng.integers(2))] for n in names])
 
@@ -33,7 +33,7 @@ def _grid() -> tuple[Float64, Float64]:
 
 
 def _paint(image: Float64, where: Float64, colour: Float64) -> None:
-    """Blend ``colour`` into ``image`` in place; ``where [S, S]`` is its opacity."""
+    """Blend ``colour`` [3] into ``image`` [S, S, 3] in place; ``where`` [S, S] is its opacity."""
     alpha = np.clip(where, 0, 1)[..., None]
     image += alpha * (colour - image)
 
@@ -43,7 +43,7 @@ def _art(rng: np.random.Generator) -> Float64:
     tones = _tones(rng, 6)
     image = np.tile(tones[0] * 0.4 + 0.45, (SIZE, SIZE, 1))
     style = int(rng.integers(3))
-    if style == 0:  # hills under a sky, one behind the other
+    if style == 0:  # layered hills under a sky
         _paint(image, 1 - v + 0 * u, tones[1] * 0.5 + 0.4)
         sun_u, sun_v = rng.uniform(0.2, 0.8), rng.uniform(0.15, 0.4)
         disc = (0.09 - np.hypot(u - sun_u, v - sun_v)) * 60
@@ -51,7 +51,7 @@ def _art(rng: np.random.Generator) -> Float64:
         for k in range(4):
             height = 0.35 + 0.15 * k + 0.12 * (fbm(rng, 1, 3, 4, SIZE)[k * 7] - 0.5) * 2
             _paint(image, (v - height[None, :]) * 80, tones[2 + k % 4] * (1 - 0.15 * k))
-    elif style == 1:  # rounds and bars
+    elif style == 1:  # discs and bars
         for k in range(9):
             cu, cv = rng.uniform(0, 1, 2)
             tone = tones[k % 6]
@@ -98,7 +98,7 @@ def _rug(rng: np.random.Generator) -> Float64:
 
 
 def _spines(rng: np.random.Generator) -> Float64:
-    """A row of book backs, v from the top."""
+    """A row of book spines."""
     image = np.zeros((SIZE, SIZE, 3))
     v = ((np.arange(SIZE) + 0.5) / SIZE)[:, None]
     names = list(COLOURS)
@@ -128,7 +128,7 @@ def _screen(rng: np.random.Generator) -> Float64:
 
 
 def _sky(rng: np.random.Generator) -> Float64:
-    """What a window shows: sky over a far row of trees."""
+    """The view from a window: sky over distant trees."""
     _, v = _grid()
     image = np.array(linear("b9cfe2")) * (0.75 + 0.35 * v[..., None]) * np.ones((SIZE, SIZE, 1))
     _paint(image, (fbm(rng, 2, 3, 5, SIZE) - 0.5) * 2.5, np.array(linear("f2f3f2")))
@@ -138,7 +138,7 @@ def _sky(rng: np.random.Generator) -> Float64:
 
 
 def _dial(rng: np.random.Generator) -> Float64:
-    """A clock face in the middle of the square."""
+    """A clock face centred in the image."""
     u, v = _grid()
     image = np.tile(np.array(linear("e8e5dc")), (SIZE, SIZE, 1))
     ink = np.array(linear("2b2c2e"))
@@ -148,9 +148,9 @@ def _dial(rng: np.random.Generator) -> Float64:
     marks = (hour < 0.06 * 12 / (2 * np.pi) * 0.16) & (np.abs(radius - 0.4) < 0.035)
     _paint(image, marks.astype(np.float64), ink)
     for length, half in ((0.22, 0.018), (0.34, 0.011)):
-        turn = rng.uniform(0, 2 * np.pi)
-        along = (u - 0.5) * np.sin(turn) + (0.5 - v) * np.cos(turn)
-        across = np.abs((u - 0.5) * np.cos(turn) - (0.5 - v) * np.sin(turn))
+        hand_angle = rng.uniform(0, 2 * np.pi)
+        along = (u - 0.5) * np.sin(hand_angle) + (0.5 - v) * np.cos(hand_angle)
+        across = np.abs((u - 0.5) * np.cos(hand_angle) - (0.5 - v) * np.sin(hand_angle))
         hand = (across < half) & (along > -0.04) & (along < length)
         _paint(image, hand.astype(np.float64), ink)
     return image
@@ -166,8 +166,8 @@ _MAKERS = {
 }
 
 
-def draw(picture: Picture) -> Float32:
-    """Linear-light RGB ``[SIZE, SIZE, 3]``; row 0 is the top (v = 0)."""
-    rng = np.random.default_rng([11, picture.seed])
-    image = _MAKERS[picture.kind](rng)
+def draw(surface_image: SurfaceImage) -> Float32:
+    """Draw a surface image: linear RGB [SIZE, SIZE, 3]; row 0 is the top (v = 0)."""
+    rng = np.random.default_rng([11, surface_image.seed])
+    image = _MAKERS[surface_image.kind](rng)
     return np.asarray(np.clip(image, 0, 1), np.float32)

@@ -1,6 +1,6 @@
-"""Things that stand on tables and shelves, lie on sofas or hang on walls.
+"""Makers of tabletop props, cushions, rugs and wall objects.
 
-Wall things hang with their back on the plane y = 0, around z = 0.
+Wall objects have their back on the plane y = 0 and are centred at z = 0.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from x3spatial.synth.world.material_presets import (
     leaves,
     metal,
     painted,
-    picture,
     plastic,
+    surface_image,
     wood,
 )
 from x3spatial.synth.world.materials import Material
@@ -30,13 +30,13 @@ Profile = list[tuple[float, float]]
 
 
 def _vessel(outline: Profile, wall: float) -> Profile:
-    """A closed foot, the outline going up, and an inner wall going down again."""
+    """Return a lathe profile: closed base, ``outline`` upwards, inner wall downwards (metres)."""
     inner = [(max(r - wall, 0.002), z) for r, z in reversed(outline)]
     return [(0.0, 0.0), *outline, *[(r, max(z, wall)) for r, z in inner], (0.0, wall)]
 
 
 def _smooth(points: Profile, count: int = 18) -> Profile:
-    """A smooth curve through ``points`` (Catmull-Rom)."""
+    """Return a smooth curve through ``points`` (Catmull-Rom)."""
     p = np.array([points[0], *points, points[-1]])
     out: Profile = []
     for i in range(1, len(p) - 2):
@@ -68,8 +68,8 @@ def mug(rng: Rng, colour: str) -> Model:
         glaze(rng, colour),
     )
     parts.lathe(_vessel([(r * 0.92, 0.0), (r, 0.012), (r, h)], 0.005), (0, 0, 0), skin, 30)
-    turn = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 8)
-    bow = [(r - 0.004 + 0.032 * np.cos(a), 0.0, h * 0.52 + 0.032 * np.sin(a)) for a in turn]
+    angle = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 8)
+    bow = [(r - 0.004 + 0.032 * np.cos(a), 0.0, h * 0.52 + 0.032 * np.sin(a)) for a in angle]
     for start, end in pairwise(bow):
         parts.rod(start, end, 0.0065, skin, 8)
     return Model(parts.mesh())
@@ -117,8 +117,8 @@ def teapot(rng: Rng, colour: str) -> Model:
     parts.lathe([(0.0, 0.0), *outline, (0.0, 1.14 * h)], (0, 0, 0), skin, 34)
     parts.ball(0.014, (0, 0, 1.18 * h), skin, segments=14)
     parts.rod((0.8 * r, 0, 0.4 * h), (1.55 * r, 0, 0.95 * h), 0.016, skin, 12)
-    turn = np.linspace(0.35 * np.pi, 1.65 * np.pi, 9)
-    bow = [(-1.05 * r + 0.5 * r * np.cos(a), 0.0, 0.55 * h + 0.42 * h * np.sin(a)) for a in turn]
+    angle = np.linspace(0.35 * np.pi, 1.65 * np.pi, 9)
+    bow = [(-1.05 * r + 0.5 * r * np.cos(a), 0.0, 0.55 * h + 0.42 * h * np.sin(a)) for a in angle]
     for start, end in pairwise(bow):
         parts.rod(start, end, 0.0075, skin, 8)
     return Model(parts.mesh())
@@ -130,15 +130,15 @@ def books(rng: Rng, colour: str) -> Model:
     page = Material(linear("cfc8b6"), linear("e2dccb"), "grain", 0.15)
     for k in range(int(rng.integers(3, 6))):
         w, d, t = rng.uniform(0.2, 0.27), rng.uniform(0.15, 0.19), rng.uniform(0.025, 0.05)
-        cover, turn = (
+        cover, tilt = (
             painted(colour if k != 1 else "beige", 0.12),
             (0.0, 0.0, rng.uniform(-0.3, 0.3)),
         )
-        parts.box((w - 0.008, d - 0.008, t - 0.008), (0, 0, z + t / 2), page, 0.002, turn)
+        parts.box((w - 0.008, d - 0.008, t - 0.008), (0, 0, z + t / 2), page, 0.002, tilt)
         for at in (z + 0.0025, z + t - 0.0025):
-            parts.box((w, d, 0.005), (0, 0, at), cover, 0.002, turn)
-        back = (np.sin(turn[2]) * d / 2, -np.cos(turn[2]) * d / 2, z + t / 2)
-        parts.box((w, 0.006, t), back, cover, 0.002, turn)
+            parts.box((w, d, 0.005), (0, 0, at), cover, 0.002, tilt)
+        back = (np.sin(tilt[2]) * d / 2, -np.cos(tilt[2]) * d / 2, z + t / 2)
+        parts.box((w, 0.006, t), back, cover, 0.002, tilt)
         z += t + 0.0005
     return Model(parts.mesh())
 
@@ -154,7 +154,9 @@ def laptop(rng: Rng, colour: str) -> Model:
     centre = (0.0, -d / 2 - back + 0.004, 0.018 + up)
     parts.box((w, 0.009, tall), centre, shell, 0.004, (lean, 0, 0), steps=2)
     front = (0.0, centre[1] + 0.006 * np.cos(lean), centre[2] + 0.006 * np.sin(lean))
-    parts.panel(w - 0.024, tall - 0.022, front, picture(rng, "screen", 0.25, 0.1), (lean, 0, 0))
+    parts.panel(
+        w - 0.024, tall - 0.022, front, surface_image(rng, "screen", 0.25, 0.1), (lean, 0, 0)
+    )
     return Model(parts.mesh())
 
 
@@ -163,7 +165,9 @@ def television(rng: Rng, colour: str) -> Model:
     w, parts, shell = rng.uniform(0.7, 0.95), Parts(), plastic("black")
     h = w * 0.58
     parts.box((w, 0.04, h), (0, 0, 0.07 + h / 2), shell, 0.008)
-    parts.panel(w - 0.04, h - 0.04, (0, 0.0215, 0.07 + h / 2), picture(rng, "screen", 0.2, 0.15))
+    parts.panel(
+        w - 0.04, h - 0.04, (0, 0.0215, 0.07 + h / 2), surface_image(rng, "screen", 0.2, 0.15)
+    )
     parts.box((0.06, 0.03, 0.08), (0, -0.01, 0.04), shell)
     parts.box((0.34, 0.2, 0.014), (0, 0, 0.008), shell, 0.006)
     return Model(parts.mesh())
@@ -192,8 +196,8 @@ def pot_plant(rng: Rng, colour: str) -> Model:
     parts.lathe(profile, (0, 0, 0), glaze(rng, colour), 28, smooth=False)
     for k in range(int(rng.integers(12, 20))):
         a, up = 2.4 * k, rng.uniform(0.3, 1.3)
-        way = (np.cos(a), np.sin(a), up)
-        parts.leaf((0, 0, h - 0.015), way, rng.uniform(0.1, 0.16), 0.05, 0.5, green)
+        direction = (np.cos(a), np.sin(a), up)
+        parts.leaf((0, 0, h - 0.015), direction, rng.uniform(0.1, 0.16), 0.05, 0.5, green)
     return Model(parts.mesh())
 
 
@@ -213,7 +217,7 @@ def painting(rng: Rng, colour: str) -> Model:
     for side in (-1, 1):
         parts.box((w, 0.035, t), (0, 0.02, side * (h - t) / 2), frame, 0.005)
         parts.box((t, 0.035, h - 2 * t), (side * (w - t) / 2, 0.02, 0), frame, 0.005)
-    parts.panel(w - 2 * t + 0.002, h - 2 * t + 0.002, (0, 0.022, 0), picture(rng, "art"))
+    parts.panel(w - 2 * t + 0.002, h - 2 * t + 0.002, (0, 0.022, 0), surface_image(rng, "art"))
     parts.box((w - 0.02, 0.012, h - 0.02), (0, 0.009, 0), painted("black"), 0.002)
     return Model(parts.mesh())
 
@@ -226,7 +230,7 @@ def clock(rng: Rng, colour: str) -> Model:
         rim, (0, 0.002, 0), painted(colour, 0.25), 44, smooth=False, tilt=(-np.pi / 2, 0, 0)
     )
     side = (r - 0.028) * 2 / np.sqrt(2)
-    dial = picture(rng, "dial")
+    dial = surface_image(rng, "dial")
     pale = Material(linear("e8e5dc"), linear("e8e5dc"), "flat", 1.0)
     parts.lathe([(r - 0.02, 0.037), (0, 0.0371)], (0, 0.002, 0), pale, 40, tilt=(-np.pi / 2, 0, 0))
     parts.panel(side, side, (0, 0.0405, 0), dial)
@@ -234,7 +238,7 @@ def clock(rng: Rng, colour: str) -> Model:
 
 
 def wall_shelf(rng: Rng, colour: str) -> Model:
-    """A board on the wall that carries small things."""
+    """A board on the wall that carries small objects."""
     w, d, parts, board = rng.uniform(0.8, 1.2), 0.24, Parts(), wood(rng)
     parts.box((w, d, 0.03), (0, d / 2 + 0.002, 0), board, 0.005)
     for sx in (-1, 1):
@@ -245,9 +249,9 @@ def wall_shelf(rng: Rng, colour: str) -> Model:
 
 
 def rug(rng: Rng, colour: str) -> Model:
-    """A flat rug; things stand on it as on the floor."""
+    """A flat rug; objects stand on it as on the floor."""
     w, d, parts = rng.uniform(1.7, 2.4), rng.uniform(1.2, 1.7), Parts()
-    sheet = picture(rng, "rug")
+    sheet = surface_image(rng, "rug")
     parts.panel(w, d, (0, 0, 0.006), sheet, (np.pi / 2, 0, 0))
     edge = COLOURS["beige"]
     parts.box((w, d, 0.005), (0, 0, 0.0028), Material(*edge, "carpet", 0.5), 0.002)

@@ -1,0 +1,180 @@
+"""Commands that ask models and score answers: eval, score, compare, check-model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from x3spatial.cli import output, tables
+from x3spatial.cli.declare import DEFAULT, Also, Expand, command
+from x3spatial.cli.help import RUN
+from x3spatial.cli.model_options import MODEL_OPTIONS, Checkpoint, ModelSpecs, one_spec
+from x3spatial.cli.options import (
+    PROCESS_TIMEOUT,
+    Fresh,
+    Json,
+    ProcessTimeout,
+    ResultsOut,
+    Tasks,
+    Workers,
+    evaluation,
+)
+from x3spatial.errors import UserError
+from x3spatial.evaluation.options import AskOptions, EvalOptions, ScoreOptions
+
+
+@command(
+    "TASKS -o RESULTS",
+    "x3 eval tasks/t1_val_multi.json -o results/t1.json --model sift",
+    "x3 eval tasks/t2b_val_multi.json -o results/t2b.json --model roborefer:x3-tiny",
+    defaults="evaluation.run:evaluate",
+)
+def evaluate(
+    *,
+    data_json: Tasks,
+    output_json: ResultsOut,
+    model: ModelSpecs = None,
+    model_name_or_path: Checkpoint = None,
+    model_options: Annotated[dict[str, Any], MODEL_OPTIONS],
+    options: Annotated[EvalOptions, evaluation("evaluation.options:EvalOptions")],
+    workers: Workers = DEFAULT,
+    fresh: Fresh = DEFAULT,
+    process_timeout: ProcessTimeout = PROCESS_TIMEOUT,
+) -> int:
+    """The same command continues a run that was stopped, and asks failed samples again. Started by
+    torchrun or accelerate, on one machine or several that share the files, each process asks a share of
+    the samples on a GPU of its own.
+    """
+    from x3spatial.engine.world import world_from_environment
+    from x3spatial.evaluation.run import evaluate as run
+
+    spec = one_spec(model, model_name_or_path, " (x3 zeroshot takes several)")
+    world = world_from_environment(process_timeout)
+    result = run(
+        data_json,
+        output_json,
+        spec,
+        replace(options, model_options=model_options),
+        workers=workers,
+        fresh=fresh,
+        world=world,
+    )
+    if world is not None and not world.leads:
+        typer.echo(f"{world}: asked {result.asked}, kept {result.kept}; rank 0 has the results")
+        return 1 if result.errors else 0
+    return tables.report(result, f"{result.model} on {data_json.name}")
+
+
+@command(
+    "RESULTS TASKS -o RESULTS2",
+    "x3 score results/t1.json tasks/t1_val_multi.json -o tight.json --mask tight",
+    "x3 score results/t1.json tasks/t1_val_multi.json --scoring roborefer",
+    defaults="evaluation.rescore:score",
+)
+def score(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A results file of x3 eval.")],
+    data_json: Annotated[
+        Path, typer.Argument(metavar="TASKS", help="The task file that was asked.")
+    ],
+    options: Annotated[ScoreOptions, evaluation("evaluation.options:ScoreOptions")],
+    output_json: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="RESULTS2",
+            help="The results file to write (default: replace RESULTS).",
+            rich_help_panel=RUN,
+        ),
+        Also("--output-json"),
+    ] = DEFAULT,
+    workers: Workers = DEFAULT,
+) -> int:
+    """Only samples that RESULTS holds are scored; the task file must have the same right answers."""
+    from x3spatial.evaluation.rescore import score as run
+
+    result = run(results, data_json, output_json, options, workers=workers)
+    return tables.report(result, f"{result.model} on {data_json.name}, scored again")
+
+
+@command(
+    "RESULTS_A RESULTS_B",
+    "x3 compare results/before.json results/after.json",
+    "x3 compare results/before.json results/after.json --json",
+)
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RESULTS_A", help="A results file.")],
+    run_b: Annotated[
+        Path, typer.Argument(metavar="RESULTS_B", help="Another one, on the same task file.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Prints differences B - A with 95 % intervals; * marks intervals that exclude zero."""
+    from x3spatial.evaluation.compare import compare as run
+
+    comparison = run(run_a, run_b)
+    typer.echo(json.dumps(comparison.to_json(), indent=2) if as_json else comparison.render())
+
+
+@command(
+    "--model KIND[:ARG]",
+    "x3 check-model --model roborefer:x3-tiny",
+    "x3 check-model --model openai:NAME --base-url http://localhost:8000/v1",
+    defaults="evaluation.check_model.run:check_model",
+)
+def check_model(
+    *,
+    model: ModelSpecs = None,
+    model_name_or_path: Checkpoint = None,
+    model_options: Annotated[dict[str, Any], MODEL_OPTIONS],
+    options: Annotated[
+        AskOptions,
+        Expand("evaluation.options:AskOptions", RUN, skip=frozenset({"model_options"})),
+    ],
+    workers: Workers = DEFAULT,
+    dots: Annotated[
+        int, typer.Option(help="Questions per image size, of nine sizes.", rich_help_panel=RUN)
+    ] = DEFAULT,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Keep images, task files and results in this folder.",
+            rich_help_panel=RUN,
+        ),
+    ] = DEFAULT,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON.", rich_help_panel=RUN)
+    ] = False,
+) -> int:
+    """Draws images of several sizes, asks for the dot in each as x3 eval would, and names what explains
+    wrong answers: swapped axes, another scale, another image, a resized image. --seed also places the
+    dots. Exits 0 if every check passes, 1 if one fails or is undecided.
+    """
+    from x3spatial.engine.world import world_from_environment
+    from x3spatial.evaluation.check_model.run import check_model as run
+
+    if world_from_environment() is not None:
+        raise UserError(
+            "check-model runs in one process; start it without torchrun (or unset RANK and WORLD_SIZE)"
+        )
+    checked = run(
+        one_spec(model, model_name_or_path),
+        out,
+        replace(options, model_options=model_options),
+        dots=dots,
+        workers=workers,
+    )
+    if as_json:
+        typer.echo(json.dumps(checked.to_json(), indent=2))
+    else:
+        tables.print_check(checked)
+        if out is not None:
+            typer.echo(f"images and answers: {output.shown(out)}")
+    return 0 if checked.passed else 1

@@ -1,0 +1,160 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+
+from x3spatial.cli.declare import Also, Expand
+from x3spatial.cli.help import RUN, TASK_FILES
+from x3spatial.engine.world import TIMEOUT
+from x3spatial.formats.results_file import MaskChoice, ScoringRule
+
+Root = Annotated[
+    Path,
+    typer.Argument(metavar="ROOT", envvar="DATA_ROOT_X3", show_envvar=False,
+                   help="A data root: {split}/{scene}/uid_{uid}/{NN}_{frame}_{kind}.png."),
+    Also("--data-root"),
+]  # fmt: skip
+Tasks = Annotated[
+    Path, typer.Argument(metavar="TASKS", help="A task file of x3 build."), Also("--data-json")
+]
+ResultsOut = Annotated[
+    Path,
+    typer.Option("--out", "-o", metavar="RESULTS", help="The results file to write.",
+                 rich_help_panel=RUN),
+    Also("--output-json"),
+]  # fmt: skip
+RootOut = Annotated[
+    Path,
+    typer.Argument(metavar="OUT", help="The data root to write; -o OUT is the same."),
+    Also("-o", "--out"),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, help="Parallel workers (default: one per CPU).", rich_help_panel=RUN
+    ),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        "--fresh/--resume",
+        help="Discard what an earlier run left, or continue it.",
+        rich_help_panel=RUN,
+    ),
+]
+ImageFolder = Annotated[
+    Path | None,
+    typer.Option("--image-folder", metavar="DIR", help="Base folder for relative image paths."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Seed = Annotated[int, typer.Option(help="Random seed: same seed, same bytes.")]
+Splits = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Comma-separated splits (default: all).")
+]
+ProcessTimeout = Annotated[
+    float,
+    typer.Option(
+        "--process-timeout",
+        help="With torchrun or accelerate: seconds without a heartbeat before another process"
+        " counts as dead.",
+        rich_help_panel=RUN,
+    ),
+    Also("--rank-timeout"),
+]
+PROCESS_TIMEOUT = TIMEOUT
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """The names of a comma-separated option; None where it was not given."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+def listed(choices: Iterable[object]) -> str:
+    """``a, b or c``."""
+    *first, last = map(str, choices)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+_EVALUATION_TYPES = {
+    "scoring": Annotated[
+        str,
+        typer.Option(
+            help=f"Point-in-mask rule: {listed(get_args(ScoringRule))} (RoboRefer's own).",
+            rich_help_panel=RUN,
+        ),
+    ],
+    "mask": Annotated[
+        str,
+        typer.Option(
+            help=f"Mask to score against: {listed(get_args(MaskChoice))}; auto is the record's own.",
+            rich_help_panel=RUN,
+        ),
+    ],
+    "image_folder": Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Base folder for relative image paths.", rich_help_panel=RUN
+        ),
+    ],
+}
+
+
+def evaluation(of: str) -> Expand:
+    """The options of an evaluation's options object; those of the model's kind are apart."""
+    return Expand(of, RUN, skip=frozenset({"model_options"}), types=_EVALUATION_TYPES)
+
+
+def building(of: str, **settings: Any) -> Expand:
+    """The options of ``BuildOptions``, all of them or only some."""
+    # The registries are imported here: only commands that build need them.
+    from x3spatial.builder.options import BuildOptions
+    from x3spatial.tasks.spec import TASKS, default_tasks
+
+    def option(*declarations: str, **settings: Any) -> Any:
+        return typer.Option(*declarations, rich_help_panel=TASK_FILES, **settings)
+
+    groups = listed(dict.fromkeys(task.group for task in TASKS.values()))
+    usual = ",".join(dict.fromkeys(TASKS[name].group for name in default_tasks()))
+    able = " and ".join(task.name for task in TASKS.values() if task.reference_may_be_cut)
+    types = {
+        "tasks": Annotated[
+            str | None,
+            option(metavar="NAMES", help=f"Comma-separated: {groups}, or full names (default:"
+                   f" {usual})."),
+        ],
+        "splits": Annotated[
+            str | None, option(metavar="NAMES", help="Comma-separated splits (default: all).")
+        ],
+        "emit_concat": Annotated[
+            int, option(min=0, max=1, help="1: also write the side-by-side form of Task1.")
+        ],
+        "use_dilated_mask": Annotated[
+            bool,
+            option("--use-dilated-mask/--use-tight-mask", help="Which mask to prefer."),
+            Also("/--no-use-dilated-mask"),
+        ],
+        "prompts": Annotated[
+            Path | None,
+            option(metavar="DIR", help="Prompt templates that replace the built-in ones."),
+        ],
+        "crop_reference": Annotated[
+            tuple[float, float] | None,
+            option(metavar="MIN MAX",
+                   help="Crop the marked view to this multiple of the object's extent: for training"
+                   f" only, not for evaluation; {able}."),
+            Also("--closeup"),
+        ],
+    }  # fmt: skip
+    assert set(types) <= set(BuildOptions.__dataclass_fields__)
+    return Expand(
+        of,
+        TASK_FILES,
+        types=types,
+        parse={"tasks": names, "splits": names, "emit_concat": bool},
+        **settings,
+    )

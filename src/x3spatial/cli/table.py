@@ -1,0 +1,98 @@
+"""The list of commands: path, group, summary and where the function is. Nothing else is imported for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DATA, EVALUATE, TRAIN, CHECKPOINTS = "Data", "Evaluate", "Train", "Checkpoints"
+GROUPS = (DATA, EVALUATE, TRAIN, CHECKPOINTS)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command, or a group of commands."""
+
+    path: str
+    """Its name, with that of its group before it: ``model tiny``."""
+    group: str
+    """Under which heading help lists it."""
+    summary: str
+    """One line of 80 columns, with the name before it."""
+    target: str | None
+    """``module:attribute`` below ``x3spatial.cli``; None for a group of commands."""
+    former: tuple[str, ...] = ()
+    """Former names, which still work."""
+    hidden: bool = False
+
+    @property
+    def name(self) -> str:
+        """The last word of the path."""
+        return self.path.rpartition(" ")[2]
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry("scenes", DATA, "Render synthetic rooms into a data root.", "data:scenes"),
+    Entry(
+        "composites",
+        DATA,
+        "Draw flat composites into a data root: easy training data.",
+        "data:composites",
+        former=("scenes-flat",),
+    ),
+    Entry(
+        "crop",
+        DATA,
+        "Crop every view around its object into a new data root.",
+        "data:crop",
+        former=("zoom",),
+    ),
+    Entry("audit", DATA, "Check every file of a data root.", "data:audit"),
+    Entry("build", DATA, "Build task files and their images from a data root.", "data:build"),
+    Entry("preview", DATA, "Draw samples, truth and answers on a contact sheet.", "tasks:preview"),
+    Entry("export", DATA, "Write task files in the format of another trainer.", "tasks:export"),
+    Entry("eval", EVALUATE, "Ask a model a task file and score its answers.", "evaluate:evaluate"),
+    Entry("score", EVALUATE, "Score stored answers again, without a model.", "evaluate:score"),
+    Entry("compare", EVALUATE, "Compare two runs on one task file, paired.", "evaluate:compare"),
+    Entry(
+        "zeroshot", EVALUATE, "Build, evaluate and summarise, for one or more models.",
+        "zeroshot:zeroshot",
+    ),
+    Entry(
+        "check-model", EVALUATE, "Check a model's prompts and parsing on synthetic dots.",
+        "evaluate:check_model",
+    ),
+    Entry("models", EVALUATE, "List available models and baselines.", "lists:models"),
+    Entry("conventions", EVALUATE, "List how model families write points.", "lists:conventions"),
+    Entry("sft", TRAIN, "Fine-tune a RoboRefer checkpoint on task files.", "train:sft"),
+    Entry("check-data", TRAIN, "Check all training samples, without weights.", "train:check_data"),
+    Entry("data", TRAIN, "Training data sets.", None),
+    Entry("data list", TRAIN, "List a registry of training data sets.", "train:list_data"),
+    Entry("recipe", TRAIN, "Training in stages.", None),
+    Entry("recipe run", TRAIN, "Train in stages, each an x3 sft run.", "train:run_recipe"),
+    Entry("model", CHECKPOINTS, "Inspect, create or resize RoboRefer checkpoints.", None),
+    Entry("model inspect", CHECKPOINTS, "Describe a RoboRefer checkpoint.", "checkpoints:inspect"),
+    Entry(
+        "model tiny", CHECKPOINTS, "Create a small random checkpoint.", "checkpoints:tiny"
+    ),
+    Entry(
+        "model resize",
+        CHECKPOINTS,
+        "Convert a checkpoint to another image size.",
+        "checkpoints:resize",
+        former=("grow",),
+    ),
+    Entry("help", "", "Show the help of a command.", "about:show_help", hidden=True),
+    Entry("version", "", "Print the version.", "about:show_version", hidden=True),
+)  # fmt: skip
+
+
+def entries_of(prefix: str) -> tuple[Entry, ...]:
+    """The entries of a group; of ``x3`` itself where ``prefix`` is empty."""
+    return tuple(entry for entry in ENTRIES if entry.path.rpartition(" ")[0] == prefix)
+
+
+def find_entry(prefix: str, name: str) -> Entry | None:
+    """The entry of a group by its name or a former one."""
+    return next(
+        (entry for entry in entries_of(prefix) if name in (entry.name, *entry.former)), None
+    )

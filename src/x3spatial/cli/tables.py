@@ -1,0 +1,140 @@
+"""What the evaluation's commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from x3spatial.cli import output
+from x3spatial.cli.logs import LOG
+
+if TYPE_CHECKING:
+    from x3spatial.evaluation.check_model.run import ModelCheck
+    from x3spatial.evaluation.run import EvalResult
+    from x3spatial.pipeline import SetSummary
+
+_COLUMNS = (
+    ("Hit@Mask", "hit_at_mask"),
+    ("NOT_VISIBLE acc", "not_visible_accuracy"),
+    ("false NOT_VISIBLE", "false_not_visible_rate"),
+    ("mean L2", "mean_l2_error"),
+    ("S@0.02", "success_002"),
+    ("S@0.05", "success_005"),
+    ("S@0.10", "success_010"),
+)
+_WITH_INTERVAL = {"hit_at_mask", "not_visible_accuracy"}
+
+
+def print_set(part: SetSummary) -> None:
+    """Print one set of a zero-shot run: a row per model, and what chance gives."""
+    rows: list[tuple[str, ...]] = []
+    total = 0
+    notes = []
+    for cell in part.cells:
+        if cell.result is None:
+            notes.append(f"{cell.model} {cell.skipped}")
+            continue
+        metrics = cell.result.metrics
+        total = int(metrics["total"] or 0)
+        figures = _figures(metrics, cell.result.ci95)
+        rows.append((cell.model, *figures, str(metrics["parse_failures"]), str(metrics["errors"])))
+    for name, row in part.chance.items():
+        if row is not None:
+            rows.append((f"chance: {name}", *_figures(row, {}), "-", "-"))
+    columns = [title for title, _ in _COLUMNS]
+    output.table(
+        f"{part.name}: {part.data_json.name}, {total} samples",
+        ("", *columns, "unparsed", "errors"),
+        rows,
+    )
+    if notes:
+        typer.echo(f"not asked: {'; '.join(notes)}")
+
+
+def _figures(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> list[str]:
+    return [
+        _figure(metrics.get(key), intervals.get(key) if key in _WITH_INTERVAL else None)
+        for _, key in _COLUMNS
+    ]
+
+
+def _figure(value: float | None, interval: tuple[float, float] | None = None) -> str:
+    if value is None:
+        return "-"
+    text = f"{value:.3f}"
+    return text if interval is None else f"{text} [{interval[0]:.2f}, {interval[1]:.2f}]"
+
+
+def report(result: EvalResult, title: str) -> int:
+    """Print one run's metrics; returns the exit code."""
+    rows = []
+    for name, value in result.metrics.items():
+        interval = result.ci95.get(name)
+        shown = "" if interval is None else f"[{interval[0]:.4f}, {interval[1]:.4f}]"
+        text = "-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+        rows.append((name, text, shown))
+    unit = f"95 % over {result.ci_unit}" if result.ci_unit else "95 %"
+    output.table(title, ("metric", "value", unit), rows)
+    _print_sizes(result)
+    problems = [(problem.path, problem.reason) for problem in result.problems]
+    output.problems(problems, output.shown(result.output_json))
+    typer.echo(
+        f"asked {result.asked}, kept {result.kept} answers of an earlier run;"
+        f" results: {output.shown(result.output_json)}"
+    )
+    if result.errors:
+        LOG.error(
+            "%d samples without an answer; the same command asks them again. First: %s",
+            result.errors,
+            result.first_error,
+        )
+    return 1 if result.errors else 0
+
+
+def _print_sizes(result: EvalResult) -> None:
+    """Hit@Mask by how large the object appears, if anything visible was asked about."""
+    rows = [
+        (
+            f"{row.least:.2%} to {row.most:.2%}" if row.most else f"{row.least:.2%} and more",
+            str(row.samples),
+            _figure(row.metrics["hit_at_mask"], row.ci95["hit_at_mask"]),
+            _figure(row.metrics["false_not_visible_rate"]),
+            _figure(row.metrics["median_l2_error"]),
+            _figure(row.chance),
+        )
+        for row in result.by_mask_area
+    ]
+    if any(row.samples for row in result.by_mask_area):
+        columns = (
+            "share of the image", "samples", "Hit@Mask", "false NOT_VISIBLE", "median L2", "uniform point",
+        )  # fmt: skip
+        output.table("by size of the object", columns, rows)
+
+
+_CHECK_COLUMNS = (
+    "images", "asked", "points", "NOT_VISIBLE", "unparsed", "errors",
+    "median px", "of diagonal", "worst px",
+)  # fmt: skip
+
+
+def print_check(checked: ModelCheck) -> None:
+    """Print what ``check_model`` found."""
+    rows = []
+    for row in checked.sizes:
+        figures = "-", "-", "-"
+        if row.median_px is not None and row.median_part is not None and row.worst_px is not None:
+            figures = f"{row.median_px:.1f}", f"{row.median_part:.1%}", f"{row.worst_px:.1f}"
+        counts = row.asked, row.points, row.not_visible, row.unparsed, row.errors
+        rows.append((row.images, *map(str, counts), *figures))
+    output.table(
+        f"{checked.model}, convention {checked.convention}: distance to the dot",
+        _CHECK_COLUMNS,
+        rows,
+    )
+    width = max(len(check.name) for check in checked.checks)
+    for check in checked.checks:
+        detail = f"  {check.detail}" if check.detail else ""
+        typer.echo(f"{check.name:{width}}  {check.verdict}{detail}")
+    typer.echo(f"check-model: {checked.outcome}")

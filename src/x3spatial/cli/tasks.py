@@ -1,0 +1,162 @@
+"""Commands that show and hand on task files: preview, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from x3spatial.cli import output
+from x3spatial.cli.declare import DEFAULT, Also, Default, command
+from x3spatial.cli.logs import LOG
+from x3spatial.cli.options import ImageFolder, Tasks, listed
+from x3spatial.exporters.image_paths import PATHS
+from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
+from x3spatial.exporters.registry import FORMATS
+from x3spatial.exporters.run import RESIZED
+
+_OUTPUT: Any = Default("output")
+_POINT_FORMAT: Any = Default("point_format")
+
+
+@command(
+    "TASKS",
+    "x3 preview tasks/t1_val_multi.json -o preview.png",
+    "x3 preview tasks/t1_val_multi.json --results results/sift/t1_val_multi.json",
+    defaults="reports.preview:preview",
+)
+def preview(
+    data_json: Tasks,
+    png: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="PNG", help="The PNG to write."),
+        Also("--output"),
+    ] = _OUTPUT,
+    results: Annotated[
+        Path | None,
+        typer.Option(metavar="RESULTS", help="A results file of x3 eval: draws its answers."),
+    ] = DEFAULT,
+    limit: Annotated[int, typer.Option(help="Number of samples, spread over the file.")] = DEFAULT,
+    sample_id: Annotated[
+        list[str] | None,
+        typer.Option("--id", metavar="ID", help="Draw this sample; repeat for more."),
+    ] = None,
+    image_folder: ImageFolder = DEFAULT,
+) -> None:
+    """Green: right point; yellow: mask; cyan: reference point; magenta: answer."""
+    from x3spatial.reports.preview import preview as draw
+
+    path = draw(
+        data_json,
+        png,
+        results=results,
+        limit=limit,
+        ids=sample_id or (),
+        image_folder=image_folder,
+    )
+    typer.echo(f"green: right point, yellow: mask, cyan: reference, magenta: answer; see {path}")
+
+
+def _by_kind(attribute: str) -> str:
+    """Which kinds have which default, such as ``placeholder for ms-swift, else unit``."""
+    first = {}
+    for name, kind in FORMATS.items():
+        values = getattr(kind, attribute)
+        first[name] = (values() if callable(values) else values)[0]
+    usual = max(set(first.values()), key=list(first.values()).count)
+    others = [f"{value} for {name}" for name, value in first.items() if value != usual]
+    return f"default: {', '.join([*others, f'else {usual}'])}"
+
+
+@command(
+    "TASKS... --to KIND -o DIR",
+    "x3 export tasks/t1_train_multi.json --to llava -o export",
+    "x3 export tasks/t1_val_multi.json --to ms-swift -o export --points qwen3-1000",
+    defaults="exporters.run:export",
+)
+def export(
+    data_json: Annotated[
+        list[Path], typer.Argument(metavar="TASKS...", help="Task files of x3 build.")
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="KIND",
+            help=f"{listed(FORMATS)}.",
+            autocompletion=lambda: list(FORMATS),
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder for the export."),
+        Also("--out-dir"),
+    ],
+    paths: Annotated[
+        str | None, typer.Option(help=f"Images: {listed(PATHS)} ({_by_kind('paths')}).")
+    ] = DEFAULT,
+    points: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{AS_RECORDED}: as recorded; {PLACEHOLDER}: the trainer scales them itself; or"
+            f" rewritten as {listed(point_formats())} ({_by_kind('points')}).",
+            autocompletion=lambda: [AS_RECORDED, PLACEHOLDER, *point_formats()],
+        ),
+    ] = _POINT_FORMAT,
+    image_folder: ImageFolder = DEFAULT,
+    min_pixels: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Processor's least area, for --points {RESIZED} (default"
+            f" {ResizeLimits().min_pixels})."
+        ),
+    ] = DEFAULT,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Processor's largest area, for --points {RESIZED} (default"
+            f" {ResizeLimits().max_pixels})."
+        ),
+    ] = DEFAULT,
+    limit: Annotated[
+        int | None, typer.Option(help="At most this many records of each file.")
+    ] = DEFAULT,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh/--resume", help="Write again, or keep an equal finished export."),
+    ] = DEFAULT,
+) -> None:
+    """Each task file becomes a file of its own."""
+    from x3spatial.exporters.run import export as run
+
+    summary = run(
+        data_json,
+        out,
+        to,
+        paths=paths,
+        point_format=points,
+        image_folder=image_folder,
+        min_pixels=min_pixels,
+        max_pixels=max_pixels,
+        limit=limit,
+        fresh=fresh,
+    )
+    counts = {"not_visible": 0, **summary.manifest["counts"]}  # an empty set counts nothing
+    files = ", ".join(summary.manifest["files"])
+    now = "" if summary.written else " (already there)"
+    typer.echo(
+        f"{summary.records} samples, {counts['not_visible']} of them not visible, in"
+        f" {output.shown(summary.out_dir)}: {files}{now}"
+    )
+    if counts["points_with_more_decimals"]:
+        LOG.warning(
+            "%d points needed more decimals than %s has, to hit their thin masks",
+            counts["points_with_more_decimals"],
+            summary.manifest["options"]["points"],
+        )
+    if counts["placeholders_at_risk"]:
+        LOG.warning(
+            "%d points may be rounded off their thin masks by the trainer's own scaling",
+            counts["placeholders_at_risk"],
+        )

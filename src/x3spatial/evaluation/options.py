@@ -1,0 +1,125 @@
+"""The options of the evaluation, each with its default and its check, once.
+
+This module imports no model: the command line reads defaults and help from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from x3spatial.errors import UserError, flag
+from x3spatial.formats.results_file import MaskChoice, ScoringRule
+
+
+def check_scoring(scoring: str) -> ScoringRule:
+    """``scoring`` if it is one of the rules.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
+    for rule in get_args(ScoringRule):
+        if scoring == rule:
+            return rule  # type: ignore[no-any-return]
+    raise UserError(f"--scoring {scoring}: must be one of {', '.join(get_args(ScoringRule))}")
+
+
+def check_mask_choice(mask: str) -> MaskChoice:
+    """``mask`` if it is one of the choices.
+
+    Raises:
+        UserError: it is refused; the message names the file or option.
+    """
+    for choice in get_args(MaskChoice):
+        if mask == choice:
+            return choice  # type: ignore[no-any-return]
+    raise UserError(f"--mask {mask}: must be one of {', '.join(get_args(MaskChoice))}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskOptions:
+    """How a model is asked.
+
+    Raises:
+        UserError: a value is out of its range; the message names the option.
+    """
+
+    max_new_tokens: int = 64
+    """Most tokens of an answer, for models that generate text."""
+    batch_size: int = 8
+    """Samples per call of the model."""
+    seed: int = 0
+    """Seed for stochastic models."""
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the model's kind, by name."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_new_tokens"):
+            _check_positive(name, getattr(self, name))
+        object.__setattr__(self, "model_options", dict(self.model_options or {}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """How answers are scored.
+
+    Raises:
+        UserError: a value is none of the choices; the message names the option.
+    """
+
+    scoring: str = "x3"
+    """Point-in-mask rule: x3, or roborefer for RoboRefer's own."""
+    mask: str = "auto"
+    """Mask to score against: auto (the record's own), tight or dilated."""
+    image_folder: Path | None = None
+    """Base folder for relative image paths."""
+
+    def __post_init__(self) -> None:
+        check_scoring(self.scoring)
+        check_mask_choice(self.mask)
+        if self.image_folder is not None:
+            object.__setattr__(self, "image_folder", Path(self.image_folder))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions(AskOptions, ScoreOptions):
+    """How a model is asked and its answers are scored.
+
+    Raises:
+        UserError: a value is out of its range; the message names the option.
+    """
+
+    limit: int | None = None
+    """Evaluate only the first N samples of each set."""
+
+    def __post_init__(self) -> None:
+        AskOptions.__post_init__(self)
+        ScoreOptions.__post_init__(self)
+        if self.limit is not None:
+            _check_positive("limit", self.limit)
+
+
+def for_model(options: AskOptions) -> dict[str, Any]:
+    """What ``models.registry.create`` takes: the options that every kind has, and the kind's own."""
+    return {
+        "max_new_tokens": options.max_new_tokens,
+        "seed": options.seed,
+        **options.model_options,
+    }
+
+
+def check_workers(workers: int | None) -> None:
+    """Refuse a number of workers that cannot work.
+
+    Raises:
+        UserError: it is below 1.
+    """
+    if workers is not None:
+        _check_positive("workers", workers)
+
+
+def _check_positive(name: str, number: int) -> None:
+    if number < 1:
+        raise UserError(f"{flag(name)} {number}: must be at least 1")

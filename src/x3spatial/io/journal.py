@@ -1,0 +1,84 @@
+"""An append-only file of what a run has finished, for the run that continues it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Self
+
+
+class Journal:
+    """An append-only file of JSON lines: what a run has finished, for the run that continues it.
+
+    A process killed while it appends leaves a torn last line. Opening the journal drops it, so
+    what is read back is exactly what was completely written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[bytes] | None = None
+
+    def entries(self) -> Iterator[tuple[int, Any]]:
+        """(byte offset, value) of every complete line, oldest first."""
+        if not self.path.exists():
+            return
+        with open(self.path, "rb") as file:
+            offset = 0
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    value = json.loads(line)
+                except ValueError:
+                    return  # a damaged line: nothing after it can be trusted either
+                yield offset, value
+                offset += len(line)
+
+    def value_at(self, offset: int) -> Any:
+        """The value of the line that starts at ``offset`` (as given by ``entries`` or ``append``)."""
+        with open(self.path, "rb") as file:
+            file.seek(offset)
+            return json.loads(file.readline())
+
+    def open(self, *, fresh: bool = False) -> Self:
+        """Start appending; ``fresh`` discards what is there."""
+        end = 0
+        if not fresh and self.path.exists():
+            for offset, _ in self.entries():
+                end = offset
+            with open(self.path, "rb") as file:
+                file.seek(end)
+                line = file.readline()
+                end += len(line) if line.endswith(b"\n") else 0
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self.path, "ab")  # noqa: SIM115 - closed by close()
+        self._file.truncate(end)
+        return self
+
+    def append(self, value: Any) -> int:
+        """Write one line through to the operating system; returns its byte offset."""
+        assert self._file is not None, "call open() first"
+        offset = self._file.seek(0, os.SEEK_END)
+        line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
+        return offset
+
+    def sync(self) -> None:
+        """Have what was appended on the disk: other machines that share it see it from here on."""
+        assert self._file is not None, "call open() first"
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Stop appending."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,77 @@
+"""How the commands of this package spell options: dashes in help and messages, underscores accepted too."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from x3spatial.errors import UserError
+
+HELP_WIDTH = 80
+
+
+def dashed(name: str) -> str:
+    """``name`` of an option with dashes."""
+    return name.replace("_", "-")
+
+
+def underscored(argument: str) -> str:
+    """``--some-option=value`` with the underscores of ``--some_option=value``; the value is unchanged."""
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help within 80 columns, with one spelling of each option."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=HELP_WIDTH, max_help_position=30)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return super()._format_action_invocation(action)
+        names = [o for o in action.option_strings if "_" not in o]
+        value = "" if action.nargs == 0 else f" {self._format_args(action, action.dest.upper())}"
+        return ", ".join(names) + value
+
+
+class OptionParser(argparse.ArgumentParser):
+    """argparse with one-line ``UserError`` messages, both spellings of options, and examples in its help.
+
+    Args:
+        prog: the command.
+        description: a line about it.
+        examples: command lines, shown at the end of the help.
+    """
+
+    def __init__(self, prog: str, description: str, examples: Sequence[str]) -> None:
+        super().__init__(
+            prog=prog,
+            usage=f"{prog} [OPTIONS]",
+            description=description,
+            epilog="\n".join(["examples:", *(f"  {line}" for line in examples)]),
+            formatter_class=Formatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a ``UserError`` in place of a usage text and exit."""
+        raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
+
+    def option(self, name: str, **settings: Any) -> None:
+        """Add ``--name`` in both spellings."""
+        if settings.get("action") != "store_true":
+            settings.setdefault("metavar", _metavar(settings.get("type", str)))
+        spellings = dict.fromkeys([f"--{dashed(name)}", f"--{name}"])
+        self.add_argument(*spellings, dest=name, **settings)
+
+
+def _metavar(kind: type) -> str:
+    return {int: "N", float: "X"}.get(kind, "PATH" if kind.__name__ == "Path" else "TEXT")

@@ -1,0 +1,172 @@
+"""The unordered map: every result, prefetch, exceptions, interrupts, and workers that die."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import SRC
+from x3spatial.engine.local import map_unordered
+from x3spatial.errors import UserError
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, False), (3, True), (2, False)])
+def test_every_item_gives_one_result(workers: int, threads: bool) -> None:
+    results = list(map_unordered(math.sqrt, range(50), workers, threads=threads))
+    assert sorted(results) == [math.sqrt(number) for number in range(50)]
+
+
+def test_results_come_as_they_are_completed() -> None:
+    go = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert go.wait(30)
+        return number
+
+    results = map_unordered(work, range(4), 2, threads=True)
+    early = [next(results) for _ in range(3)]
+    go.set()
+    assert sorted(early) == [1, 2, 3] and list(results) == [0]
+
+
+def test_four_items_per_worker_are_in_flight() -> None:
+    read: list[int] = []
+    gate = threading.Semaphore(0)
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            read.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        assert gate.acquire(timeout=30)
+        return number
+
+    results = map_unordered(work, items(), 2, threads=True)
+    for consumed in range(1, 20):
+        gate.release()
+        next(results)
+        assert len(read) == 8 + consumed
+    gate.release(100)
+    assert len(list(results)) == 100 - 19
+
+
+def test_an_exception_stops_the_run() -> None:
+    read: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            read.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        if number == 5:
+            raise ValueError("five")
+        return number
+
+    with pytest.raises(ValueError, match="five"):
+        list(map_unordered(work, items(), 2, threads=True))
+    assert len(read) < 50
+    with pytest.raises(ValueError, match="math domain"):
+        list(map_unordered(math.sqrt, [4, -1, 9], 2))
+
+
+def test_an_early_end_interrupts_threads_that_wait() -> None:
+    freed, waiting = threading.Event(), threading.Event()
+    calls: list[None] = []
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert waiting.wait(30)
+            raise KeyboardInterrupt
+        waiting.set()
+        assert freed.wait(30)
+        return number
+
+    def interrupt() -> None:
+        calls.append(None)
+        if len(calls) == 2:  # the first one reached nobody
+            freed.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        list(map_unordered(work, range(2), 2, threads=True, interrupt=interrupt))
+    assert len(calls) == 2
+
+
+def test_no_worker_is_refused() -> None:
+    with pytest.raises(UserError, match="--workers 0: must be at least 1"):
+        list(map_unordered(math.sqrt, [1], 0))
+
+
+def test_a_worker_process_that_dies_is_one_line() -> None:
+    with pytest.raises(UserError, match="a worker process died: out of memory") as caught:
+        list(map_unordered(os._exit, [1], 2))
+    assert "\n" not in str(caught.value)
+
+
+def _script(folder: Path, text: str) -> list[str]:
+    path = folder / "script.py"
+    path.write_text(text)
+    return [sys.executable, str(path)]
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
+    script = _script(
+        tmp_path,
+        "import math\n"
+        "from x3spatial.engine.local import map_unordered\n"
+        "list(map_unordered(math.sqrt, [1, 4], 2))\n",
+    )
+    done = subprocess.run(
+        script, env={"PYTHONPATH": str(SRC)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "the calling script has no `if __name__ == '__main__':` guard" in last
+
+
+def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
+    script = _script(
+        tmp_path,
+        "import os, pathlib, time\n"
+        "from x3spatial.engine.local import map_unordered\n"
+        "def work(number):\n"
+        f"    pathlib.Path({str(tmp_path)!r}, f'{{os.getpid()}}.pid').touch()\n"
+        "    time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    list(map_unordered(work, range(2), 2))\n",
+    )
+    parent = subprocess.Popen(script, env={"PYTHONPATH": str(SRC)})
+    try:
+        _wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    workers = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    _wait_until(lambda: not any(_lives(worker) for worker in workers))
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
