@@ -40,6 +40,7 @@ MOVED = {
     "evaluate.rescore": "evaluation.rescore",
     "evaluate.run": "evaluation.run",
     "evaluate.scoring": "evaluation.scoring.scores",
+    "evaluate.store": "formats.results_file",
     "export.base": "exporters.base",
     "export.registry": "exporters.registry",
     "export.run": "exporters.run",
@@ -67,17 +68,35 @@ MOVED = {
 """Old module → new module, both below the package."""
 
 RENAMED = {
+    "conventions.family": {"wording": "conventions.prompt_template:prompt_template"},
     "engine.world": {"Ranks": "World", "ranks_from": "world_from_environment"},
+    "evaluation.rescore": {"rescore": "score"},
+    "io.files": {
+        "Journal": "io.journal:Journal",
+        "JsonArrayWriter": "io.json_stream:JsonArrayWriter",
+        "lock_dir": "io.locks:lock_dir",
+    },
+    "io.images": {"BoolArray": "arrays:Bool", "UInt8Array": "arrays:UInt8"},
     "models.base": {"Answerer": "Model"},
     "models.roborefer.model": {"RoboReferAnswerer": "RoboReferModel"},
     "roots.crop_root": {"zoom_root": "crop_root"},
     "synth.composites": {"make_flat": "make_composites"},
     "synth.generate": {"generate_scenes": "render_scenes"},
-    "tasks.answers": {"Said": "AnswerKind"},
-    "tasks.parsing": {"plain": "normalize_characters", "spoken": "strip_thinking"},
+    "tasks.answers": {"Said": "AnswerKind", "never": "always_false"},
+    "tasks.geometry": {
+        "BoolArray": "arrays:Bool",
+        "Target": "tasks.ground_truth:Target",
+        "mask_target": "tasks.ground_truth:mask_target",
+        "sample_seed": "tasks.ground_truth:sample_seed",
+    },
+    "tasks.parsing": {
+        "outside_objects": "mask_json_objects",
+        "plain": "normalize_characters",
+        "spoken": "strip_thinking",
+    },
     "tasks.spec": {"Task": "TaskSpec"},
 }
-"""New module → its old names of what is there."""
+"""New module → its old names → what they are now, ``name`` or ``module:name``."""
 
 _PACKAGES = {
     ".".join(parts[:depth])
@@ -92,7 +111,7 @@ def warn_moved(old: str, new: str) -> None:
 
 
 def renamed(module: str, name: str) -> Any:
-    """What ``name``, an old one, is now; for a module's own ``__getattr__``.
+    """What ``name`` of ``module`` is now, where it is an old one; for a module's own ``__getattr__``.
 
     Raises:
         AttributeError: it was never there.
@@ -100,8 +119,9 @@ def renamed(module: str, name: str) -> Any:
     new = RENAMED.get(module, {}).get(name)
     if new is None:
         raise AttributeError(f"module {f'{_ROOT}.{module}'!r} has no attribute {name!r}")
-    warn_moved(f"{_ROOT}.{module}.{name}", f"{_ROOT}.{module}.{new}")
-    return getattr(import_module(f"{_ROOT}.{module}"), new)
+    home, _, attribute = new.rpartition(":")
+    warn_moved(f"{_ROOT}.{module}.{name}", f"{_ROOT}.{home or module}.{attribute}")
+    return getattr(import_module(f"{_ROOT}.{home or module}"), attribute)
 
 
 class _Loader(InspectLoader):
@@ -117,7 +137,9 @@ class _Loader(InspectLoader):
         module.__doc__ = target.__doc__
 
         def get(name: str) -> Any:
-            return getattr(target, RENAMED.get(new, {}).get(name, name))
+            if name in RENAMED.get(new, {}):
+                return renamed(new, name)
+            return getattr(target, name)
 
         module.__getattr__ = get  # type: ignore[method-assign]
         module.__dict__["__dir__"] = lambda: dir(target)

@@ -18,7 +18,7 @@ from x3spatial.builder.run import build_tasks
 from x3spatial.errors import UserError
 from x3spatial.formats.task_file import read_records
 from x3spatial.io.images import read_mask, read_rgb, resize_rgb
-from x3spatial.tasks.geometry import sample_seed
+from x3spatial.tasks.ground_truth import sample_seed
 
 ONLY = {"tasks": ("t1", "t2a"), "emit_concat": False}
 

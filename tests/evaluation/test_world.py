@@ -20,8 +20,8 @@ from helpers.roots import make_root
 from helpers.task_sets import Scripted, make_set
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError
+from x3spatial.evaluation import rescore
 from x3spatial.evaluation.journal import journal_path
-from x3spatial.evaluation.rescore import rescore
 from x3spatial.evaluation.run import evaluate
 
 COUNT = 40
@@ -289,7 +289,7 @@ def test_scoring_again_does_not_bring_discarded_answers_back(tmp_path: Path) -> 
     with pytest.raises(UserError):
         stopping = Scripted({stop: UserError("stop")})
         evaluate(data_json=data, output_json=out, model=stopping, fresh=True)
-    rescore(results=out, data_json=data, scoring="roborefer")
+    rescore.score(results=out, data_json=data, scoring="roborefer")
     rest = Scripted()
     evaluate(data_json=data, output_json=out, model=rest)
     assert len(rest.asked) == 12

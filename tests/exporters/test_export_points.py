@@ -16,7 +16,8 @@ from x3spatial.conventions.base import Convention
 from x3spatial.exporters.points import ResizeLimits, box_of, counted_sizes, point_formats
 from x3spatial.tasks.answers import Written, ground_truth_text
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.geometry import Point, Target, hits, mask_target
+from x3spatial.tasks.geometry import Point, hits
+from x3spatial.tasks.ground_truth import Target, mask_target
 from x3spatial.tasks.question import Question, Size
 
 LIMITS = ResizeLimits()

@@ -17,7 +17,7 @@ from helpers.golden_run import GOLDEN, make_golden_set, normalised, write_golden
 from helpers.task_sets import Scripted, make_set
 from x3spatial.errors import UserError
 from x3spatial.evaluation.compare import compare
-from x3spatial.evaluation.rescore import rescore
+from x3spatial.evaluation.rescore import score as rescore
 from x3spatial.evaluation.run import evaluate
 from x3spatial.formats.results_entry import GroundTruth, ParsedAnswer, SampleResult
 from x3spatial.formats.results_file import (

@@ -10,7 +10,7 @@ from helpers.task_sets import box_mask, make_record, write_set
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.tasks.answers import point_text
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.geometry import mask_target
+from x3spatial.tasks.ground_truth import mask_target
 from x3spatial.tasks.parsing import first_pair
 
 WIDTH, HEIGHT = 32, 24

@@ -17,7 +17,7 @@ from x3spatial.io.images import encode_mask_png, encode_png
 from x3spatial.models.base import Model
 from x3spatial.tasks.answers import answer_text
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.geometry import mask_target
+from x3spatial.tasks.ground_truth import mask_target
 from x3spatial.tasks.question import Question
 
 

@@ -18,7 +18,7 @@ from x3spatial.roots.audit.run import audit
 from x3spatial.roots.crop_root import MIN_SIDE, crop_root
 from x3spatial.roots.crops import draw_crop, extent
 from x3spatial.roots.layout import list_object, list_root
-from x3spatial.tasks.geometry import sample_seed
+from x3spatial.tasks.ground_truth import sample_seed
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -17,7 +17,7 @@ from x3spatial.io.files import write_bytes
 from x3spatial.io.images import ImageError, encode_jpeg, encode_png
 from x3spatial.roots.layout import ORIGINAL, ObjectFiles, ObjectKey, Problem
 from x3spatial.roots.views import LoadedView, load_views
-from x3spatial.tasks.geometry import sample_seed
+from x3spatial.tasks.ground_truth import sample_seed
 from x3spatial.tasks.prompts import Template
 from x3spatial.tasks.samples import (
     Draft,

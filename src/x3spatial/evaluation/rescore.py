@@ -96,7 +96,3 @@ def score(
         asked=0,
         kept=len(wanted),
     )
-
-
-rescore = score
-"""Its former name."""

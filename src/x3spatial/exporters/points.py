@@ -14,7 +14,8 @@ from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.conventions.resize import smart_resize
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.geometry import Point, Target, centre_of, hits
+from x3spatial.tasks.geometry import Point, centre_of, hits
+from x3spatial.tasks.ground_truth import Target
 from x3spatial.tasks.question import Size
 
 AS_RECORDED = "unit"

@@ -25,7 +25,8 @@ from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask, read_rgb
 from x3spatial.tasks.answers import NOT_VISIBLE, POINT, AnswerKind, ground_truth_text, parse_unit
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.geometry import Point, Target, hits, pixel_of
+from x3spatial.tasks.geometry import Point, hits, pixel_of
+from x3spatial.tasks.ground_truth import Target
 from x3spatial.tasks.question import Question, Size
 from x3spatial.tasks.spec import TASKS
 

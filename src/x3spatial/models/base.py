@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from x3spatial import _moved
 from x3spatial.errors import UserError
 from x3spatial.tasks.question import Question, Size
 
@@ -135,3 +136,7 @@ class Model(ABC):
     def close(self) -> None:
         """Release what it holds."""
         return None
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.renamed("models.base", name)

@@ -50,7 +50,7 @@ from x3spatial.roots.layout import (
     list_root,
 )
 from x3spatial.roots.views import LoadedView, load_views
-from x3spatial.tasks.geometry import sample_seed
+from x3spatial.tasks.ground_truth import sample_seed
 
 SETTINGS_FILE = "zoom.json"
 """Named after the command's first name, `x3 zoom`: roots made then must be recognised and continued."""

@@ -17,7 +17,7 @@ from x3spatial.roots.layout import (
     Problem,
     ViewFiles,
 )
-from x3spatial.tasks.geometry import mask_target, sample_seed
+from x3spatial.tasks.ground_truth import mask_target, sample_seed
 from x3spatial.tasks.samples import View
 
 

@@ -9,9 +9,11 @@ from enum import Enum
 from functools import cache
 from typing import Any, NamedTuple, Protocol
 
+from x3spatial import _moved
 from x3spatial.arrays import Bool
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.geometry import Point, Target, centre_of, hits
+from x3spatial.tasks.geometry import Point, centre_of, hits
+from x3spatial.tasks.ground_truth import Target
 from x3spatial.tasks.parsing import first_pair, normalize_characters, strip_thinking
 
 NOT_VISIBLE = "NOT_VISIBLE"
@@ -194,3 +196,7 @@ def point_text(target: Target, mask: Bool, frame: Frame) -> str:
 def answer_text(target: Target | None, mask: Bool, frame: Frame) -> str:
     """The right answer as text: ``[(x, y)]`` in ``frame``, or NOT_VISIBLE without a target."""
     return NOT_VISIBLE if target is None else f"[{point_text(target, mask, frame)}]"
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.renamed("tasks.answers", name)

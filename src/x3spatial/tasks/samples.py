@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from x3spatial.arrays import Bool
-from x3spatial.tasks.geometry import Target
+from x3spatial.tasks.ground_truth import Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)

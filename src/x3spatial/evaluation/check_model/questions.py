@@ -14,7 +14,8 @@ from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import write_json
 from x3spatial.io.images import encode_mask_png, encode_png
 from x3spatial.tasks.answers import NOT_VISIBLE
-from x3spatial.tasks.geometry import Point, sample_seed
+from x3spatial.tasks.geometry import Point
+from x3spatial.tasks.ground_truth import sample_seed
 from x3spatial.tasks.question import Size
 
 SIZES: tuple[Size, ...] = (

@@ -9,7 +9,8 @@ from typing import Any, Self
 from x3spatial.errors import UserError
 from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import LruCache, asks_for_point, load_mask, record_path, say
-from x3spatial.tasks.geometry import Point, mask_target, sample_seed
+from x3spatial.tasks.geometry import Point
+from x3spatial.tasks.ground_truth import mask_target, sample_seed
 from x3spatial.tasks.question import Question
 from x3spatial.tasks.spec import Views
 

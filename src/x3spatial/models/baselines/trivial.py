@@ -11,7 +11,8 @@ from x3spatial.errors import UserError
 from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import asks_for_point, say
 from x3spatial.tasks.answers import NOT_VISIBLE
-from x3spatial.tasks.geometry import Point, sample_seed
+from x3spatial.tasks.geometry import Point
+from x3spatial.tasks.ground_truth import sample_seed
 from x3spatial.tasks.question import Question
 
 

@@ -12,15 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from x3spatial.tasks.answers import NOT_VISIBLE, AnswerKind, answer_text, parse_unit, point_text
 from x3spatial.tasks.frames import Frame
-from x3spatial.tasks.geometry import (
-    Pixel,
-    Point,
-    centre_of,
-    hits,
-    mask_target,
-    pixel_of,
-    sample_seed,
-)
+from x3spatial.tasks.geometry import Pixel, Point, centre_of, hits, pixel_of
+from x3spatial.tasks.ground_truth import mask_target, sample_seed
 
 Mask = npt.NDArray[np.bool_]
 sizes = st.integers(1, 4000)
