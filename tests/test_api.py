@@ -13,7 +13,9 @@ import pytest
 
 import x3spatial as x3
 from helpers.paths import REPOSITORY, SRC
+from helpers.roots import make_root
 from x3spatial import _moved
+from x3spatial.tables import Table
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
@@ -130,3 +132,76 @@ def test_the_page_is_made_from_the_docstrings() -> None:
     assert page == make_api.api_markdown(), "run: python scripts/make_api.py"
     for name in x3.__all__:
         assert f"## `x3.{name}`" in page
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("api")
+    make_root(folder / "root", scenes=3, objects=4)
+    return folder
+
+
+def test_from_strings_to_tables(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the README shows, with paths as strings."""
+    monkeypatch.chdir(runs)
+    report = x3.audit("root")
+    assert "no problems" in repr(report) and "validation" in repr(report)
+    built = x3.build_tasks("root", "tasks")
+    assert f"{built.records} samples of 24 objects" in repr(built)
+    result = x3.evaluate("tasks/t1_val_multi.json", "r.json", model="centre")
+    text = repr(result)
+    assert "Hit@Mask" in text and f"{result.metrics['hit_at_mask']:.3f}" in text
+    interval = result.ci95["hit_at_mask"]
+    assert interval is not None and f"[{interval[0]:.3f}, {interval[1]:.3f}]" in text
+    assert max(map(len, text.splitlines())) <= 80
+    stored = x3.read_results("r.json")
+    assert "centre on t1_val_multi.json" in repr(stored)
+    assert x3.score("r.json", "tasks/t1_val_multi.json", "s.json").metrics == result.metrics
+    x3.evaluate("tasks/t1_val_multi.json", "o.json", model="oracle")
+    comparison = x3.compare("r.json", "o.json")
+    assert "hit_at_mask" in repr(comparison) and " *" in repr(comparison)
+    summary = x3.zeroshot("root", "eval", ["oracle", "centre"], tasks_dir="tasks2")
+    lines = repr(summary).splitlines()
+    assert sum("Task1 multi" in line for line in lines) == 2
+    frame = summary.to_dataframe()
+    assert set(frame["model"]) == {"oracle", "centre"} and len(set(frame["set"])) == 4
+    exported = x3.export("tasks/t1_val_multi.json", "e", to="llava")
+    assert "t1_val_multi.json" in repr(exported)
+    tasks = x3.read_tasks("tasks/t1_val_multi.json")
+    assert len(tasks) == len(stored.results) == len(result.to_dataframe())
+
+
+def test_the_samples_as_a_data_frame(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(runs)
+    frame = x3.read_results("r.json").to_dataframe()
+    entry = x3.read_results("r.json").results[0]
+    row = frame.iloc[0]
+    assert (row["id"], row["pred_x"], row["pred_y"]) == (entry.id, 0.5, 0.5)
+    assert row["hit_mask"] == entry.hit_mask and row["gt_text"] == entry.gt.text
+    hits = frame.loc[~frame["gt_not_visible"], "hit_mask"].astype(float).mean()
+    assert hits == x3.read_results("r.json").metrics["hit_at_mask"]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(x3.UserError, match=r'pip install "x3spatial\[dataframe\]"'):
+        x3.read_results("r.json").to_dataframe()
+
+
+def test_a_table_escapes_what_it_shows_in_a_notebook() -> None:
+    table = Table(
+        "<b>", ("name", "値"), (("<img onerror=x>", "1.5"), ("long name", "12")), ("a & b",)
+    )
+    assert table.text().splitlines() == [
+        "<b>",
+        "name              値",
+        "<img onerror=x>   1.5",
+        "long name          12",
+        "a & b",
+    ]
+    html = table.html()
+    assert "<img" not in html and "&lt;img onerror=x&gt;" in html and "a &amp; b" in html
+    assert html.count("<tr>") == 3 and "<caption>&lt;b&gt;</caption>" in html
+
+
+def test_a_result_shows_itself_in_a_notebook(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(runs)
+    html = x3.read_results("r.json")._repr_html_()
+    assert html.startswith("<table>") and "Hit@Mask" in html

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from x3spatial.builder.manifest import MANIFEST
 from x3spatial.builder.options import TASKS_DIR, BuildOptions
 from x3spatial.builder.run import JOURNAL, BuildSummary, build_tasks
 from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
-from x3spatial.errors import UserError, flag
+from x3spatial.errors import UserError, flag, packages_of
 from x3spatial.evaluation.options import EvalOptions, for_model
 from x3spatial.evaluation.questions import lacking
 from x3spatial.evaluation.run import EvalResult, evaluate
@@ -22,7 +22,11 @@ from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.models import registry
 from x3spatial.models.base import Model
+from x3spatial.tables import Table, Tabular, figure
 from x3spatial.tasks.spec import zero_shot_tasks
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EVAL_DIR = Path("runs/eval_spatial_x3")
 """Where results go unless told otherwise, as in the source document."""
@@ -33,6 +37,16 @@ _SPLIT = "val"
 def zero_shot_sets() -> list[tuple[str, str]]:
     """The sets of the zero-shot evaluation: titles, and file names that results are named after."""
     return [(spec.title, spec.file(_SPLIT)) for spec in zero_shot_tasks()]
+
+
+_COLUMNS = (
+    ("Hit@Mask", "hit_at_mask"),
+    ("NOT_VISIBLE acc", "not_visible_accuracy"),
+    ("balanced acc", "balanced_accuracy"),
+    ("unparsed", "parse_failures"),
+    ("errors", "errors"),
+)
+"""Heads and metrics of the summary's table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +69,8 @@ class SetSummary:
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ZeroshotSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class ZeroshotSummary(Tabular):
     """The outcome of ``zeroshot``."""
 
     summary_json: Path
@@ -68,6 +82,37 @@ class ZeroshotSummary:
     def errors(self) -> int:
         """Samples that stayed without an answer, over all models and sets."""
         return sum(cell.result.errors for part in self.sets for cell in part.cells if cell.result)
+
+    def table(self) -> Table:
+        """A row per set and model."""
+        rows = []
+        for part in self.sets:
+            for cell in part.cells:
+                if cell.result is not None:
+                    metrics, ci95 = cell.result.metrics, cell.result.ci95
+                    figures = [figure(metrics[name], ci95.get(name)) for _, name in _COLUMNS]
+                    rows.append((part.name, cell.model, *figures))
+        heads = tuple(head for head, _ in _COLUMNS)
+        notes = (f"summary: {self.summary_json}",)
+        return Table("zero-shot", ("set", "model", *heads), tuple(rows), notes)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row per set, model and sample.
+
+        Raises:
+            UserError: a results file is gone, or pandas is not installed.
+        """
+        with packages_of("dataframe", ".to_dataframe()"):
+            import pandas as pd
+        frames = []
+        for part in self.sets:
+            for cell in part.cells:
+                if cell.result is not None:
+                    frame = cell.result.to_dataframe()
+                    frame.insert(0, "model", cell.model)
+                    frame.insert(0, "set", part.name)
+                    frames.append(frame)
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def zeroshot_build() -> BuildOptions:

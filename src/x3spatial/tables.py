@@ -51,6 +51,8 @@ class Table:
 class Tabular(ABC):
     """A result that shows itself as a table."""
 
+    __slots__ = ()
+
     @abstractmethod
     def table(self) -> Table:
         """What it shows of itself."""

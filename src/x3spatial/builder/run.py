@@ -45,13 +45,19 @@ from x3spatial.roots.layout import (
     list_root,
     short_split,
 )
+from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.spec import TASKS, task_templates
 
 JOURNAL = ".x3-build.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class BuildSummary:
+_COUNTS = (
+    "objects", "views", "views_not_visible", "views_left_out", "pairs", "pairs_with_empty_reference",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BuildSummary(Tabular):
     """What a build left in its output folder."""
 
     out_dir: Path
@@ -63,6 +69,31 @@ class BuildSummary:
     def records(self) -> int:
         """Number of samples in all task files."""
         return sum(int(file["records"]) for file in self.manifest["files"].values())
+
+    @property
+    def objects(self) -> int:
+        """Objects of all splits."""
+        counts = self.manifest["counts"].values()
+        return sum(int(split.get("objects", 0)) for split in counts)
+
+    def table(self) -> Table:
+        """A row per split: what it holds, and the samples of each task."""
+        counts = self.manifest["counts"]
+        tasks = list(next(iter(counts.values()))["samples"])
+        rows = tuple(
+            (
+                split,
+                *(str(found.get(name, 0)) for name in _COUNTS),
+                *(str(found["samples"][task]) for task in tasks),
+            )
+            for split, found in counts.items()
+        )
+        columns = ("split", *(name.replace("_", " ") for name in _COUNTS), *tasks)
+        note = (
+            f"{self.records} samples of {self.objects} objects ({self.objects_built} built now),"
+            f" {self.manifest['skipped_total']} problems"
+        )
+        return Table(str(self.out_dir), columns, rows, (note,))
 
 
 def build_tasks(

@@ -183,29 +183,8 @@ def audit(data_root: Root, as_json: Json = False, workers: Workers = DEFAULT) ->
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
         return 1 if report.problems else 0
-    rows = []
-    for split, facts in report.splits.items():
-        areas = facts["mask_area_fraction"]
-        rows.append(
-            (
-                split,
-                str(facts["scenes"]),
-                str(facts["objects"]),
-                str(facts["views"]),
-                str(facts["views_visible"]),
-                str(facts["views_not_visible"]),
-                str(facts["objects_with_empty_first_view"]),
-                ", ".join(facts["sizes"]),
-                "-" if areas is None else f"{areas['median']:.1%}",
-                str(len(facts["labels"])),
-            )
-        )
-    output.table(
-        f"{data_root}",
-        ("split", "scenes", "objects", "views", "visible", "not visible", "first view empty",
-         "sizes", "median mask", "labels"),
-        rows,
-    )  # fmt: skip
+    found = report.table()
+    output.table(found.title, found.columns, found.rows)
     output.problems(report.problems, f"x3 audit {data_root} --json")
     count = len(report.problems)
     typer.echo("no problems" if count == 0 else f"{count} problem{'s' * (count > 1)}")
@@ -237,28 +216,11 @@ def build(
 
     summary = build_tasks(data_root, out_dir, options, workers=workers, fresh=fresh)
     manifest = summary.manifest
-    columns = ("objects", "views", "views_not_visible", "views_left_out", "pairs",
-               "pairs_with_empty_reference")  # fmt: skip
-    built = list(next(iter(manifest["counts"].values()))["samples"])
-    output.table(
-        output.shown(summary.out_dir),
-        ("split", *(name.replace("_", " ") for name in columns), *built),
-        [
-            (
-                split,
-                *(str(counts.get(name, 0)) for name in columns),
-                *(str(counts["samples"][task]) for task in built),
-            )
-            for split, counts in manifest["counts"].items()
-        ],
-    )
+    found = summary.table()
+    output.table(output.shown(summary.out_dir), found.columns, found.rows)
     skipped = [(entry["path"], entry["reason"]) for entry in manifest["skipped"]]
     output.problems(skipped, str(summary.out_dir / "build.json"))
-    objects = sum(counts.get("objects", 0) for counts in manifest["counts"].values())
-    typer.echo(
-        f"{summary.records} samples of {objects} objects ({summary.objects_built} built now),"
-        f" {len(skipped)} problems; details in {output.shown(summary.out_dir / 'build.json')}"
-    )
+    typer.echo(f"{found.notes[0]}; details in {output.shown(summary.out_dir / 'build.json')}")
     if summary.records == 0:
         LOG.error("no sample could be built from %s", data_root)
         return 1

@@ -174,7 +174,7 @@ def check_model(
     if as_json:
         typer.echo(json.dumps(checked.to_json(), indent=2))
     else:
-        tables.print_check(checked)
+        output.show(checked.table())
         if out is not None:
             typer.echo(f"images and answers: {output.shown(out)}")
     return 0 if checked.passed else 1

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import typer
 
+from x3spatial.tables import Table
+
 SHOWN_PROBLEMS = 10
+
+
+def show(found: Table) -> None:
+    """Print a result's table and the notes below it."""
+    table(found.title, found.columns, found.rows)
+    for note in found.notes:
+        typer.echo(note)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -17,11 +26,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
     # In a pipe there is no width to respect: never cut a figure.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
-    drawn = Table(title=title, box=box.SIMPLE, title_justify="left", title_style="bold")
+    drawn = RichTable(title=title, box=box.SIMPLE, title_justify="left", title_style="bold")
     for number, column in enumerate(columns):
         drawn.add_column(column, justify="left" if number == 0 else "right")
     for row in rows:

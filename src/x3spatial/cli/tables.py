@@ -9,9 +9,9 @@ import typer
 
 from x3spatial.cli import output
 from x3spatial.cli.logs import LOG
+from x3spatial.tables import figure
 
 if TYPE_CHECKING:
-    from x3spatial.evaluation.check_model.run import ModelCheck
     from x3spatial.evaluation.run import EvalResult
     from x3spatial.pipeline import SetSummary
 
@@ -55,16 +55,9 @@ def print_set(part: SetSummary) -> None:
 
 def _figures(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> list[str]:
     return [
-        _figure(metrics.get(key), intervals.get(key) if key in _WITH_INTERVAL else None)
+        figure(metrics.get(key), intervals.get(key) if key in _WITH_INTERVAL else None)
         for _, key in _COLUMNS
     ]
-
-
-def _figure(value: float | None, interval: tuple[float, float] | None = None) -> str:
-    if value is None:
-        return "-"
-    text = f"{value:.3f}"
-    return text if interval is None else f"{text} [{interval[0]:.2f}, {interval[1]:.2f}]"
 
 
 def report(result: EvalResult, title: str) -> int:
@@ -99,10 +92,10 @@ def _print_sizes(result: EvalResult) -> None:
         (
             f"{row.least:.2%} to {row.most:.2%}" if row.most else f"{row.least:.2%} and more",
             str(row.samples),
-            _figure(row.metrics["hit_at_mask"], row.ci95["hit_at_mask"]),
-            _figure(row.metrics["false_not_visible_rate"]),
-            _figure(row.metrics["median_l2_error"]),
-            _figure(row.chance),
+            figure(row.metrics["hit_at_mask"], row.ci95["hit_at_mask"]),
+            figure(row.metrics["false_not_visible_rate"]),
+            figure(row.metrics["median_l2_error"]),
+            figure(row.chance),
         )
         for row in result.by_mask_area
     ]
@@ -111,30 +104,3 @@ def _print_sizes(result: EvalResult) -> None:
             "share of the image", "samples", "Hit@Mask", "false NOT_VISIBLE", "median L2", "uniform point",
         )  # fmt: skip
         output.table("by size of the object", columns, rows)
-
-
-_CHECK_COLUMNS = (
-    "images", "asked", "points", "NOT_VISIBLE", "unparsed", "errors",
-    "median px", "of diagonal", "worst px",
-)  # fmt: skip
-
-
-def print_check(checked: ModelCheck) -> None:
-    """Print what ``check_model`` found."""
-    rows = []
-    for row in checked.sizes:
-        figures = "-", "-", "-"
-        if row.median_px is not None and row.median_part is not None and row.worst_px is not None:
-            figures = f"{row.median_px:.1f}", f"{row.median_part:.1%}", f"{row.worst_px:.1f}"
-        counts = row.asked, row.points, row.not_visible, row.unparsed, row.errors
-        rows.append((row.images, *map(str, counts), *figures))
-    output.table(
-        f"{checked.model}, convention {checked.convention}: distance to the dot",
-        _CHECK_COLUMNS,
-        rows,
-    )
-    width = max(len(check.name) for check in checked.checks)
-    for check in checked.checks:
-        detail = f"  {check.detail}" if check.detail else ""
-        typer.echo(f"{check.name:{width}}  {check.verdict}{detail}")
-    typer.echo(f"check-model: {checked.outcome}")

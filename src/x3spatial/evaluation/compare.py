@@ -21,6 +21,7 @@ from x3spatial.evaluation.statistics.intervals import (
 from x3spatial.evaluation.statistics.metrics import estimated, table_of, value_of
 from x3spatial.evaluation.stored import score_of
 from x3spatial.formats.results_file import Interval, ResultsFile, read_results
+from x3spatial.tables import Table, Tabular
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Difference:
         return self.ci95 is not None and not self.ci95[0] <= 0.0 <= self.ci95[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Tabular):
     """Two runs on the samples that both answered."""
 
     name_a: str
@@ -55,21 +56,25 @@ class Comparison:
         """Plain values, for a file."""
         return asdict(self)
 
-    def render(self) -> str:
-        """A plain-text table."""
-        lines = [
-            f"A: {self.name_a}",
-            f"B: {self.name_b}",
-            f"{self.samples} samples in both, {self.left_out} left out;"
-            f" 95 % intervals over {self.ci_unit or 'nothing: fewer than 10 objects'}",
-            f"{'metric':<24}{'A':>10}{'B':>10}{'B - A':>10}   95 %",
-        ]
+    def table(self) -> Table:
+        """A row per metric; ``*`` marks intervals that exclude zero."""
+        rows = []
         for row in self.differences:
             interval = "" if row.ci95 is None else f"[{row.ci95[0]:+.4f}, {row.ci95[1]:+.4f}]"
-            numbers = f"{_text(row.a):>10}{_text(row.b):>10}{_text(row.difference, '+'):>10}"
-            mark = " *" if row.is_clear else ""
-            lines.append(f"{row.metric:<24}{numbers}   {interval}{mark}".rstrip())
-        return "\n".join(lines)
+            mark = "*" if row.is_clear else ""
+            figures = (_text(row.a), _text(row.b), _text(row.difference, "+"))
+            rows.append((row.metric, *figures, interval, mark))
+        notes = (
+            f"{self.samples} samples in both, {self.left_out} left out;"
+            f" 95 % intervals over {self.ci_unit or 'nothing: fewer than 10 objects'}",
+            "*: the interval excludes zero",
+        )
+        title = f"A: {self.name_a}\nB: {self.name_b}"
+        return Table(title, ("metric", "A", "B", "B - A", "95 %", ""), tuple(rows), notes)
+
+    def render(self) -> str:
+        """The table as plain text."""
+        return self.table().text()
 
 
 def _text(value: float | None, sign: str = "") -> str:

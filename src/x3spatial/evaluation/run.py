@@ -10,7 +10,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from x3spatial.conventions.registry import find_convention
 from x3spatial.engine import rendezvous
@@ -46,17 +46,22 @@ from x3spatial.formats.results_file import (
     read_results,
     write_results,
 )
+from x3spatial.formats.results_table import results_table
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.formats.typed_json import finite
 from x3spatial.io.files import check_output, sha256_file
 from x3spatial.models import registry
 from x3spatial.models.base import Model
 from x3spatial.progress import progress
+from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.question import Question
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-@dataclass(frozen=True, slots=True)
-class EvalResult:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EvalResult(Tabular):
     """What an evaluation or a re-scoring came to."""
 
     output_json: Path
@@ -75,6 +80,22 @@ class EvalResult:
     """Samples that stayed without an answer: the command exits 1 if there are any."""
     first_error: str | None
     problems: tuple[MaskProblem, ...]
+
+    def table(self) -> Table:
+        """The main metrics."""
+        table = results_table(self.model, self.metrics, self.ci95, self.ci_unit)
+        notes = [f"results: {self.output_json}"]
+        if self.errors:
+            notes.append(f"{self.errors} samples without an answer; first: {self.first_error}")
+        return replace(table, notes=tuple(notes))
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row per sample, read from the results file.
+
+        Raises:
+            UserError: the file is gone, or pandas is not installed.
+        """
+        return read_results(self.output_json).to_dataframe()
 
     @classmethod
     def of(

@@ -29,13 +29,14 @@ from x3spatial.formats.task_file import iter_records
 from x3spatial.io.files import make_dir, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
+from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.answers import says_not_visible
 
 RESIZED = "qwen2.5-px"
 
 
-@dataclass(frozen=True, slots=True)
-class ExportSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class ExportSummary(Tabular):
     """What an export left in its output folder."""
 
     out_dir: Path
@@ -47,6 +48,12 @@ class ExportSummary:
     def records(self) -> int:
         """Samples over all files."""
         return sum(int(file.get("records", 0)) for file in self.manifest["files"].values())
+
+    def table(self) -> Table:
+        """A row per file."""
+        files = self.manifest["files"].items()
+        rows = tuple((name, str(file.get("records", "-"))) for name, file in files)
+        return Table(str(self.out_dir), ("file", "samples"), rows)
 
 
 def export(

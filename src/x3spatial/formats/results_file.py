@@ -10,12 +10,17 @@ import json
 import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from x3spatial.errors import UserError
 from x3spatial.formats.results_entry import SampleResult
+from x3spatial.formats.results_table import results_table, samples_frame
 from x3spatial.formats.typed_json import LEFT_OUT, Malformed, decode, described, encode, named
 from x3spatial.io.files import read_json, sha256_file, sha256_json, write_text
+from x3spatial.tables import Table, Tabular
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = 2
 """What ``write_results`` writes; ``read_results`` reads this and everything before it."""
@@ -139,8 +144,8 @@ class RunInfo:
     """UTC, ISO 8601."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultsFile:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ResultsFile(Tabular):
     """A results file of ``x3 eval`` or ``x3 score``."""
 
     format: int = field(default=FORMAT, metadata=described(always=False, enum=[1, FORMAT]))
@@ -166,6 +171,19 @@ class ResultsFile:
     run: RunInfo
     results: tuple[SampleResult, ...]
     """One entry per sample, in the order of the task file."""
+
+    def table(self) -> Table:
+        """The main metrics."""
+        title = f"{self.model.name} on {Path(self.data.path).name}"
+        return results_table(title, self.metrics, self.ci95, self.ci_unit)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row per sample.
+
+        Raises:
+            UserError: pandas is not installed (``pip install "x3spatial[dataframe]"``).
+        """
+        return samples_frame(self.results)
 
 
 def read_results(path: str | Path) -> ResultsFile:

@@ -26,6 +26,7 @@ from x3spatial.synth.options import (
     check_options,
     scene_name,
 )
+from x3spatial.tables import Table, Tabular
 
 if TYPE_CHECKING:
     from x3spatial.synth.writer import SceneCounts
@@ -34,8 +35,8 @@ _SCENE_NAME = re.compile(r"(train|val|test)_\d{4,}")
 _OPTION = "--out"
 
 
-@dataclass
-class SceneSummary:
+@dataclass(repr=False)
+class SceneSummary(Tabular):
     """The root after a run; ``made`` of its scenes are new, the others are from earlier runs."""
 
     out_dir: Path
@@ -46,6 +47,13 @@ class SceneSummary:
     visible: int = 0
     absent: dict[str, int] = field(default_factory=dict)  # reason -> views
     originals: int = 0  # cameras, each rendered once in full
+
+    def table(self) -> Table:
+        """The counts in one row."""
+        counts = (self.made, self.objects, self.views, self.visible)
+        row = (str(sum(self.scenes.values())), *map(str, counts))
+        heads = ("scenes", "made now", "objects", "views", "visible")
+        return Table(str(self.out_dir), heads, (row,))
 
     def add(self, counts: SceneCounts) -> None:
         """Add the counts of one scene."""

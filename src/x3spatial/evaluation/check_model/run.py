@@ -33,14 +33,21 @@ from x3spatial.formats.results_file import read_results
 from x3spatial.io.files import make_dir
 from x3spatial.models import registry
 from x3spatial.models.base import Model
+from x3spatial.tables import Table, Tabular
 
 LEAST_DOTS = 4
 _EVERY = 4
 """Each so-many-th question is asked again, one at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCheck:
+_HEADS = (
+    "images", "asked", "points", "NOT_VISIBLE", "unparsed", "errors", "median px", "of diagonal",
+    "worst px",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ModelCheck(Tabular):
     """The outcome of ``check_model``."""
 
     model: str
@@ -62,6 +69,27 @@ class ModelCheck:
         # A model that does not point need not know NOT_VISIBLE either.
         faulty = any(v == "fail" for name, v in verdicts.items() if name != ABSENT)
         return "cannot tell" if verdicts[POINTS] == "cannot tell" and not faulty else "fail"
+
+    def table(self) -> Table:
+        """A row per image size, and the verdicts below."""
+        rows = []
+        for row in self.sizes:
+            figures = "-", "-", "-"
+            if (
+                row.median_px is not None
+                and row.median_part is not None
+                and row.worst_px is not None
+            ):
+                figures = f"{row.median_px:.1f}", f"{row.median_part:.1%}", f"{row.worst_px:.1f}"
+            counts = row.asked, row.points, row.not_visible, row.unparsed, row.errors
+            rows.append((row.images, *map(str, counts), *figures))
+        width = max(len(check.name) for check in self.checks)
+        notes = [
+            f"{check.name:{width}}  {check.verdict}  {check.detail}".rstrip()
+            for check in self.checks
+        ]
+        title = f"{self.model}, convention {self.convention}: distance to the dot"
+        return Table(title, _HEADS, tuple(rows), (*notes, f"check-model: {self.outcome}"))
 
     def to_json(self) -> dict[str, Any]:
         """All of it, with the thresholds that the verdicts rest on."""

@@ -13,15 +13,46 @@ from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.progress import progress
 from x3spatial.roots.audit.objects import AuditedObject, AuditJob, audit_object
 from x3spatial.roots.layout import Problem, RootListing, list_root
+from x3spatial.tables import Table, Tabular
+
+_COUNTS = (
+    ("scenes", "scenes"),
+    ("objects", "objects"),
+    ("views", "views"),
+    ("visible", "views_visible"),
+    ("not visible", "views_not_visible"),
+    ("first view empty", "objects_with_empty_first_view"),
+)
+"""Heads of the table's columns and the facts in them."""
+_PROBLEMS_SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class AuditReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class AuditReport(Tabular):
     """Statistics of a root per split, and its problems sorted by path."""
 
     root: Path
     splits: dict[str, dict[str, Any]]
     problems: list[Problem]
+
+    def table(self) -> Table:
+        """A row per split."""
+        rows = []
+        for split, facts in self.splits.items():
+            area = facts["mask_area_fraction"]
+            counts = [str(facts[name]) for _, name in _COUNTS]
+            median = "-" if area is None else f"{area['median']:.1%}"
+            rows.append(
+                (split, *counts, ", ".join(facts["sizes"]), median, str(len(facts["labels"])))
+            )
+        heads = tuple(head for head, _ in _COUNTS)
+        notes = [f"{problem.path}: {problem.reason}" for problem in self.problems[:_PROBLEMS_SHOWN]]
+        count = len(self.problems)
+        if count > _PROBLEMS_SHOWN:
+            notes.append(f"... and {count - _PROBLEMS_SHOWN} more")
+        notes.append("no problems" if count == 0 else f"{count} problem{'s' * (count > 1)}")
+        columns = ("split", *heads, "sizes", "median mask", "labels")
+        return Table(str(self.root), columns, tuple(rows), tuple(notes))
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as ``x3 audit --json`` prints it."""

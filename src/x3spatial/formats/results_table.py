@@ -1,0 +1,87 @@
+"""Results as a small table and their samples as a data frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from x3spatial.errors import packages_of
+from x3spatial.formats.results_entry import SampleResult
+from x3spatial.tables import Table, figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN = (
+    ("samples", "total"),
+    ("visible", "visible_gt"),
+    ("Hit@Mask", "hit_at_mask"),
+    ("NOT_VISIBLE accuracy", "not_visible_accuracy"),
+    ("false NOT_VISIBLE", "false_not_visible_rate"),
+    ("balanced accuracy", "balanced_accuracy"),
+    ("accuracy", "accuracy"),
+    ("mean L2", "mean_l2_error"),
+    ("Success@0.05", "success_005"),
+    ("unparsed", "parse_failures"),
+    ("errors", "errors"),
+)
+"""Head and metric of what a result shows of itself; a results file holds all of them."""
+
+
+def results_table(
+    title: str,
+    metrics: Mapping[str, Any],
+    ci95: Mapping[str, Sequence[float] | None],
+    ci_unit: str | None,
+) -> Table:
+    """The main metrics with their intervals; those that do not apply are left out."""
+    rows = [
+        (head, figure(metrics[name]), _interval(ci95.get(name)))
+        for head, name in _SHOWN
+        if metrics.get(name) is not None
+    ]
+    unit = f"95 % over {ci_unit}s" if ci_unit else "95 %"
+    return Table(title, ("metric", "value", unit), tuple(rows))
+
+
+def samples_frame(results: Iterable[SampleResult]) -> pd.DataFrame:
+    """A row per sample: ids, texts, points in columns of their own, scores.
+
+    Raises:
+        UserError: pandas is not installed.
+    """
+    with packages_of("dataframe", ".to_dataframe()"):
+        import pandas as pd
+    return pd.DataFrame([_row(entry) for entry in results], columns=list(_COLUMNS))
+
+
+_COLUMNS: dict[str, Callable[[SampleResult], Any]] = {
+    "id": lambda s: s.id,
+    "scene": lambda s: s.scene,
+    "uid": lambda s: s.uid,
+    "status": lambda s: s.status,
+    "pred_text": lambda s: s.pred_text,
+    "pred_not_visible": lambda s: s.pred_parsed.is_not_visible,
+    "pred_x": lambda s: None if s.pred_parsed.coord is None else s.pred_parsed.coord[0],
+    "pred_y": lambda s: None if s.pred_parsed.coord is None else s.pred_parsed.coord[1],
+    "gt_text": lambda s: s.gt.text,
+    "gt_not_visible": lambda s: s.gt.is_not_visible,
+    "gt_x": lambda s: None if s.gt.coord is None else s.gt.coord[0],
+    "gt_y": lambda s: None if s.gt.coord is None else s.gt.coord[1],
+    "l2_error": lambda s: s.l2_error,
+    "hit_mask": lambda s: s.hit_mask,
+    "hit_mask_tight": lambda s: s.hit_mask_tight,
+    "contradictory": lambda s: s.contradictory,
+    "out_of_range": lambda s: s.out_of_range,
+    "missing_mask": lambda s: s.missing_mask,
+    "correct": lambda s: s.correct,
+    "error": lambda s: s.error,
+}
+
+
+def _row(entry: SampleResult) -> dict[str, Any]:
+    return {name: get(entry) for name, get in _COLUMNS.items()}
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
