@@ -192,8 +192,8 @@ def test_a_table_escapes_what_it_shows_in_a_notebook() -> None:
     assert table.text().splitlines() == [
         "<b>",
         "name              値",
-        "<img onerror=x>   1.5",
-        "long name          12",
+        "<img onerror=x>  1.5",
+        "long name         12",
         "a & b",
     ]
     html = table.html()
