@@ -49,9 +49,9 @@ def test_expressions(registry: Path) -> None:
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("four", "'four' is no registered data set .* known are all, one, pair, three, two"),
-        ("one++two", "'' names no data set"),
-        ("one*0", r"'one\*0' names no data set"),
+        ("four", "'four' is neither a registered data set nor .* known are all, one, pair, three, two"),
+        ("one++two", "'' is not a data set"),
+        ("one*0", r"'one\*0' is not a data set"),
     ],
 )
 def test_wrong_expressions(registry: Path, expression: str, message: str) -> None:

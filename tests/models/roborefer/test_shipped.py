@@ -35,7 +35,7 @@ def test_it_is_complete_and_small() -> None:
             text = file.read_text()
             assert "/root/" not in text and "/work/" not in text and "/tmp/" not in text, file
     card = (FOLDER / "README.md").read_text()
-    for part in ("Data", "Commands", "Figures", "What it is for", "What it is not for"):
+    for part in ("Intended use", "Out of scope", "Data", "Training", "Figures"):
         assert f"## {part}" in card
 
 
