@@ -47,7 +47,7 @@ def api_markdown() -> str:
 
 
 def _function(name: str, value: Any) -> str:
-    return f"## `x3.{name}`\n\n```python\n{_signature(name, value)}\n```\n\n{_prose(value)}"
+    return f"## `x3.{name}`\n\n```text\n{_signature(name, value)}\n```\n\n{_prose(value)}"
 
 
 def _class(name: str, value: type) -> str:
@@ -64,7 +64,7 @@ def _class(name: str, value: type) -> str:
             function = getattr(found, "__func__", found)
             if inspect.isfunction(function) and not method.startswith("_"):
                 text += f"\n### `{name}.{method}`\n\n"
-                text += f"```python\n{_signature(method, function)}\n```\n\n{_prose(function)}"
+                text += f"```text\n{_signature(method, function)}\n```\n\n{_prose(function)}"
         docs = _field_docs(value)
         rows = [f"| `{field}` | {doc} |" for field, doc in docs.items()]
         text += "\n".join(["", "| attribute | |", "|---|---|", *rows]) + "\n"
