@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -142,3 +145,29 @@ def test_the_finders_find() -> None:
     assert find_upward(upward, ["cli | io"]) == sorted(
         ["x3spatial.cli -> x3spatial.io.files", "x3spatial.io.files -> x3spatial.cli"]
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("exporters/llava.py", "from x3spatial.models.huggingface import folder"),
+        ("tasks/geometry.py", "import x3spatial.roots.layout"),
+        ("synth/generate.py", "from x3spatial.builder.run import build_tasks"),
+    ],
+)
+def test_the_contract_catches_it(module: str, line: str, tmp_path: Path) -> None:
+    """import-linter itself, on a copy with one import that must not be."""
+    shutil.copytree(
+        ROOT / "src" / PACKAGE, tmp_path / PACKAGE, ignore=shutil.ignore_patterns("x3_tiny")
+    )
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    file = tmp_path / PACKAGE / module
+    file.write_text(file.read_text(encoding="utf-8") + f"\n{line}\n", encoding="utf-8")
+    lint = "from importlinter.cli import lint_imports_command as run; run(['--no-cache'])"
+    done = subprocess.run(
+        [sys.executable, "-c", lint], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    name = module.removesuffix(".py").replace("/", ".")
+    assert f"{PACKAGE}.{name} ->" in done.stdout and "BROKEN" in done.stdout

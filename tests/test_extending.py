@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,21 @@ from helpers.roots import make_root
 from x3spatial.arrays import Bool
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import build_tasks
+from x3spatial.cli import run as run_command
 from x3spatial.conventions import registry as conventions
 from x3spatial.conventions.brackets import find_pair
 from x3spatial.conventions.family import Family
 from x3spatial.errors import UserError
+from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.run import evaluate
 from x3spatial.evaluation.statistics import metrics
+from x3spatial.exporters.base import Format
+from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.run import export
+from x3spatial.exporters.samples import Sample
 from x3spatial.formats.task_file import read_records
+from x3spatial.io.files import write_text
+from x3spatial.io.images import read_mask
 from x3spatial.models import registry
 from x3spatial.models.base import Model
 from x3spatial.reports.preview import preview
@@ -422,3 +429,43 @@ def test_a_metric(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     data = tmp_path / "tasks" / "t1_val_multi.json"
     run = evaluate(data_json=data, output_json=tmp_path / "r.json", model="oracle")
     assert run.metrics["within_20"] == 1.0 and "within_20" in run.ci95
+
+
+# --- an export format
+
+
+class Lines(Format):
+    """One line per sample: its id, its images, its answer."""
+
+    name = "lines"
+    describes = "tab-separated lines (toy)"
+    paths = ("absolute", "copy")
+
+    def output_name(self, stem: str) -> str:
+        return f"{stem}.tsv"
+
+    def write(self, path: Path, samples: Iterable[Sample]) -> None:
+        rows = [
+            "\t".join([sample.record.id, *sample.image_paths, sample.answer]) for sample in samples
+        ]
+        write_text(path, "\n".join(rows) + "\n")
+
+
+def test_an_export_format(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMATS, "lines", Lines)
+    build_tasks(data_root=root, out_dir=tmp_path / "tasks")
+    data = tmp_path / "tasks" / "t2b_val_multi.json"
+    done = export(data, tmp_path / "out", to="lines", paths="copy", point_format="percent")
+    rows = (tmp_path / "out" / "t2b_val_multi.tsv").read_text().splitlines()
+    records = read_records(data)
+    assert done.records == len(rows) == len(records)
+    for row, record in zip(rows, records, strict=True):
+        name, first, second, answer = row.split("\t")
+        assert name == record.id and (tmp_path / "out" / first).is_file() and first != second
+        found = conventions.CONVENTIONS["percent"].parse(answer, question_of(record, None))
+        assert found.point is not None
+        mask = read_mask(Path(record.query_mask or ""))
+        assert hits(mask, found.point)
+    assert run_command(["export", "--help"]) == 0
+    with pytest.raises(UserError, match=r"--paths relative"):
+        export(data, tmp_path / "out2", to="lines", paths="relative")
