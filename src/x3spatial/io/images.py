@@ -7,8 +7,10 @@ interface (BGR, ``None`` for an error, messages on stderr) stay in this module.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
+from PIL import Image
 
 from x3spatial.arrays import Bool, UInt8, UInt16
+from x3spatial.errors import UserError
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report bad files ourselves, by path
 
 import cv2
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_JPEG_SIGNATURE = b"\xff\xd8\xff"
+CHECKED_SIGNATURES = (_PNG_SIGNATURE, _JPEG_SIGNATURE)
+"""How files begin that ``probe`` finds cut short."""
 _IEND = b"IEND"
+
+MAX_PIXELS = 1 << 27
+"""134 million: larger than any camera's image, 0.4 GB decoded."""
+MAX_PIXELS_VARIABLE = "X3_MAX_IMAGE_PIXELS"
 _PNG_AVERAGE = 3  # filter type: each byte less the mean of its left and upper neighbours
 
 # Masks are long runs of two values: plain deflate makes them small.
@@ -56,16 +67,48 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
+def max_pixels() -> int:
+    """The most pixels of an image that is decoded: ``X3_MAX_IMAGE_PIXELS``, else ``MAX_PIXELS``.
+
+    A few kilobytes can hold an image that takes gigabytes to decode.
+
+    Raises:
+        UserError: the variable is not a positive whole number.
+    """
+    text = os.environ.get(MAX_PIXELS_VARIABLE)
+    if text is None:
+        return MAX_PIXELS
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise UserError(f"{MAX_PIXELS_VARIABLE}={text}: expected a number of pixels")
+    return int(text)
+
+
+def check_size(width: int, height: int) -> tuple[int, int]:
+    """``(width, height)`` if an image of this size may be decoded.
+
+    Raises:
+        ImageError: it has no pixel, or more than ``max_pixels()``.
+    """
+    if width < 1 or height < 1:
+        raise ImageError("image has no size")
+    if width * height > max_pixels():
+        raise ImageError(
+            f"{width}x{height} are more than {max_pixels():,} pixels; set {MAX_PIXELS_VARIABLE} to"
+            " decode it"
+        )
+    return width, height
+
+
 def probe_png(data: bytes) -> tuple[int, int]:
     """(width, height) of a PNG whose every chunk is complete and passes its checksum.
 
     Finds truncated and damaged files at a fiftieth of the cost of decoding them.
 
     Raises:
-        ImageError: not a PNG, cut short, or damaged.
+        ImageError: not a PNG, cut short, damaged, or too large to be decoded.
     """
     if not data.startswith(_PNG_SIGNATURE):
-        raise ImageError("not a PNG file")
+        raise ImageError(_foreign(data) or "not a PNG file")
     view = memoryview(data)
     offset = len(_PNG_SIGNATURE)
     size: tuple[int, int] | None = None
@@ -86,16 +129,85 @@ def probe_png(data: bytes) -> tuple[int, int]:
         if kind == _IEND:
             break
         offset = end
-    if size is None or 0 in size:
+    if size is None:
         raise ImageError("PNG has no size")
-    return size
+    return check_size(*size)
+
+
+def probe_jpeg(data: bytes) -> tuple[int, int]:
+    """(width, height) of a JPEG whose data have an end.
+
+    A decoder fills what is missing of a file that was cut short with grey and says nothing. Inside the
+    compressed data 0xFF is always followed by 0x00 or a restart marker, so the end marker stands only at
+    the end.
+
+    Raises:
+        ImageError: no size in it, cut short, or too large to be decoded.
+    """
+    place, size = 2, None
+    while place + 4 <= len(data):
+        if data[place] != 0xFF:
+            raise ImageError("JPEG is damaged (no marker where one must be)")
+        marker = data[place + 1]
+        if marker == 0xFF or 0xD0 <= marker <= 0xD8 or marker == 0x01:  # padding, no length
+            place += 1 if marker == 0xFF else 2
+            continue
+        (length,) = struct.unpack_from(">H", data, place + 2)
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame header
+            if place + 9 > len(data):
+                break
+            height, width = struct.unpack_from(">HH", data, place + 5)
+            size = (width, height)
+        if marker == 0xDA:  # the compressed data begin
+            if size is None:
+                raise ImageError("JPEG has no size")
+            if data.find(b"\xff\xd9", place + 2 + length) < 0:
+                raise ImageError("JPEG is cut short")
+            return check_size(*size)
+        place += 2 + length
+    raise ImageError("JPEG is cut short")
+
+
+def probe(data: bytes) -> tuple[int, int]:
+    """(width, height) of an image of any kind that is read, from its header; cheap.
+
+    Raises:
+        ImageError: not an image, cut short (PNG, JPEG), damaged, or too large to be decoded.
+    """
+    if data.startswith(_PNG_SIGNATURE):
+        return probe_png(data)
+    if data.startswith(_JPEG_SIGNATURE):
+        return probe_jpeg(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as image:
+                size = image.size
+    except Image.DecompressionBombError:
+        raise ImageError("has more pixels than an image may have") from None
+    except Exception:  # Pillow's readers raise what they like on damaged headers
+        raise ImageError(_foreign(data) or "cannot be decoded as an image") from None
+    return check_size(*size)
+
+
+def _foreign(data: bytes) -> str | None:
+    """What ``data`` is, if it is one of the things that often lie in the place of an image."""
+    head = data[:200].lstrip().lower()
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not an image; run: git lfs pull"
+    if head.startswith((b"<!doctype html", b"<html")):
+        return "is an HTML page, not an image"
+    return None
 
 
 def _decode(data: bytes, *, probed: bool = False) -> npt.NDArray[Any]:
     """Channels as stored (BGR order), native depth, palettes expanded: ``[H, W]`` or ``[H, W, C]``."""
-    if not probed and data.startswith(_PNG_SIGNATURE):
-        probe_png(data)  # so that libpng has nothing to print about cut or damaged files
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if not probed:
+        probe(data)  # so that libpng has nothing to print about cut or damaged files
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (cv2.error, MemoryError) as error:
+        raise ImageError(f"cannot be decoded: {' '.join(str(error).split())}") from None
     if image is None:
         raise ImageError("cannot be decoded as an image")
     return image
@@ -104,7 +216,7 @@ def _decode(data: bytes, *, probed: bool = False) -> npt.NDArray[Any]:
 def decode_rgb(data: bytes, *, probed: bool = False) -> UInt8:
     """Decode to ``uint8 [H, W, 3]`` RGB: 16-bit keeps the high byte, grey is repeated, alpha dropped.
 
-    ``probed`` says that ``probe_png`` has already passed these bytes.
+    ``probed`` says that ``probe`` has already passed these bytes.
 
     Raises:
         ImageError: not a readable image of 8 or 16 bits.

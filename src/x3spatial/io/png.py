@@ -1,8 +1,8 @@
-"""Plain colour PNG files, inflated by ISA-L: the pixels of Pillow in half its time.
+"""Plain colour PNG files, inflated by ISA-L: the pixels of ``images.decode_rgb`` in half its time.
 
 Inflating takes most of the time that a sample takes to load, and ISA-L inflates several times faster than
-the zlib inside Pillow. Everything after it, the row filters first of all, stays Pillow's. A file
-that is anything but plain is left to Pillow as a whole, and so is a damaged one, for its messages.
+zlib. Everything after it, the row filters first of all, is Pillow's. A file that is anything but plain is
+left to ``images.decode_rgb``, and so is a damaged one, for its messages.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from pathlib import Path
 from isal import isal_zlib
 from PIL import Image
 
+from x3spatial.io.images import max_pixels
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MODES = {2: ("RGB", 3), 6: ("RGBA", 4)}
 """By the header's colour type: Pillow's mode and the bytes of a pixel."""
 _HARMLESS = frozenset(
     (b"cHRM", b"eXIf", b"gAMA", b"iCCP", b"iTXt", b"pHYs", b"sBIT", b"sRGB", b"tEXt", b"tIME", b"zTXt")
 )  # fmt: skip
-"""Chunks of which Pillow, too, changes no pixel."""
+"""Chunks that change no pixel."""
 _ROOM = 0xFFFF
 """Bytes of a stored block."""
 _Damaged: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stubs call the class an instance
@@ -54,7 +56,7 @@ def _decode(data: bytes) -> Image.Image | None:
         if name == b"IDAT":
             packed.append(body)
             continue
-        # Pillow, too, checks these and leaves the pixels' own to the checksum inside them.
+        # The decoders, too, check these and leave the pixels' own to the checksum inside them.
         if crc != zlib.crc32(body, zlib.crc32(name)):
             return None
         if name == b"IHDR" and not header and not packed:
@@ -65,7 +67,7 @@ def _decode(data: bytes) -> Image.Image | None:
     mode, channels = _MODES.get(colour, ("", 0))
     if not mode or depth != 8 or any(rest):
         return None
-    if not 0 < width * height <= (Image.MAX_IMAGE_PIXELS or 0):  # Pillow warns of such a size
+    if not 0 < width * height <= min(max_pixels(), Image.MAX_IMAGE_PIXELS or 0):
         return None
     size = height * (1 + width * channels)
     inflater = isal_zlib.decompressobj()

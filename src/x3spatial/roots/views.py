@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from x3spatial.arrays import UInt8
-from x3spatial.io.images import ImageError, decode_mask, decode_rgb, probe_png
+from x3spatial.io.images import CHECKED_SIGNATURES, ImageError, decode_mask, decode_rgb, probe
 from x3spatial.io.images import read_bytes as read_image_bytes
 from x3spatial.roots.layout import (
     DILATED,
@@ -46,17 +46,15 @@ class LoadedView:
 
 
 def _image_size(data: bytes) -> tuple[int, int]:
-    """Return (W, H); a PNG is not decoded for it.
+    """Return (W, H); a PNG or JPEG is not decoded for it.
 
-    PNG checksums cover every byte, so a PNG that passes them is intact. Any other file is decoded.
+    PNG checksums cover every byte and a JPEG has an end marker, so damage shows without decoding. A file
+    of any other kind is decoded.
     """
-    try:
-        return probe_png(data)
-    except ImageError as error:
-        if error.reason != "not a PNG file":
-            raise
-        height, width = decode_rgb(data).shape[:2]
-        return (width, height)
+    size = probe(data)
+    if not data.startswith(CHECKED_SIGNATURES):
+        decode_rgb(data, probed=True)
+    return size
 
 
 def load_views(

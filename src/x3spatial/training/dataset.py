@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from x3spatial.arrays import Int32
 from x3spatial.errors import UserError
 from x3spatial.io.files import read_json
+from x3spatial.io.images import ImageError
 from x3spatial.models.local.image_loading import load_rgb
 from x3spatial.models.roborefer.chat import (
     DEPTH_TAG,
@@ -281,6 +282,8 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
                 found.append(self.processor.image_processor.crops(load(path)))
             except FileNotFoundError:
                 raise UserError(f"{path}: no such image; {self.data_path} names it") from None
+            except ImageError as error:
+                raise UserError(str(error)) from None
             except (OSError, UnidentifiedImageError, ValueError) as error:
                 raise UserError(f"{path}: cannot be read as an image: {error}") from None
         return found

@@ -6,15 +6,23 @@ from pathlib import Path
 
 from PIL import Image
 
+from x3spatial.io.images import ImageError, read_rgb
 from x3spatial.io.png import open_plain_png
 
 
 def load_rgb(source: Path | str | Image.Image) -> Image.Image:
-    """Open as 8-bit RGB: alpha is dropped, not blended; grey is repeated."""
+    """Open as 8-bit RGB, with the pixels that builds and servers see (``io.images.decode_rgb``).
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+        ImageError: it is not an image, or damaged; the message names it.
+    """
     if isinstance(source, Image.Image):
         return source.convert("RGB")
     plain = open_plain_png(source)
     if plain is not None:
         return plain if plain.mode == "RGB" else plain.convert("RGB")
-    with Image.open(source) as image:
-        return image.convert("RGB")
+    try:
+        return Image.fromarray(read_rgb(Path(source)))
+    except ImageError as error:
+        raise ImageError(f"{source}: {error.reason}") from None

@@ -23,7 +23,7 @@ from x3spatial.io.images import (
     decode_rgb,
     encode_jpeg,
     encode_png,
-    probe_png,
+    probe,
     read_bytes,
     resize_rgb,
 )
@@ -139,18 +139,14 @@ def encode_image(data: bytes, limits: ImageLimits) -> EncodedImage:
     Raises:
         ImageError: it cannot be decoded, or does not fit the limits.
     """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            size, format = image.size, str(image.format)
-            plain = format in _MEDIA_TYPES and _is_plain(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise ImageError("cannot be decoded as an image") from None
-    if format == "PNG":
-        probe_png(data)
+    size = probe(data)
+    with Image.open(io.BytesIO(data)) as image:
+        format = str(image.format)
+        plain = format in _MEDIA_TYPES and _is_plain(image)
     target = limits.size(size)
     if plain and target == size and len(data) <= limits.max_bytes:
         return _as_encoded(data, format, size)
-    pixels = decode_rgb(data, probed=format == "PNG")
+    pixels = decode_rgb(data, probed=True)
     resize = resize_rgb if limits.resized is None else _as_processors_do
     pixels = resize(pixels, *target)
     while True:
