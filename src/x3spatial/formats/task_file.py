@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -131,12 +132,21 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
+_VIEW = re.compile(r"(.*)_(original|inpainted)\.(?:png|jpe?g)", re.IGNORECASE | re.DOTALL)
+
+
 def _task_of(image: tuple[str, ...] | str) -> str:
     """What the images of a record without ``task`` show it to be: the first task of that shape."""
     if isinstance(image, str):
         return next(name for name, spec in TASKS.items() if spec.side_by_side)
-    view = image[0].removesuffix("_original.png")
-    same_view = view != image[0] and image[1:] == (f"{view}_inpainted.png",)
+    kinds = [_VIEW.fullmatch(path) for path in image]
+    same_view = (
+        len(kinds) == 2
+        and kinds[0] is not None
+        and kinds[1] is not None
+        and kinds[0].groups() == (kinds[1][1], "original")
+        and kinds[1][2] == "inpainted"
+    )
     views = Views.TWICE if same_view else Views.TWO
     return next(
         name for name, spec in TASKS.items() if spec.views is views and not spec.side_by_side

@@ -226,7 +226,10 @@ def crop_object(job: CropJob) -> tuple[int, list[Problem]]:
         )
         box = draw_crop(view.mask, job.times, rng, default_extent=default_extent, min_side=MIN_SIDE)
         for kind, image in found.items():
-            write_bytes(part / loaded.files.files[kind].name, _encode_crop(kind, image, box))
+            write_bytes(
+                part / loaded.files.files[kind].with_suffix(".png").name,
+                _encode_crop(kind, image, box),
+            )
     if files.label is not None:
         write_json(part / f"{key.scene}_uid_{key.uid}_five_frames.json", {"label": files.label})
     write_json(part / _NOTE, {"views": len(views), "problems": [list(p) for p in problems]})

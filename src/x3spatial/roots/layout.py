@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +28,11 @@ _KIND_OF_SUFFIX = {
     "mask_dilated": DILATED,
     "depth": "depth",
 }
-_FILE_NAME = re.compile(rf"(\d{{2,}})_(.+?)_({'|'.join(_KIND_OF_SUFFIX)})\.png")
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
+"""Endings of originals and inpainted images, in any case; masks and depth maps are PNG only."""
+MAX_FRAME_BYTES = 115
+"""Longest frame name: the name of a concat image holds two of them, and a file name 255 bytes."""
+_FILE_NAME = re.compile(rf"(\d{{2,}})_(.+?)_({'|'.join(_KIND_OF_SUFFIX)})(\.[A-Za-z0-9]+)")
 _OBJECT_DIR = re.compile(r"uid_(.+)")
 
 
@@ -103,7 +107,7 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
     if not root.is_dir():
         reason = "not a folder" if root.exists() else "no such folder"
         raise UserError(f"ROOT {root}: {reason}")
-    present = [split for split in SPLITS if (root / split).is_dir()]
+    present = [split for split in SPLITS if os.path.isdir(root / split)]  # noqa: PTH112 - never raises
     if not present:
         raise UserError(
             f"ROOT {root}: has no split folder; expected train/, validation/ or test/"
@@ -115,18 +119,26 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
         )
     chosen = present if splits is None else [_find_split(root, name, present) for name in splits]
     problems: list[Problem] = []
-    for entry in _entries(root):
-        if _is_utf8(entry, problems) and entry.is_dir() and entry.name not in present:
+    for entry in _entries(root, problems):
+        if not _is_utf8(entry, problems) or entry.name in present:
+            continue
+        if entry.name in SPLITS:
+            problems.append(
+                Problem(entry.path, "a split's name, but not a folder (a broken link?)")
+            )
+        elif _is_folder(entry):
             problems.append(Problem(entry.path, f"not a split folder ({', '.join(SPLITS)})"))
     objects: list[ObjectKey] = []
     for split in sorted(set(chosen), key=SPLITS.index):
-        for scene in _entries(root / split):
+        found: list[ObjectKey] = []
+        for scene in _entries(root / split, problems):
             if not _is_utf8(scene, problems):
                 continue
-            if not scene.is_dir():
+            if not _is_folder(scene):
                 problems.append(Problem(scene.path, "unexpected file where scene folders are"))
                 continue
-            objects.extend(_list_scene(split, scene, problems))
+            found.extend(_list_scene(split, scene, problems))
+        objects.extend(_distinct(root, found, problems))
     return RootListing(root, tuple(sorted(set(chosen), key=SPLITS.index)), tuple(objects),
                        tuple(problems))  # fmt: skip
 
@@ -138,10 +150,60 @@ def _find_split(root: Path, name: str, present: list[str]) -> str:
     raise UserError(f"--splits {name}: no such split in {root}; it has {', '.join(present)}")
 
 
-def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """Return the entries sorted by name, without hidden ones; the order on disk has no influence."""
-    with os.scandir(folder) as entries:
-        return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+def _distinct(
+    root: Path, keys: Sequence[ObjectKey], problems: list[Problem]
+) -> Iterator[ObjectKey]:
+    """Yield the objects of a split, but one whose scene and uid make the same text as an earlier one's.
+
+    Ids join the two with ``_uid``, which may be part of either: scene ``a``, uid ``x_uidx`` and scene
+    ``a_uidx``, uid ``x`` would have the same ids.
+    """
+    seen: dict[str, ObjectKey] = {}
+    for key in keys:
+        first = seen.setdefault(f"{key.scene}_uid{key.uid}", key)
+        if first is key:
+            yield key
+        else:
+            problems.append(
+                Problem(
+                    str(root / str(key)),
+                    f"object left out: its samples would have the same ids as those of {first}",
+                )
+            )
+
+
+def _entries(folder: Path | str, problems: list[Problem] | None = None) -> list[os.DirEntry[str]]:
+    """Return the entries sorted by name, without hidden ones; the order on disk has no influence.
+
+    A folder that cannot be read has none, and is reported to ``problems``.
+
+    Raises:
+        OSError: the folder cannot be read, and there are no ``problems`` to report it to.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        if problems is None:
+            raise
+        problems.append(Problem(str(folder), f"folder cannot be read: {error.strerror or error}"))
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether the entry is a folder; a link that leads nowhere or to itself is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Return whether the entry is a regular file; a link that leads nowhere or to itself is not."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _is_utf8(entry: os.DirEntry[str], problems: list[Problem]) -> bool:
@@ -157,11 +219,11 @@ def _is_utf8(entry: os.DirEntry[str], problems: list[Problem]) -> bool:
 
 def _list_scene(split: str, scene: os.DirEntry[str], problems: list[Problem]) -> list[ObjectKey]:
     keys: list[ObjectKey] = []
-    for entry in _entries(scene.path):
+    for entry in _entries(scene.path, problems):
         found = _OBJECT_DIR.fullmatch(entry.name)
         if not _is_utf8(entry, problems):
             continue
-        if entry.is_dir() and found:
+        if _is_folder(entry) and found:
             keys.append(ObjectKey(split, scene.name, found[1]))
         elif entry.name != "scene.json" and not entry.name.endswith("_five_frames.json"):
             problems.append(Problem(entry.path, "not an object folder (uid_{uid}) or scene.json"))
@@ -177,7 +239,7 @@ def list_object(key: ObjectKey, folder: Path) -> ObjectFiles:
     problems: list[Problem] = []
     by_rank: dict[int, list[tuple[str, str, str, Path]]] = {}
     label_file = folder.parent / f"{key.scene}_uid_{key.uid}_five_frames.json"
-    for entry in _entries(folder):
+    for entry in _entries(folder, problems):
         path = Path(entry.path)
         if not _is_utf8(entry, problems):
             continue
@@ -185,21 +247,45 @@ def list_object(key: ObjectKey, folder: Path) -> ObjectFiles:
             label_file = path
             continue
         found = _FILE_NAME.fullmatch(entry.name)
-        if not found or not entry.is_file():
-            reason = (
-                "not a file, or a broken link" if found else "name is not {NN}_{frame}_{kind}.png"
-            )
-            problems.append(Problem(entry.path, reason))
+        reason = _misfit(entry, found)
+        if found is None or reason is not None:
+            problems.append(Problem(entry.path, reason or ""))
             continue
-        rank, frame, suffix = found.groups()
+        rank, frame, suffix, _ = found.groups()
         by_rank.setdefault(int(rank), []).append((rank, frame, _KIND_OF_SUFFIX[suffix], path))
-    views = [
-        view
-        for _, files in sorted(by_rank.items())
-        if (view := _group_view(files, problems)) is not None
-    ]
-    label = _read_label(label_file, problems) if label_file.is_file() else None
+    views: list[ViewFiles] = []
+    names: dict[str, ViewFiles] = {}
+    for _, files in sorted(by_rank.items()):
+        view = _group_view(files, problems)
+        if view is None:
+            continue
+        first = names.setdefault(f"{view.rank}{view.frame}", view)
+        if first is view:
+            views.append(view)
+        else:
+            reason = (
+                "view left out: rank and frame make the same name as those of"
+                f" {first.rank}_{first.frame}"
+            )
+            problems.append(Problem(str(next(iter(view.files.values()))), reason))
+    label = _read_label(label_file, problems) if os.path.isfile(label_file) else None  # noqa: PTH113
     return ObjectFiles(key, folder, tuple(views), label, tuple(problems))
+
+
+def _misfit(entry: os.DirEntry[str], found: re.Match[str] | None) -> str | None:
+    """Return why a file of an object's folder is not used; None if it fits the layout."""
+    if found is None:
+        return "name is not {NN}_{frame}_{kind}.png"
+    if not _is_file(entry):
+        return "not a file, or a broken link"
+    _, frame, suffix, ending = found.groups()
+    endings = IMAGE_ENDINGS if suffix in (ORIGINAL, INPAINTED) else IMAGE_ENDINGS[:1]
+    if ending.lower() not in endings:
+        allowed = " or ".join(endings)
+        return f"{suffix} files must be {allowed}, not {ending}; convert it"
+    if len(frame.encode()) > MAX_FRAME_BYTES:
+        return f"frame name of more than {MAX_FRAME_BYTES} bytes; shorten it"
+    return None
 
 
 def _group_view(
@@ -232,8 +318,18 @@ def _group_view(
 def _read_label(path: Path, problems: list[Problem]) -> str | None:
     try:
         value = json.loads(path.read_bytes())
+    except RecursionError:
+        problems.append(Problem(str(path), "label file cannot be read: nested too deep"))
+        return None
     except (OSError, ValueError) as error:
         problems.append(Problem(str(path), f"label file cannot be read: {error}"))
         return None
     label = value.get("label") if isinstance(value, dict) else None
-    return label if isinstance(label, str) else None
+    if not isinstance(label, str):
+        return None
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        problems.append(Problem(str(path), "label is not valid Unicode"))
+        return None
+    return label

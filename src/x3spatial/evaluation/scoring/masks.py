@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from x3spatial.io.images import ImageError, read_mask
 
 # The data spells it "dialated"; the right spelling is accepted too.
 _SUFFIXES = {"tight": ("_mask",), "dilated": ("_mask_dialated", "_mask_dilated")}
+_ENDING = re.compile(r"\.(?:png|jpe?g)\Z", re.IGNORECASE)
 _IMAGE_KINDS = ("_original", "_inpainted")
 _MASK_SUFFIXES = (*_SUFFIXES["dilated"], *_SUFFIXES["tight"])
 
@@ -116,7 +118,7 @@ def _stem(record: TaskRecord) -> str | None:
         image, suffixes = record.query_mask, _MASK_SUFFIXES
     if image is None:
         return None
-    stem = image.removesuffix(".png")
+    stem = _ENDING.sub("", image)
     for suffix in suffixes:
         if stem.endswith(suffix):
             return stem.removesuffix(suffix)
