@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -19,7 +20,7 @@ from x3spatial.evaluation.options import EvalOptions, for_model
 from x3spatial.evaluation.questions import lacking
 from x3spatial.evaluation.run import EvalResult, evaluate
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.io.files import make_dir, read_json, write_json
+from x3spatial.io.files import make_dir, read_json, read_manifest, write_json
 from x3spatial.models import registry
 from x3spatial.models.base import Model
 from x3spatial.tables import Table, Tabular, figure
@@ -200,6 +201,7 @@ def zeroshot(
             opened.append((_folder_name(model.name, opened), spec, model))
         make_dir(eval_dir, "--out")
         path = eval_dir / "summary.json"
+        _check_summary(path)
         built = None
         meeting: Coordinator | Worker | None = None
         if world is not None:
@@ -243,6 +245,16 @@ def zeroshot(
                 meeting.wait()
             write_json(path, _to_json(summary, tasks_dir))
     return summary
+
+
+def _check_summary(path: Path) -> None:
+    """Refuse to replace a file that no zero-shot run of ours wrote.
+
+    Raises:
+        UserError: there is such a file.
+    """
+    if os.path.lexists(path) and not {"data", "sets"} <= (read_manifest(path) or {}).keys():
+        raise UserError(f"{path}: exists and was not written by x3 zeroshot; remove it")
 
 
 def _options_by_spec(

@@ -77,7 +77,7 @@ def test_only_a_png_is_overwritten(tasks: Path, tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
     for output, reason in (
         (tmp_path / "folder", "is a folder"),
-        (tmp_path / "notes.txt", "is not a PNG"),
+        (tmp_path / "notes.txt", "is a PNG; name a file"),
         (tmp_path / ("x" * 405), "name too long"),
         (data, "also an input file"),
     ):

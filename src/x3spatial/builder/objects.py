@@ -31,6 +31,9 @@ from x3spatial.tasks.samples import (
     pair_views,
 )
 
+MARKED, CONCAT = IMAGE_FOLDERS = ("marked_abs", "concat_abs")
+"""Folders of the images that a build makes, below its output folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectJob:
@@ -188,12 +191,12 @@ class _ImageWriter:
                 if times is not None:
                     image = crop_reference(image, view.mask, times, self._crop_seed(view))
                 name = f"{view.rank}_{view.frame}_marked.png"
-                return self._write("marked_abs", name, encode_png(image))
+                return self._write(MARKED, name, encode_png(image))
             case SideBySide(reference, query):
                 image = side_by_side(self.loaded(reference).pixels(), self.loaded(query).pixels())
                 name = f"{reference.name}_to_{query.name}_concat.jpg"
                 data = encode_jpeg(image, self._job.options.jpeg_quality)
-                return self._write("concat_abs", name, data)
+                return self._write(CONCAT, name, data)
 
     def _crop_seed(self, view: View) -> int:
         key = self._job.files.key

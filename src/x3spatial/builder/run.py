@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.builder.manifest import MANIFEST, build_provenance, run_info, sorted_counts
-from x3spatial.builder.objects import ObjectJob, ObjectResult, build_object
+from x3spatial.builder.objects import IMAGE_FOLDERS, ObjectJob, ObjectResult, build_object
 from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
@@ -142,6 +142,7 @@ def build_tasks(
     }
     listing = _limit_objects(list_root(root, options.splits), options.limit)
     make_dir(out_dir, out_option)
+    _check_ours(out_dir, out_option)
     with lock_dir(out_dir, out_option):
         provenance = build_provenance(root, out_dir, options, templates)
         state = _BuildState(out_dir, listing, _object_provenance(provenance), fresh)
@@ -174,6 +175,22 @@ def build_tasks(
         }
         write_json(out_dir / MANIFEST, manifest, fsync=True)
     return BuildSummary(out_dir, manifest, len(state.todo))
+
+
+def _check_ours(out_dir: Path, option: str) -> None:
+    """Refuse a folder with task files or images that no build of ours wrote.
+
+    Raises:
+        UserError: there are such files.
+    """
+    if (out_dir / MANIFEST).exists() or (out_dir / JOURNAL).exists():
+        return
+    names = [task.file(short_split(split)) for task in TASKS.values() for split in SPLITS]
+    found = next((n for n in (*names, *IMAGE_FOLDERS) if (out_dir / n).exists()), None)
+    if found is not None:
+        raise UserError(
+            f"{option} {out_dir}: holds {found}, which x3 build did not write; choose another folder"
+        )
 
 
 def _limit_objects(listing: RootListing, limit: int | None) -> RootListing:

@@ -11,6 +11,8 @@ from x3spatial.errors import UserError
 from x3spatial.io.files import read_manifest, sha256_file
 
 MANIFEST = "export.json"
+NOTE = ".x3-export.json"
+"""What an export that is under way may replace; removed when it is finished."""
 FORMAT = 1
 """Raised whenever the same task files would give other output."""
 

@@ -6,7 +6,8 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from x3spatial.exporters.base import Format
 from x3spatial.exporters.image_paths import IMAGES, ImagePlacer, joined
 from x3spatial.exporters.manifest import (
     MANIFEST,
+    NOTE,
     identity,
     previous_manifest,
     size_of,
@@ -26,7 +28,7 @@ from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.rewrite import Rewriter
 from x3spatial.exporters.samples import Sample
 from x3spatial.formats.task_file import iter_records
-from x3spatial.io.files import make_dir, write_json
+from x3spatial.io.files import make_dir, read_manifest, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
@@ -111,11 +113,12 @@ def export(
     }
     what = identity(sources, options, form.require())
     make_dir(out_dir, "--out")
-    with lock_dir(out_dir, "--out"):
+    with lock_dir(out_dir, "--out"), ExitStack() as held:
         earlier = previous_manifest(out_dir)
         if not fresh and earlier is not None and _still_holds(earlier, what, out_dir):
             return ExportSummary(out_dir, earlier, written=False)
         companions = form.companions({source.stem: outputs[source] for source in sources})
+        held.enter_context(_claim(earlier, out_dir, {*outputs.values(), *companions}))
         _clear(earlier, out_dir, {*outputs.values(), *companions})
         placer = ImagePlacer(paths, out_dir)
         rewriter = Rewriter(points, limits, image_folder)
@@ -148,6 +151,33 @@ def export(
         }
         write_json(out_dir / MANIFEST, manifest, fsync=True)
     return ExportSummary(out_dir, manifest, written=True)
+
+
+@contextmanager
+def _claim(
+    earlier: Mapping[str, Any] | None, out_dir: Path, names: Collection[str]
+) -> Iterator[None]:
+    """Note which files are about to be written, and refuse to replace any that no export of ours wrote.
+
+    An export that was killed leaves no manifest, but this note: the next one goes on in the folder.
+
+    Raises:
+        UserError: there are such files.
+    """
+    note = out_dir / NOTE
+    ours = {*(earlier or {}).get("files", ()), *(read_manifest(note) or {}).get("files", ())}
+    ours |= set() if earlier is None else {MANIFEST}
+    for name in sorted({MANIFEST, *names} - ours):
+        if os.path.lexists(out_dir / name):
+            raise UserError(
+                f"--out {out_dir}: holds {name}, which x3 export did not write; choose another folder"
+            )
+    write_json(note, {"files": sorted({MANIFEST, *names, *ours})})
+    try:
+        yield
+    finally:
+        if (out_dir / MANIFEST).exists() or not any((out_dir / name).exists() for name in names):
+            note.unlink()
 
 
 def _format(to: str) -> Format:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
@@ -31,7 +31,8 @@ _PANEL_HEIGHT = 240
 _MARGIN = 12
 _LINE = 16
 _TEXT_LINES = 5
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_TAG, _TAGGED = "Software", "x3spatial contact sheet"
+"""Text chunk of every contact sheet: how an earlier one is told from a user's image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def preview(
 
     Args:
         data_json: a task file.
-        output: the PNG to write; only a PNG is overwritten.
+        output: the PNG to write; only an earlier contact sheet is replaced.
         results: a results file of ``x3 eval`` on that task file.
         limit: number of samples, spread evenly over the file.
         ids: ids of samples to draw instead.
@@ -86,8 +87,10 @@ def preview(
         )
     _check_output(output, [data_json, *([] if results is None else [results])])
     panels = [_panel(record, answers.get(record.id), image_folder) for record in records]
+    tag = PngImagePlugin.PngInfo()
+    tag.add_text(_TAG, _TAGGED)
     buffer = io.BytesIO()
-    _sheet(panels).save(buffer, "PNG")
+    _sheet(panels).save(buffer, "PNG", pnginfo=tag)
     write_bytes(output, buffer.getvalue())
     return output
 
@@ -110,18 +113,27 @@ def _choose(
 
 
 def _check_output(output: Path, sources: Sequence[Path]) -> None:
+    """Refuse to replace anything but an earlier contact sheet, whatever it is.
+
+    Raises:
+        UserError: ``output`` is not named as a PNG, cannot be written, or exists and was not written here.
+    """
     check_output(output, "--out", sources)
-    if not output.exists():
-        return
-    try:
-        with open(output, "rb") as file:
-            is_png = file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
-    except OSError as error:
-        raise UserError(f"--out {output}: exists and cannot be read: {error.strerror}") from None
-    if not is_png:
+    if output.suffix.lower() != ".png":
+        raise UserError(f"--out {output}: a contact sheet is a PNG; name a file that ends in .png")
+    if output.exists() and not _is_contact_sheet(output):
         raise UserError(
-            f"--out {output}: exists and is not a PNG; remove it or choose another path"
+            f"--out {output}: exists and was not written by x3 preview; remove it or choose another"
+            " path"
         )
+
+
+def _is_contact_sheet(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return image.format == "PNG" and image.info.get(_TAG) == _TAGGED
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
 
 
 def _parse_answer(entry: SampleResult) -> _Answer:
