@@ -96,14 +96,20 @@ class TaskRecord:
         if not isinstance(value, Mapping):
             raise ValueError(f"expected an object, found {type(value).__name__}")
         image = value.get("image")
-        if isinstance(image, list) and image and all(isinstance(path, str) for path in image):
+        if isinstance(image, list) and image and all(isinstance(p, str) and p for p in image):
             image = tuple(image)
         elif not isinstance(image, str) or not image:
             raise ValueError("field 'image' must be a path or a non-empty list of paths")
         task = value.get("task") or _task_of(image)
-        if task not in TASKS:
+        if not isinstance(task, str) or task not in TASKS:
             raise ValueError(f"field 'task' is {task!r}; known are {', '.join(TASKS)}")
+        count, expected = 1 if isinstance(image, str) else len(image), TASKS[task].image_count
+        if count != expected:
+            raise ValueError(f"field 'image' holds {count} image(s); {task} shows {expected}")
         point = value.get("reference_point")
+        area = value.get("mask_area_fraction")
+        if area is not None and not isinstance(area, int | float):
+            raise ValueError("field 'mask_area_fraction' must be a number")
         try:
             return cls(
                 id=_text(value, "id"),
@@ -113,10 +119,10 @@ class TaskRecord:
                 answer=_turn(value, 1, "gpt"),
                 reference_point=None if point is None else (float(point[0]), float(point[1])),
                 image_sizes=tuple((int(w), int(h)) for w, h in value.get("image_sizes") or ()),
-                mask_area_fraction=value.get("mask_area_fraction"),
+                mask_area_fraction=area,
                 **{name: _optional_text(value, name) for name in _TEXT_FIELDS},
             )
-        except (TypeError, IndexError) as error:
+        except (TypeError, IndexError, KeyError, OverflowError) as error:
             raise ValueError(f"malformed field: {error}") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -17,6 +18,7 @@ from x3spatial.tasks.answers import NOT_VISIBLE
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.ground_truth import sample_seed
 from x3spatial.tasks.question import Size
+from x3spatial.tasks.spec import TASKS, TaskSpec, Views, registered
 
 SIZES: tuple[Size, ...] = (
     (448, 448), (640, 480), (480, 640), (1280, 720), (2048, 1024), (160, 120),
@@ -53,6 +55,27 @@ _UNIT_FORMAT = (
     " where x and y are between 0 and 1 and give the position as a fraction of the width and the height of"
     " {image}. If it cannot be seen there, answer {absent}."
 )
+
+
+ONE_IMAGE = TaskSpec(
+    name="check_dot",
+    group="check",
+    title="dot",
+    summary="find a dot in one image, or answer NOT_VISIBLE",
+    file_name="check_{split}_dot.json",
+    draft=lambda item, pairs, template: iter(()),
+    views=Views.ONE,
+    template="t1_multi",
+    by_default=False,
+)
+"""Questions with one image whose dot may be missing; a task only while a model is checked."""
+
+
+@contextmanager
+def dot_task() -> Iterator[None]:
+    """Within it the questions with one image are records of a task."""
+    with nullcontext() if ONE_IMAGE.name in TASKS else registered(ONE_IMAGE):
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +176,7 @@ def _write(folder: Path, drawn: _Drawn) -> Probe:
     dot = asked.dot
     record = TaskRecord(
         id=f"CHECK_{drawn.name}",
-        # Also with one image: the wording goes by the number of images, and the dot may be missing.
-        task="t2a_multi" if dot is None else "t1_multi",
+        task=("t2a_multi" if dot is None else "t1_multi") if two else ONE_IMAGE.name,
         image=tuple(str(path.absolute()) for path in paths),
         prompt=f"{question}\n{format_}",
         question=question,

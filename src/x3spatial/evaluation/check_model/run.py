@@ -25,7 +25,13 @@ from x3spatial.evaluation.check_model.diagnosis import (
     size_rows,
 )
 from x3spatial.evaluation.check_model.faults import EDGE_SHIFT, TOLERANCE
-from x3spatial.evaluation.check_model.questions import DOTS, Probe, write_questions, write_task_file
+from x3spatial.evaluation.check_model.questions import (
+    DOTS,
+    Probe,
+    dot_task,
+    write_questions,
+    write_task_file,
+)
 from x3spatial.evaluation.options import AskOptions, for_model
 from x3spatial.evaluation.questions import lacking
 from x3spatial.evaluation.run import evaluate
@@ -148,7 +154,7 @@ def check_model(
             "--cache: kept answers say nothing about whether a model repeats itself; leave it out"
         )
     chosen = model if isinstance(model, Model) else registry.create(model, for_model(options))
-    with nullcontext() if chosen is model else closing(chosen), _folder(out) as folder:
+    with nullcontext() if chosen is model else closing(chosen), dot_task(), _folder(out) as folder:
         counts_pixels = find_convention(chosen.convention).pixels is not None
         shown = write_questions(folder / "images", dots=dots, seed=options.seed)
         _check_askable(chosen, shown)

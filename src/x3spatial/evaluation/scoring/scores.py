@@ -61,6 +61,12 @@ def truth_of(record: TaskRecord) -> Truth:
             f"record {record.id}: its answer {record.answer!r} is neither {form} nor"
             f" {spec.absent_token}"
         )
+    if answer.point is not None and not spec.frame.contains(answer.point):
+        where = "the right half" if spec.side_by_side else "the image"
+        raise UserError(
+            f"record {record.id}: its answer {record.answer!r} lies outside of {where}; points are"
+            " fractions of width and height, 0 to 1"
+        )
     return Truth(record.answer, answer, spec.frame)
 
 
