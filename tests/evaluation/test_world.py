@@ -232,7 +232,7 @@ def test_a_rank_without_a_sign_of_life_is_given_up(launch: Launch) -> None:
 def test_a_ranks_own_mistake_is_told_by_rank_0(launch: Launch) -> None:
     # Rank 1 first: one that begins after rank 0 has failed cannot know that, and waits for another.
     second = launch.start(1, 2, refuse="0")
-    launch.wait_until(lambda: any(name.endswith(".report") for name in launch.leftovers()))
+    launch.wait_until(lambda: any(name.endswith(".status") for name in launch.leftovers()))
     done = finish([launch.start(0, 2, refuse="0"), second])
     assert [code for code, _ in done] == [2, 1]
     assert "rank 0 stopped: no weights here" in done[1][1]
@@ -334,7 +334,7 @@ def test_zeroshot_tells_every_rank_of_a_failed_build(tmp_path: Path) -> None:
     common += ["--eval-dir", tmp_path / "results"]
     second = x3(1, 2, *common)
     deadline = time.monotonic() + 60
-    while not list((tmp_path / "results").glob(".*.report")):  # it waits for rank 0
+    while not list((tmp_path / "results").glob(".*.status")):  # it waits for rank 0
         assert time.monotonic() < deadline
         time.sleep(0.01)
     processes = [x3(0, 2, *common), second]
