@@ -142,7 +142,7 @@ def details(checked: ModelCheck) -> dict[str, str]:
     return {check.name: check.detail for check in checked.checks}
 
 
-def test_sizes_that_the_convention_does_not_read_are_no_matter() -> None:
+def test_unused_sizes_have_no_effect() -> None:
     checked = check_model(model=Finder("thousand", names=resized))
     assert details(checked)[SCALE] == "one image and two images: 0 to 1000, read as 0 to 1"
 
@@ -314,7 +314,7 @@ class Fixed(Finder):
         ("uniform", "cannot tell", "no known fault explains", "fail"),
     ],
 )
-def test_too_weak_to_tell(model: Any, points: str, why: str, absent: str) -> None:
+def test_a_weak_model_is_undecided(model: Any, points: str, why: str, absent: str) -> None:
     checked = check_model(model=model)
     found = verdicts(checked)
     assert found["points"] == points and why in details(checked)["points"], details(checked)

@@ -86,7 +86,7 @@ class RunSettings:
     model: str
     """``KIND[:ARG]`` of ``--model``, or the name of a model object."""
     describe: dict[str, Any]
-    """What the model says of itself: files, hashes, data type, decoding."""
+    """The model's description of itself: files, hashes, data type, decoding."""
     convention: str
     """The point format of the answers."""
     data_sha256: str
@@ -111,7 +111,7 @@ class ModelInfo:
     privileged: bool = False
     """Whether it reads ground truth or masks; its results are then not comparable with those of models."""
     describe: dict[str, Any] = field(default_factory=dict)
-    """What it says of itself: files, hashes, data type, decoding."""
+    """Its description: files, hashes, data type, decoding."""
 
 
 @dataclass(frozen=True, slots=True)

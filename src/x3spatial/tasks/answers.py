@@ -147,7 +147,7 @@ def parse_unit(text: str) -> Answer:
     return POINT.read(text, UNIT_READER, NOT_VISIBLE)
 
 
-class Written(NamedTuple):
+class FormattedPoint(NamedTuple):
     """A formatted point: the text, the point parsed back from it, and the number of decimals."""
 
     text: str
@@ -162,7 +162,7 @@ def ground_truth_text(
     write: Callable[[Point, int], tuple[str, Point]],
     *,
     fewest: int,
-) -> Written:
+) -> FormattedPoint:
     """Format a ground-truth point in some convention with enough decimals that the text hits the mask.
 
     The target is formatted with ``fewest`` decimals first. If the rounded point misses the mask or leaves its
@@ -184,7 +184,7 @@ def ground_truth_text(
     for point, decimals in tries:
         text, read = write(point, decimals)
         if frame.contains(read) and hits(mask, frame.to_local(read)):
-            return Written(text, read, decimals)
+            return FormattedPoint(text, read, decimals)
     raise AssertionError(f"no decimal text of {centre} hits its mask of {width}x{height}")
 
 

@@ -1,6 +1,6 @@
 """A model's folder: found on disk or in the hub's cache, and checked before anything is loaded.
 
-No code of a folder is run here or later, unless ``--trust-remote-code`` says so; pickled weights are read as
+Code in a folder is only run with ``--trust-remote-code``; pickled weights are read as
 plain tensors only.
 """
 
