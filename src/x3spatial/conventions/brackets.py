@@ -29,7 +29,7 @@ _SQUARE = re.compile(rf"\[{_N},{_N}\]")
 
 
 def find_qwen2(text: str, images: int) -> tuple[float, float] | None:
-    """The first point or box with markers, else ``[(x, y)]``, else the first without; a box gives its centre."""
+    """The first point or box centre with markers, else ``[(x, y)]``, else the first without markers."""
     text = mask_json_objects(text)
     run = _MARKED_RUN.search(text)
     if run is None:

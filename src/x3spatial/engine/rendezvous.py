@@ -192,7 +192,7 @@ class Coordinator(_Participant):
             time.sleep(_POLL)
 
     def _is_done(self, rank: int) -> bool:
-        """Whether a second read shows that the rank has finished; it may have done so after the first read."""
+        """Whether a second read shows that the rank has finished since the first one."""
         return (self._read_status(rank) or {}).get("state") == "done"
 
     def _read_status(self, rank: int) -> dict[str, Any] | None:

@@ -240,7 +240,7 @@ def _differing(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> list[s
 
 
 def _change(was: Any, now: Any) -> str:
-    """Both values of a setting; for nested settings only the parts that differ, because texts are shortened."""
+    """Both values of a setting; of nested settings only differing parts, because texts are shortened."""
     if not (isinstance(was, dict) and isinstance(now, dict)):
         return f"was {_short(was)}, is {_short(now)}"
     names = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))

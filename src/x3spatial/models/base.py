@@ -130,7 +130,7 @@ class Model(ABC):
         return {}
 
     def interrupt(self) -> None:
-        """Cancel running requests because the run ends early. Called from another thread, maybe repeatedly."""
+        """Cancel running requests when the run ends early. Called from another thread, maybe repeatedly."""
         return None
 
     def close(self) -> None:

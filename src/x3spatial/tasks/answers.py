@@ -80,7 +80,7 @@ class Reader(Protocol):
         """Whether ``text`` contains the family's own phrase for "not visible"."""
 
     def says_nothing(self, text: str) -> bool:
-        """Whether ``text`` contains a form (an empty list) that means "not visible" unless there is a point."""
+        """Whether ``text`` has a form (an empty list) that means "not visible" if there is no point."""
 
 
 @dataclass(frozen=True, slots=True)

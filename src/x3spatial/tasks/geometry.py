@@ -50,7 +50,7 @@ def centre_of(pixel: Pixel, width: int, height: int) -> Point:
 
 
 def hits(mask: Bool, point: Point) -> bool:
-    """Whether the point lies in a True pixel of ``mask`` [H, W]; the mask may differ from the image in size."""
+    """Whether the point lies in a True pixel of ``mask`` [H, W], which may differ from the image in size."""
     height, width = mask.shape
     pixel = pixel_of(point, width, height)
     return pixel is not None and bool(mask[pixel.row, pixel.column])

@@ -36,6 +36,6 @@ class Question:
 
     @property
     def is_concat(self) -> bool:
-        """Whether the question shows one side-by-side image; the answer is then a point of the whole image."""
+        """Whether the image is side by side; the answer is then a point of the whole image."""
         spec = TASKS.get(self.task)
         return spec is not None and spec.side_by_side

@@ -27,7 +27,7 @@ def draft_multi(item: SpatialObject, pairs: Pairs, template: Template) -> Iterat
 
 
 def draft_concat(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
-    """A and B side by side, the object of A given by a point; all points are in the frame of the whole image."""
+    """A and B side by side, the object of A given by a point; all points refer to the whole image."""
     for a, b in pairs.pairs:
         assert a.target is not None, "pair_views leaves out references with an empty mask"
         point = point_text(a.target, a.mask, Frame.CONCAT_LEFT)

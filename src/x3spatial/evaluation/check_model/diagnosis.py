@@ -51,7 +51,7 @@ class ProbeAnswer:
 
     @classmethod
     def of(cls, probe: Probe, entry: SampleResult, *, counts_pixels: bool) -> ProbeAnswer:
-        """Combine a question and its results entry; ``counts_pixels``: whether the convention uses its sizes."""
+        """Combine a question and its results entry; ``counts_pixels``: keep the entry's image sizes."""
         coord = entry.pred_parsed.coord
         return cls(
             probe,
@@ -101,7 +101,7 @@ class SizeRow:
 
 
 def size_rows(answers: Sequence[ProbeAnswer]) -> list[SizeRow]:
-    """One row per size (and size of the first image) of the questions with a dot, in order of the questions."""
+    """One row per size (and size of the first image) of the questions with a dot, in their order."""
     groups: dict[str, list[ProbeAnswer]] = {}
     for one in answers:
         if one.probe.dot is not None:

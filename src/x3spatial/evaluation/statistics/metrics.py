@@ -139,7 +139,7 @@ def mean_l2_error_full(table: Table) -> tuple[Float64, Float64]:
 
 
 def accuracy(table: Table) -> tuple[Float64, Float64]:
-    """Share of correct answers, for tasks that are not answered with a point; unparsed answers are incorrect."""
+    """Share of correct answers for tasks without points; unparsed answers are incorrect."""
     return _mean(table.correct, ~np.isnan(table.correct))
 
 
