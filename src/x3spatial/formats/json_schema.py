@@ -63,7 +63,7 @@ def _union(options: tuple[Any, ...], defs: dict[str, Json]) -> Json:
 
 
 def object_schema(cls: type, defs: dict[str, Json]) -> Json:
-    """The schema of a dataclass: fields that are always written are required, unknown ones are not allowed."""
+    """The schema of a dataclass; fields that are always written are required, unknown ones are rejected."""
     texts = field_texts(cls)
     stored = stored_fields(cls)
     return {
