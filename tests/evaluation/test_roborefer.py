@@ -39,7 +39,7 @@ def test_text(text: str, fraction: float) -> None:
     assert text_fraction(text, MASK, is_concat=False) == pytest.approx(fraction)
 
 
-def test_cut_towards_zero() -> None:
+def test_truncation_towards_zero() -> None:
     first = box_mask(10, 10, 0, 0, 0, 9)
     assert text_fraction("(-0.05, 0.5)", first, is_concat=False) == 1.0
     assert text_fraction("(-0.11, 0.5)", first, is_concat=False) == 0.0

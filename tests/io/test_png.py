@@ -94,7 +94,7 @@ def _write(path: Path, chunks: list[tuple[bytes, bytes]]) -> None:
 @pytest.mark.parametrize(
     "damage", ["cut off", "header", "note", "rows missing", "rows too many", "filter", "bits"]
 )
-def test_damaged_files_are_pillows_to_judge(tmp_path: Path, damage: str) -> None:
+def test_damaged_files_are_left_to_pillow(tmp_path: Path, damage: str) -> None:
     """Whatever Pillow makes of the file, an error or a picture, is what comes out."""
     path = tmp_path / "p.png"
     _picture(64, 48).save(path)
@@ -146,6 +146,6 @@ def test_pillows_limit_of_size_holds(tmp_path: Path, monkeypatch: pytest.MonkeyP
         load_rgb(path)
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_file_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.png"):
         load_rgb(tmp_path / "none.png")

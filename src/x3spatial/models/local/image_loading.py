@@ -1,4 +1,4 @@
-"""The image loader of every model that runs in this process."""
+"""The image loader of models that run in this process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from x3spatial.io.png import open_plain_png
 
 
 def load_rgb(source: Path | str | Image.Image) -> Image.Image:
-    """Open as 8-bit RGB: alpha is dropped, not blended; grey is repeated."""
+    """Open an image as 8-bit RGB: alpha is dropped, not blended; grey is repeated."""
     if isinstance(source, Image.Image):
         return source.convert("RGB")
     plain = open_plain_png(source)
