@@ -292,7 +292,7 @@ class _BuildState:
     @property
     def has_leftovers(self) -> bool:
         """Whether the journal lists objects or images that no current result uses."""
-        return bool(self._superseded)
+        return bool(self._superseded or self._stale)
 
 
 def _size(path: Path) -> int | None:
