@@ -11,10 +11,11 @@ from x3spatial.builder.run import build_tasks
 def test_the_table_counts_what_the_files_hold(tmp_path: Path) -> None:
     # Two objects of three views per split, each hidden in view 3: two pairs from view 1.
     root = make_root(tmp_path / "root")
-    # One more whose reference view does not show it: its pairs are left out.
+    # One more whose reference view does not show it: its pairs are left out. Its third view is damaged.
     folder = root / "train" / "train_0" / "uid_9"
-    for rank in (1, 2):
+    for rank in (1, 2, 3):
         write_view(folder, rank, box_mask(5, 10, 14, 20) & (rank != 1))
+    (folder / "03_000030_original.png").write_bytes(b"no image")
     summary = build_tasks(root, tmp_path / "out")
     assert (summary.records, summary.objects, summary.objects_built) == (29, 5, 5)
     table = summary.table()
@@ -24,10 +25,10 @@ def test_the_table_counts_what_the_files_hold(tmp_path: Path) -> None:
         "pairs with empty reference", "t1_multi", "t1_concat", "t2a_multi", "t2b_multi",
     )  # fmt: skip
     assert [" ".join(row) for row in table.rows] == [
-        "train 3 8 3 0 4 1 4 4 2 5",
+        "train 3 8 3 1 4 1 4 4 2 5",
         "validation 2 6 2 0 4 0 4 4 2 4",
     ]
-    assert table.notes == ("29 samples of 5 objects (5 built now), 0 problems",)
+    assert table.notes == ("29 samples of 5 objects (5 built now), 1 problems",)
     again = build_tasks(root, tmp_path / "out")
     assert again.table().rows == table.rows and again.objects_built == 0
 
