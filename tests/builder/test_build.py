@@ -198,21 +198,6 @@ def test_changed_input_or_missing_output_rebuilds_only_that_object(
     assert not list((out / "marked_abs").rglob("train_0/uid_0/*"))
 
 
-@pytest.mark.parametrize("tasks", [("t1",), ("t2b",)])  # with and without images of its own
-def test_an_object_removed_from_the_root_leaves_the_task_files(
-    tasks: tuple[str, ...], root: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    build(root, out, tasks=tasks)
-    shutil.rmtree(root / "train" / "train_0" / "uid_0")
-    assert build(root, out, tasks=tasks).objects_built == 0
-    updated = comparable(out)
-    build(root, out, tasks=tasks, fresh=True)
-    assert comparable(out) == updated
-    for path in out.glob("t*_train_*.json"):
-        assert {record["uid"] for record in records(out, path.name)} == {"1"}
-
-
 def test_same_bytes_for_any_workers_and_any_order_on_disk(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root", scenes=2, objects=3)
     out = tmp_path / "out"

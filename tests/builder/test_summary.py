@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from helpers.roots import box_mask, make_root, write_view
@@ -16,7 +17,10 @@ def test_the_table_counts_what_the_files_hold(tmp_path: Path) -> None:
     for rank in (1, 2, 3):
         write_view(folder, rank, box_mask(5, 10, 14, 20) & (rank != 1))
     (folder / "03_000030_original.png").write_bytes(b"no image")
-    summary = build_tasks(root, tmp_path / "out")
+    start = time.monotonic()
+    summary = build_tasks(root, tmp_path / "out", workers=2)
+    assert 0 < summary.manifest["run"]["seconds"] <= time.monotonic() - start + 0.001
+    assert summary.manifest["run"]["workers"] == 2
     assert (summary.records, summary.objects, summary.objects_built) == (29, 5, 5)
     table = summary.table()
     assert table.title == str(tmp_path / "out")
