@@ -15,20 +15,27 @@ from x3spatial.builder.run import build_tasks
 
 OBJECT = Path("train/train_0/uid_0")
 Change = Callable[[Path], Any]
+
+
+def remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink()
+
+
 CHANGES: dict[str, Change] = {
     "nothing": lambda root: None,
     "an object removed": lambda root: shutil.rmtree(root / OBJECT),
     "an object added": lambda root: write_view(
         root / "train/train_0/uid_7", 1, box_mask(3, 3, 9, 9)
     ),
-    "a view removed": lambda root: [path.unlink() for path in (root / OBJECT).glob("02_*")],
+    "a view removed": lambda root: remove(*(root / OBJECT).glob("02_*")),
     "a view damaged": lambda root: (root / OBJECT / "02_000020_original.png").write_bytes(b"no"),
     "a label": lambda root: ((root / OBJECT).parent / "train_0_uid_0_five_frames.json").write_text(
         '{"label": "lamp"}'
     ),
     "a stray file added": lambda root: (root / "train/stray.txt").touch(),
-    "a stray file removed": lambda root: (root / "validation/notes.txt").unlink(),
-    "a stray view file removed": lambda root: (root / OBJECT / "x_original.png").unlink(),
+    "a stray file removed": lambda root: remove(root / "validation/notes.txt"),
+    "a stray view file removed": lambda root: remove(root / OBJECT / "x_original.png"),
     "a split removed": lambda root: shutil.rmtree(root / "validation"),
 }
 OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
