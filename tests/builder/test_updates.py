@@ -25,6 +25,9 @@ def remove(*paths: Path) -> None:
 CHANGES: dict[str, Change] = {
     "nothing": lambda root: None,
     "an object removed": lambda root: shutil.rmtree(root / OBJECT),
+    "an object without problems removed": lambda root: shutil.rmtree(
+        root / OBJECT.parent / "uid_1"
+    ),
     "an object added": lambda root: write_view(
         root / "train/train_0/uid_7", 1, box_mask(3, 3, 9, 9)
     ),
