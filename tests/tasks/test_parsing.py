@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from x3spatial.tasks.parsing import first_pair, mask_json_objects
+from x3spatial.tasks.parsing import first_pair, mask_json_objects, normalize_characters
 
 values = st.recursive(
     st.integers(-9, 9) | st.text("a(0.1, 2)", max_size=5),
@@ -47,3 +47,9 @@ def test_an_object_without_an_end_reaches_to_the_end(
 )
 def test_pairs_inside_objects_do_not_count(text: str, pair: tuple[float, float] | None) -> None:
     assert first_pair(text) == pair
+
+
+def test_full_width_characters_are_those_of_ascii() -> None:
+    for code in range(0x21, 0x7F):
+        assert normalize_characters(chr(code + 0xFEE0)) == chr(code)
+    assert normalize_characters("\u3000\uff5f\uff60") == " \uff5f\uff60"
