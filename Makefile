@@ -1,8 +1,8 @@
-# `make demo` and `make test` need nothing but Python 3.11+ and make. Everything lands in .venv.
+# `make demo` and `make test` only need Python 3.11+ and make. Everything is installed into .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# pip must find the CPU build of torch where one is offered; the lock file pins every version.
+# pip selects the CPU build of torch if there is one; the lock file pins every version.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 DEMO ?= demo
@@ -12,16 +12,16 @@ TINY ?= runs/tiny
 .PHONY: help demo demo-vlm demo-sft tiny test test-slow lint format bench check-fullsize clean
 
 help:
-	@echo "make demo       install, make scenes, build, evaluate the baselines, print the summary"
-	@echo "make demo-vlm   the same table on small rooms with a VLM in it: x3-tiny, which comes with the package"
-	@echo "make demo-sft   fine-tune x3-tiny on rooms it does not know, compare before and after"
+	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
+	@echo "make demo-vlm   evaluate x3-tiny, the VLM in the package, and the baselines on small rooms"
+	@echo "make demo-sft   fine-tune x3-tiny on rooms by night, compare before and after"
 	@echo "make test       install everything, lint, type-check, run the tests"
-	@echo "make test-slow  the tests that take long"
-	@echo "make bench      the benchmarks, one JSON line each"
+	@echo "make test-slow  run the slow tests"
+	@echo "make bench      run the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
-	@echo "make tiny       train a small VLM from nothing on synthetic scenes: some 4.5 hours on two cores"
-	@echo "make lint       ruff, mypy (the tests too) and the import directions"
-	@echo "make format     mend what ruff can"
+	@echo "make tiny       train a small VLM from random weights on synthetic scenes: about 4.5 hours on two cores"
+	@echo "make lint       run ruff, mypy (also on the tests) and import-linter"
+	@echo "make format     format the code and apply ruff's fixes"
 	@echo "make clean      remove .venv and the demo"
 
 $(VENV)/.created:
@@ -37,7 +37,7 @@ $(VENV)/.dev: $(VENV)/.render requirements/constraints.txt
 	$(PIP) install --constraint requirements/constraints.txt --editable '.[dev]'
 	@touch $@
 
-# The extra of `make demo-sft` holds that of `make demo-vlm`.
+# The extra of `make demo-sft` includes that of `make demo-vlm`.
 $(VENV)/.train: $(VENV)/.render
 	$(PIP) install --constraint requirements/constraints.txt --editable '.[train]'
 	@touch $@

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job on scenes of our own: make demo. X3 is the x3 command, OUT where everything goes.
+# Zero-shot evaluation of the baselines on synthetic scenes: make demo. X3: the x3 command; OUT: output folder.
 set -eu
 X3=${X3:-x3}
 OUT=${OUT:-demo}

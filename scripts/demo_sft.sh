@@ -1,7 +1,7 @@
 #!/bin/sh
-# Does fine-tuning teach something? make demo-sft: x3-tiny, which knows rooms by day, before and after an
-# x3 sft run on rooms as a night camera sees them, on other such rooms. X3 is the x3 command, OUT where
-# everything goes, STEPS the length of the run.
+# Effect of fine-tuning: make demo-sft. Evaluates x3-tiny, which was trained on rooms by day, on rooms rendered as
+# by a night camera, before and after an x3 sft run on other such rooms. X3: the x3 command; OUT: output folder;
+# STEPS: number of training steps.
 set -eu
 X3=${X3:-x3}
 OUT=${OUT:-demo-sft}

@@ -1,7 +1,6 @@
 #!/bin/sh
-# A VLM among the answerers, with nothing to download: make demo-vlm. x3-tiny comes with the package and was
-# trained on other rooms of this kind (docs/training-a-tiny-model.md). X3 is the x3 command, OUT where
-# everything goes.
+# Evaluate a VLM and the baselines without any download: make demo-vlm. x3-tiny is part of the package and was
+# trained on other rooms of this kind (docs/training-a-tiny-model.md). X3: the x3 command; OUT: output folder.
 set -eu
 X3=${X3:-x3}
 OUT=${OUT:-demo-vlm}
@@ -23,5 +22,5 @@ cat <<END
 == done; where to look
   $OUT/preview_*.png        the model's answers (magenta) and the truth (green)
   $OUT/results              results per model and set, summary.json
-Next: teach it something: make demo-sft
+Next: fine-tune it: make demo-sft
 END

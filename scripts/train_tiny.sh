@@ -1,8 +1,8 @@
 #!/bin/sh
-# A small VLM from nothing: scenes, tasks, a random checkpoint, training in stages, its figures. The same
-# command goes on where it was stopped. X3 is the x3 command, OUT where everything goes (about 20 GB); FEW, FLAT,
-# ANYWHERE and PAIRS how many composites to make, SCENES how many rooms, HELD_OUT how many others to be asked about;
-# docs/training-a-tiny-model.md.
+# Train a small VLM from random weights: scenes, tasks, a random checkpoint, training in stages, evaluation. The
+# same command continues an interrupted run. X3: the x3 command; OUT: output folder (about 20 GB); FEW, FLAT,
+# ANYWHERE, PAIRS: numbers of composites; SCENES: number of rooms; HELD_OUT: number of other rooms for evaluation.
+# See docs/training-a-tiny-model.md.
 set -eu
 X3=${X3:-x3}
 OUT=${OUT:-runs/tiny}

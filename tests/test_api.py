@@ -73,7 +73,7 @@ def test_every_submodule_leaves_the_names_callable() -> None:
 
 
 @pytest.mark.parametrize("old", _moved.MOVED)
-def test_old_modules_hand_on_what_is_new(old: str) -> None:
+def test_old_modules_forward_to_new_ones(old: str) -> None:
     sys.modules.pop(f"x3spatial.{old}", None)
     new = importlib.import_module(f"x3spatial.{_moved.MOVED[old]}")
     with pytest.warns(DeprecationWarning, match=f"x3spatial.{old} is now"):
@@ -201,7 +201,9 @@ def test_a_table_escapes_what_it_shows_in_a_notebook() -> None:
     assert html.count("<tr>") == 3 and "<caption>&lt;b&gt;</caption>" in html
 
 
-def test_a_result_shows_itself_in_a_notebook(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_has_a_notebook_representation(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(runs)
     html = x3.read_results("r.json")._repr_html_()
     assert html.startswith("<table>") and "Hit@Mask" in html

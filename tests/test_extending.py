@@ -156,7 +156,7 @@ def test_a_task_from_build_to_preview(root: Path, tmp_path: Path) -> None:
         read_records(data)
 
 
-def test_a_task_needs_a_name_of_its_own(tmp_path: Path) -> None:
+def test_a_task_needs_a_unique_name(tmp_path: Path) -> None:
     for changes in ({"name": "t1_multi"}, {"file_name": "t1_{split}_multi.json"}):
         with pytest.raises(ValueError, match="taken"):
             spec.register(toy_task(tmp_path, **changes))
@@ -400,7 +400,7 @@ def test_an_outside_model(root: Path, tmp_path: Path) -> None:
         ("x3spatial.models.baselines.trivial:Centre:3", "takes no argument"),
     ],
 )
-def test_outside_models_that_cannot_be_had(spec_text: str, message: str) -> None:
+def test_outside_models_that_cannot_be_imported(spec_text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         registry.create(spec_text)
 

@@ -1,4 +1,4 @@
-"""The exceptions that the command line prints as one line, and the common case of a missing package."""
+"""Exceptions that the command line prints as one line, and errors for missing packages."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from contextlib import contextmanager
 class UserError(Exception):
     """A mistake in the input, an option or the environment that the user can correct.
 
-    The command line prints it as one line without a traceback and exits with code 2, so the
-    message must name the file or the option and say what to do about it.
+    The command line prints the message as one line without a traceback and exits with code 2. The message
+    must name the file or option and the remedy.
     """
 
 
 class Unfinished(Exception):
-    """Other processes did not finish work that this one needs; what was done is kept.
+    """Other processes did not finish work that this process needs; finished work is kept.
 
-    The command line prints it as one line and exits with code 1.
+    The command line prints the message as one line and exits with code 1.
     """
 
 
 def flag(name: str) -> str:
-    """The option of a field, as messages spell it: ``--max-new-tokens`` for ``max_new_tokens``."""
+    """The spelling of an option in messages: ``--max-new-tokens`` for ``max_new_tokens``."""
     return "--" + name.replace("_", "-")
 
 
 @contextmanager
 def packages_of(extra: str, wanted_by: str) -> Iterator[None]:
-    """Turn an import that fails inside into a line that says what to install.
+    """Convert import errors in the block to a ``UserError`` with the command that installs the package.
 
     Args:
-        extra: the optional dependency group that holds the packages.
+        extra: the optional dependency group that contains the packages.
         wanted_by: the command or option that needs them.
 
     Raises:
@@ -46,11 +46,11 @@ def packages_of(extra: str, wanted_by: str) -> Iterator[None]:
 
 
 def missing_package(package: str, extra: str, wanted_by: str) -> UserError:
-    """The error for a package that is not installed: a line that says what to install.
+    """The error for a package that is not installed, with the command that installs it.
 
     Args:
         package: its name.
-        extra: the optional dependency group that holds it.
+        extra: the optional dependency group that contains it.
         wanted_by: the command or option that needs it.
     """
     return UserError(

@@ -1,4 +1,4 @@
-"""Zero-shot, from a data root to a summary: build, evaluate the four validation sets, sum up."""
+"""The zero-shot evaluation: build the task files, evaluate the four validation sets and summarise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError, flag, packages_of
 from x3spatial.evaluation.options import EvalOptions, for_model
-from x3spatial.evaluation.questions import lacking
+from x3spatial.evaluation.questions import missing_field
 from x3spatial.evaluation.run import EvalResult, evaluate
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import make_dir, read_json, read_manifest, write_json
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EVAL_DIR = Path("runs/eval_spatial_x3")
-"""Where results go unless told otherwise, as in the source document."""
+"""Default folder of the results, as in the source document."""
 _SPLIT = "val"
-"""The split of the zero-shot evaluation, as it stands in file names."""
+"""Short name of the evaluated split in file names."""
 
 
 def zero_shot_sets() -> list[tuple[str, str]]:
-    """The sets of the zero-shot evaluation: titles, and file names that results are named after."""
+    """Titles and file names of the evaluated sets; results have the same file names."""
     return [(spec.title, spec.file(_SPLIT)) for spec in zero_shot_tasks()]
 
 
@@ -47,12 +47,12 @@ _COLUMNS = (
     ("unparsed", "parse_failures"),
     ("errors", "errors"),
 )
-"""Heads and metrics of the summary's table."""
+"""Column heads and metrics of the summary table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One model on one set: a result, or why there is none."""
+    """One model on one set: a result, or the reason why there is none."""
 
     model: str
     spec: str
@@ -62,7 +62,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class SetSummary:
-    """One set: its samples, what chance gives on them, and a cell per model."""
+    """One set: number of samples, chance baselines, and one cell per model."""
 
     name: str
     data_json: Path
@@ -72,20 +72,20 @@ class SetSummary:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ZeroshotSummary(Tabular):
-    """The outcome of ``zeroshot``."""
+    """The result of ``zeroshot``."""
 
     summary_json: Path
     built: BuildSummary | None
-    """None where task files were taken as they are, without a data root."""
+    """None if existing task files were used without a data root."""
     sets: tuple[SetSummary, ...]
 
     @property
     def errors(self) -> int:
-        """Samples that stayed without an answer, over all models and sets."""
+        """Number of samples without an answer, over all models and sets."""
         return sum(cell.result.errors for part in self.sets for cell in part.cells if cell.result)
 
     def table(self) -> Table:
-        """A row per set and model."""
+        """One row per set and model."""
         rows = []
         for part in self.sets:
             for cell in part.cells:
@@ -98,10 +98,10 @@ class ZeroshotSummary(Tabular):
         return Table("zero-shot", ("set", "model", *heads), tuple(rows), notes)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row per set, model and sample.
+        """One row per set, model and sample.
 
         Raises:
-            UserError: a results file is gone, or pandas is not installed.
+            UserError: a results file no longer exists, or pandas is not installed.
         """
         with packages_of("dataframe", ".to_dataframe()"):
             import pandas as pd
@@ -117,29 +117,29 @@ class ZeroshotSummary(Tabular):
 
 
 def zeroshot_build() -> BuildOptions:
-    """How ``zeroshot`` builds unless told otherwise: dilated masks first, as in the source document."""
+    """Default build options of ``zeroshot``: dilated masks are preferred, as in the source document."""
     return BuildOptions(use_dilated_mask=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZeroshotOptions:
-    """How ``zeroshot`` builds, asks and scores."""
+    """Options of ``zeroshot``."""
 
     build: BuildOptions = field(default_factory=zeroshot_build)
-    """How task files are built."""
+    """Options of the build."""
     evaluation: EvalOptions = field(default_factory=EvalOptions)
-    """How models are asked and scored."""
+    """Options of the evaluation."""
 
     def changed(self, changes: Mapping[str, Any]) -> ZeroshotOptions:
-        """The same with some single options changed.
+        """A copy with changed options.
 
         Args:
-            changes: fields of ``EvalOptions``, or of ``BuildOptions`` where that has no such field;
-                ``build_seed`` is the build's seed.
+            changes: fields of ``EvalOptions``, or of ``BuildOptions`` if ``EvalOptions`` has no such field;
+                ``build_seed`` is the seed of the build.
 
         Raises:
-            TypeError: neither has such a field.
-            UserError: a value is out of its range.
+            TypeError: neither class has such a field.
+            UserError: a value is out of range.
         """
         asked = {f.name for f in fields(EvalOptions)}
         evaluation = {name: value for name, value in changes.items() if name in asked}
@@ -167,25 +167,25 @@ def zeroshot(
 ) -> ZeroshotSummary:
     """Build what is missing, evaluate ``models`` on the four sets and write ``summary.json``.
 
-    One model's results are ``eval_dir/{set}.json``; several models get a folder each. Everything is
-    resumable: the same call asks only what is not answered yet.
+    The results of a single model are ``eval_dir/{set}.json``; several models get one folder each. The same
+    call continues an interrupted run and only asks questions without an answer.
 
     Args:
-        data_root: the views; None to take the task files of ``tasks_dir`` as they are.
-        eval_dir: the results.
+        data_root: the data root; None to use the existing task files in ``tasks_dir``.
+        eval_dir: folder for the results.
         models: ``KIND[:ARG]`` of ``models.registry``, at least one.
-        options: how to build, ask and score; None for the defaults. ``BuildOptions`` stand for the build
-            alone.
-        tasks_dir: the task files (formerly ``out_dir``, still accepted); built there, or brought up to date,
-            if ``data_root`` is given.
-        workers, world: as for ``evaluate``; rank 0 alone builds and writes the summary.
+        options: options of build and evaluation; None for the defaults. ``BuildOptions`` only set those of
+            the build.
+        tasks_dir: folder of the task files (formerly ``out_dir``, still accepted). They are built or updated
+            there if ``data_root`` is given.
+        workers, world: see ``evaluate``; only rank 0 builds and writes the summary.
         fresh: discard earlier results and the earlier build.
-        **changes: single options that replace those of ``options``; see ``ZeroshotOptions.changed``.
+        **changes: options that replace those of ``options``; see ``ZeroshotOptions.changed``.
 
     Raises:
-        TypeError: an unknown option.
-        UserError: what ``build_tasks`` and ``evaluate`` raise, no model, or no task files.
-        Unfinished: another rank failed or is gone.
+        TypeError: an option is unknown.
+        UserError: ``models`` is empty, task files are missing, or ``build_tasks`` or ``evaluate`` fails.
+        Unfinished: another rank failed or exited.
     """
     tasks_dir, eval_dir = Path(changes.pop("out_dir", tasks_dir)), Path(eval_dir)
     if isinstance(options, BuildOptions):
@@ -260,10 +260,10 @@ def _check_summary(path: Path) -> None:
 def _options_by_spec(
     models: Sequence[str], options: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Each model's own share of ``options``.
+    """The options of each model among ``options``.
 
     Raises:
-        UserError: one that no model has.
+        UserError: no model has one of the options.
     """
     shares = {
         spec: {name: options[name] for name in sorted(registry.own_options(spec) & set(options))}
@@ -292,7 +292,7 @@ def _build(
             f"--tasks-dir {tasks_dir}: {missing[0]} is missing; give the data root (ROOT or"
             " DATA_ROOT_X3) to build it"
         )
-    # Other builders write no manifest; ours is missing only in the middle of a build.
+    # Other builders write no manifest; that of x3 build is only missing during a build.
     if (tasks_dir / JOURNAL).exists() and not (tasks_dir / MANIFEST).is_file():
         raise UserError(
             f"--tasks-dir {tasks_dir}: a build was started there and not finished; run x3 build again,"
@@ -302,7 +302,7 @@ def _build(
 
 
 def _folder_name(name: str, others: Sequence[tuple[str, str, Model]]) -> str:
-    """A folder name for a model's results, unlike those of the others."""
+    """A unique folder name for the results of a model."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "model"
     taken = {other for other, _, _ in others}
     number = 2
@@ -318,7 +318,7 @@ def _why_skipped(model: Model, file_name: str, records: Sequence[TaskRecord] | N
     refused = sorted({record.task for record in records if not model.can_answer(record.task)})
     if refused:
         return f"does not answer {', '.join(refused)}"
-    missing = next((name for record in records if (name := lacking(model, record))), None)
+    missing = next((name for record in records if (name := missing_field(model, record))), None)
     return None if missing is None else f"needs {missing}, which the records do not have"
 
 

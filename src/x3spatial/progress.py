@@ -1,4 +1,4 @@
-"""Progress bars on stderr, if it is a terminal."""
+"""Progress bars on stderr if it is a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _enabled = True
 
 
 def show_bars(show: bool) -> None:
-    """Whether this process draws progress bars at all; it does unless told otherwise."""
+    """Turn progress bars of this process on or off; they are on by default."""
     global _enabled
     _enabled = show
 
@@ -21,15 +21,14 @@ class Advance(Protocol):
     """Reports finished work."""
 
     def __call__(self, n: int = 1) -> None:
-        """Say that ``n`` more units are done."""
+        """Report ``n`` more finished units."""
 
 
 @contextmanager
 def progress(label: str, total: int, *, done: int = 0) -> Iterator[Advance]:
     """Show a bar for ``total`` units of work, of which ``done`` were finished by an earlier run.
 
-    Nothing is printed when stderr is not a terminal, or after ``show_bars(False)``, so logs and pipes
-    stay clean.
+    Nothing is printed if stderr is not a terminal or after ``show_bars(False)``.
     """
     if not _enabled or not sys.stderr.isatty():
         yield lambda n=1: None
@@ -51,7 +50,7 @@ def progress(label: str, total: int, *, done: int = 0) -> Iterator[Advance]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    # Refreshed by hand: rich's refresh thread would be alive while worker processes are forked.
+    # Refreshed manually: rich's refresh thread could be running while worker processes are forked.
     with Progress(
         *columns, console=Console(stderr=True), transient=True, auto_refresh=False
     ) as bar:

@@ -1,4 +1,4 @@
-"""Small tables of results: text in a terminal, HTML in a notebook."""
+"""Tables of results as text for terminals and as HTML for notebooks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _CELL = "padding: 0.15em 0.7em"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A title, column heads, and rows of as many texts; the first column is left-aligned."""
+    """A title, column heads and rows of texts; the first column is left-aligned."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
-    """Lines below it."""
+    """Lines below the table."""
 
     def text(self) -> str:
-        """The table in plain characters, columns aligned, nothing cut."""
+        """The table as plain text with aligned columns; nothing is truncated."""
         lines = [self.columns, *self.rows]
         widths = [max(map(_width, cells)) for cells in zip(*lines, strict=True)]
         shown = [self.title] if self.title else []
@@ -35,7 +35,7 @@ class Table:
         return "\n".join([*shown, *self.notes])
 
     def html(self) -> str:
-        """The table as HTML; every text is escaped."""
+        """The table as HTML; texts are escaped."""
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.columns)
         rows = "".join(
             "<tr>"
@@ -49,24 +49,24 @@ class Table:
 
 
 class Tabular(ABC):
-    """A result that shows itself as a table."""
+    """Base class of results that are displayed as a table."""
 
     __slots__ = ()
 
     @abstractmethod
     def table(self) -> Table:
-        """What it shows of itself."""
+        """The displayed table."""
 
     def __repr__(self) -> str:
         return self.table().text()
 
     def _repr_html_(self) -> str:
-        """For notebooks."""
+        """The representation in notebooks."""
         return self.table().html()
 
 
 def figure(value: float | None, interval: Sequence[float] | None = None, digits: int = 3) -> str:
-    """A number and its interval, ``0.615 [0.55, 0.68]``; ``-`` for none."""
+    """Format a number and its interval as ``0.615 [0.55, 0.68]``; ``-`` for None."""
     if value is None:
         return "-"
     if isinstance(value, int):
@@ -84,7 +84,7 @@ def _cell(text: str, *, left: bool) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal; wide characters take two."""
+    """Width of a text in terminal columns; wide characters take two."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 

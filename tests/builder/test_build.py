@@ -165,6 +165,21 @@ def test_a_repeated_build_writes_nothing(root: Path, tmp_path: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+def test_the_manifest_is_on_the_disk_before_the_build_ends(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = set()
+    fsync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    build(root, tmp_path / "out")
+    assert (tmp_path / "out" / "build.json").stat().st_ino in synced
+
+
 def test_changed_input_or_missing_output_rebuilds_only_that_object(
     root: Path, tmp_path: Path
 ) -> None:

@@ -49,9 +49,7 @@ PROBES: list[tuple[str, dict[str, Outcome]]] = [
 
 @pytest.mark.parametrize("name", CONVENTIONS)
 @pytest.mark.parametrize(("text", "read"), PROBES, ids=[text for text, _ in PROBES])
-def test_the_probes_that_other_parsers_trip_over(
-    name: str, text: str, read: dict[str, Outcome]
-) -> None:
+def test_difficult_answers(name: str, text: str, read: dict[str, Outcome]) -> None:
     assert outcome(CONVENTIONS[name], text) == read.get(name, UNPARSED)
 
 
@@ -144,7 +142,7 @@ def test_bracketed_pairs(name: str, text: str, numbers: tuple[float, float]) -> 
 
 @pytest.mark.parametrize("name", BRACKET_FAMILIES)
 @pytest.mark.parametrize("text", ["NOT_VISIBLE, or [(12, 34)]", "(12, 34). Not_Visible."])
-def test_not_visible_beside_a_pair_wins_and_is_marked(name: str, text: str) -> None:
+def test_not_visible_takes_precedence_over_a_pair(name: str, text: str) -> None:
     assert outcome(CONVENTIONS[name], text) == CONTRADICTION
 
 

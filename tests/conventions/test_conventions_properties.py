@@ -38,7 +38,7 @@ def asked(draw: st.DrawFn) -> tuple[Question, tuple[Size, ...], Frame]:
 
 @each
 @given(asked(), fractions, fractions, st.none() | st.integers(0, 8), prose, prose)
-def test_what_is_written_is_read(
+def test_a_formatted_point_is_parsed_back(
     convention: Convention,
     shown: tuple[Question, tuple[Size, ...], Frame],
     x: float,
@@ -65,7 +65,7 @@ def test_what_is_written_is_read(
 
 @each
 @given(asked(), fractions, fractions)
-def test_a_mention_in_a_prompt_says_the_same_point_as_an_answer(
+def test_an_inline_point_equals_that_of_an_answer(
     convention: Convention,
     shown: tuple[Question, tuple[Size, ...], Frame],
     x: float,
@@ -169,7 +169,7 @@ HARD = [
 
 @each
 @pytest.mark.parametrize("piece", HARD)
-def test_a_long_text_is_read_at_once(convention: Convention, piece: str) -> None:
+def test_a_long_text_is_parsed_in_linear_time(convention: Convention, piece: str) -> None:
     """Quadratic patterns would take minutes over these; none of the texts holds a point."""
     shown, sizes = question(), [(640, 480), (640, 480)]
     for start in ("", "(", "<point ", '{"point_2d": ['):

@@ -103,7 +103,7 @@ def test_an_early_end_interrupts_threads_that_wait() -> None:
     assert len(calls) == 2
 
 
-def test_no_worker_is_refused() -> None:
+def test_zero_workers_are_refused() -> None:
     with pytest.raises(UserError, match="--workers 0: must be at least 1"):
         list(map_unordered(math.sqrt, [1], 0))
 
@@ -120,7 +120,7 @@ def _script(folder: Path, text: str) -> list[str]:
     return [sys.executable, str(path)]
 
 
-def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
+def test_a_script_without_a_main_guard_gets_a_message(tmp_path: Path) -> None:
     script = _script(
         tmp_path,
         "import math\n"

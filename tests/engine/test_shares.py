@@ -30,7 +30,7 @@ def test_shares_are_whole_disjoint_and_stable() -> None:
         ({"RANK": "0", "WORLD_SIZE": "0"}, "not a rank"),
     ],
 )
-def test_a_strange_environment_is_named(variables: dict[str, str], named: str) -> None:
+def test_an_invalid_environment_is_named(variables: dict[str, str], named: str) -> None:
     with pytest.raises(UserError, match=named):
         world_from_environment(environment=variables)
 

@@ -34,12 +34,12 @@ RESIZED, SENT = "qwen2.5-px", "pixel"
 def drawn_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The pictures are the same for every model: drawing them each time would be most of the time."""
     folder = tmp_path_factory.mktemp("drawn")
-    shown = write_questions(folder, dots=6, seed=0)
+    probes = write_questions(folder, dots=6, seed=0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "x3spatial.evaluation.check_model.run.write_questions",
             lambda folder, *, dots, seed: (
-                shown
+                probes
                 if (dots, seed) == (6, 0) and "x3-check-model-" in str(folder)
                 else write_questions(folder, dots=dots, seed=seed)
             ),
@@ -142,7 +142,7 @@ def details(checked: ModelCheck) -> dict[str, str]:
     return {check.name: check.detail for check in checked.checks}
 
 
-def test_sizes_that_the_convention_does_not_read_are_no_matter() -> None:
+def test_unused_sizes_have_no_effect() -> None:
     checked = check_model(model=Finder("thousand", names=resized))
     assert details(checked)[SCALE] == "one image and two images: 0 to 1000, read as 0 to 1"
 
@@ -314,7 +314,7 @@ class Fixed(Finder):
         ("uniform", "cannot tell", "no known fault explains", "fail"),
     ],
 )
-def test_too_weak_to_tell(model: Any, points: str, why: str, absent: str) -> None:
+def test_a_weak_model_is_undecided(model: Any, points: str, why: str, absent: str) -> None:
     checked = check_model(model=model)
     found = verdicts(checked)
     assert found["points"] == points and why in details(checked)["points"], details(checked)
@@ -347,14 +347,14 @@ def test_questions_without_an_answer() -> None:
 
 
 def test_questions_are_the_same_bytes_and_right(tmp_path: Path) -> None:
-    shown = write_questions(tmp_path / "a", dots=6, seed=1)
+    probes = write_questions(tmp_path / "a", dots=6, seed=1)
     write_questions(tmp_path / "b", dots=6, seed=1)
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "b").iterdir())
     assert all(
         sha256_file(tmp_path / "a" / name) == sha256_file(tmp_path / "b" / name) for name in names
     )
-    for one in shown:
+    for one in probes:
         found = green_dot(Path(one.record.images[-1]))
         assert (found is None) == (one.dot is None)
         if found is not None and one.dot is not None:
@@ -363,7 +363,7 @@ def test_questions_are_the_same_bytes_and_right(tmp_path: Path) -> None:
             assert parse_unit(one.record.answer).point == pytest.approx(one.dot, abs=1e-5)
 
 
-def sightings(
+def observations(
     rng: np.random.Generator, noise: float, wild: int, *, swapped: bool = False
 ) -> list[Observation]:
     """Points of a model that is ``noise`` off, in sides, and anywhere in ``wild`` of six of its answers."""
@@ -378,12 +378,12 @@ def sightings(
 @pytest.mark.parametrize("seed", range(40))
 def test_noise_is_neither_taken_for_a_fault_nor_hides_one(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    assert explain(sightings(rng, 0.01, 0)) is RIGHT
-    assert explain(sightings(rng, 0.01, 1)) is RIGHT
-    fault = explain(sightings(rng, 0.01, 1, swapped=True))
+    assert explain(observations(rng, 0.01, 0)) is RIGHT
+    assert explain(observations(rng, 0.01, 1)) is RIGHT
+    fault = explain(observations(rng, 0.01, 1, swapped=True))
     assert fault is not None and fault.kinds == {"axes"}
-    assert explain(sightings(rng, 0.06, 1)) is None
-    assert explain(sightings(rng, 0.01, 6)) is None
+    assert explain(observations(rng, 0.06, 1)) is None
+    assert explain(observations(rng, 0.01, 6)) is None
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

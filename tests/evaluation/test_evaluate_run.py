@@ -111,7 +111,7 @@ def test_a_bad_sample_costs_one_sample(tmp_path: Path, kind: type[Scripted]) -> 
     assert output(tmp_path) == output(tmp_path, "whole.json")
 
 
-def test_a_passing_fault_is_retried(tmp_path: Path) -> None:
+def test_a_transient_error_is_retried(tmp_path: Path) -> None:
     make_set(tmp_path)
 
     class Flaky(Scripted):
@@ -236,7 +236,7 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
         run(tmp_path, Scripted())
 
 
-def test_a_strange_output_file_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_results_file_is_not_overwritten(tmp_path: Path) -> None:
     make_set(tmp_path)
     model = Scripted()
     for text in ("[]", "{", '{"metrics": 1}', ""):

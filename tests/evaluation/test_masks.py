@@ -10,10 +10,11 @@ import pytest
 from helpers.task_sets import box_mask, make_record
 from x3spatial.errors import UserError
 from x3spatial.evaluation.options import check_mask_choice
+from x3spatial.evaluation.scoring import masks as masks_module
 from x3spatial.evaluation.scoring.masks import MaskFinder
 from x3spatial.formats.results_file import MaskChoice
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.io.images import encode_mask_png
+from x3spatial.io.images import encode_mask_png, read_mask
 
 TIGHT = box_mask(20, 16, 6, 6, 9, 9)
 DILATED = box_mask(20, 16, 4, 4, 11, 11)
@@ -80,6 +81,23 @@ def test_the_mask_is_read_in_its_own_grid(tmp_path: Path) -> None:
     masks = MaskFinder("auto", None).masks(record)
     assert masks.chosen is not None
     assert masks.chosen.shape == (4, 4)
+
+
+def test_the_masks_used_last_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def counted(path: Path) -> np.ndarray:
+        read.append(path)
+        return read_mask(path)
+
+    monkeypatch.setattr(masks_module, "read_mask", counted)
+    a, b, c = (make_record(tmp_path, name, TIGHT) for name in ("01", "02", "03"))
+    finder = MaskFinder("auto", None, capacity=2)
+    for record in (a, b, a, c, a):  # c takes the place of b, which was used before a
+        assert finder.masks(record).chosen is not None
+    assert read == [Path(record.query_mask or "") for record in (a, b, c)]
+    finder.masks(b)
+    assert len(read) == 4
 
 
 def test_no_query_at_all() -> None:

@@ -60,7 +60,7 @@ def test_every_verb_takes_strings(root: Path, tmp_path: Path) -> None:
     zeroshot(str(root), str(tmp_path / "eval"), ["centre"], tasks_dir=tasks)
 
 
-def test_keywords_of_before_still_work(root: Path, tmp_path: Path) -> None:
+def test_former_keywords_still_work(root: Path, tmp_path: Path) -> None:
     tasks, out = tmp_path / "tasks", tmp_path / "r.json"
     build_tasks(data_root=root, out_dir=tasks, options=BuildOptions(seed=3))
     data = tasks / "t1_val_multi.json"

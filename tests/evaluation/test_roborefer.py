@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from helpers.task_sets import box_mask
+from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.roborefer import point_fraction, text_fraction
+from x3spatial.evaluation.scoring.scores import score_answer, truth_of
+from x3spatial.formats.task_file import TaskRecord
+from x3spatial.tasks.answers import parse_unit
 from x3spatial.tasks.geometry import Point
 
 MASK = box_mask(10, 10, 4, 4, 6, 6)
+masks = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12))
+fractions = st.integers(-500, 1500).map(lambda number: number / 1000)
+
+
+def whole_image(mask: np.ndarray, is_concat: bool) -> np.ndarray:
+    return np.concatenate([np.zeros_like(mask), mask], axis=1) if is_concat else mask
 
 
 @pytest.mark.parametrize(
@@ -39,7 +53,7 @@ def test_text(text: str, fraction: float) -> None:
     assert text_fraction(text, MASK, is_concat=False) == pytest.approx(fraction)
 
 
-def test_cut_towards_zero() -> None:
+def test_truncation_towards_zero() -> None:
     first = box_mask(10, 10, 0, 0, 0, 9)
     assert text_fraction("(-0.05, 0.5)", first, is_concat=False) == 1.0
     assert text_fraction("(-0.11, 0.5)", first, is_concat=False) == 0.0
@@ -64,3 +78,55 @@ def test_a_parsed_point() -> None:
     assert point_fraction(Point(0.275, 0.55), MASK, is_concat=True) == 0.0
     assert point_fraction(Point(1.0, 0.55), MASK, is_concat=False) == 0.0
     assert point_fraction(None, MASK, is_concat=False) == 0.0
+
+
+@given(masks, st.booleans(), st.lists(st.tuples(fractions, fractions), min_size=1, max_size=4))
+def test_points_on_any_mask(
+    mask: np.ndarray, is_concat: bool, points: list[tuple[float, float]]
+) -> None:
+    """Mostly masks whose sides differ, so that no axis can stand for the other."""
+    canvas = whole_image(mask, is_concat)
+    height, width = canvas.shape
+    hits = []
+    for x, y in points:
+        column, row = int(round(x, 3) * width), int(round(y, 3) * height)
+        inside = 0 <= column < width and 0 <= row < height
+        hits.append(bool(inside and canvas[row, column]))
+        one = point_fraction(Point(x, y), mask, is_concat=is_concat)
+        assert one == float(hits[-1])
+    text = "[" + ", ".join(f"({x:.3f}, {y:.3f})" for x, y in points) + "]"
+    assert text_fraction(text, mask, is_concat=is_concat) == pytest.approx(np.mean(hits))
+
+
+@given(masks, st.booleans(), st.data())
+def test_pixels_and_boxes_on_any_mask(
+    mask: np.ndarray, is_concat: bool, data: st.DataObject
+) -> None:
+    canvas = whole_image(mask, is_concat)
+    height, width = canvas.shape
+    columns = sorted(data.draw(st.tuples(*[st.integers(-2, width + 2)] * 2)))
+    rows = sorted(data.draw(st.tuples(*[st.integers(-2, height + 2)] * 2)))
+    inside = 0 <= columns[0] < width and 0 <= rows[0] < height
+    pixel = f"({columns[0]}, {rows[0]})"
+    expected = float(inside and canvas[rows[0], columns[0]])
+    assert text_fraction(pixel, mask, is_concat=is_concat) == expected
+    # A little beyond the pixel's edge, so that the fraction cannot fall short of it.
+    x0, x1 = ((column + 0.25 * (1 if column >= 0 else -1)) / width for column in columns)
+    y0, y1 = ((row + 0.25 * (1 if row >= 0 else -1)) / height for row in rows)
+    box = canvas[max(rows[0], 0) : max(rows[1], 0), max(columns[0], 0) : max(columns[1], 0)].sum()
+    area = (columns[1] - columns[0]) * (rows[1] - rows[0])
+    text = f"({x0:.6f}, {y0:.6f}, {x1:.6f}, {y1:.6f})"
+    assert text_fraction(text, mask, is_concat=is_concat) == pytest.approx(
+        box / area if area else 0.0
+    )
+
+
+def test_the_rule_reads_the_text_itself_unless_told_otherwise() -> None:
+    record = TaskRecord(
+        id="i", task="t1_multi", image=("a", "b"), prompt="?", answer="[(0.550, 0.550)]"
+    )
+    text = "[(0.55, 0.55), (0.1, 0.1)]"
+    arguments = (record, truth_of(record), text, parse_unit(text), Masks(MASK, MASK))
+    assert score_answer(*arguments, rule="roborefer").hit == 0.5
+    assert score_answer(*arguments, rule="roborefer", reads_text=False).hit == 1.0
+    assert score_answer(*arguments).hit == 1.0

@@ -163,7 +163,7 @@ def test_results_entry_has_the_documented_keys() -> None:
     ]  # fmt: skip
 
 
-def test_a_failed_sample_claims_nothing() -> None:
+def test_a_failed_sample_has_no_score() -> None:
     item = record("[(0.550, 0.550)]")
     entry = encode(entry_of(failed(item, truth_of(item), "out of memory"), "x3"))
     assert entry["status"] == "error"

@@ -153,7 +153,7 @@ def test_a_killed_rank_loses_nothing(launch: Launch, next_world: int) -> None:
     assert launch.asked() == []  # finished: nothing is left to ask
 
 
-def test_a_killed_leader_stops_the_others(launch: Launch) -> None:
+def test_a_killed_coordinator_stops_the_others(launch: Launch) -> None:
     processes = launch.all(3, seconds=0.1)
     launch.wait_until(lambda: {rank for rank, _ in launch.asked()} == {"0", "1", "2"})
     processes[0].send_signal(signal.SIGKILL)
@@ -208,12 +208,12 @@ def test_a_rank_that_comes_late_is_waited_for(launch: Launch) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_ranks_that_never_come_are_given_up(launch: Launch, rank: int) -> None:
+def test_missing_ranks_time_out(launch: Launch, rank: int) -> None:
     code, message = finish([launch.start(rank, 2, timeout=2)])[0]
     assert code == 1 and "has not begun for 2 s (--process-timeout)" in message
 
 
-def test_a_rank_without_a_sign_of_life_is_given_up(launch: Launch) -> None:
+def test_a_rank_without_a_heartbeat_counts_as_dead(launch: Launch) -> None:
     """A stopped process stands for one on a machine that is gone: its number says nothing there."""
     processes = launch.all(2, seconds=0.05, timeout=8)
     mine = journal_path(launch.output, World(1, 2))
@@ -229,10 +229,10 @@ def test_a_rank_without_a_sign_of_life_is_given_up(launch: Launch) -> None:
     assert set(Counter(id for _, id in launch.asked()).values()) == {1}
 
 
-def test_a_ranks_own_mistake_is_told_by_rank_0(launch: Launch) -> None:
+def test_the_error_of_one_rank_reaches_the_others(launch: Launch) -> None:
     # Rank 1 first: one that begins after rank 0 has failed cannot know that, and waits for another.
     second = launch.start(1, 2, refuse="0")
-    launch.wait_until(lambda: any(name.endswith(".report") for name in launch.leftovers()))
+    launch.wait_until(lambda: any(name.endswith(".status") for name in launch.leftovers()))
     done = finish([launch.start(0, 2, refuse="0"), second])
     assert [code for code, _ in done] == [2, 1]
     assert "rank 0 stopped: no weights here" in done[1][1]
@@ -329,12 +329,12 @@ def test_zeroshot_builds_once(tmp_path: Path) -> None:
     assert not list((tmp_path / "together").rglob(".*"))
 
 
-def test_zeroshot_tells_every_rank_of_a_failed_build(tmp_path: Path) -> None:
+def test_every_rank_reports_a_failed_build(tmp_path: Path) -> None:
     common = ["zeroshot", "--model", "centre", "--out-dir", tmp_path / "none"]
     common += ["--eval-dir", tmp_path / "results"]
     second = x3(1, 2, *common)
     deadline = time.monotonic() + 60
-    while not list((tmp_path / "results").glob(".*.report")):  # it waits for rank 0
+    while not list((tmp_path / "results").glob(".*.status")):  # it waits for rank 0
         assert time.monotonic() < deadline
         time.sleep(0.01)
     processes = [x3(0, 2, *common), second]

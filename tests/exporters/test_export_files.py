@@ -266,7 +266,7 @@ def test_an_equal_export_is_kept_and_any_change_is_not(
     assert list(out.glob(".*.part")) == []
 
 
-def test_the_manifest_says_what_was_done(tmp_path: Path) -> None:
+def test_the_manifest_records_the_export(tmp_path: Path) -> None:
     source = four_set(tmp_path / "data")
     summary = export(data_json=[source], out_dir=tmp_path / "o", to="llava", limit=3)
     manifest = read_json(tmp_path / "o/export.json")

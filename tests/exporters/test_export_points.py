@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from x3spatial.arrays import Bool
 from x3spatial.conventions.base import Convention
 from x3spatial.exporters.points import ResizeLimits, box_of, counted_sizes, point_formats
-from x3spatial.tasks.answers import Written, ground_truth_text
+from x3spatial.tasks.answers import FormattedPoint, ground_truth_text
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.ground_truth import Target, mask_target
@@ -46,7 +46,7 @@ def question_for(frame: Frame) -> Question:
     return Question("id", "t1", images, "prompt", "question")
 
 
-def fit(form: Convention, target: Target, mask: Bool, frame: Frame, size: Size) -> Written:
+def fit(form: Convention, target: Target, mask: Bool, frame: Frame, size: Size) -> FormattedPoint:
     question = question_for(frame)
     sizes = counted_sizes(form, [size] * len(question.images), LIMITS)
     return ground_truth_text(
@@ -141,7 +141,7 @@ def test_a_box_hits_in_pixels_and_says_whether_rounding_can_move_it(
         assert hits(mask, frame.to_local(rounded))
 
 
-def test_fitting_gives_up_only_where_no_text_can_hit() -> None:
+def test_an_error_only_if_no_text_can_hit() -> None:
     mask = np.ones((2, 2), dtype=bool)
     target = mask_target(mask, 0)
     assert target is not None

@@ -76,7 +76,7 @@ def test_the_parts_are_typed() -> None:
     assert failed.error == "RuntimeError: out of memory" and failed.details == {}
 
 
-def test_an_older_format_is_said_to_be_old(caplog: pytest.LogCaptureFixture, written: Path) -> None:
+def test_an_older_format_is_logged(caplog: pytest.LogCaptureFixture, written: Path) -> None:
     read_results(written)
     assert caplog.messages == []
     read_results(GOLDEN)
@@ -194,7 +194,7 @@ def test_scoring_again_keeps_who_wrote_it_and_what_was_asked(tmp_path: Path) -> 
     assert {type(entry.hit_mask) for entry in after.results} == {float, type(None)}
 
 
-def test_the_preview_says_whether_it_was_a_hit(tmp_path: Path) -> None:
+def test_the_preview_shows_hits_and_misses(tmp_path: Path) -> None:
     data, output = make_set(tmp_path), tmp_path / "results.json"
     evaluate(data_json=data, output_json=output, model="oracle", workers=1)
     results = read_results(output)

@@ -9,7 +9,7 @@ from x3spatial.tasks.answers import AnswerKind
 from x3spatial.tasks.question import Question, Size
 
 SIZE = (640, 480)
-"""Of every image, in whatever pixels a convention counts."""
+"""(W, H) of every image in the pixels of the convention."""
 ABSENT, CONTRADICTION, UNPARSED = "not visible", "not visible, and a point", "unparsed"
 Outcome = str | tuple[float, float]
 
@@ -32,7 +32,7 @@ def sizes_of(asked: Question, size: Size = SIZE) -> tuple[Size, ...]:
 
 
 def outcome(convention: Convention, text: str, *, images: int = 2) -> Outcome:
-    """What ``convention`` reads in ``text``; a point rounded to 6 decimals."""
+    """The answer that ``convention`` parses from ``text``; points are rounded to 6 decimals."""
     asked = question(images=images)
     answer = convention.parse(text, asked, sizes_of(asked))
     if answer.kind is AnswerKind.POINT:

@@ -21,7 +21,7 @@ TEXTS = (
 
 
 class Pixels(Scripted):
-    """Answers in pixels, with the sizes they are counted in and a detail."""
+    """Answers in pixels, with the image sizes and a detail."""
 
     name = "pixels"
     convention = "pixel"

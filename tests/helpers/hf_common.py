@@ -1,4 +1,4 @@
-"""What the tests of the adapter for transformers share: pictures, questions, models made once."""
+"""Shared code of the tests of the transformers adapter: images, questions, cached models."""
 
 from __future__ import annotations
 

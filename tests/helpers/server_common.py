@@ -1,4 +1,4 @@
-"""A server that answers or fails as a test tells it, and task files whose samples it can tell apart."""
+"""A server whose answers and failures are set by a test, and task files whose samples it can distinguish."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class FaultyServer:
     def __init__(self, plan: Plan | None = None, *, seconds: float = 0.0) -> None:
         self.plan: Plan = plan or (lambda number, attempt: "ok")
         self.seconds = seconds
-        """How long an answer takes; times 0, 1 or 2, so that they overtake each other."""
+        """Seconds per answer, multiplied by 0, 1 or 2, so that answers arrive out of order."""
         self.lock = threading.Lock()
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -74,7 +74,7 @@ class FaultyServer:
         self.under_way = 0
         self.most = 0
         self.crowds: list[int] = []
-        """How many were under way when each request came, itself included."""
+        """Number of concurrent requests at the arrival of each request, including itself."""
         self.ended = threading.Event()
         server = self
 

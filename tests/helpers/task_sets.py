@@ -1,4 +1,4 @@
-"""Small task sets on disk, and models that do as a test tells them."""
+"""Small task sets on disk, and models with answers set by a test."""
 
 from __future__ import annotations
 

@@ -356,7 +356,7 @@ def _internvl(out: Path, seed: int) -> None:
 
 
 def make_text_model(out: Path, *, seed: int = 0) -> Path:
-    """A language model without eyes."""
+    """A language model without a vision tower."""
     tokenizer = _tokenizer()
     torch.manual_seed(seed)
     Qwen2ForCausalLM(

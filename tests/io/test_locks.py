@@ -118,16 +118,14 @@ def test_reading_the_locked_file_does_not_free_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES])
-def test_what_the_system_says_of_a_held_file(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
+def test_errors_of_a_locked_file(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     _fail_with(monkeypatch, code)
     with pytest.raises(UserError, match="another x3 run"):
         _try(folder)
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
-def test_a_file_system_without_locks_is_gone_on_with(
+def test_a_file_system_without_locks_is_supported(
     folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     _fail_with(monkeypatch, code)
@@ -137,9 +135,7 @@ def test_a_file_system_without_locks_is_gone_on_with(
     assert reached
 
 
-def test_a_system_without_locks_is_gone_on_with(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_system_without_locks_is_supported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "_HAS_LOCKS", False)
     with lock_dir(folder, "--out-dir"), lock_dir(folder, "--out-dir"):
         assert list(folder.iterdir()) == []
@@ -176,7 +172,7 @@ def test_a_lock_file_that_cannot_be_opened_is_named(folder: Path) -> None:
         _try(folder)
 
 
-def test_a_file_that_its_holder_removes_meanwhile_is_made_anew(
+def test_a_lock_file_removed_by_its_holder_is_recreated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the journal of a run that ends between our opening and our lock."""
@@ -198,7 +194,7 @@ def test_a_file_that_its_holder_removes_meanwhile_is_made_anew(
     assert calls == 3
 
 
-def test_errors_inside_the_block_are_the_callers(folder: Path) -> None:
+def test_errors_in_the_block_are_raised(folder: Path) -> None:
     with pytest.raises(PermissionError), lock_dir(folder, "--out-dir"):
         raise PermissionError(errno.EACCES, "inside")
     _try(folder)

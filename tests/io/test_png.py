@@ -145,6 +145,6 @@ def test_the_limit_of_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
         load_rgb(path)
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_file_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.png"):
         load_rgb(tmp_path / "none.png")

@@ -47,7 +47,7 @@ def test_unparsed(text: str) -> None:
     [("NOT_VISIBLE", False), ("not_visible.", False), ("[(0.1, 0.2)] or Not_Visible", True),
      ("the answer is 'NOT_VISIBLE'", False), ("(NOT_VISIBLE)", False)],
 )  # fmt: skip
-def test_not_visible_wins(text: str, contradictory: bool) -> None:
+def test_not_visible_takes_precedence(text: str, contradictory: bool) -> None:
     answer = parse_unit(text)
     assert (answer.kind, answer.point) == (AnswerKind.NOT_VISIBLE, None)
     assert answer.contradictory is contradictory
@@ -59,6 +59,6 @@ def test_any_text_parses_to_something(text: str) -> None:
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.text(alphabet="abc ,.:", max_size=20))
-def test_what_is_written_is_read(x: float, y: float, around: str) -> None:
+def test_a_formatted_point_is_parsed_back(x: float, y: float, around: str) -> None:
     answer = parse_unit(f"{around}[({x:.3f}, {y:.3f})]{around}")
     assert answer.point == Point(float(f"{x:.3f}"), float(f"{y:.3f}"))

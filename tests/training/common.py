@@ -1,4 +1,4 @@
-"""What the training tests share: the reference fixture, small data sets, a run in this process."""
+"""Shared code of the training tests: the reference fixture, small data sets, a run in this process."""
 
 from __future__ import annotations
 

@@ -240,6 +240,8 @@ class _BuildState:
         """Images of earlier results; those that no current result uses are deleted at the end."""
         self._stale: set[ObjectKey] = set()
         """Objects whose last line has other inputs or parameters and is not marked void yet."""
+        self._problems: dict[ObjectKey, int] = {}
+        """Number of problems of each object whose result is current."""
         for offset, value in self.journal.entries():
             if "void" in value:
                 voided = self._offsets.pop(ObjectKey(*value["void"]), None)
@@ -251,6 +253,7 @@ class _BuildState:
             self._offsets.pop(result.key, None)
             if not fresh and self._is_current(result):
                 self._offsets[result.key] = offset
+                self._problems[result.key] = len(result.problems)
                 self._stale.discard(result.key)
             else:
                 self._superseded.update(result.images)
@@ -309,7 +312,12 @@ class _BuildState:
     @property
     def has_leftovers(self) -> bool:
         """Whether the journal lists objects or images that no current result uses."""
-        return bool(self._superseded)
+        return bool(self._superseded or self._stale)
+
+    @property
+    def problem_count(self) -> int:
+        """Number of problems of the objects; only where none is left to build."""
+        return sum(self._problems[key] for key in self._offsets)
 
 
 def _size(path: Path) -> int | None:
@@ -333,6 +341,8 @@ def _is_up_to_date(
         return False
     skipped = [Problem(**problem) for problem in manifest["skipped"]]
     if skipped[: len(listing.problems)] != list(listing.problems):
+        return False
+    if len(skipped) != len(listing.problems) + state.problem_count:
         return False
     return all(_size(out_dir / name) == file["bytes"] for name, file in manifest["files"].items())
 

@@ -1,7 +1,7 @@
-"""The ``x3`` command: one sub-command per verb. It parses, calls and prints; no logic lives here.
+"""The ``x3`` command: one sub-command per verb. It parses options, calls functions and prints results.
 
-``table`` lists the commands; a command's module is imported only when it is run or its help is asked for, so
-that ``x3 --help`` answers at once. How commands are declared: ``declare``.
+``table`` lists the commands. The module of a command is imported only if it is run or its help is shown, so
+that ``x3 --help`` is fast. See ``declare`` for the declaration of commands.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from x3spatial.cli.help import LazyGroup
 from x3spatial.cli.table import Entry
 from x3spatial.errors import Unfinished, UserError
 
-# Typer carries its own copy of click in some versions and imports it in others. Its public
-# BadParameter leads to the base classes of whichever is in use.
+# Typer includes its own copy of click in some versions and imports click in others. The base classes are
+# taken from its public BadParameter.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 _CommandError: type[Exception] = typer.BadParameter.__mro__[2]
 
 _INTERRUPTED = 130
-"""As shells report a process that SIGINT ended."""
+"""The exit code of shells for a process that was ended by SIGINT."""
 
 _CONTEXT: dict[str, Any] = {
-    # Options are declared with dashes and may be written with underscores: both spellings work.
+    # Options are declared with dashes; underscores are accepted too.
     "token_normalize_func": lambda token: token.replace("_", "-"),
     "help_option_names": ["-h", "--help"],
 }
@@ -56,7 +56,7 @@ def _root(
 
 
 def _group(context: typer.Context) -> None:
-    """A group of commands; without one of them it shows its help."""
+    """A group of commands; without a command it shows its help."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit
@@ -108,12 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run ``x3`` and return its exit code. A user's mistake is one line on stderr, no traceback."""
+    """Run ``x3`` and return its exit code. A ``UserError`` is printed as one line on stderr."""
     try:
         with logs.to_stderr():
             code = make_app()(args=list(arguments), standalone_mode=False, prog_name="x3")
         sys.stdout.flush()
-        if code == _INTERRUPTED:  # what newer versions of Typer make of Ctrl-C
+        if code == _INTERRUPTED:  # newer versions of Typer catch Ctrl-C and return this code
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except UserError as error:
@@ -133,6 +133,6 @@ def run(arguments: Sequence[str]) -> int:
         print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone, as in `x3 audit ROOT | head`: nobody is left to tell.
+        # The pipe is closed, as in `x3 audit ROOT | head`, so nothing can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -1,4 +1,4 @@
-"""x3 help and x3 version, for those who type them."""
+"""The hidden commands x3 help and x3 version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a declared command one of Typer: signature, defaults, hidden spellings, logging options."""
+"""Conversion of declared commands to Typer: signature, defaults, hidden spellings, logging options."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _LOGGING: dict[str, Any] = {"quiet": logs.Quiet, "log_level": logs.LogLevel}
 
 @dataclass(frozen=True)
 class _Spelling:
-    """A parameter of Typer that gives the value of one of the command's."""
+    """A Typer parameter that sets a parameter of the command."""
 
     parameter: str
     shown: str
-    """How messages call it."""
+    """Its name in messages."""
 
 
 class _Signature:
-    """The parameters of Typer for a command, and how the command's own are made from them."""
+    """The Typer parameters of a command, and the conversion to the command's parameters."""
 
     def __init__(self, declared: Command) -> None:
         self.parameters: list[inspect.Parameter] = []
@@ -75,7 +75,7 @@ class _Signature:
                     option = typer.Option(help=texts[field_name], rich_help_panel=group.panel)
                     annotation = Annotated[types[field_name], option]
                 elif field_name in group.parse and not isinstance(default, (int, float, str)):
-                    default = None  # the object's own, in a form that the option cannot hold
+                    default = None  # that of the object, whose type the option cannot represent
                 elif field_name in group.parse and isinstance(default, bool):
                     default = int(default)
                 names.append(group.name(field_name))
@@ -102,7 +102,7 @@ class _Signature:
                 else:
                     mark = typer.Argument(metavar=spelling, hidden=True)
                 self._put(hidden, Annotated[kind | None, mark], None)
-        # A positional must stand before the hidden ones that come after it in the same command.
+        # A positional argument must precede hidden positional arguments of the same command.
         self._put(name, Annotated[kind, info], default, first=bool(also))
 
     def _put(self, name: str, annotation: Any, default: Any, *, first: bool = False) -> None:
@@ -119,10 +119,10 @@ class _Signature:
             self.parameters.append(parameter)
 
     def values(self, context: typer.Context, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The command's own arguments from those of Typer.
+        """Convert Typer's arguments to those of the command.
 
         Raises:
-            UserError: a value is missing, or was given under two spellings.
+            UserError: a value is missing, or was given in two spellings.
         """
         merged = dict(given)
         for name, spellings in self.spellings.items():
@@ -147,8 +147,8 @@ def _source(context: typer.Context, parameter: str) -> str:
 
 
 def _shown(name: str, info: Any) -> str:
-    """How a parameter is called in messages: its long spelling, or a positional's metavar."""
-    # Typer calls the first declaration of an annotation its default.
+    """Name of a parameter in messages: its long spelling, or the metavar of a positional argument."""
+    # Typer stores the first declaration of an annotation as its default.
     for text in (info.default, *(info.param_decls or ())):
         if isinstance(text, str) and text.startswith("--"):
             return text.partition("/")[0]
@@ -158,7 +158,7 @@ def _shown(name: str, info: Any) -> str:
 
 
 def build(entry: Entry, declared: Command) -> Any:
-    """The click command of a declared one."""
+    """The click command of a declared command."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     details = inspect.cleandoc(declared.function.__doc__ or "")
     text = f"{entry.summary}\n\n{details}"
@@ -186,6 +186,6 @@ def _callback(declared: Command) -> Callable[..., Any]:
         return declared.function(**values, **dict.fromkeys(wants_context, context))
 
     vars(run)["__signature__"] = inspect.Signature(signature.parameters)
-    # Typer reads types from here and names from the signature.
+    # Typer reads types from the annotations and names from the signature.
     run.__annotations__ = {p.name: p.annotation for p in signature.parameters}
     return run

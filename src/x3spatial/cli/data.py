@@ -1,4 +1,4 @@
-"""Commands that make and check data: scenes, composites, crop, audit, build."""
+"""Commands that create and check data: scenes, composites, crop, audit, build."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How commands are declared: plain functions whose defaults come from the verb they call.
+"""Declaration of commands: functions whose defaults are those of the verb that they call.
 
-A command is a function with annotated parameters under ``@command``. It becomes a command of Typer only
-when it is asked for, by ``build``: then its defaults are read from the options object or from the signature
-of the verb (``DEFAULT``, ``Default``, ``Expand``), and former spellings become hidden options (``Also``).
+A command is a function with annotated parameters, decorated with ``@command``. ``build`` converts it to a
+Typer command when it is needed. Its defaults are read from the options object or the signature of the verb
+(``DEFAULT``, ``Default``, ``Expand``), and former spellings become hidden options (``Also``).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Any, get_type_hints
 
 @dataclass(frozen=True)
 class Command:
-    """A command as it is declared."""
+    """A declared command."""
 
     function: Callable[..., Any]
-    """Its docstring is what the help says below the summary."""
+    """The function; its docstring is the text below the summary in the help."""
     usage: str
-    """What stands behind the name in its usage line."""
+    """The arguments in the usage line."""
     examples: tuple[str, ...]
     defaults: str | None = None
     """``module:attribute`` of the options object or function that has its defaults."""
@@ -42,7 +42,7 @@ def command(
 
 @dataclass(frozen=True)
 class Also:
-    """Former spellings of a parameter: they work, and help does not show them.
+    """Former spellings of a parameter, which are accepted but not shown in help.
 
     ``--name`` is an option, ``/--name`` the negative of a flag, ``NAME`` a positional.
     """
@@ -55,15 +55,19 @@ class Also:
 
 @dataclass(frozen=True)
 class Default:
-    """The default of a parameter, as its verb has it."""
+    """A parameter default that is taken from the verb."""
 
     name: str | None = None
-    """The verb's own name of the parameter; None: the same."""
+    """The name of the parameter in the verb; None: the same name."""
     of: str | None = None
-    """``module:attribute`` that has it; None: what the command's ``defaults`` names."""
+    """``module:attribute`` of its source; None: that of the command's ``defaults``."""
 
     def resolve(self, parameter: str, defaults: str | None) -> Any:
-        """The value."""
+        """The value of the default.
+
+        Raises:
+            TypeError: neither the default nor the command names a source.
+        """
         source = self.of or defaults
         if source is None:
             raise TypeError(f"{parameter}: the command names nothing that has its default")
@@ -71,7 +75,7 @@ class Default:
 
 
 DEFAULT: Any = Default()
-"""The default that the verb has under the same name."""
+"""The default of the parameter with the same name in the verb."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,9 @@ class Expand:
     names: Mapping[str, str] = field(default_factory=dict)
     """Field → parameter, where they differ."""
     types: Mapping[str, Any] = field(default_factory=dict)
-    """Field → annotation, where the field's own type and docstring do not do."""
+    """Field → annotation, if it cannot be derived from the field's type and docstring."""
     parse: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
-    """Field → how the command line's value becomes the field's."""
+    """Field → conversion of the value on the command line."""
 
     def base(self) -> Any:
         """The options object with all of its defaults."""
@@ -108,7 +112,7 @@ class Expand:
         return self.names.get(field_name, field_name)
 
     def collect(self, given: Mapping[str, Any]) -> Any:
-        """The options object with what was ``given``, by parameter."""
+        """The options object with the ``given`` values, by parameter."""
         base = self.base()
         changes = {}
         for name in self.fields():
@@ -122,10 +126,10 @@ class Expand:
 
 @dataclass(frozen=True)
 class Gather:
-    """A parameter that is a mapping of options, only those that were given."""
+    """A parameter that is a mapping of the given options."""
 
     table: Callable[[], Mapping[str, Any]]
-    """Makes name → annotation, when help or a run needs them."""
+    """Returns name → annotation; called when help or a run needs them."""
 
     def collect(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The mapping, by parameter."""

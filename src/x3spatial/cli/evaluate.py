@@ -1,4 +1,4 @@
-"""Commands that ask models and score answers: eval, score, compare, check-model."""
+"""Commands that evaluate models: eval, score, compare, check-model."""
 
 from __future__ import annotations
 

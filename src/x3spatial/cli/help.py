@@ -1,4 +1,4 @@
-"""How help looks: usage, groups of options and of commands, examples. 80 columns, no markup."""
+"""Format of help: usage, groups of options and commands, examples. 80 columns, no markup."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from x3spatial.errors import UserError
 TASK_FILES, MODEL, ROBOREFER, HF = "Task files", "Model", "RoboRefer", "Hugging Face"
 SERVERS, RUN = "Servers", "Run"
 _PANELS = ("Options", TASK_FILES, MODEL, ROBOREFER, HF, SERVERS, RUN)
-"""In the order in which help shows them."""
+"""The groups in the order of the help."""
 
 
 _TYPES = {"<int>": "N", "<int range>": "N", "<float>": "X", "<str>": "TEXT", "<path>": "PATH"}
 
 
 _RANGE = re.compile(r"  \[(\d+<=)?x[<>]=?\d+\]|; (\d+<=)?x[<>]=?\d+(?=[;\]])")
-"""Of a number: errors say it."""
+"""The range of a number, which is not shown in help because error messages contain it."""
 
 
 def _plain(declaration: str) -> str:
@@ -72,13 +72,17 @@ class HelpfulCommand(TyperCommand):
         _write_options(self, ctx, formatter)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """The examples, as they can be typed."""
+        """The examples as complete command lines."""
         with formatter.section("Examples"):
             for example in self.examples:
                 formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As click, but an option under two spellings (dash and underscore, -o and --out) is refused."""
+        """Like click, but the same option in two spellings (dash and underscore, -o and --out) is an error.
+
+        Raises:
+            UserError: an option is given in two spellings.
+        """
         self._refuse_two_spellings(ctx, args)
         try:
             rest: list[str] = super().parse_args(ctx, args)
@@ -125,19 +129,19 @@ class LazyGroup(TyperGroup):
     prefix: str = ""
     """The path of this group, such as ``model``."""
     load: Callable[[Entry], Any]
-    """Makes the click command of an entry; set where the group is made."""
+    """Returns the click command of an entry; set when the group is created."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names that help shows."""
         return [entry.name for entry in entries_of(self.prefix) if not entry.hidden]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of that name, a former one's too; None if there is none."""
+        """The command with that name or former name; None if there is none."""
         entry = find_entry(self.prefix, cmd_name)
         return None if entry is None else self.load(entry)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """As Typer, with the names it may suggest."""
+        """Like Typer, with the names for suggestions."""
         self.commands = dict.fromkeys(self.list_commands(ctx), cast(Any, None))
         return super().resolve_command(ctx, args)
 

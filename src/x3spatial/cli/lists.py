@@ -1,4 +1,4 @@
-"""Commands that list what can be named: models, conventions."""
+"""Commands that list models and conventions."""
 
 from __future__ import annotations
 

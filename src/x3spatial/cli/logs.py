@@ -1,4 +1,4 @@
-"""Notes and warnings of a command: the logger ``x3spatial`` on stderr, a line each."""
+"""Logging of commands: messages of the logger ``x3spatial`` on stderr, one line each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOG = logging.getLogger("x3spatial")
 
 
 class _Stderr(logging.StreamHandler[Any]):
-    """Writes to what ``sys.stderr`` is at that moment."""
+    """A handler that writes to the current ``sys.stderr``."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -47,7 +47,7 @@ class _Stderr(logging.StreamHandler[Any]):
 
 @contextmanager
 def to_stderr() -> Iterator[None]:
-    """Print the package's notes and warnings while a command runs; afterwards all is as before."""
+    """Print the package's log messages during a command; the logger is restored afterwards."""
     handler, level, propagate = _Stderr(), LOG.level, LOG.propagate
     LOG.addHandler(handler)
     LOG.propagate = False
@@ -62,10 +62,10 @@ def to_stderr() -> Iterator[None]:
 
 
 def set_level(context: typer.Context, quiet: bool, level: str) -> None:
-    """Do as ``-q`` and ``--log-level`` say, where they were given, before or after the command.
+    """Apply ``-q`` and ``--log-level``, which may be given before or after the command.
 
     Raises:
-        UserError: an unknown level.
+        UserError: the level is unknown.
     """
     if level not in LEVELS:
         raise UserError(f"--log-level {level}: must be one of {', '.join(LEVELS)}")

@@ -1,7 +1,6 @@
-"""The options of models, shared by every command that asks one.
+"""Options of models, shared by all commands that run a model.
 
-A model's kind declares which of them it understands (``Model.options``); one that was given and is
-not understood is refused, never ignored.
+Each kind of model declares the options that it supports (``Model.options``); other options are errors.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def _option(kind: Any, panel: str, help: str, *declarations: str, **settings: An
 
 
 def _options() -> dict[str, Any]:
-    """Every option of a kind of model: name as in ``Model.options`` → its type and help; None: not given."""
+    """All options of models: name in ``Model.options`` → type and help. Their default is None."""
     return {
         "convention": _option(
             str,
@@ -141,14 +140,15 @@ MODEL_OPTIONS = Gather(_options)
 
 
 def specs(models: list[str] | None, checkpoint: Path | None) -> list[str]:
-    """``KIND[:ARG]`` for everything that --model and --model-name-or-path name, else for MODEL.
+    """``KIND[:ARG]`` of all values of --model and --model-name-or-path, or of the environment variable MODEL.
 
     Raises:
-        UserError: it is no kind, no folder and no Python path; the message says what comes near.
+        UserError: a value is neither a kind nor a folder nor a Python path; the message suggests similar
+            kinds.
     """
     named = [("--model", name) for name in models or []]
     if not named and checkpoint is None and os.environ.get("MODEL"):
-        # Read here and not by Typer, which would split a path at its blanks.
+        # Not read by Typer, which would split a path at blanks.
         named = [("environment MODEL", os.environ["MODEL"])]
     chosen = [_spec(option, name) for option, name in named]
     return [*chosen, *([] if checkpoint is None else [f"roborefer:{checkpoint}"])]
@@ -165,17 +165,17 @@ def _spec(option: str, name: str) -> str:
             f"{option} {name}: no such folder; for a model of the Hugging Face Hub write hf:{name}"
         )
     if "/" in name:
-        return f"roborefer:{name}"  # which says what is wrong with the folder
+        return f"roborefer:{name}"  # its errors describe the folder
     near = get_close_matches(kind, KINDS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KINDS)}"
     raise UserError(f"{option} {name}: unknown kind {kind!r}; {hint} (see x3 models)")
 
 
 def one_spec(models: list[str] | None, checkpoint: Path | None, hint: str = "") -> str:
-    """The same for a command that asks one model.
+    """``KIND[:ARG]`` for a command with a single model.
 
     Raises:
-        UserError: none was named, or several.
+        UserError: there is no model, or more than one, or see ``specs``.
     """
     chosen = specs(models, checkpoint)
     if len(chosen) != 1:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ PROCESS_TIMEOUT = TIMEOUT
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
-    """The names of a comma-separated option; None where it was not given."""
+    """The names of a comma-separated option; None if it was not given."""
     return None if text is None else tuple(name.strip() for name in text.split(","))
 
 
@@ -105,13 +105,13 @@ _EVALUATION_TYPES = {
 
 
 def evaluation(of: str) -> Expand:
-    """The options of an evaluation's options object; those of the model's kind are apart."""
+    """The options of an evaluation's options object, without those of the model."""
     return Expand(of, RUN, skip=frozenset({"model_options"}), types=_EVALUATION_TYPES)
 
 
 def building(of: str, **settings: Any) -> Expand:
-    """The options of ``BuildOptions``, all of them or only some."""
-    # The registries are imported here: only commands that build need them.
+    """The options of ``BuildOptions``, all or a selection."""
+    # Imported here, because only commands that build need the registries.
     from x3spatial.builder.options import BuildOptions
     from x3spatial.tasks.spec import TASKS, default_tasks
 

@@ -1,4 +1,4 @@
-"""How commands print: plain tables that stay readable in a pipe."""
+"""Output of commands: plain tables that are also readable in a pipe."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    # In a pipe there is no width to respect: never cut a figure.
+    # A pipe has no width, so nothing is truncated.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
     drawn = RichTable(title=title, box=box.SIMPLE, title_justify="left", title_style="bold")
     for number, column in enumerate(columns):
@@ -39,7 +39,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 
 def problems(found: Sequence[tuple[str, str]], where: str) -> None:
-    """Print the first problems on stderr, one line each, and where the rest can be read."""
+    """Print the first problems on stderr, one line each, and the command that lists the others."""
     for path, reason in found[:SHOWN_PROBLEMS]:
         typer.echo(f"{path}: {reason}", err=True)
     if len(found) > SHOWN_PROBLEMS:
@@ -47,7 +47,7 @@ def problems(found: Sequence[tuple[str, str]], where: str) -> None:
 
 
 def shown(path: Path) -> str:
-    """A path as short as it can be written from here."""
+    """The shortest form of a path: relative to the current folder if possible."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

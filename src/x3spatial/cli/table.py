@@ -1,4 +1,4 @@
-"""The list of commands: path, group, summary and where the function is. Nothing else is imported for it."""
+"""The list of commands: path, group, summary and location of the function. It imports no other module."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ class Entry:
     """One command, or a group of commands."""
 
     path: str
-    """Its name, with that of its group before it: ``model tiny``."""
+    """Its name, preceded by the name of its group: ``model tiny``."""
     group: str
-    """Under which heading help lists it."""
+    """Its heading in help."""
     summary: str
-    """One line of 80 columns, with the name before it."""
+    """A line that fits into 80 columns together with the name."""
     target: str | None
     """``module:attribute`` below ``x3spatial.cli``; None for a group of commands."""
     former: tuple[str, ...] = ()
-    """Former names, which still work."""
+    """Former names, still accepted."""
     hidden: bool = False
 
     @property
@@ -92,7 +92,7 @@ def entries_of(prefix: str) -> tuple[Entry, ...]:
 
 
 def find_entry(prefix: str, name: str) -> Entry | None:
-    """The entry of a group by its name or a former one."""
+    """The entry of a group by its name or a former name; None if there is none."""
     return next(
         (entry for entry in entries_of(prefix) if name in (entry.name, *entry.former)), None
     )

@@ -1,4 +1,4 @@
-"""What the evaluation's commands print."""
+"""Output of the evaluation commands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WITH_INTERVAL = {"hit_at_mask", "not_visible_accuracy"}
 
 
 def print_set(part: SetSummary) -> None:
-    """Print one set of a zero-shot run: a row per model, and what chance gives."""
+    """Print one set of a zero-shot run: one row per model and the chance baselines."""
     rows: list[tuple[str, ...]] = []
     total = 0
     notes = []
@@ -87,7 +87,7 @@ def report(result: EvalResult, title: str) -> int:
 
 
 def _print_sizes(result: EvalResult) -> None:
-    """Hit@Mask by how large the object appears, if anything visible was asked about."""
+    """Print Hit@Mask by apparent size of the object, if there are visible samples."""
     rows = [
         (
             f"{row.least:.2%} to {row.most:.2%}" if row.most else f"{row.least:.2%} and more",

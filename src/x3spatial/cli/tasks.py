@@ -1,4 +1,4 @@
-"""Commands that show and hand on task files: preview, export."""
+"""Commands that display and export task files: preview, export."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def preview(
 
 
 def _by_kind(attribute: str) -> str:
-    """Which kinds have which default, such as ``placeholder for ms-swift, else unit``."""
+    """The defaults by kind, such as ``placeholder for ms-swift, else unit``."""
     first = {}
     for name, kind in FORMATS.items():
         values = getattr(kind, attribute)

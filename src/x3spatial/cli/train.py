@@ -1,7 +1,7 @@
 """Commands that train: sft, check-data, data list, recipe run.
 
-``x3 sft`` takes the options of the transformers Trainer as well as its own, so it parses them itself;
-these commands hand on what they get.
+``x3 sft`` also accepts the options of the transformers Trainer, so it parses them itself; these commands pass
+their arguments on.
 """
 
 from __future__ import annotations

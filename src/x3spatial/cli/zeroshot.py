@@ -42,7 +42,11 @@ _BUILD = building(
 
 
 def _refuse_build_options(context: typer.Context) -> None:
-    """Without a data root nothing is built: an option of the build would be ignored."""
+    """Refuse build options without a data root, because they would have no effect.
+
+    Raises:
+        UserError: a build option is given.
+    """
     for field in _BUILD.fields():
         name = _BUILD.name(field)
         source = context.get_parameter_source(name)

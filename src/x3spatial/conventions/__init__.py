@@ -1,4 +1,4 @@
-"""How each model family is asked and how it writes a point.
+"""Conventions: the prompt and point format of each model family.
 
-Declared by the adapter or the user, never guessed from an answer's magnitudes.
+A convention is declared by the adapter or the user; it is not inferred from the numbers in an answer.
 """

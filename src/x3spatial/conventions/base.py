@@ -1,4 +1,4 @@
-"""What a convention is."""
+"""The protocol of conventions."""
 
 from __future__ import annotations
 
@@ -10,56 +10,55 @@ from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question, Size
 
 Pixels = Literal["sent", "resized"]
-"""``sent``: of the image as it is given to the model, which the prompt states; ``resized``: of the image as
-the model's own processor resizes it."""
+"""``sent``: pixels of the image that is passed to the model, whose size the prompt states; ``resized``:
+pixels of the image after resizing by the model's processor."""
 
 
 class Convention(Protocol):
-    """How to ask a family, how to read its answer, and how it would write one.
+    """Prompts, answer parsing and answer formatting of a model family.
 
-    ``sizes`` are (W, H) of the question's images in the pixels that the family counts, one per image;
-    what they are is said by ``pixels``. Points are normalised in the last image of the question (for
-    t1_concat: the whole wide image).
+    ``sizes`` are (W, H) of the question's images, one per image, in the pixels that ``pixels`` names. Points
+    are normalised in the last image of the question (for t1_concat: the whole side-by-side image).
     """
 
     @property
     def name(self) -> str:
-        """What ``--convention`` and results call it."""
+        """The name in ``--convention`` and in results."""
 
     @property
     def describes(self) -> str:
-        """The form, the order, the scale and the families, in one line."""
+        """Format, order, scale and model families, in one line."""
 
     @property
     def pixels(self) -> Pixels | None:
-        """Which pixels its numbers count; None: it counts none and takes empty ``sizes``."""
+        """The unit of its numbers; None: they are relative to the image, and ``sizes`` is empty."""
 
     @property
     def decimals(self) -> int:
-        """How many decimals its numbers have."""
+        """The number of decimals."""
 
     @property
     def absent(self) -> str:
-        """The answer of a family to which the object is not visible."""
+        """The family's answer if the object is not visible."""
 
     def prompt(
         self, question: Question, sizes: Sequence[Size] = (), *, reference: str | None = None
     ) -> str:
-        """The text that stands after the images: question, reference point, format of the answer.
+        """The prompt text after the images: question, reference point, answer format.
 
-        ``reference`` is the reference point already written (``format_inline``); without it the question's
-        own is written with the usual decimals.
+        ``reference`` is a reference point formatted with ``format_inline``; None: the question's reference
+        point with the default number of decimals.
 
         Raises:
-            ValueError: ``sizes`` are needed and not there.
-            UserError: the record has no question without RoboRefer's format in it.
+            ValueError: ``sizes`` are required but empty.
+            UserError: the record has no question apart from the one in RoboRefer's format.
         """
 
     def parse(self, text: str, question: Question, sizes: Sequence[Size] = ()) -> Answer:
-        """What an answer says.
+        """Parse an answer text.
 
         Raises:
-            ValueError: where ``sizes`` are needed and not there.
+            ValueError: ``sizes`` are required but empty.
         """
 
     def format_answer(
@@ -69,9 +68,12 @@ class Convention(Protocol):
         sizes: Sequence[Size] = (),
         decimals: int | None = None,
     ) -> tuple[str, Point]:
-        """An answer that points there, and the point that ``parse`` reads from it.
+        """Format ``point`` as an answer; also returns the point that ``parse`` reads from it.
 
-        ``decimals`` None: the usual ones. Raises: ValueError where ``sizes`` are needed and not there.
+        ``decimals`` None: the convention's default.
+
+        Raises:
+            ValueError: ``sizes`` are required but empty.
         """
 
     def format_inline(
@@ -81,4 +83,8 @@ class Convention(Protocol):
         sizes: Sequence[Size] = (),
         decimals: int | None = None,
     ) -> tuple[str, Point]:
-        """The same for a point in the middle of a prompt's sentence."""
+        """Format ``point`` for use within a sentence of a prompt; otherwise as ``format_answer``.
+
+        Raises:
+            ValueError: ``sizes`` are required but empty.
+        """

@@ -1,7 +1,7 @@
-"""Points as numbers in brackets: the prompted conventions, Qwen2-VL's and InternVL's.
+"""Points as numbers in brackets: the prompted conventions, Qwen2-VL and InternVL.
 
-In all of them a pair inside a JSON object does not count (``parsing.mask_json_objects``), nor do markup or
-named coordinates (``x=..., y=...``): those are other conventions, with other scales and orders.
+Pairs inside JSON objects (``parsing.mask_json_objects``), markup and named coordinates (``x=..., y=...``) are
+ignored, because they belong to other conventions with other scales and orders.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _N = rf"\s*+({NUMBER})\s*+"
 
 
 def find_pair(suffix: str = "") -> Find:
-    """Finds ``[(x, y)]``, else ``(x, y)`` or ``[x, y]``; ``suffix`` may stand behind a number."""
+    """A finder of ``[(x, y)]``, else ``(x, y)`` or ``[x, y]``; ``suffix`` may follow a number."""
     return lambda text, images: first_pair(text, suffix)
 
 
-# Qwen2-VL. A box is two pairs with nothing but a comma between them; the marks around it are special tokens,
-# which decoding may have dropped. Three pairs or more are points.
+# Qwen2-VL. A box is two pairs separated by a comma; its markers are special tokens, which decoding may have
+# removed. Three or more pairs are points.
 _PAIR = rf"\({_N},{_N}\)"
 _RUN = re.compile(rf"{_PAIR}(?:\s*+,\s*+{_PAIR})?+(\s*+,\s*+(?:\(|\Z))?+")
 _MARKED_RUN = re.compile(rf"<\|box_start\|>\s*+{_RUN.pattern}")
@@ -29,7 +29,7 @@ _SQUARE = re.compile(rf"\[{_N},{_N}\]")
 
 
 def find_qwen2(text: str, images: int) -> tuple[float, float] | None:
-    """The first marked point or box, else ``[(x, y)]``, else the first bare one; boxes by their centre."""
+    """The first point or box centre with markers, else ``[(x, y)]``, else the first without markers."""
     text = mask_json_objects(text)
     run = _MARKED_RUN.search(text)
     if run is None:
@@ -40,7 +40,7 @@ def find_qwen2(text: str, images: int) -> tuple[float, float] | None:
             return first_pair(text)
     x1, y1, x2, y2, more = run.groups()
     if x2 is None:
-        # A comma and no second corner: a box that the token limit cut, whose corner is no answer.
+        # A comma without a second corner is a box truncated by the token limit; one corner is not an answer.
         return None if more else finite_point((x1, y1))
     return finite_point((x1, y1) if more else (x1, y1, x2, y2))
 

@@ -1,4 +1,4 @@
-"""The one implementation of ``Convention``: what differs between families is data and a finder."""
+"""The implementation of ``Convention``: families differ in data and in a function that finds the point."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from x3spatial.tasks.question import Question, Size
 from x3spatial.tasks.spec import TASKS
 
 Find = Callable[[str, int], tuple[float, float] | None]
-"""From a text in plain characters and the number of the question's images to (x, y) as the family counts
-them, x first, finite; None: no point of the query image is there."""
+"""Takes a text with normalised characters and the number of images; returns finite (x, y) in the family's
+units, x first, or None without a point of the query image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """A family's way; see ``Convention``. Prompts come from ``templates/{name}.txt``."""
+    """The convention of a model family; see ``Convention``. Prompts come from ``templates/{name}.txt``."""
 
     name: str
     describes: str
     find: Find
     answer: str
-    """An answer, with ``{x}``, ``{y}`` and ``{index}``, the query image's number from 1."""
+    """Format of an answer, with ``{x}``, ``{y}`` and ``{index}``, the number of the query image from 1."""
     inline: str
-    """The same for a point in the middle of a sentence."""
+    """Format of a point within a sentence."""
     scale: float | None = None
-    """The number at the right and the bottom edge of the image; None where pixels are counted."""
+    """The coordinate of the right and bottom edges of the image; None if the unit is pixels."""
     pixels: Pixels | None = None
     decimals: int = 0
     digits: int = 1
-    """How many digits a number has at least before its decimals."""
+    """Minimum number of digits before the decimal point."""
     names_pixels: bool = False
-    """Whether a whole number names a pixel (its index) rather than a distance from the edge."""
+    """Whether an integer is a pixel index rather than a distance from the edge."""
     absent: str = NOT_VISIBLE
     says_absent: Callable[[str], bool] = always_false
-    """Whether a text has the family's own words for "not visible"."""
+    """Whether a text contains the family's phrase for "not visible"."""
     says_nothing: Callable[[str], bool] = always_false
-    """The same for a form that counts only where there is no point."""
+    """The same for a form that only counts if there is no point."""
     template: str | None = None
-    """The text of its prompt template; None: ``templates/{name}.txt`` of this package."""
+    """Text of the prompt template; None: ``templates/{name}.txt`` of this package."""
 
     def prompt(
         self, question: Question, sizes: Sequence[Size] = (), *, reference: str | None = None
@@ -130,7 +130,7 @@ class _FamilyReader:
     family: Family
     images: int
     edges: tuple[float, float]
-    """The numbers at the right and the bottom edge of the query image."""
+    """The coordinates of the right and bottom edges of the query image."""
 
     def point(self, text: str) -> Point | None:
         found = self.family.find(text, self.images)

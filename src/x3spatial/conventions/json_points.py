@@ -1,7 +1,7 @@
-"""Points as JSON: Qwen2.5-VL's, Qwen3-VL's and Gemini's.
+"""Points as JSON: Qwen2.5-VL, Qwen3-VL and Gemini.
 
-An answer need not be JSON as a whole: there may be a fence or prose around it, and the token limit may have
-cut it. What counts is the first complete list under one of the family's own keys.
+An answer may contain a code fence or prose around the JSON, and may be truncated by the token limit. The
+first complete list under one of the family's keys is used.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import re
 from x3spatial.conventions.family import Family, Find
 from x3spatial.tasks.parsing import finite_point, first_pair, mask_json_objects
 
-# A key and its list, or the first list in its list. It ends at the next bracket of any kind, so that keys
-# without an end cost no second look.
+# A key and its list, or the first list in its list. The match ends at the next bracket of any kind, so that
+# unterminated lists cause no backtracking.
 _KEYED = r"""(["']){key}\1\s*+:\s*+\[\s*+\[?+([^][{{}}]*+)\]"""
 _EMPTY_LIST = re.compile(r"(?:\A|[\s:`])\[\s*+\](?=[^\S\n]*+(?:\Z|[\n`.]))")
 
 
 def find_json(point: str, box: str, *, y_first: bool = False) -> Find:
-    """Finds the first list of two numbers under the key ``point``, else the centre of the first list of
-    four under ``box``, else a bracketed pair outside any object; all with y before x if ``y_first``.
+    """A finder of the first list of two numbers under the key ``point``, else the centre of the first list of
+    four under ``box``, else a bracketed pair outside objects. ``y_first``: y precedes x in all of them.
     """
     keys = [(re.compile(_KEYED.format(key=key)), length) for key, length in ((point, 2), (box, 4))]
 
@@ -36,7 +36,7 @@ def find_json(point: str, box: str, *, y_first: bool = False) -> Find:
 
 
 def _numbers(items: str) -> list[float]:
-    """The items of a JSON list; none if one of them is no number."""
+    """The items of a JSON list; empty if an item is not a number."""
     try:
         values = json.loads(f"[{items}]", parse_int=float)
     except ValueError:
@@ -49,7 +49,7 @@ def _ordered(point: tuple[float, float] | None, y_first: bool) -> tuple[float, f
 
 
 def says_empty_list(text: str) -> bool:
-    """Whether an empty list stands in ``text`` for an answer: by itself, in a fence or after a colon."""
+    """Whether ``text`` contains an empty list as an answer: by itself, in a code fence or after a colon."""
     return _EMPTY_LIST.search(mask_json_objects(text)) is not None
 
 

@@ -1,4 +1,4 @@
-"""Points as markup: Molmo's and Molmo 2's. Nothing else in their answers is taken for a point."""
+"""Points as markup: Molmo and Molmo 2. Other numbers in their answers are ignored."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from x3spatial.conventions.family import Family
 from x3spatial.tasks.parsing import NUMBER, finite_point
 
-# A tag ends where the next begins, a name begins where no other character of a name stands before it: open
-# ones cost no second look. A value without its closing quote, or an unquoted one at the very end, was cut by
-# the token limit, and so perhaps was its last number.
+# A tag ends where the next one begins, and a name must not follow another name character, so that
+# unterminated tags cause no backtracking. A value without a closing quote, or an unquoted one at the end of
+# the text, was truncated by the token limit, so its last number may be incomplete.
 _TAG = re.compile(r"<points?+(?=\s)([^<>]*+)(?=([<>]?))")
 _ATTRIBUTE = re.compile(
     r"""(?<![A-Za-z0-9_])([A-Za-z_]++[0-9]*+)\s*+=\s*+"""
@@ -23,7 +23,7 @@ _NONE = re.compile(r"""\bthere are none[\s"'*]*+(?:[.!]|\Z)""", re.IGNORECASE)
 
 
 def says_none(text: str) -> bool:
-    """Whether the sentence "There are none." stands in ``text``, in any case."""
+    """Whether ``text`` contains the sentence "There are none."; case is ignored."""
     return _NONE.search(text) is not None
 
 
@@ -52,8 +52,8 @@ def find_molmo(text: str, images: int) -> tuple[float, float] | None:
 def find_molmo2(text: str, images: int) -> tuple[float, float] | None:
     """The first point of image number ``images``, the question's last, in a ``coords`` attribute.
 
-    Images are parted by a tab (html-v1) or a semicolon (html-v2); each has its number, then object, x, y of
-    its points. A point of another image says nothing about the query image and is passed over.
+    Images are separated by a tab (html-v1) or a semicolon (html-v2); each has its number, then object, x, y
+    of its points. Points of other images are skipped.
     """
     for attributes in _tags(text):
         value, complete = attributes.get("coords", ("", True))

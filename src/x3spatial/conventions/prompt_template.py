@@ -1,8 +1,8 @@
-"""Prompts from template files: the record's question with a paragraph on the format of the answer.
+"""Prompts from template files: the record's question with a paragraph on the answer format.
 
-A template has sections headed ``[name]``. ``templates/common.txt`` says how a task asks for a point;
-``templates/{family}.txt`` says how the family writes one (``form``, ``scale``) and may put its own words in
-place of any common section. Fields are filled in by name; other braces are text.
+A template has sections headed ``[name]``. ``templates/common.txt`` holds the request for a point per task;
+``templates/{family}.txt`` describes the family's point format (``form``, ``scale``) and may override any
+common section. Fields are filled in by name; other braces are ordinary text.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class PromptTemplate:
     def render(
         self, question: Question, *, reference: str | None = None, size: Size | None = None
     ) -> str:
-        """Question, reference point if there is one, and format paragraph, in this order.
+        """The question, the reference point if there is one, and the format paragraph, in this order.
 
-        The task's ``TaskSpec`` says which section asks for the answer and what the image is called whose
-        frame the answer is in. For an unknown task the number of images decides, and its object may be out
-        of sight.
+        The task's ``TaskSpec`` selects the section that asks for the answer and the phrase for the image that
+        contains the answer. For an unknown task the phrase depends on the number of images, and the prompt
+        allows for an object that is not visible.
 
         Args:
-            question: its ``question`` is the task without any paragraph on the format.
-            reference: the given point, already written.
-            size: (W, H) of the image that the points are written for, where a template states it.
+            question: the question; its field ``question`` contains no paragraph on the format.
+            reference: the formatted reference point.
+            size: (W, H) of the image of the answer, for templates that state it.
         """
         spec = TASKS.get(question.task)
         section = _DEFAULT_SECTION if spec is None else spec.format_section
@@ -49,7 +49,7 @@ class PromptTemplate:
         image = _IMAGE_BY_COUNT.get(images, _LAST_IMAGE)
         if spec is not None and spec.answer_image is not None:
             image = spec.answer_image
-        # The parts first: a form speaks of the image, never the other way round.
+        # Parts are filled in first: a form contains {image}, but not vice versa.
         fields = {"form": self.sections["form"], "scale": self.sections["scale"]}
         fields |= {"absent": self.sections["absent"], "image": image, "index": str(images)}
         if size is not None:
@@ -64,13 +64,13 @@ class PromptTemplate:
 
 @cache
 def prompt_template(name: str) -> PromptTemplate:
-    """The wording of the family ``name``, from the package's template files."""
+    """The template of the family ``name``, from the package's files."""
     return parse_prompt_template(_template(name))
 
 
 @cache
 def parse_prompt_template(own: str) -> PromptTemplate:
-    """The wording that a template's text, together with the common one, makes."""
+    """Parse a family template and add the common sections that it lacks."""
     return PromptTemplate(sections_of(_template("common")) | sections_of(own))
 
 
@@ -80,7 +80,7 @@ def _template(name: str) -> str:
 
 
 def sections_of(text: str) -> dict[str, str]:
-    """The sections of a template by name, their lines joined by blanks."""
+    """The sections of a template by name; lines are joined by blanks."""
     sections: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in text.splitlines():

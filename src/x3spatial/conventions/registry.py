@@ -1,4 +1,4 @@
-"""The conventions by name, and which one a checkpoint's type writes."""
+"""The conventions by name, and the convention of each checkpoint type."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ CONVENTIONS: Mapping[str, Convention] = MappingProxyType(_CONVENTIONS)
 
 _BY_MODEL_TYPE: dict[str, str] = {
     "roborefer": "unit",
-    # RoboRefer as published; RoboPoint and LLaVA of that type write fractions too.
+    # RoboRefer as published; RoboPoint and LLaVA checkpoints of that type use fractions too.
     "llava_llama": "unit",
     "qwen2_vl": "qwen2-1000",
     "qwen2_5_vl": "qwen2.5-px",
     "qwen3_vl": "qwen3-1000",
     "qwen3_vl_moe": "qwen3-1000",
-    # Still relative to 1000, say its makers: QwenLM/Qwen3.8-Flash-Next, issue 4.
+    # Relative to 1000 according to its authors: QwenLM/Qwen3.8-Flash-Next, issue 4.
     "qwen3_5": "qwen3-1000",
     "qwen3_5_moe": "qwen3-1000",
     "internvl": "internvl-1000",
@@ -55,14 +55,14 @@ _BY_MODEL_TYPE: dict[str, str] = {
 }
 BY_MODEL_TYPE: Mapping[str, str] = MappingProxyType(_BY_MODEL_TYPE)
 """``model_type`` of a checkpoint's ``config.json`` → the convention its family was trained with. Families
-without a published way to write points are not here: they need ``--convention``."""
+without a published point format are not listed: they require ``--convention``."""
 
 
 def register(convention: Convention, *, model_types: Iterable[str] = ()) -> None:
-    """Add a convention of another package, and the ``model_type`` of checkpoints that write it.
+    """Add a convention of another package, and the ``model_type`` of checkpoints that use it.
 
     Raises:
-        ValueError: its name, or one of the types, is taken.
+        ValueError: the name or one of the types is already registered.
     """
     types = tuple(model_types)
     taken = [name for name in types if name in _BY_MODEL_TYPE]
@@ -75,10 +75,10 @@ def register(convention: Convention, *, model_types: Iterable[str] = ()) -> None
 
 
 def unregister(name: str) -> None:
-    """Take a convention out again, with its model types.
+    """Remove a convention and its model types.
 
     Raises:
-        KeyError: there is none of this name.
+        KeyError: no convention has this name.
     """
     del _CONVENTIONS[name]
     for model_type in [key for key, value in _BY_MODEL_TYPE.items() if value == name]:
@@ -89,7 +89,7 @@ def find_convention(name: str) -> Convention:
     """The convention ``name``.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: no convention has this name.
     """
     if name not in CONVENTIONS:
         raise UserError(f"--convention {name}: unknown; known are {', '.join(CONVENTIONS)}")
@@ -99,11 +99,11 @@ def find_convention(name: str) -> Convention:
 def choose_convention(chosen: str | None, model_type: str | None, *, model: str) -> Convention:
     """The convention ``chosen`` by the user, else that of the checkpoint's type.
 
-    Names and paths of models are never looked at (``model`` is for the message): a fine-tuned model
-    keeps its type, not its name.
+    Names and paths of models are not used (``model`` only appears in the message), because fine-tuning keeps
+    a model's type, not its name.
 
     Raises:
-        UserError: an unknown name, or no name and no type in the table.
+        UserError: the name is unknown, or there is no name and the type has no convention.
     """
     if chosen is not None:
         return find_convention(chosen)

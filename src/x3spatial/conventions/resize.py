@@ -1,4 +1,4 @@
-"""The sizes that model families resize images to, by their published rules."""
+"""Image sizes after resizing by a model family's processor, by its published rules."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ def smart_resize(size: Size, *, factor: int, min_pixels: int, max_pixels: int) -
     """(W, H) that a Qwen-VL processor resizes an image of ``size`` to.
 
     Both sides become multiples of ``factor`` (28 for Qwen2-VL and Qwen2.5-VL, 32 for Qwen3-VL) with an area
-    between ``min_pixels`` and ``max_pixels``, the aspect ratio kept as far as that allows. The rule is that
-    of the processors in transformers (``smart_resize`` of qwen2_vl), which refuse an image more than 200
-    times longer than wide; here it gets the size that the rule gives. Halves are rounded to even there.
+    between ``min_pixels`` and ``max_pixels``; the aspect ratio is kept as far as that allows. The rule is
+    that of the processors in transformers (``smart_resize`` of qwen2_vl), which round halves to even. Unlike
+    them, this function accepts images with an aspect ratio above 200.
     """
     width, height = size
     columns, rows = (round(side / factor) * factor for side in size)

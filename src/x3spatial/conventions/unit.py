@@ -1,4 +1,4 @@
-"""RoboRefer's and RoboPoint's own way, which the task files are written in."""
+"""The convention of RoboRefer, RoboPoint and the task files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from x3spatial.tasks.question import Question, Size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsRecorded(Family):
-    """A family that is asked with the record's own prompt."""
+    """A family whose prompt is that of the record."""
 
     def prompt(
         self, question: Question, sizes: Sequence[Size] = (), *, reference: str | None = None
     ) -> str:
-        """The record's prompt, as RoboRefer is asked; it holds the reference point already."""
+        """The record's prompt, which already contains the reference point."""
         return question.prompt
 
 

@@ -1,1 +1,1 @@
-"""Many independent units of work: threads, spawned processes, and processes started by torchrun."""
+"""Parallel execution: threads, spawned processes, and processes started by torchrun."""

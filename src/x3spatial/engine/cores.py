@@ -1,7 +1,7 @@
-"""How many cores this process may use, and how they are shared out.
+"""The number of CPU cores that this process may use.
 
-A container's CPU quota is invisible to ``os.cpu_count`` and to most libraries: on a host with 64 cores and a
-quota of 2 they start 64 threads, which then wait for each other.
+``os.cpu_count`` and most libraries ignore the CPU quota of a container: on a host with 64 cores and a quota
+of 2 they start 64 threads, which then compete for two cores.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ CGROUP_MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def usable_cores(*, mount: Path = CGROUP_MOUNT, membership: Path = CGROUP_MEMBERSHIP) -> int:
-    """The cores that this process may keep busy: the CPU affinity, or the cgroup's quota if that is less.
+    """The number of usable cores: the CPU affinity, or the quota of the cgroup if that is lower.
 
-    A quota of 2.5 cores counts as 2; the result is at least 1. Versions 1 and 2 of cgroups are read.
+    A quota of 2.5 cores counts as 2; the result is at least 1. Versions 1 and 2 of cgroups are supported.
 
     Args:
-        mount: where cgroups are mounted.
-        membership: the file that names this process's cgroups, one ``ID:CONTROLLERS:PATH`` a line.
+        mount: mount point of the cgroup file system.
+        membership: the file that lists this process's cgroups, one ``ID:CONTROLLERS:PATH`` per line.
     """
     if sys.platform == "linux":
         cores = len(os.sched_getaffinity(0))
@@ -31,13 +31,13 @@ def usable_cores(*, mount: Path = CGROUP_MOUNT, membership: Path = CGROUP_MEMBER
 
 
 def cores_per_process() -> int:
-    """The usable cores of one process: under torchrun all divided by ``LOCAL_WORLD_SIZE``; at least 1."""
+    """The usable cores per process: divided by torchrun's ``LOCAL_WORLD_SIZE``, but at least 1."""
     processes = os.environ.get("LOCAL_WORLD_SIZE", "")
     return max(1, usable_cores() // max(1, int(processes) if processes.isdigit() else 1))
 
 
 def _quotas(mount: Path, membership: Path) -> list[float]:
-    """The quotas, in cores, of this process's cgroups and of those that contain them."""
+    """The quotas, in cores, of this process's cgroups and of their ancestors."""
     try:
         lines = membership.read_text().splitlines()
     except OSError:
@@ -49,10 +49,10 @@ def _quotas(mount: Path, membership: Path) -> list[float]:
         names = controllers.split(",") if controllers else []
         if names and "cpu" not in names:
             continue
-        # Version 2 has no controllers here; version 1 has a folder for them, or for each.
+        # Version 2 lists no controllers here; version 1 has a folder per controller or group of controllers.
         bases = [mount / controllers, mount / "cpu"] if names else [mount, mount / "unified"]
         for base in dict.fromkeys(bases):
-            # Inside a container the path may be the host's, and only the mount itself be there.
+            # Inside a container the path may be that of the host, so only the mount point exists.
             folder = base / path.lstrip("/")
             for place in (folder, *folder.parents):
                 quota = _quota(place)
@@ -64,7 +64,7 @@ def _quotas(mount: Path, membership: Path) -> list[float]:
 
 
 def _quota(folder: Path) -> float | None:
-    """The quota of one cgroup in cores; None where there is none."""
+    """The quota of one cgroup in cores; None without one."""
     try:
         if (folder / "cpu.max").is_file():
             quota, period = (folder / "cpu.max").read_text().split()

@@ -1,4 +1,4 @@
-"""Unordered map over threads or spawned processes of this machine, used by every verb."""
+"""Unordered map over threads or spawned processes on this machine."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _INTERRUPT_SECONDS = 0.1
-"""Between two interrupts; the next one reaches work that began just as the first was sent."""
+"""Seconds between two interrupts. They are repeated, because work may start just after the first one."""
 
 
 def default_workers() -> int:
-    """The cores this process may use; under torchrun its share of them."""
+    """The number of usable cores; under torchrun this process's share."""
     return cores_per_process()
 
 
 def _start_worker(parent: int) -> None:
-    # The parent handles Ctrl-C and shuts the pool down; workers would only print tracebacks.
+    # The parent handles Ctrl-C and shuts the pool down; a worker would only print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with(parent)
 
 
 def _die_with(parent: int) -> None:
-    """End this process when ``parent`` is gone.
+    """Exit when ``parent`` exits.
 
-    Otherwise the workers of a killed run live on, and may still write the files that the next run writes.
+    Otherwise the workers of a killed run would continue and could write the same files as the next run.
     """
     if sys.platform == "linux":
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG, from <linux/prctl.h>
@@ -78,13 +78,13 @@ def map_unordered(
     exception raised by ``work`` stops the run and is raised here.
 
     Args:
-        work: called once per item; must be picklable unless there are ``threads`` or one worker.
-        items: as picklable as ``work``; read in the calling thread.
-        workers: the number of processes or threads; 1 runs in the calling thread.
-        threads: use threads instead of processes. They start at once and suit work that spends its time in
-            codecs, which release Python's lock.
-        interrupt: makes work that is under way in threads end soon. It is called, more than once, when the
-            run ends early: threads cannot be stopped from outside, and they may be waiting for minutes.
+        work: called once per item; must be picklable unless ``threads`` is set or ``workers`` is 1.
+        items: picklable under the same condition; iterated in the calling thread.
+        workers: number of processes or threads; 1 runs in the calling thread.
+        threads: use threads instead of processes. They start faster and suit work that spends its time in
+            codecs, which release the GIL.
+        interrupt: cancels work that is running in threads. It is called repeatedly when the iteration ends
+            early, because threads cannot be stopped from outside and may block for minutes.
 
     Raises:
         UserError: ``workers`` is below 1, or a worker process died (killed, or out of memory).
@@ -99,7 +99,7 @@ def map_unordered(
         pool = ThreadPoolExecutor(workers)
     else:
         # spawn, not fork: a fork of a process whose libraries have threads (OpenCV, torch, numba)
-        # can hang forever on a lock that no thread is left to release.
+        # can deadlock on a lock whose owner was not forked.
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(),))
     source = iter(items)

@@ -1,4 +1,4 @@
-"""Ordered thread map with bounded prefetch (``engine.local`` yields results as they are completed)."""
+"""Ordered thread map with bounded prefetch (``engine.local`` yields results in order of completion)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def map_ordered(
 ) -> Iterator[R]:
     """Yield ``work(item)`` for every item, in the order of the items, computed in threads.
 
-    An exception raised by ``work`` is raised in its place; work that has not begun by then is dropped.
-    Leaving the iteration early waits for work that is under way.
+    An exception raised by ``work`` is raised at the position of its item; work that has not started is
+    cancelled. Leaving the iteration early waits for running work.
 
     Args:
         work: called in the threads.
-        items: read in the calling thread.
-        workers: the number of threads.
-        ahead: how many items are read before the result of the first of them is consumed; at least 1.
+        items: iterated in the calling thread.
+        workers: number of threads.
+        ahead: number of items that are submitted before the first result is consumed; at least 1.
     """
     source = iter(items)
     pool = ThreadPoolExecutor(workers)

@@ -1,15 +1,15 @@
 """File-based coordination of evaluation processes, on one machine or many.
 
-No network and no torch: whatever started the processes, they share the file system of their results. Rank 0
-coordinates. It writes the *call*, ``.{name}.ranks``; each other rank writes a *report*,
-``.{name}.rank{r}of{W}.{token}.report``. Both carry a counter that a background thread moves, the heartbeat: a
-file whose content does not change for the timeout belongs to a dead process. (Clocks of
-machines differ, and not every file system has locks, so neither decides.) On the same machine a dead
-process is noticed at once.
+The processes only need a common file system for their results; neither a network connection nor torch is
+used. Rank 0 coordinates. It writes the *announcement*, ``.{name}.ranks``; every other rank writes a *status*,
+``.{name}.rank{r}of{W}.{token}.status``. Both contain a heartbeat, a counter that a background thread
+increments: a process whose file does not change within the timeout counts as dead. (Clocks of different
+machines differ, and not every file system supports locks, so neither is used.) A dead process on the same
+machine is detected at once.
 
-A launch that was killed leaves its files. So a rank follows a call only if it names the rank's token,
-which is new in each process, and rank 0 heeds a report only if it names the call's id, which is new in each
-call.
+A killed launch leaves its files behind. Therefore a rank follows an announcement only if it lists the rank's
+token, which is new in each process, and rank 0 accepts a status only if it contains the id of the
+announcement, which is new in each run.
 """
 
 from __future__ import annotations
@@ -38,21 +38,23 @@ _LOG = logging.getLogger(__name__)
 _HEARTBEAT = 5.0
 """Seconds between two heartbeats; a tenth of the timeout where that is shorter."""
 _POLL = 0.25
-"""Seconds between two looks at the others' files."""
+"""Seconds between two reads of the files of other processes."""
 _REMIND = 60.0
-_AGAIN = "answers so far are kept: the same command, with any number of processes, asks the rest"
+_RESUME_HINT = (
+    "answers so far are kept: the same command, with any number of processes, asks the rest"
+)
 
 
-class _Watch:
-    """Judges whether another process lives by what its file says."""
+class _HeartbeatMonitor:
+    """Detects that another process is dead, from its heartbeat and its process id."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._last: Any = None
         self._since = time.monotonic()
 
-    def lost(self, value: Mapping[str, Any] | None) -> str | None:
-        """Why the process that wrote ``value`` counts as gone; None while it lives."""
+    def why_dead(self, value: Mapping[str, Any] | None) -> str | None:
+        """Why the process that wrote ``value`` counts as dead; None while it is alive."""
         if value != self._last:
             self._last, self._since = value, time.monotonic()
         if value is not None and _is_dead(value):
@@ -64,7 +66,7 @@ class _Watch:
 
 
 class _Participant:
-    """What coordinator and workers share: a file with a heartbeat, and leaving it in the right state."""
+    """Common part of coordinator and workers: a file with a heartbeat and the final state of the process."""
 
     def __init__(self, target: Path, world: World, path: Path) -> None:
         self.world = world
@@ -96,7 +98,7 @@ class _Participant:
         self._thread.join()
         if error is not None:
             message = " ".join(str(error).split()) or type(error).__name__
-            with suppress(OSError):  # what went wrong first is what counts
+            with suppress(OSError):  # the first error is raised
                 self._look()
                 self._set(state="failed", message=message)
         else:
@@ -122,28 +124,29 @@ class _Participant:
                     self._write()
                     last = time.monotonic()
             except OSError:
-                continue  # a file system that is away for a moment; the others wait for the timeout
+                continue  # the file system may be back at the next heartbeat; the others wait for the timeout
 
     def _look(self) -> bool:
-        """Look at the others' files; whether one's own must be written at once."""
+        """Read the files of the other processes; True if this process's file must be written at once."""
         raise NotImplementedError
 
     def _tidy(self) -> None:
-        """Remove what a finished launch leaves."""
+        """Remove the files of a finished launch."""
         raise NotImplementedError
 
 
 class Coordinator(_Participant):
-    """Rank 0: says when the others may begin, and waits for them. Use as a context manager.
+    """Rank 0: starts the other ranks and waits for them. Use as a context manager.
 
     Args:
-        target: the file that the common work comes to; named in the names of the rendezvous's files.
+        target: the results file; the names of the rendezvous files contain its name.
+        world: this process.
     """
 
     def __init__(self, target: Path, world: World) -> None:
-        super().__init__(target, world, _call_path(target))
+        super().__init__(target, world, _announcement_path(target))
         self._state = {
-            "call": uuid.uuid4().hex,
+            "run_id": uuid.uuid4().hex,
             "launch": world.launch,
             "state": "preparing",
             "tokens": [],
@@ -151,34 +154,34 @@ class Coordinator(_Participant):
 
     @property
     def launch(self) -> str:
-        """What only the processes of this launch know."""
-        return str(self._state["call"])
+        """The id of this run, known to all of its processes."""
+        return str(self._state["run_id"])
 
     def ready(self) -> None:
-        """Let the others begin."""
+        """Allow the other ranks to start."""
         self._look()
         self._set(state="ready")
 
     def wait(self) -> list[Mapping[str, Any]]:
-        """Wait until every other rank is done; what each gave to ``Worker.done``, by rank.
+        """Wait until all other ranks are done, and return the payload of each in order of rank.
 
         Raises:
-            Unfinished: one of them failed, ended or sent no heartbeat.
+            Unfinished: a rank failed, exited or sent no heartbeat.
         """
         others = range(1, self.world.size)
-        watches = {rank: _Watch(self.world.timeout) for rank in others}
+        monitors = {rank: _HeartbeatMonitor(self.world.timeout) for rank in others}
         reminded = float("-inf")
         while True:
-            reports = {rank: self._report(rank) for rank in others}
-            open_ = [rank for rank in others if (reports[rank] or {}).get("state") != "done"]
+            statuses = {rank: self._read_status(rank) for rank in others}
+            open_ = [rank for rank in others if (statuses[rank] or {}).get("state") != "done"]
             if not open_:
-                return [report["payload"] for report in reports.values() if report is not None]
+                return [status["payload"] for status in statuses.values() if status is not None]
             for rank in open_:
-                report = reports[rank]
-                failed = (report or {}).get("state") == "failed"
-                why = report["message"] if report and failed else watches[rank].lost(report)
+                status = statuses[rank]
+                failed = (status or {}).get("state") == "failed"
+                why = status["message"] if status and failed else monitors[rank].why_dead(status)
                 if why is not None and not self._is_done(rank):
-                    raise Unfinished(f"rank {rank} of {self.world.size}: {why}; {_AGAIN}")
+                    raise Unfinished(f"rank {rank} of {self.world.size}: {why}; {_RESUME_HINT}")
             if time.monotonic() - reminded > _REMIND:
                 names = ", ".join(map(str, open_))
                 _LOG.warning(
@@ -189,19 +192,19 @@ class Coordinator(_Participant):
             time.sleep(_POLL)
 
     def _is_done(self, rank: int) -> bool:
-        """Whether it finished between reading its report and seeing that its process is gone."""
-        return (self._report(rank) or {}).get("state") == "done"
+        """Whether a second read shows that the rank has finished since the first one."""
+        return (self._read_status(rank) or {}).get("state") == "done"
 
-    def _report(self, rank: int) -> dict[str, Any] | None:
-        """What ``rank`` of this launch says; None before it has answered the call."""
-        for path in _reports(self._target, f"{rank}of{self.world.size}"):
+    def _read_status(self, rank: int) -> dict[str, Any] | None:
+        """The status of ``rank`` in this run; None before the rank has read the announcement."""
+        for path in _status_files(self._target, f"{rank}of{self.world.size}"):
             value = _read(path)
-            if value is not None and value.get("call") == self._state["call"]:
+            if value is not None and value.get("run_id") == self._state["run_id"]:
                 return value
         return None
 
     def _look(self) -> bool:
-        found = [_read(path) for path in _reports(self._target, f"*of{self.world.size}")]
+        found = [_read(path) for path in _status_files(self._target, f"*of{self.world.size}")]
         tokens = sorted(value["token"] for value in found if value is not None)
         with self._lock:
             changed = bool(tokens != self._state["tokens"])
@@ -213,92 +216,106 @@ class Coordinator(_Participant):
 
 
 class Worker(_Participant):
-    """Another rank: begins when rank 0 says so, and tells it when it is done. Use as a context manager."""
+    """A rank above 0: starts when rank 0 allows it, and reports completion. Use as a context manager.
+
+    Args:
+        target: the results file; the names of the rendezvous files contain its name.
+        world: this process.
+    """
 
     def __init__(self, target: Path, world: World) -> None:
         token = uuid.uuid4().hex
-        path = target.with_name(f".{target.name}.rank{world.rank}of{world.size}.{token[:8]}.report")
+        path = target.with_name(f".{target.name}.rank{world.rank}of{world.size}.{token[:8]}.status")
         super().__init__(target, world, path)
-        self._state = {"token": token, "call": None, "state": "waiting", "payload": {}}
+        self._state = {"token": token, "run_id": None, "state": "waiting", "payload": {}}
         self._trouble: str | None = None
 
     @property
     def launch(self) -> str | None:
-        """What only the processes of this launch know; None before ``join``."""
-        call: str | None = self._state["call"]
-        return call
+        """The id of this run, known to all of its processes; None before ``join``."""
+        run_id: str | None = self._state["run_id"]
+        return run_id
 
     def join(self) -> None:
-        """Wait until rank 0 lets this rank begin.
+        """Wait until rank 0 allows this rank to start.
 
         Raises:
-            Unfinished: rank 0 failed, ended or sent no heartbeat.
+            Unfinished: rank 0 failed, exited or sent no heartbeat.
         """
-        watch = _Watch(self.world.timeout)
+        monitor = _HeartbeatMonitor(self.world.timeout)
         while True:
-            call = self._call()
-            # A coordinator that failed before it saw this rank is known by the launch.
-            mine = call is not None and (
-                self._state["token"] in call["tokens"]
-                or (call["launch"] is not None and call["launch"] == self.world.launch)
+            announcement = self._read_announcement()
+            # A coordinator that failed before it read this rank's status is recognised by the launch.
+            mine = announcement is not None and (
+                self._state["token"] in announcement["tokens"]
+                or (
+                    announcement["launch"] is not None
+                    and announcement["launch"] == self.world.launch
+                )
             )
-            if call is not None and mine and call["state"] == "failed":
-                raise Unfinished(f"{self.world}: rank 0 stopped: {call['message']}")
-            if call is not None and mine and self._state["call"] != call["call"]:
-                self._set(call=call["call"])
-            if call is not None and mine and call["state"] == "ready":
+            if announcement is not None and mine and announcement["state"] == "failed":
+                raise Unfinished(f"{self.world}: rank 0 stopped: {announcement['message']}")
+            if (
+                announcement is not None
+                and mine
+                and self._state["run_id"] != announcement["run_id"]
+            ):
+                self._set(run_id=announcement["run_id"])
+            if announcement is not None and mine and announcement["state"] == "ready":
                 self._set(state="working")
                 return
-            why = watch.lost(call if mine else None)
+            why = monitor.why_dead(announcement if mine else None)
             if why is not None:
                 raise Unfinished(f"{self.world}: rank 0: {why}")
             time.sleep(_POLL)
 
     def check(self) -> None:
-        """Go on only while rank 0 does.
+        """Check that rank 0 is still running.
 
         Raises:
-            Unfinished: the coordinator failed or ended.
+            Unfinished: rank 0 failed or exited, or another run has replaced it.
         """
         if self._trouble is not None:
-            raise Unfinished(f"{self.world}: {self._trouble}; {_AGAIN}")
+            raise Unfinished(f"{self.world}: {self._trouble}; {_RESUME_HINT}")
 
     def done(self, payload: Mapping[str, Any]) -> None:
-        """Give rank 0 what this rank's share came to (JSON values), and wait until the whole is finished.
+        """Send the result of this rank (JSON values) to rank 0, and wait until rank 0 has finished.
 
         Raises:
-            Unfinished: rank 0 failed, ended or sent no heartbeat.
+            Unfinished: rank 0 failed, exited or sent no heartbeat.
         """
         self._set(state="done", payload=dict(payload))
-        watch = _Watch(self.world.timeout)
+        monitor = _HeartbeatMonitor(self.world.timeout)
         missed = 0
-        while missed < 2:  # once may be a hiccup of a network's file system
-            call = self._call()
-            gone = call is None or call["call"] != self._state["call"]
+        while missed < 2:  # a single failure may be temporary on a network file system
+            announcement = self._read_announcement()
+            gone = announcement is None or announcement["run_id"] != self._state["run_id"]
             missed = (
                 missed + 1 if gone else 0
-            )  # only a coordinator that finished takes its call away
-            if call is not None and not gone:
-                if call["state"] == "failed":
-                    raise Unfinished(f"{self.world}: rank 0 stopped: {call['message']}; {_AGAIN}")
-                why = watch.lost(call)
-                if why is not None and self._call() is not None:
-                    raise Unfinished(f"{self.world}: rank 0: {why}; {_AGAIN}")
+            )  # only a coordinator that has finished removes its announcement
+            if announcement is not None and not gone:
+                if announcement["state"] == "failed":
+                    raise Unfinished(
+                        f"{self.world}: rank 0 stopped: {announcement['message']}; {_RESUME_HINT}"
+                    )
+                why = monitor.why_dead(announcement)
+                if why is not None and self._read_announcement() is not None:
+                    raise Unfinished(f"{self.world}: rank 0: {why}; {_RESUME_HINT}")
             time.sleep(_POLL)
 
-    def _call(self) -> dict[str, Any] | None:
-        return _read(_call_path(self._target))
+    def _read_announcement(self) -> dict[str, Any] | None:
+        return _read(_announcement_path(self._target))
 
     def _look(self) -> bool:
         if self._state["state"] == "working" and self._trouble is None:
-            call = self._call()
-            if call is None:
+            announcement = self._read_announcement()
+            if announcement is None:
                 return False
-            if call["call"] != self._state["call"]:
+            if announcement["run_id"] != self._state["run_id"]:
                 self._trouble = "another run has taken over"
-            elif call["state"] == "failed":
-                self._trouble = f"rank 0 stopped: {call['message']}"
-            elif _is_dead(call):
+            elif announcement["state"] == "failed":
+                self._trouble = f"rank 0 stopped: {announcement['message']}"
+            elif _is_dead(announcement):
                 self._trouble = "rank 0 has ended without finishing"
         return False
 
@@ -307,19 +324,19 @@ class Worker(_Participant):
 
 
 def clear(target: Path) -> None:
-    """Remove the files of every run that ever met at ``target``."""
-    for path in (_call_path(target), *_reports(target, "*of*")):
+    """Remove the rendezvous files of all runs that wrote ``target``."""
+    for path in (_announcement_path(target), *_status_files(target, "*of*")):
         path.unlink(missing_ok=True)
         part_path(path).unlink(missing_ok=True)
 
 
-def _call_path(target: Path) -> Path:
+def _announcement_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.ranks")
 
 
-def _reports(target: Path, which: str) -> list[Path]:
-    """The report files of a rank and a world, ``1of2``; either may be ``*``."""
-    pattern = f".{glob.escape(target.name)}.rank{which}.*.report"
+def _status_files(target: Path, which: str) -> list[Path]:
+    """The status files of a rank and world size, ``1of2``; either may be ``*``."""
+    pattern = f".{glob.escape(target.name)}.rank{which}.*.status"
     return sorted(target.parent.glob(pattern))
 
 
@@ -327,12 +344,12 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError):
-        return None  # not there, or not there any more: over a network that may be seen late
+        return None  # missing or just removed; network file systems show changes late
     return value if isinstance(value, dict) else None
 
 
 def _machine() -> str:
-    """A name for the machine as far as process numbers go: containers of one machine count apart."""
+    """An id of the process namespace: containers on one machine have different ids."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -344,9 +361,9 @@ _ME = {"host": socket.gethostname(), "machine": _machine()}
 
 
 def _is_dead(value: Mapping[str, Any]) -> bool:
-    """Whether the process that wrote ``value`` ran on this machine and runs no more."""
+    """Whether the process that wrote ``value`` ran on this machine and has exited."""
     if value.get("machine") != _ME["machine"] or sys.platform == "win32":
-        return False  # elsewhere, or where signal 0 is no mere question
+        return False  # on another machine, or on Windows, where signal 0 is CTRL_C_EVENT
     try:
         os.kill(value["pid"], 0)
     except ProcessLookupError:
@@ -357,7 +374,7 @@ def _is_dead(value: Mapping[str, Any]) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Whether it has ended and its parent has not looked yet."""
+    """Whether the process has exited and its parent has not waited for it."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

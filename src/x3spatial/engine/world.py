@@ -1,6 +1,6 @@
 """The rank of this process in a multi-process evaluation, and its share of the samples.
 
-torchrun and accelerate set RANK and WORLD_SIZE in the environment of each process.
+torchrun and accelerate set the environment variables RANK and WORLD_SIZE of each process.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from x3spatial.errors import UserError
 
 TIMEOUT = 600.0
-"""Seconds; as long as torch's own collectives wait for a rank by default."""
+"""Seconds; the default timeout of torch's collectives."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process among those of a multi-process evaluation."""
+    """The position of this process in a multi-process evaluation."""
 
     rank: int
     size: int
@@ -26,17 +26,17 @@ class World:
     timeout: float = TIMEOUT
     """Seconds without a heartbeat before another process counts as dead."""
     launch: str | None = None
-    """An id shared by the processes of one launch, once they have met; None before."""
+    """An id shared by the processes of one launch, known after their rendezvous; None before."""
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that builds, merges and writes."""
+        """Whether this process is rank 0, which builds, merges and writes."""
         return self.rank == 0
 
     def owns(self, id: str) -> bool:
-        """Whether this process asks the sample ``id``.
+        """Whether the sample ``id`` belongs to this process.
 
-        By a hash of the id alone, so the share does not depend on order, limit or what is answered already.
+        The share follows from a hash of the id, so it does not depend on order, limit or existing answers.
         """
         digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
         return int.from_bytes(digest[:8], "big") % self.size == self.rank

@@ -1,1 +1,1 @@
-"""From answers to scores, and from scores to metrics with intervals."""
+"""Evaluation: inference, scoring of answers, and metrics with intervals."""

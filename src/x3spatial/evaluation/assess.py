@@ -1,4 +1,4 @@
-"""From replies to the scored part of a results file: metrics, intervals, chance rows, results."""
+"""Scoring of replies: metrics, intervals, chance baselines and entries of a results file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ScoredRun:
     chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
     problems: tuple[MaskProblem, ...]
-    """Each path once."""
+    """Unreadable masks, each path once."""
 
     def complete(
         self,
@@ -63,7 +63,7 @@ class ScoredRun:
         data: DataInfo,
         run: RunInfo,
     ) -> ResultsFile:
-        """The results file, with what is not known from the scores."""
+        """Combine the scores with the information about the run into a results file."""
         return ResultsFile(
             metrics=self.metrics,
             ci95=self.ci95,
@@ -91,13 +91,13 @@ def score_run(
     image_folder: Path | None,
     workers: int,
 ) -> ScoredRun:
-    """Score the reply to each record; a record without one counts as an error.
+    """Score the reply to each record; a record without a reply counts as an error.
 
-    Masks are read in ``workers`` threads; the outcome does not depend on their number.
+    Masks are read in ``workers`` threads; the result does not depend on their number.
 
     Raises:
-        UserError: an unknown convention, a record whose own answer cannot be read, or a reply without the
-            sizes that its convention counts in.
+        UserError: the convention is unknown, the ground truth of a record cannot be parsed, or a reply lacks
+            the image sizes that its convention needs.
     """
     parse = find_convention(convention).parse
     finder = MaskFinder(mask, image_folder)
@@ -112,7 +112,7 @@ def score_run(
         else:
             try:
                 answer = parse(reply.text, question_of(record, image_folder), reply.sizes)
-            except ValueError as error:  # sizes that a results file has lost
+            except ValueError as error:  # the results file lacks the image sizes
                 raise UserError(f"the answer to {record.id} cannot be read: {error}") from None
             outcome = score_answer(
                 record,

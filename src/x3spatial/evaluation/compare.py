@@ -36,28 +36,28 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves out zero."""
+        """Whether the interval excludes zero."""
         return self.ci95 is not None and not self.ci95[0] <= 0.0 <= self.ci95[1]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Comparison(Tabular):
-    """Two runs on the samples that both answered."""
+    """The comparison of two runs on the samples that both answered."""
 
     name_a: str
     name_b: str
     samples: int
     left_out: int
-    """Samples that only one run holds, or that stayed without an answer in either."""
+    """Number of samples that are missing or unanswered in one of the runs."""
     ci_unit: str | None
     differences: tuple[Difference, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for a file."""
+        """The comparison as JSON values."""
         return asdict(self)
 
     def table(self) -> Table:
-        """A row per metric; ``*`` marks intervals that exclude zero."""
+        """One row per metric; ``*`` marks intervals that exclude zero."""
         rows = []
         for row in self.differences:
             interval = "" if row.ci95 is None else f"[{row.ci95[0]:+.4f}, {row.ci95[1]:+.4f}]"
@@ -82,10 +82,10 @@ def _text(value: float | None, sign: str = "") -> str:
 
 
 def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
-    """Compare two results files metric by metric, each resample drawing the same clusters for both.
+    """Compare two results files metric by metric; resamples are paired: the same clusters for both.
 
     Raises:
-        UserError: a file is no results file, or the two differ in data or scoring, or share no sample.
+        UserError: a file is not a results file, or the two differ in data or scoring, or share no sample.
     """
     run_a, run_b = Path(run_a), Path(run_b)
     file_a, file_b = read_results(run_a), read_results(run_b)

@@ -1,4 +1,4 @@
-"""Asking a model in batches, so that one bad sample costs one sample."""
+"""Inference in batches; a failing sample does not affect the other samples of its batch."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from x3spatial.models.base import Model, Output, Unanswered, as_output
 from x3spatial.tasks.question import Question, Size
 
 _TRIES_ALONE = 2
-"""A failing sample is asked alone, and once more."""
+"""Attempts per sample after its batch failed: alone, and once more."""
 _BATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back for one sample: a text, or why there is none."""
+    """The answer to one sample: a text, or the reason why there is none."""
 
     text: str | None
     error: str | None = None
     seen: str | None = None
-    """State of the files that the answer was given from, see ``questions.files_state``."""
+    """State of the image files at the time of the answer, see ``questions.files_state``."""
     sizes: tuple[Size, ...] = ()
     """As in ``models.base.Output``."""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Reply:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Reply:
-        """The reply that ``to_json`` wrote."""
+        """The inverse of ``to_json``."""
         return cls(
             value.get("text"),
             value.get("error"),
@@ -44,7 +44,7 @@ class Reply:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """What ``from_json`` reads; fields that say nothing are left out."""
+        """JSON values for ``from_json``; empty fields are omitted."""
         if self.error is not None:
             return {"error": self.error}
         value: dict[str, Any] = {"text": self.text, "seen": self.seen}
@@ -58,20 +58,20 @@ class _Batch:
     questions: tuple[Question, ...]
     prepared: Any = None
     failure: Exception | None = None
-    """What ``prepare`` raised."""
+    """The exception raised by ``prepare``."""
 
 
 def ask(
     model: Model, questions: Sequence[Question], *, batch_size: int, workers: int
 ) -> Iterator[dict[str, Reply]]:
-    """Yield replies by id, batch by batch, each batch once.
+    """Yield the replies of each batch by id.
 
-    A question whose image file is missing is not asked. ``prepare`` runs in another thread, up to two batches
-    ahead; a concurrent model does whole batches in ``workers`` threads, or single questions in as many
-    threads as it wants ``in_flight``.
+    A question with a missing image file is not asked. ``prepare`` runs in another thread, up to two batches
+    ahead. A concurrent model answers whole batches in ``workers`` threads, or single questions in
+    ``in_flight`` threads.
 
     Raises:
-        UserError: what the model raised as such, for something no second try can mend.
+        UserError: the model raised it, because a retry cannot succeed.
     """
     askable = []
     for question in questions:
@@ -104,7 +104,7 @@ def _prepare(model: Model, questions: tuple[Question, ...]) -> _Batch:
 
 
 def _answer(model: Model, batch: _Batch) -> dict[str, Reply]:
-    """All replies of a batch, sample by sample if it fails as a whole."""
+    """All replies of a batch; if the batch fails, its samples are asked one by one."""
     if batch.failure is None:
         try:
             return _texts(model, batch.questions, batch.prepared)
@@ -113,7 +113,7 @@ def _answer(model: Model, batch: _Batch) -> dict[str, Reply]:
         except Exception as error:
             if isinstance(error, Unanswered) and len(batch.questions) == 1:
                 return {batch.questions[0].id: Reply(None, _storable(str(error)))}
-            # Asked again below, where a second failure is kept.
+            # Asked again below; a second failure is recorded.
     replies: dict[str, Reply] = {}
     for question in batch.questions:
         replies |= _answer_alone(model, question)
@@ -149,5 +149,5 @@ def _reply(answer: str | Output) -> Reply:
 
 
 def _storable(text: str) -> str:
-    """``text`` without what UTF-8 cannot hold (a lone surrogate from a broken decoder)."""
+    """``text`` without characters that UTF-8 cannot encode (lone surrogates from a faulty decoder)."""
     return text.encode("utf-8", "replace").decode("utf-8")

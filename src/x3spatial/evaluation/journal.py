@@ -1,12 +1,12 @@
-"""What a run has answered so far: its journal, the finished output, and the settings both must share.
+"""Existing answers of a run: the journal, the finished output, and the check that their settings agree.
 
-The journal lies beside the output, ``.{name}.journal``. Its first line says with which settings its
-answers were made and whether the output's answers count as well; each further line holds one batch. It is
+The journal ``.{name}.journal`` lies beside the output. Its first line contains the settings of the answers
+and whether the answers in the output are also valid; each further line contains one batch. The journal is
 removed when the output is complete.
 
-Where several processes ask, rank 0 writes that journal and each other rank one of its own,
-``.{name}.rank{r}of{W}.journal``. Whoever opens the store next, with any number of processes, first takes what
-those hold over into the journal and removes them: so all of them are of one launch, and newer than it.
+With several processes rank 0 writes that journal, and each other rank a separate one,
+``.{name}.rank{r}of{W}.journal``. The next run, with any number of processes, first merges these into the
+journal and removes them. All of them are therefore from the same launch and newer than the journal.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _OPTIONS = {
     "seed": "--seed",
     "image_folder": "--image-folder",
 }
-"""Setting → how a message names it. These decide answers; all else may change between runs."""
+"""Setting → its name in messages. These settings affect answers; all others may change between runs."""
 
 
 def journal_path(output_json: Path, world: World | None = None) -> Path:
-    """Where the journal of a run that writes ``output_json`` lies, or that of one of its ranks."""
+    """The journal of a run that writes ``output_json``, or that of one of its ranks."""
     rank = "" if world is None or world.leads else f".rank{world.rank}of{world.size}"
     return output_json.with_name(f".{output_json.name}{rank}.journal")
 
@@ -50,30 +50,30 @@ def _rank_journals(output_json: Path) -> list[Path]:
 
 
 class Store:
-    """The replies known for one output file; use within ``open_store`` or ``open_share``."""
+    """The existing replies of one output file; use within ``open_store`` or ``open_share``."""
 
     def __init__(self, journal: Journal, replies: dict[str, Reply], output_json: Path) -> None:
         self._journal = journal
         self._output_json = output_json
         self.replies = replies
-        """Sample id → what is known; a reply that is an error is asked again."""
+        """Sample id → reply; samples whose reply is an error are asked again."""
 
     def add(self, replies: Mapping[str, Reply]) -> None:
-        """Keep a batch of replies; they survive a kill from here on."""
+        """Store a batch of replies in the journal."""
         self.replies |= replies
         self._journal.append({id: reply.to_json() for id, reply in replies.items()})
 
-    def take_in_ranks(self) -> None:
-        """Learn what the other ranks, which are done, have asked."""
+    def merge_rank_journals(self) -> None:
+        """Read the replies in the journals of the other ranks, which have finished."""
         for path in _rank_journals(self._output_json):
             self.replies |= _replies_of(_lines(Journal(path)))
 
     def close(self) -> None:
-        """Stop writing; the journal stays for the run that continues."""
+        """Close the journal; it is kept for a later run."""
         self._journal.close()
 
     def remove_journal(self) -> None:
-        """The output is complete: the journals have done their work."""
+        """Remove all journals; called when the output is complete."""
         self._journal.close()
         for path in _rank_journals(self._output_json):
             path.unlink(missing_ok=True)
@@ -82,10 +82,10 @@ class Store:
 
 @contextmanager
 def open_store(output_json: Path, settings: Mapping[str, Any], *, fresh: bool) -> Iterator[Store]:
-    """Hold the output for this process and give what is known about it.
+    """Lock the output for this process and read its existing replies.
 
     Raises:
-        UserError: another process writes it, or it was made with other settings or not by x3 eval.
+        UserError: another process writes the output, or it was written with other settings or not by x3 eval.
     """
     with _exclusive(journal_path(output_json), output_json), ExitStack() as held:
         others = [Journal(path) for path in _rank_journals(output_json)]
@@ -105,7 +105,7 @@ def _open(
     header: dict[str, Any] | None = None
     entries: list[Any] = []
     rest: list[Any] = []
-    if fresh:  # these first: killed in between, nothing old must be left that looks new
+    if fresh:  # removed first, so that a kill in between leaves no old journal that looks valid
         for journal in others:
             journal.path.unlink(missing_ok=True)
     else:
@@ -135,7 +135,7 @@ def _open(
 
 @contextmanager
 def open_share(output_json: Path, world: World, settings: Mapping[str, Any]) -> Iterator[Store]:
-    """What rank 0's open store knows, with a journal of this rank's own.
+    """The existing replies of rank 0's store, with a separate journal for this rank.
 
     Raises:
         UserError: another process writes that journal, or rank 0 has other settings.
@@ -157,25 +157,25 @@ def open_share(output_json: Path, world: World, settings: Mapping[str, Any]) -> 
 
 
 def _counts(header: Mapping[str, Any], output_json: Path) -> bool:
-    """Whether the answers of an output that is there count: not where they were to be discarded."""
+    """Whether the answers in an existing output are valid; not if they were to be discarded."""
     if not output_json.exists():
         return False
     if header["continues"] or "replaces" not in header:
         return bool(header["continues"])
-    # Killed after the new output was written, before the journals were removed: that one counts.
+    # Valid if the run was killed after writing a new output and before removing the journals.
     return bool(header["replaces"] != run_identity(output_json))
 
 
 def _read_journal(
     journal: Journal, output_json: Path, settings: Mapping[str, Any], *, ignore_empty: bool = False
 ) -> tuple[dict[str, Any] | None, list[Any]]:
-    """(header, lines) of a journal of these settings; (None, []) if nothing is there.
+    """(header, lines) of a journal with these settings; (None, []) without one.
 
-    With ``ignore_empty`` one of other settings without an answer is nothing too: a run that ended at its
-    first question, for a wrong name or key, must not stand in the way of the corrected command.
+    With ``ignore_empty`` a journal with other settings but without answers is ignored: a run that failed at
+    its first question, for example because of a wrong key, must not block the corrected command.
 
     Raises:
-        UserError: it is of other settings, or no journal.
+        UserError: the file is not a journal, or has other settings.
     """
     values = [value for _, value in journal.entries()]
     if not values:
@@ -199,10 +199,10 @@ def _replies_of(lines: Iterable[Any]) -> dict[str, Reply]:
 
 @contextmanager
 def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
-    """Hold the journal ``path``; a refused run leaves no new one behind.
+    """Lock the journal ``path``; if the run fails, no new empty journal remains.
 
     Raises:
-        UserError: another run holds it.
+        UserError: another run holds the lock.
     """
     existed = path.exists()
     with lock_file(path, f"--out {output_json}: another run is writing it; wait for it or stop it"):
@@ -217,16 +217,14 @@ def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
 def check_settings(
     output_json: Path, stored: Mapping[str, Any], settings: Mapping[str, Any], what: str
 ) -> None:
-    """Refuse to mix answers of different runs.
+    """Check that stored answers were produced with the same settings.
 
     Raises:
-        UserError: that names what differs.
+        UserError: a setting differs; the message names it with both values.
     """
     names = _differing(stored, settings)
     if "model" in names and "describe" in names:
-        names.remove(
-            "describe"
-        )  # another model is described in other words: that says nothing more
+        names.remove("describe")  # the descriptions of different models always differ
     if names:
         differ = "; ".join(
             f"{_OPTIONS[name]} {_change(stored.get(name), settings.get(name))}" for name in names
@@ -242,7 +240,7 @@ def _differing(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> list[s
 
 
 def _change(was: Any, now: Any) -> str:
-    """What differs: of nested settings only the parts that do, which may lie far behind their beginning."""
+    """Both values of a setting; of nested settings only differing parts, because texts are shortened."""
     if not (isinstance(was, dict) and isinstance(now, dict)):
         return f"was {_short(was)}, is {_short(now)}"
     names = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
@@ -255,10 +253,10 @@ def _short(value: Any) -> str:
 
 
 def _finished(output_json: Path, settings: Mapping[str, Any]) -> dict[str, Reply]:
-    """The replies of an output that a run of these settings wrote.
+    """The replies in an output that was written with these settings.
 
     Raises:
-        UserError: it is damaged, or of other settings.
+        UserError: the output is damaged, or was written with other settings.
     """
     try:
         results = read_results(output_json)

@@ -1,6 +1,6 @@
-"""The options of the evaluation, each with its default and its check, once.
+"""Options of the evaluation with their defaults and checks.
 
-This module imports no model: the command line reads defaults and help from it.
+The command line reads defaults and help from this module, which therefore imports no model.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from x3spatial.formats.results_file import MaskChoice, ScoringRule
 
 
 def check_scoring(scoring: str) -> ScoringRule:
-    """``scoring`` if it is one of the rules.
+    """``scoring`` as a scoring rule.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: there is no rule of this name.
     """
     for rule in get_args(ScoringRule):
         if scoring == rule:
@@ -27,10 +27,10 @@ def check_scoring(scoring: str) -> ScoringRule:
 
 
 def check_mask_choice(mask: str) -> MaskChoice:
-    """``mask`` if it is one of the choices.
+    """``mask`` as a choice of masks.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: there is no such choice.
     """
     for choice in get_args(MaskChoice):
         if mask == choice:
@@ -40,14 +40,14 @@ def check_mask_choice(mask: str) -> MaskChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class AskOptions:
-    """How a model is asked.
+    """Options of inference.
 
     Raises:
-        UserError: a value is out of its range; the message names the option.
+        UserError: a value is out of range; the message names the option.
     """
 
     max_new_tokens: int = 64
-    """Most tokens of an answer, for models that generate text."""
+    """Maximum number of tokens of an answer, for models that generate text."""
     batch_size: int = 8
     """Samples per call of the model."""
     seed: int = 0
@@ -63,10 +63,10 @@ class AskOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
-    """How answers are scored.
+    """Options of scoring.
 
     Raises:
-        UserError: a value is none of the choices; the message names the option.
+        UserError: a value is not one of the choices; the message names the option.
     """
 
     scoring: str = "x3"
@@ -85,10 +85,10 @@ class ScoreOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions(AskOptions, ScoreOptions):
-    """How a model is asked and its answers are scored.
+    """Options of inference and scoring.
 
     Raises:
-        UserError: a value is out of its range; the message names the option.
+        UserError: a value is out of range; the message names the option.
     """
 
     limit: int | None = None
@@ -102,7 +102,7 @@ class EvalOptions(AskOptions, ScoreOptions):
 
 
 def for_model(options: AskOptions) -> dict[str, Any]:
-    """What ``models.registry.create`` takes: the options that every kind has, and the kind's own."""
+    """The options for ``models.registry.create``: common ones and those of the model's kind."""
     return {
         "max_new_tokens": options.max_new_tokens,
         "seed": options.seed,
@@ -111,10 +111,10 @@ def for_model(options: AskOptions) -> dict[str, Any]:
 
 
 def check_workers(workers: int | None) -> None:
-    """Refuse a number of workers that cannot work.
+    """Check the number of workers.
 
     Raises:
-        UserError: it is below 1.
+        UserError: ``workers`` is below 1.
     """
     if workers is not None:
         _check_positive("workers", workers)

@@ -1,4 +1,4 @@
-"""Which code and which data a results file was made with."""
+"""Provenance of a results file: versions of packages, task file and build."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _PACKAGES = ("numpy", "opencv-python-headless")
 
 
 def versions() -> dict[str, str]:
-    """What decided the numbers beside the settings."""
+    """Versions of the packages that affect the results."""
     found = {"x3spatial": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # e.g. opencv-contrib in its place
+        except metadata.PackageNotFoundError:  # for example if opencv-contrib is installed instead
             found[package] = "unknown"
     return found
 
 
 def data_provenance(data_json: Path, sha256: str) -> DataInfo:
-    """Which data was asked: path, hash, and the settings of the build beside it, as a hash."""
+    """Path and hash of the task file, and hash of the settings of its build."""
     manifest = data_json.parent / "build.json"
     return DataInfo(
         path=str(data_json.absolute()),
@@ -36,7 +36,7 @@ def data_provenance(data_json: Path, sha256: str) -> DataInfo:
 
 
 def _build_identity(manifest: dict[str, Any] | None) -> str | None:
-    """Hash of what decided the images but cannot be seen in the records, such as the overlay."""
+    """Hash of settings that affect the images but are not in the records, such as the overlay."""
     if manifest is None:
         return None
     prompts = {name: prompt["sha256"] for name, prompt in manifest.get("prompts", {}).items()}

@@ -1,4 +1,4 @@
-"""From records to what a model is shown."""
+"""Conversion of task records to questions for a model."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _PATH_FIELDS = ("query_original", "ref_original", "ref_mask", "query_mask")
 
 
 def check_supported(model: Model, records: Sequence[TaskRecord], data_json: Path) -> None:
-    """Refuse a set with a task the model cannot do or without what it needs.
+    """Check that the model can answer all records.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: the model does not support the task of a record, or a record lacks a field that the model
+            needs.
     """
     for record in records:
         if not model.can_answer(record.task):
@@ -29,7 +30,7 @@ def check_supported(model: Model, records: Sequence[TaskRecord], data_json: Path
                 f"{data_json}: --model {model.name} cannot answer {record.task}"
                 f" (it answers {known}); choose another model or set"
             )
-        field = lacking(model, record)
+        field = missing_field(model, record)
         if field is not None:
             raise UserError(
                 f"{data_json}: --model {model.name} needs the field {field!r}, which record"
@@ -37,15 +38,15 @@ def check_supported(model: Model, records: Sequence[TaskRecord], data_json: Path
             )
 
 
-def lacking(model: Model, record: TaskRecord) -> str | None:
-    """A field that ``model`` needs and ``record`` does not have."""
+def missing_field(model: Model, record: TaskRecord) -> str | None:
+    """The first field that ``model`` needs and ``record`` lacks; None if there is none."""
     return next((n for n in sorted(model.needs) if getattr(record, n) is None), None)
 
 
 def question_of(
     record: TaskRecord, image_folder: Path | None, *, privileged: bool = False
 ) -> Question:
-    """The question of ``record``; with the record itself only for a privileged model."""
+    """The question of ``record``; it only contains the record itself if the model is privileged."""
     whole = None
     if privileged:
         whole = record.to_json()
@@ -66,7 +67,7 @@ def question_of(
 
 
 def files_state(paths: Iterable[Path]) -> str:
-    """A short text that changes when one of the files does, judged by size and time of change."""
+    """A short text that changes when the size or modification time of one of the files changes."""
     stats = []
     for path in paths:
         try:

@@ -34,21 +34,22 @@ def score(
 ) -> EvalResult:
     """Score the answers in ``results`` again and write ``output_json`` (default: ``results`` itself).
 
-    ``data_json`` need not be the same bytes that were asked: a data root that was moved gives other paths.
-    It must hold every sample of ``results`` with the same right answer; only those are scored.
+    ``data_json`` may differ from the evaluated file, for example in paths after the data root was moved. It
+    must contain every sample of ``results`` with the same ground truth; only those are scored.
 
     Args:
         results: a results file of ``x3 eval``.
-        data_json: the task file with the records, which say where the masks lie.
-        output_json: where to write; None replaces ``results``.
-        options: how to score; None for the defaults. Without an ``image_folder`` the run's own is taken.
+        data_json: the task file, which contains the paths of the masks.
+        output_json: the output file; None replaces ``results``.
+        options: options of the scoring; None for the defaults. Without an ``image_folder`` that of the run is
+            used.
         workers: threads for reading masks; None for one per CPU.
         **changes: fields of ``ScoreOptions`` that replace those of ``options``.
 
     Raises:
         TypeError: ``ScoreOptions`` has no such field.
-        UserError: bad options or files, data that does not fit the results, or an ``output_json`` that
-            holds something else than results.
+        UserError: an option or file is invalid, the task file does not match the results, or ``output_json``
+            exists and is not a results file.
     """
     options = replace(options or ScoreOptions(), **changes)
     results, data_json = Path(results), Path(data_json)
@@ -85,7 +86,7 @@ def score(
         settings=stored.settings,
         versions=versions(),
         model=stored.model,
-        data=replace(data, build=stored.data.build),  # of the images that were asked about
+        data=replace(data, build=stored.data.build),  # the build of the evaluated images
         run=stored.run,
     )
     write_results(target, again)

@@ -1,4 +1,4 @@
-"""``x3 eval``: ask a model about every record of a task file and score what it says."""
+"""``x3 eval``: ask a model all questions of a task file and score its answers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EvalResult(Tabular):
-    """What an evaluation or a re-scoring came to."""
+    """The result of an evaluation or of scoring again."""
 
     output_json: Path
     model: str
@@ -71,13 +71,13 @@ class EvalResult(Tabular):
     ci_unit: CiUnit | None
     chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
-    """Visible samples by how much of the image their object covers."""
+    """Visible samples by the share of the image that the object covers."""
     asked: int
-    """Samples asked by this call."""
+    """Number of samples asked by this call."""
     kept: int
-    """Samples whose answer an earlier run had stored."""
+    """Number of samples with a stored answer of an earlier run."""
     errors: int
-    """Samples that stayed without an answer: the command exits 1 if there are any."""
+    """Number of samples without an answer; the command exits with code 1 if there are any."""
     first_error: str | None
     problems: tuple[MaskProblem, ...]
 
@@ -90,10 +90,10 @@ class EvalResult(Tabular):
         return replace(table, notes=tuple(notes))
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row per sample, read from the results file.
+        """One row per sample, read from the results file.
 
         Raises:
-            UserError: the file is gone, or pandas is not installed.
+            UserError: the file no longer exists, or pandas is not installed.
         """
         return read_results(self.output_json).to_dataframe()
 
@@ -101,7 +101,7 @@ class EvalResult(Tabular):
     def of(
         cls, scored: ScoredRun, *, output_json: Path, model: str, asked: int, kept: int
     ) -> EvalResult:
-        """The outcome of ``scored``."""
+        """The result of ``scored``."""
         failed = [f"{s.id}: {s.error}" for s in scored.scores if s.status == "error"]
         return cls(
             output_json=output_json,
@@ -120,10 +120,10 @@ class EvalResult(Tabular):
 
     @classmethod
     def read(cls, output_json: Path, *, asked: int, kept: int) -> EvalResult:
-        """The outcome that another process wrote.
+        """The result that rank 0 wrote.
 
         Raises:
-            UserError: it is refused; the message names the file or option.
+            UserError: the results file is missing or damaged.
         """
         stored = read_results(output_json)
         failed = failures(stored)
@@ -154,30 +154,30 @@ def evaluate(
     world: World | None = None,
     **changes: Any,
 ) -> EvalResult:
-    """Answer and score the records of ``data_json``, and write ``output_json``.
+    """Ask a model all questions of a task file, score the answers and write a results file.
 
-    Answers are journalled as they come. A run that was killed, or that left samples without an answer, is
-    continued by the same call: only what is missing is asked. What the answers do not depend on (``scoring``,
-    ``mask``, ``batch_size``, ``workers``, a larger ``limit``, ``world``) may change between calls.
+    Answers are written to a journal. The same call continues a run that was killed or that left samples
+    without an answer; only those are asked. Options that do not affect answers (``scoring``, ``mask``,
+    ``batch_size``, ``workers``, a larger ``limit``, ``world``) may change between calls.
 
-    Several processes that share the file system can do it together, each with its ``world``: each asks its
-    share and keeps its own journal, rank 0 waits for all, scores and writes; the others return with it.
+    Several processes that share a file system can evaluate together, each with its ``world``. Each process
+    asks its share and writes its own journal; rank 0 waits for all, scores and writes the results.
 
     Args:
         data_json: a task file of ``x3 build``.
-        output_json: the results file; replaced in one step at the end.
-        model: ``KIND[:ARG]`` of ``models.registry``, or a model object, which stays open.
-        options: how to ask and to score; None for the defaults.
+        output_json: the results file; replaced atomically at the end.
+        model: ``KIND[:ARG]`` of ``models.registry``, or a model object, which is not closed.
+        options: options of inference and scoring; None for the defaults.
         workers: threads for a concurrent model and for reading masks; None for one per CPU.
-        fresh: discard an earlier output and journal; a file that is no results file stays.
-        world: this process among those that are called alike; None: it is alone.
+        fresh: discard an earlier output and journal; a file that is not a results file is not replaced.
+        world: the rank of this process; None for a single process.
         **changes: fields of ``EvalOptions`` that replace those of ``options``.
 
     Raises:
         TypeError: ``EvalOptions`` has no such field.
-        UserError: bad options or files, a model that cannot do the task, or an output made with
-            other settings.
-        Unfinished: another rank failed or is gone; what was answered is kept.
+        UserError: an option or file is invalid, the model cannot answer the task, or the output was written
+            with other settings.
+        Unfinished: another rank failed or exited; existing answers are kept.
     """
     started = time.perf_counter()
     options = replace(options or EvalOptions(), **changes)
@@ -187,7 +187,7 @@ def evaluate(
     workers = default_workers() if workers is None else workers
     everything = read_records(data_json)
     records = everything[: options.limit]
-    for record in records:  # a file that cannot be scored is refused before a model is asked
+    for record in records:  # invalid ground truth is reported before the model is asked
         try:
             truth_of(record)
         except UserError as error:
@@ -202,16 +202,18 @@ def evaluate(
             "model": chosen.spec or chosen.name,
             "describe": json.loads(
                 json.dumps(finite(chosen.describe()))
-            ),  # as it will be read back
+            ),  # the same types as after reading the journal
             "convention": chosen.convention,
             "data_sha256": data_sha256,
             "max_new_tokens": options.max_new_tokens,
             "seed": options.seed,
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
-        asking = _Asking(chosen, tuple(records), image_folder, options.batch_size, workers, world)
+        inference = _Inference(
+            chosen, tuple(records), image_folder, options.batch_size, workers, world
+        )
         if world is not None and not world.leads:
-            return _take_part(asking, output_json, settings, world)
+            return _take_part(inference, output_json, settings, world)
         with nullcontext() if world is None else Coordinator(output_json, world) as coordinator:
             check_output(output_json, "--out", [data_json])
             check_replaceable(output_json)
@@ -219,10 +221,10 @@ def evaluate(
                 _check_not_shrunk(store, records, everything, output_json, options.limit)
                 if coordinator is not None:
                     coordinator.ready()
-                asked = asking.run(store)
+                asked = inference.run(store)
                 if coordinator is not None:
                     asked += sum(report["asked"] for report in coordinator.wait())
-                    store.take_in_ranks()
+                    store.merge_rank_journals()
                 scored = score_run(
                     records,
                     store.replies,
@@ -270,20 +272,20 @@ def evaluate(
 
 
 def _take_part(
-    asking: _Asking, output_json: Path, settings: Mapping[str, Any], world: World
+    inference: _Inference, output_json: Path, settings: Mapping[str, Any], world: World
 ) -> EvalResult:
-    """Ask this rank's share, and wait for rank 0 to write the results of all."""
+    """Ask the share of this rank, and wait until rank 0 has written the results."""
     with Worker(output_json, world) as worker:
         worker.join()
         with open_share(output_json, world, settings) as store:
-            asked = asking.run(store, worker.check)
+            asked = inference.run(store, worker.check)
         worker.done({"asked": asked})
-    return EvalResult.read(output_json, asked=asked, kept=asking.share - asked)
+    return EvalResult.read(output_json, asked=asked, kept=inference.share - asked)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
-    """What this process asks, and how."""
+class _Inference:
+    """Inference on this process's share of the records."""
 
     model: Model
     records: tuple[TaskRecord, ...]
@@ -297,13 +299,13 @@ class _Asking:
 
     @property
     def share(self) -> int:
-        """How many of the records are this process's."""
+        """The number of records in this process's share."""
         return sum(map(self._is_mine, self.records))
 
     def run(self, store: Store, check: Callable[[], None] = lambda: None) -> int:
-        """Ask what has no answer yet, or one given from other images; how many samples were asked.
+        """Ask questions without an answer, or whose images have changed; returns the number of questions.
 
-        ``check`` is called between batches, and may raise to stop.
+        ``check`` is called between batches and may raise to stop.
         """
         questions, states = [], {}
         for record in filter(self._is_mine, self.records):
@@ -314,9 +316,9 @@ class _Asking:
                 questions.append(question)
                 states[record.id] = state
         share = self.share
-        # One bar is enough on a terminal that several processes share.
+        # Only rank 0 shows a progress bar, because the processes share a terminal.
         shown = (
-            nullcontext(_unseen)
+            nullcontext(_no_progress)
             if self.world is not None and self.world.rank
             else progress(self.model.name, share, done=share - len(questions))
         )
@@ -330,15 +332,15 @@ class _Asking:
         return len(questions)
 
 
-def _unseen(n: int = 1) -> None:
-    """An advance that nobody watches."""
+def _no_progress(n: int = 1) -> None:
+    """No-op progress callback."""
 
 
 def _state(chosen: Model, question: Question) -> str:
     try:
         return files_state(chosen.reads(question))
     except (OSError, ValueError):
-        return ""  # a file is not there: the model will say which
+        return ""  # a file is missing; the model raises an error that names it
 
 
 def _check_not_shrunk(
@@ -348,7 +350,11 @@ def _check_not_shrunk(
     output_json: Path,
     limit: int | None,
 ) -> None:
-    """A smaller limit would drop answers that were paid for."""
+    """Refuse a smaller limit that would drop existing answers.
+
+    Raises:
+        UserError: the results contain answers beyond ``limit``.
+    """
     beyond = {record.id for record in everything[len(records) :]}
     lost = sum(reply.text is not None for id, reply in store.replies.items() if id in beyond)
     if lost:

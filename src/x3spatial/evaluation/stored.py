@@ -1,4 +1,4 @@
-"""Between what the evaluation computes with and the entries of a results file."""
+"""Conversion between scores and the entries of a results file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from x3spatial.tasks.geometry import Point
 
 
 def entry_of(score: Score, rule: ScoringRule) -> SampleResult:
-    """The entry of ``score``, which ``rule`` gave."""
+    """The entry of ``score``, which was computed by ``rule``."""
     answered = score.status != "error"
     visible = not score.gt_absent
     success = score.l2 is not None and score.l2 <= SUCCESS_RADII["success_010"]
@@ -50,7 +50,7 @@ def entry_of(score: Score, rule: ScoringRule) -> SampleResult:
 
 
 def score_of(entry: SampleResult) -> Score:
-    """The score that ``entry`` was made of."""
+    """The score of an entry; the inverse of ``entry_of``."""
     return Score(
         id=entry.id,
         scene=entry.scene,
@@ -90,7 +90,7 @@ def stored_replies(results: ResultsFile) -> dict[str, Reply]:
 
 
 def failures(results: ResultsFile) -> list[str]:
-    """``id: error`` of every sample that stayed without an answer."""
+    """``id: error`` of every sample without an answer."""
     return [f"{entry.id}: {entry.error}" for entry in results.results if entry.status == "error"]
 
 

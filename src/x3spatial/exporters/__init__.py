@@ -1,1 +1,1 @@
-"""Task files in the shapes that other trainers read."""
+"""Export of task files to the formats of other trainers."""

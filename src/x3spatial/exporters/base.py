@@ -1,4 +1,4 @@
-"""What a format is. A new one is a file with a subclass and a line in ``export/registry.py``."""
+"""Base class of export formats. A new format is a subclass in its own file and a line in ``registry.py``."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from x3spatial.exporters.samples import Sample
 
 
 class Format(ABC):
-    """Writes samples in the shape that one consumer reads."""
+    """Writes samples in the format of one trainer."""
 
     name: ClassVar[str]
     describes: ClassVar[str]
     paths: ClassVar[tuple[str, ...]] = ("absolute", "relative", "copy")
-    """Which of ``places.PATHS`` it can write; the first is the default."""
+    """The supported keys of ``image_paths.PATHS``; the first is the default."""
     placeholders: ClassVar[bool] = False
-    """Whether its consumer scales points itself, which then stand as placeholders by default."""
+    """Whether the trainer scales points itself; placeholders are then the default."""
     tags: ClassVar[bool] = True
-    """Whether its prompts hold one ``<image>`` per image."""
+    """Whether its prompts contain one ``<image>`` per image."""
 
     @classmethod
     def points(cls) -> tuple[str, ...]:
-        """Which ways to write a point it can hold; the first is the default."""
+        """The supported values of ``--points``; the first is the default."""
         return (*((PLACEHOLDER,) if cls.placeholders else ()), AS_RECORDED, *point_formats())
 
     def require(self) -> dict[str, str]:
-        """Check that the packages it needs are there; their versions.
+        """Check that the required packages are installed, and return their versions.
 
         Raises:
-            UserError: one is missing; the message has the command that installs it.
+            UserError: a package is missing; the message contains the command that installs it.
         """
         return {}
 
     @abstractmethod
     def output_name(self, stem: str) -> str:
-        """The file or folder written for a task file ``{stem}.json``."""
+        """The name of the file or folder that is written for a task file ``{stem}.json``."""
 
     @abstractmethod
     def write(self, path: Path, samples: Iterable[Sample]) -> None:
-        """Write ``path`` in one step: complete, or as it was."""
+        """Write ``path`` atomically; on an error it is not changed."""
 
     def companions(self, outputs: Mapping[str, str]) -> Mapping[str, Any]:
-        """JSON files written beside, by name; ``outputs`` maps stems to what was written."""
+        """Additional JSON files by name; ``outputs`` maps stems of task files to output names."""
         return {}

@@ -1,4 +1,4 @@
-"""A folder that ``datasets.load_from_disk`` opens, with the images inside."""
+"""Export to a folder for ``datasets.load_from_disk``, with embedded images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FACTS = (
 
 
 class HfDatasets(Format):
-    """One row per record: images, texts, and what the record says of where it comes from."""
+    """One row per record: images, texts and provenance."""
 
     name = "hf-datasets"
     describes = "folders for datasets.load_from_disk, images inside"
@@ -28,15 +28,15 @@ class HfDatasets(Format):
     tags = False
 
     def require(self) -> dict[str, str]:
-        """As ``Format.require``."""
+        """See ``Format.require``."""
         return require_datasets(self.name)
 
     def output_name(self, stem: str) -> str:
-        """As ``Format.output_name``."""
+        """See ``Format.output_name``."""
         return stem
 
     def write(self, path: Path, samples: Iterable[Sample]) -> None:
-        """As ``Format.write``."""
+        """See ``Format.write``."""
         import datasets
         import pyarrow
 
@@ -66,7 +66,7 @@ class HfDatasets(Format):
                     stream.write_batch(batch)
             with _quiet(datasets):
                 rows = datasets.Dataset.from_file(str(table))
-                # Left to itself it writes an empty set as no file at all, which cannot be opened.
+                # By default the writer creates no file for an empty set, which could not be opened.
                 rows.save_to_disk(str(part), num_shards=None if len(rows) else 1)
             shutil.rmtree(path, ignore_errors=True)
             os.replace(part, path)
@@ -92,7 +92,7 @@ class HfDatasets(Format):
 
 
 class _quiet:
-    """Without the package's own progress bars; as they were afterwards."""
+    """Switches the progress bars of ``datasets`` off within the block."""
 
     def __init__(self, datasets: Any) -> None:
         self._datasets = datasets

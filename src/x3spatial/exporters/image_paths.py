@@ -1,4 +1,4 @@
-"""Where the images of an export are: left in place, named relatively, copied, or embedded."""
+"""Images of an export: absolute paths, relative paths, copies, or embedded data."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ IMAGES = "images"
 
 @dataclass(frozen=True, slots=True)
 class PlacedImage:
-    """An image file and the path that is written for it."""
+    """An image file and its path in the export."""
 
     file: Path
     written: str
     embed: bool = False
-    """Whether its bytes belong into the data file."""
+    """Whether the image is embedded in the data file."""
 
 
 def joined(path: str, image_folder: Path | None) -> Path:
-    """``path``, relative to ``image_folder`` if that is given, made absolute."""
+    """``path`` as an absolute path; a relative one is resolved against ``image_folder`` if that is given."""
     return Path(os.path.abspath(path if image_folder is None else image_folder / path))  # noqa: PTH100
 
 
 class ImagePlacer:
-    """Gives the images of a sample the paths that are written."""
+    """Assigns the paths of images in the export, and copies images if required."""
 
     def __init__(self, paths: str, out_dir: Path) -> None:
         self._out_dir = out_dir
@@ -48,15 +48,15 @@ class ImagePlacer:
             "relative": self._relative,
             "copy": self._copied,
         }
-        # Neighbouring records share images; the bound keeps memory constant.
+        # Consecutive records share images; the cache is bounded.
         self._place = lru_cache(maxsize=4096)(place[paths])
         self.copies: set[str] = set()
 
     def place(self, file: Path, where: str) -> PlacedImage:
-        """Place one image; ``where`` names the record in errors.
+        """Assign a path to one image; ``where`` names the record in errors.
 
         Raises:
-            UserError: the file is missing, or could not be copied.
+            UserError: the file is missing or cannot be copied.
         """
         if not file.is_file():
             raise UserError(
@@ -72,8 +72,8 @@ class ImagePlacer:
         return Path(os.path.relpath(file, self._out_dir)).as_posix()
 
     def _copied(self, file: Path) -> str:
-        # By content: files of one name from different folders stay apart, the same picture is kept
-        # once, and the names do not depend on the machine.
+        # Named by content: files of the same name from different folders do not collide, duplicates are
+        # stored once, and the names do not depend on the machine.
         name = f"{file.stem}-{sha256_file(file)[:12]}{file.suffix}"
         if not self.copies:
             make_dir(self._out_dir / IMAGES, "--out")

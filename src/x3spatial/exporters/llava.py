@@ -1,4 +1,4 @@
-"""The LLaVA shape: VILA, RoboRefer, RoboPoint and Qwen's own fine-tuning script read it."""
+"""The LLaVA format, for VILA, RoboRefer, RoboPoint and Qwen's fine-tuning script."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from x3spatial.io.json_stream import JsonArrayWriter
 class Llava(Format):
     """A JSON array with ``image`` and ``conversations``.
 
-    Never ``images`` beside it: VILA's loader reads both keys and would show every picture twice.
+    There is no additional key ``images``, because VILA's loader reads both keys and would load each image
+    twice.
     """
 
     name = "llava"
     describes = "JSON array with `image` and `conversations` (VILA, RoboRefer, Qwen fine-tuning)"
 
     def output_name(self, stem: str) -> str:
-        """As ``Format.output_name``."""
+        """See ``Format.output_name``."""
         return f"{stem}.json"
 
     def write(self, path: Path, samples: Iterable[Sample]) -> None:
-        """As ``Format.write``."""
+        """See ``Format.write``."""
         with JsonArrayWriter(path) as file:
             for sample in samples:
                 paths = sample.image_paths

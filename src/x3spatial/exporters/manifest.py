@@ -1,4 +1,4 @@
-"""``export.json``: what an export was told, what it read and what it wrote. Written last of all."""
+"""``export.json``: options, inputs and outputs of an export. It is written last."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MANIFEST = "export.json"
 NOTE = ".x3-export.json"
 """What an export that is under way may replace; removed when it is finished."""
 FORMAT = 1
-"""Raised whenever the same task files would give other output."""
+"""Incremented when the same task files would give different output."""
 
 
 def identity(
     sources: Sequence[Path], options: dict[str, Any], versions: dict[str, str]
 ) -> dict[str, Any]:
-    """Everything that decides an export, but the images.
+    """Everything that affects the output of an export, except for the images.
 
     Raises:
-        UserError: a source cannot be read.
+        UserError: a task file does not exist.
     """
     read = []
     for source in sources:
@@ -40,14 +40,14 @@ def identity(
 
 
 def previous_manifest(out_dir: Path) -> dict[str, Any] | None:
-    """The manifest of a finished export in ``out_dir``; None if there is none to trust."""
+    """The manifest of a finished export in ``out_dir``; None if it is missing or invalid."""
     value = read_manifest(out_dir / MANIFEST)
     ours = value is not None and {"options", "sources", "files"} <= set(value)
     return value if ours else None
 
 
 def written_facts(path: Path) -> dict[str, Any]:
-    """Size and, for a single file, hash of something written."""
+    """Size and, for a single file, SHA-256 of an output."""
     if path.is_dir():
         parts = sorted(file for file in path.rglob("*") if file.is_file())
         return {
@@ -58,7 +58,7 @@ def written_facts(path: Path) -> dict[str, Any]:
 
 
 def size_of(path: Path) -> int | None:
-    """Bytes of a file, or of all files of a folder; None if it is not there."""
+    """Size in bytes of a file, or of all files in a folder; None if it does not exist."""
     if path.is_dir():
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return path.stat().st_size if path.is_file() else None

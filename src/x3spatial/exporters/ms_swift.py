@@ -1,4 +1,4 @@
-"""ms-swift's JSON lines, with points as ``objects`` that it scales for each model itself."""
+"""JSON lines for ms-swift, with points as ``objects``, which ms-swift scales for each model."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from x3spatial.exporters.text_files import write_json_lines
 
 
 class MsSwift(Format):
-    """``messages``, ``images`` and ``objects``; a box of two numbers is a point."""
+    """JSON lines with ``messages``, ``images`` and ``objects``; a box of two numbers is a point."""
 
     name = "ms-swift"
     describes = "JSON lines with `messages`, `images` and `objects` (ms-swift)"
     placeholders = True
 
     def output_name(self, stem: str) -> str:
-        """As ``Format.output_name``."""
+        """See ``Format.output_name``."""
         return f"{stem}.jsonl"
 
     def write(self, path: Path, samples: Iterable[Sample]) -> None:
-        """As ``Format.write``."""
+        """See ``Format.write``."""
         write_json_lines(path, self._rows(samples))
 
     def _rows(self, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
@@ -36,7 +36,7 @@ class MsSwift(Format):
                 "images": sample.image_paths,
             }
             if sample.boxes is not None:
-                # All lists in every row, so that its columns have one type over the whole file.
+                # Every row contains all lists, so that columns have the same type in the whole file.
                 row["objects"] = {
                     "ref": [],
                     "bbox": [[box.x, box.y] for box in sample.boxes],

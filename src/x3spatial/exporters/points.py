@@ -1,7 +1,7 @@
-"""The ways to write points that an export can rewrite prompts and answers to.
+"""The point formats that prompts and answers of an export can be rewritten to.
 
-Every family has learned one way and is best trained further in it, with the prompts that it will be asked
-with: both are the conventions of ``models.conventions``.
+A model family is best fine-tuned in the format of its pre-training, with the prompts of its evaluation; both
+are defined by ``conventions``.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ def point_formats() -> dict[str, Convention]:
 
 @dataclass(frozen=True, slots=True)
 class ResizeLimits:
-    """Between how many pixels the Qwen2.5-VL processor keeps an image."""
+    """Bounds of the image area of the Qwen2.5-VL processor, in pixels."""
 
     min_pixels: int = 56 * 56
     max_pixels: int = 16384 * 28 * 28
 
     def resized(self, size: Size) -> Size:
-        """(W, H) that the Qwen2.5-VL processor resizes an image of ``size`` to."""
+        """(W, H) of an image of ``size`` after resizing by the Qwen2.5-VL processor."""
         return smart_resize(size, factor=28, min_pixels=self.min_pixels, max_pixels=self.max_pixels)
 
 
 def counted_sizes(
     convention: Convention, sizes: Sequence[Size], limits: ResizeLimits
 ) -> tuple[Size, ...]:
-    """From the sizes on disk to those in the pixels that ``convention`` counts."""
+    """Convert the sizes on disk to the pixels of ``convention``; empty if it does not use pixels."""
     if convention.pixels == "resized":
         return tuple(map(limits.resized, sizes))
     return tuple(sizes)
@@ -51,11 +51,13 @@ def counted_sizes(
 def box_of(
     target: Target, mask: Bool, frame: Frame, size: Size, limits: ResizeLimits
 ) -> tuple[tuple[float, float], bool]:
-    """A point in pixels for a trainer that scales it and rounds to whole numbers afterwards.
+    """A point in pixels for a trainer that scales and rounds it.
 
-    Returns ((x, y), safe): safe says that the number still hits ``mask`` after rounding on every
-    grid that the trainer may choose (pixels as on disk, thousandths, Qwen2.5-VL's resized image).
-    The target itself is preferred, then points of its pixel from the centre to the top left.
+    The target is preferred, then points of its pixel from the centre to the top left.
+
+    Returns:
+        ((x, y), safe): ``safe`` is True if the point still hits the mask after rounding to any grid of the
+        trainer (pixels on disk, thousandths, pixels of Qwen2.5-VL's resized image).
     """
     height, width = mask.shape
     full_width, full_height = size

@@ -1,4 +1,4 @@
-"""The formats there are. A new one is a file and a line here."""
+"""The registry of export formats. A new format is a file and a line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a record to the prompt and answer of an export, with the points written as it asks."""
+"""Rewriting of prompts and answers in the point format of an export."""
 
 from __future__ import annotations
 
@@ -30,26 +30,27 @@ from x3spatial.tasks.ground_truth import Target
 from x3spatial.tasks.question import Question, Size
 from x3spatial.tasks.spec import TASKS
 
-_mask = lru_cache(maxsize=16)(read_mask)  # neighbouring records share the reference's mask
+_mask = lru_cache(maxsize=16)(read_mask)  # consecutive records share the reference mask
 
 
 @dataclass(slots=True)
 class Rewriter:
-    """Writes the points of records in one way; counts what had to give way to exactness."""
+    """Rewrites the points of records in one format, and counts points that needed special treatment."""
 
     points: str
     limits: ResizeLimits
     image_folder: Path | None
     longer: int = 0
-    """Points written with more decimals than their format has, so that they hit."""
+    """Number of points with more decimals than usual in their format, needed to hit the mask."""
     unsafe: int = 0
-    """Placeholders that a trainer's own rounding can move off a thin mask."""
+    """Number of placeholders that the trainer's rounding may move off a thin mask."""
 
     def sample(self, record: TaskRecord, images: tuple[PlacedImage, ...], where: str) -> Sample:
         """The sample of a record; ``where`` names it in errors.
 
         Raises:
-            UserError: the record has not what rewriting needs, or its point misses its mask.
+            UserError: the record lacks a field that rewriting needs, a mask or image cannot be read, or the
+                point misses its mask.
         """
         answer_type = TASKS[record.task].answer
         if self.points == AS_RECORDED or not answer_type.in_family_format:
@@ -84,7 +85,7 @@ class Rewriter:
     def _sizes(
         self, record: TaskRecord, images: tuple[PlacedImage, ...], where: str
     ) -> tuple[Size, ...]:
-        """(W, H) of each image as it is on disk."""
+        """(W, H) of each image on disk."""
         if len(record.image_sizes) == len(images):
             return record.image_sizes
         sizes = []
@@ -99,7 +100,7 @@ class Rewriter:
     def _located(
         self, point: Point, path: str | None, frame: Frame, field: str, where: str
     ) -> _Located:
-        """A recorded point with the mask that any rewriting of it must hit."""
+        """A recorded point with the mask that the rewritten point must hit."""
         if path is None:
             raise UserError(f"{where}: has no {field!r}, which rewriting points needs")
         file = joined(path, self.image_folder)
@@ -192,7 +193,7 @@ def _placeholder_template() -> PromptTemplate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Located:
-    """A recorded point in the half it belongs to, and the mask that it must hit there."""
+    """A recorded point in the coordinates of its half, and the mask that it must hit."""
 
     target: Target
     mask: Bool

@@ -1,4 +1,4 @@
-"""Write task files in the shape another trainer reads, one output for each."""
+"""Export of task files, one output per task file."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ RESIZED = "qwen2.5-px"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ExportSummary(Tabular):
-    """What an export left in its output folder."""
+    """The result of an export."""
 
     out_dir: Path
     manifest: dict[str, Any]
     written: bool
-    """False if a finished export of the same sources and options was there already."""
+    """False if a finished export of the same task files and options already existed."""
 
     @property
     def records(self) -> int:
-        """Samples over all files."""
+        """Number of samples in all files."""
         return sum(int(file.get("records", 0)) for file in self.manifest["files"].values())
 
     def table(self) -> Table:
@@ -71,20 +71,19 @@ def export(
     limit: int | None = None,
     fresh: bool = False,
 ) -> ExportSummary:
-    """Export task files for a trainer other than ours.
+    """Export task files for another trainer.
 
     Args:
-        data_json: a task file, or several; each becomes an output of its own, so that splits stay apart.
-        out_dir: where the outputs and ``export.json`` go.
+        data_json: a task file, or several; each is exported to a separate output.
+        out_dir: folder for the outputs and ``export.json``.
         to: a key of ``FORMATS``.
-        paths: a key of ``places.PATHS``; None for the format's own default.
-        point_format: how points are written: ``unit`` leaves prompt and answer as they are, a key
-            of ``points.point_formats`` rewrites both, ``placeholder`` (ms-swift) lets the trainer
-            do it; None for the format's own default.
-        image_folder: what relative image and mask paths of the records are relative to.
-        min_pixels, max_pixels: limits of the Qwen2.5-VL processor, for ``qwen2.5-px`` only.
-        limit: at most this many records of each file.
-        fresh: write again although the same export is there.
+        paths: a key of ``image_paths.PATHS``; None for the format's default.
+        point_format: ``unit`` keeps prompts and answers, a key of ``points.point_formats`` rewrites both, and
+            ``placeholder`` (ms-swift) leaves the scaling to the trainer; None for the format's default.
+        image_folder: base folder for relative image and mask paths.
+        min_pixels, max_pixels: bounds of the image area of the Qwen2.5-VL processor, for ``qwen2.5-px`` only.
+        limit: only the first N records of each file.
+        fresh: write again even if the same export exists.
 
     Raises:
         UserError: an option, a task file, a record or an image cannot be used.
@@ -99,7 +98,7 @@ def export(
     limits = _limits(points, min_pixels, max_pixels)
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: must be at least 1")
-    out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100 - names are kept, links included
+    out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100 - symbolic links are not resolved
     sources = [joined(str(path), None) for path in data_json]
     outputs = _outputs(form, sources, out_dir)
     options = {
@@ -213,7 +212,7 @@ def _limits(points: str, min_pixels: int | None, max_pixels: int | None) -> Resi
 
 
 def _outputs(form: Format, sources: list[Path], out_dir: Path) -> dict[Path, str]:
-    """What each task file becomes, by name."""
+    """The name of the output of each task file."""
     if not sources:
         raise UserError("TASKS: give at least one task file")
     taken = {MANIFEST, "dataset_info.json", IMAGES}
@@ -233,7 +232,7 @@ def _outputs(form: Format, sources: list[Path], out_dir: Path) -> dict[Path, str
 
 
 def _still_holds(manifest: dict[str, Any], what: dict[str, Any], out_dir: Path) -> bool:
-    """Whether ``manifest`` is of the export asked for, with its files untouched."""
+    """Whether ``manifest`` describes the requested export and its files are unchanged."""
     if any(manifest.get(name) != value for name, value in what.items()):
         return False
     copied = manifest.get("images_bytes")
@@ -244,9 +243,9 @@ def _still_holds(manifest: dict[str, Any], what: dict[str, Any], out_dir: Path) 
 
 
 def _clear(earlier: dict[str, Any] | None, out_dir: Path, wanted: set[str]) -> None:
-    """Drop the outputs of an earlier export that this one will not write, then its manifest.
+    """Delete the outputs of an earlier export that this one will not write, then its manifest.
 
-    From here on no manifest vouches for the folder.
+    Until the new manifest is written, the folder does not count as a finished export.
     """
     for name in () if earlier is None else earlier["files"]:
         path = out_dir / name
@@ -259,7 +258,7 @@ def _clear(earlier: dict[str, Any] | None, out_dir: Path, wanted: set[str]) -> N
 
 
 def _drop_images(folder: Path, wanted: set[str]) -> None:
-    """Drop the copies of an earlier export that this one does not use."""
+    """Delete copied images of an earlier export that this one does not use."""
     if not folder.is_dir():
         return
     for file in folder.iterdir():

@@ -1,4 +1,4 @@
-"""What a format is given to write: one sample with its images placed and its points written."""
+"""Input of the export formats: samples with assigned image paths and formatted points."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BOX_TAG = "<bbox>"
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A point in pixels of one of the sample's images, for trainers that rescale it themselves."""
+    """A point in pixels of one of the sample's images, for trainers that scale points themselves."""
 
     x: float
     y: float
@@ -25,30 +25,30 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One record, ready to be written."""
+    """One record in the form in which it is exported."""
 
     record: TaskRecord
     images: tuple[PlacedImage, ...]
     prompt: str
-    """As the trainer shall see it, image tags included where the format has them."""
+    """The final prompt, including image tags if the format uses them."""
     answer: str
     boxes: Sequence[Box] | None = None
-    """What the placeholders of prompt and answer stand for, in order; None without placeholders."""
+    """The points of the placeholders in prompt and answer, in order; None without placeholders."""
 
     @property
     def image_paths(self) -> list[str]:
-        """The paths to be written, in prompt order."""
+        """The image paths in prompt order."""
         return [image.written for image in self.images]
 
     def tagged(self) -> Sample:
-        """The same with one image tag per image in front of the prompt."""
+        """The sample with one image tag per image before the prompt."""
         return replace(self, prompt=f"{IMAGE_TAG}\n" * len(self.images) + self.prompt)
 
     def check(self, where: str, *, tags: bool) -> None:
-        """Count tags and placeholders; ``where`` names the record.
+        """Check the numbers of tags and placeholders; ``where`` names the record in errors.
 
         Raises:
-            UserError: the tags do not equal the images, or the placeholders the points.
+            UserError: the number of tags differs from that of images, or that of placeholders from points.
         """
         text = self.prompt + self.answer
         found, wanted = text.count(IMAGE_TAG), len(self.images) if tags else 0

@@ -1,4 +1,4 @@
-"""The ShareGPT shape of LLaMA-Factory, with the ``dataset_info.json`` that registers it there."""
+"""The ShareGPT format of LLaMA-Factory, with the ``dataset_info.json`` that registers the data sets."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ShareGpt(Format):
     )
 
     def output_name(self, stem: str) -> str:
-        """As ``Format.output_name``."""
+        """See ``Format.output_name``."""
         return f"{stem}.json"
 
     def write(self, path: Path, samples: Iterable[Sample]) -> None:
-        """As ``Format.write``."""
+        """See ``Format.write``."""
         with JsonArrayWriter(path) as file:
             for sample in samples:
                 file.write(
@@ -39,7 +39,7 @@ class ShareGpt(Format):
                 )
 
     def companions(self, outputs: Mapping[str, str]) -> Mapping[str, Any]:
-        """As ``Format.companions``."""
+        """See ``Format.companions``."""
         columns = {"messages": "conversations", "images": "images"}
         return {
             "dataset_info.json": {

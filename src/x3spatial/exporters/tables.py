@@ -1,4 +1,4 @@
-"""What the formats made of Arrow tables share: the packages, images as a column, batches of rows."""
+"""Shared code of the formats based on Arrow tables: required packages, image columns, batches of rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from x3spatial.exporters.image_paths import PlacedImage
 from x3spatial.io.images import ImageError, read_bytes
 
 ROWS = 32
-"""Rows held in memory at once: with two photographs each, some tens of megabytes."""
+"""Rows per batch in memory: tens of megabytes with two photographs per row."""
 
 
 def require_datasets(name: str) -> dict[str, str]:
-    """The versions of the packages that write tables.
+    """The versions of the required packages.
 
     Raises:
-        UserError: they are not installed.
+        UserError: a package is not installed.
     """
     try:
         import datasets
@@ -33,10 +33,10 @@ def require_datasets(name: str) -> dict[str, str]:
 
 
 def image_value(image: PlacedImage) -> dict[str, Any]:
-    """An image as the Image feature stores it: its bytes, or where to find them.
+    """The value of an image in a column of type Image: its bytes or its path.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the file cannot be read.
     """
     if not image.embed:
         return {"bytes": None, "path": image.written}
@@ -47,7 +47,7 @@ def image_value(image: PlacedImage) -> dict[str, Any]:
 
 
 def batches(rows: Iterable[Mapping[str, Any]], schema: Any) -> Iterator[Any]:
-    """Arrow record batches of ``ROWS`` rows, one in memory at a time."""
+    """Arrow record batches of ``ROWS`` rows; only one is in memory at a time."""
     import pyarrow
 
     rows = iter(rows)

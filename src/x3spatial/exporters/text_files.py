@@ -1,4 +1,4 @@
-"""JSON lines, written in one step and in constant memory."""
+"""Atomic writing of JSON lines in constant memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from x3spatial.io.files import part_path
 
 
 def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
-    """One JSON object per line; ``path`` appears when complete and is left as it was on an error."""
+    """Write one JSON object per line; ``path`` appears when complete and is not changed on an error."""
     part = part_path(path)
     try:
         with open(part, "w", encoding="utf-8") as file:

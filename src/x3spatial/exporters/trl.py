@@ -1,4 +1,4 @@
-"""Parquet for TRL's SFTTrainer: conversational prompt and completion, and a column of images."""
+"""Parquet for TRL's SFTTrainer: conversational prompts and completions, and a column of images."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from x3spatial.io.files import part_path
 
 
 class Trl(Format):
-    """``images``, ``prompt`` and ``completion``; no tags, TRL puts the images in front itself.
+    """Parquet with ``images``, ``prompt`` and ``completion``, without image tags, which TRL adds itself.
 
-    ``absolute`` keeps paths, which are opened when a row is read; ``embed`` keeps the bytes. Relative
-    paths would be taken from wherever the trainer is started, so they are not offered.
+    ``absolute`` stores paths, which are opened when a row is read; ``embed`` stores the bytes. Relative paths
+    are not supported, because they would depend on the working directory of the trainer.
     """
 
     name = "trl"
@@ -26,15 +26,15 @@ class Trl(Format):
     tags = False
 
     def require(self) -> dict[str, str]:
-        """As ``Format.require``."""
+        """See ``Format.require``."""
         return require_datasets(self.name)
 
     def output_name(self, stem: str) -> str:
-        """As ``Format.output_name``."""
+        """See ``Format.output_name``."""
         return f"{stem}.parquet"
 
     def write(self, path: Path, samples: Iterable[Sample]) -> None:
-        """As ``Format.write``."""
+        """See ``Format.write``."""
         import datasets
         from pyarrow import parquet
 

@@ -1,1 +1,1 @@
-"""The two files that everybody exchanges, one module each: task files and results files."""
+"""The file formats: task files and results files."""

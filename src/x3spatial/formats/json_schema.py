@@ -1,6 +1,6 @@
 """JSON Schemas (draft 2020-12) of dataclasses that ``typed_json`` stores.
 
-Descriptions are the docstrings: of a class, and of a field the text that stands below it.
+Descriptions are the docstrings of classes and the strings below fields.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", type(
 
 
 def type_schema(hint: Any, defs: dict[str, Json]) -> Json:
-    """The schema of a type; dataclasses are added to ``defs`` and referred to."""
+    """The schema of a type; dataclasses are added to ``defs`` and referenced."""
     if hint is Any:
         return {}
     if is_dataclass(hint):
@@ -46,7 +46,7 @@ def type_schema(hint: Any, defs: dict[str, Json]) -> Json:
 
 def _reference(cls: Any, defs: dict[str, Json]) -> Json:
     if cls.__name__ not in defs:
-        defs[cls.__name__] = {}  # its place, should it contain itself
+        defs[cls.__name__] = {}  # reserved first: a dataclass may contain itself
         defs[cls.__name__] = object_schema(cls, defs)
     return {"$ref": f"#/$defs/{cls.__name__}"}
 
@@ -63,7 +63,7 @@ def _union(options: tuple[Any, ...], defs: dict[str, Json]) -> Json:
 
 
 def object_schema(cls: type, defs: dict[str, Json]) -> Json:
-    """The schema of a dataclass: every field that is always written is required, no others are allowed."""
+    """The schema of a dataclass; fields that are always written are required, unknown ones are rejected."""
     texts = field_texts(cls)
     stored = stored_fields(cls)
     return {
@@ -79,7 +79,7 @@ def object_schema(cls: type, defs: dict[str, Json]) -> Json:
 
 
 def described_type(hint: Any, text: str | None, defs: dict[str, Json]) -> Json:
-    """The schema of a type, with a description if there is a text."""
+    """The schema of a type, with ``text`` as its description."""
     return {**({} if text is None else {"description": text}), **type_schema(hint, defs)}
 
 
@@ -90,7 +90,7 @@ def class_text(cls: type) -> str:
 
 @cache
 def field_texts(cls: type) -> dict[str, str]:
-    """Field name → the docstring below it in the source."""
+    """Field name → the string below it in the source."""
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     assert isinstance(body, ast.ClassDef)
     found = {}

@@ -1,6 +1,6 @@
-"""The results file of ``x3 eval``: its fields, its one reader and its one writer.
+"""The results file of ``x3 eval``: fields, reader and writer.
 
-Format 1 (x3spatial 0.1) has no ``format``; format 2 has it as its first key and is otherwise the same.
+Format 1 (x3spatial 0.1) has no key ``format``; format 2 has it as its first key and is otherwise identical.
 ``docs/formats.md`` describes the file, ``docs/schemas/results.schema.json`` is made from this module.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 2
-"""What ``write_results`` writes; ``read_results`` reads this and everything before it."""
+"""The format that ``write_results`` writes; ``read_results`` reads it and all earlier ones."""
 
 METRICS = (
     "total", "gt_not_visible", "visible_gt",
@@ -32,7 +32,7 @@ METRICS = (
     "success_002", "success_005", "success_010",
     "hit_at_mask", "hit_at_mask_count", "hit_at_mask_total",
 )  # fmt: skip
-"""The metrics that every results file has, first and in this order: those of the source document."""
+"""The metrics of the source document, which every results file contains, first and in this order."""
 
 ScoringRule = Literal["x3", "roborefer"]
 MaskChoice = Literal["auto", "tight", "dilated"]
@@ -42,7 +42,7 @@ Interval = tuple[float, float]
 
 _LOG = logging.getLogger("x3spatial")
 _OUTLINE = ("metrics", "settings", "model", "data", "scoring", "results")
-"""Keys by which a results file is known."""
+"""Keys that identify a results file."""
 _COUNT = described(minimum=0)
 
 
@@ -52,15 +52,15 @@ class SizeRow:
 
     least: float = field(metadata=named("area_from"))
     most: float | None = field(metadata=named("area_to"))
-    """Null: no bound."""
+    """Null: no upper bound."""
     samples: int = field(metadata=_COUNT)
-    """Answered ones."""
+    """Number of answered samples."""
     metrics: dict[str, float | None]
     ci95: dict[str, Interval | None]
     ci_unit: CiUnit | None
-    """Of this row's intervals: fewer samples come from fewer scenes."""
+    """The resampling unit of this row's intervals; a row may contain too few scenes."""
     chance: float | None = field(metadata=named("chance_uniform"))
-    """Hit@Mask of a uniform point: the mean share that the masks cover."""
+    """Expected Hit@Mask of a uniformly drawn point: the mean share of the image that the masks cover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class ScoringInfo:
 
 @dataclass(frozen=True, slots=True)
 class MaskProblem:
-    """A mask that is missing or cannot be read."""
+    """A mask that is missing or unreadable."""
 
     path: str
     reason: str
@@ -81,65 +81,65 @@ class MaskProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """What was asked for. All but ``limit`` decide answers: a run is continued only with the same."""
+    """The settings of a run. A run can only be continued with the same values, except for ``limit``."""
 
     model: str
     """``KIND[:ARG]`` of ``--model``, or the name of a model object."""
     describe: dict[str, Any]
-    """What the model says of itself: files, hashes, data type, decoding."""
+    """The model's description of itself: files, hashes, data type, decoding."""
     convention: str
-    """How the model's answers write points."""
+    """The point format of the answers."""
     data_sha256: str
-    """Of the task file."""
+    """SHA-256 of the task file."""
     max_new_tokens: int
     seed: int
     image_folder: str | None = None
-    """Where relative image paths lie; null: the working directory."""
+    """Base folder for relative image paths; null: the working directory."""
     limit: int | None = None
-    """The first so many records only; null: all."""
+    """Only the first N records; null: all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """The model that answered."""
+    """The evaluated model."""
 
     name: str
     kind: str | None = None
     """KIND of ``--model``; null for a model object."""
     convention: str
-    """How its answers write points."""
+    """The point format of its answers."""
     privileged: bool = False
-    """Whether it reads ground truth or masks: such results are no model's."""
+    """Whether it reads ground truth or masks; its results are then not comparable with those of models."""
     describe: dict[str, Any] = field(default_factory=dict)
-    """What it says of itself: files, hashes, data type, decoding."""
+    """Its description: files, hashes, data type, decoding."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataInfo:
-    """The task file that was asked."""
+    """The evaluated task file."""
 
     path: str
     sha256: str
     build: str | None = None
-    """Hash of the build's parameters and prompts; null where no build.json lies beside the file."""
+    """Hash of the build's parameters and prompts; null without a build.json beside the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """The last call that asked; nothing here changes a score."""
+    """The last call that asked the model; nothing here affects the scores."""
 
     seconds: float
     samples_per_second: float
     asked: int = field(metadata=_COUNT)
-    """Samples asked by that call; the others were answered before."""
+    """Number of samples asked by that call; the others were answered before."""
     host: str
     processes: int = 1
     workers: int
     batch_size: int
     usable_cores: int | None = field(default=None, metadata=LEFT_OUT)
-    """Cores that the process might use: its affinity and its control group's quota."""
+    """Usable CPU cores, limited by the affinity and the control group's quota."""
     torch_threads: int | None = field(default=None, metadata=LEFT_OUT)
-    """Threads that torch computed with, of a model that runs in the process."""
+    """Number of torch threads, for models that run in this process."""
     date: str
     """UTC, ISO 8601."""
 
@@ -149,23 +149,23 @@ class ResultsFile(Tabular):
     """A results file of ``x3 eval`` or ``x3 score``."""
 
     format: int = field(default=FORMAT, metadata=described(always=False, enum=[1, FORMAT]))
-    """Version of the file format; absent means 1."""
+    """Version of the file format; 1 if absent."""
     metrics: dict[str, Value] = field(metadata=described(required=list(METRICS)))
-    """Metric → value; null where there is nothing to divide by."""
+    """Metric → value; null if its denominator is zero."""
     ci95: dict[str, Interval | None]
-    """Metric → 95 % interval (bootstrap over ci_unit); null where there are too few clusters."""
+    """Metric → 95 % interval (bootstrap over ci_unit); null with too few clusters."""
     ci_unit: CiUnit | None
-    """What was resampled; null: fewer than ten objects."""
+    """The resampling unit; null with fewer than ten objects."""
     chance: dict[str, dict[str, float | None] | None]
-    """Row → metric → what that way of guessing reaches; null where no sample can be guessed so."""
+    """Chance baseline → metric → value; null if the baseline does not apply to any sample."""
     by_mask_area: tuple[SizeRow, ...] = ()
-    """Visible samples by how much of the image their object covers."""
+    """Visible samples by the share of the image that the object covers."""
     scoring: ScoringInfo
     problems: tuple[MaskProblem, ...]
-    """Masks that are missing or cannot be read, each path once."""
+    """Masks that are missing or unreadable, each path once."""
     settings: RunSettings
     versions: dict[str, str]
-    """Package → version; ``python`` is the interpreter's."""
+    """Package → version; ``python`` is the interpreter."""
     model: ModelInfo
     data: DataInfo
     run: RunInfo
@@ -187,11 +187,11 @@ class ResultsFile(Tabular):
 
 
 def read_results(path: str | Path) -> ResultsFile:
-    """A results file of this format or an earlier one; ``format`` says which. An earlier one is logged.
+    """Read a results file of this format or an earlier one (``format``), which is logged.
 
     Raises:
-        UserError: it is missing, is no results file, is of a later format, or is damaged; the message
-            names the first part or result that is.
+        UserError: the file is missing, not a results file, of a later format, or damaged; the message
+            names the first damaged part or result.
     """
     path = Path(path)
     value, version = _read_outline(path)
@@ -216,7 +216,7 @@ def read_results(path: str | Path) -> ResultsFile:
 
 
 def write_results(path: str | Path, results: ResultsFile) -> None:
-    """Write a results file of format ``FORMAT`` in one step: readable at the top, one result per line.
+    """Write a results file of format ``FORMAT`` atomically: an indented head, then one result per line.
 
     Raises:
         ValueError: a number is NaN or infinite; nothing is written.
@@ -234,10 +234,11 @@ def write_results(path: str | Path, results: ResultsFile) -> None:
 
 
 def check_replaceable(path: Path, option: str = "--out") -> None:
-    """Refuse to replace a file that is no results file, whatever it is, or one of a later format.
+    """Check that ``path`` may be replaced: only results files of known formats may be overwritten.
 
     Raises:
-        UserError: it is refused; the message names ``option``.
+        UserError: ``path`` exists and is not a results file, or is one of a later format; the message names
+            ``option``.
     """
     if not path.exists():
         return
@@ -250,7 +251,7 @@ def check_replaceable(path: Path, option: str = "--out") -> None:
 def run_identity(path: Path) -> str:
     """A hash of the run that wrote a results file; scoring its answers again does not change it.
 
-    A damaged file is told from others by its bytes.
+    A damaged file is identified by its bytes.
     """
     try:
         return sha256_json(read_json(path)["run"])
@@ -259,10 +260,10 @@ def run_identity(path: Path) -> str:
 
 
 def _read_outline(path: Path) -> tuple[dict[str, Any], int]:
-    """The JSON object and its format, of what looks like a results file from outside.
+    """The JSON object and the format of a file whose top-level keys are those of a results file.
 
     Raises:
-        UserError: it is none, or of a later format.
+        UserError: the file is missing or not a results file, or its format is later than ``FORMAT``.
     """
     value = read_json(path, what="results file")
     if not isinstance(value, dict) or not {"metrics", "results"} <= value.keys():

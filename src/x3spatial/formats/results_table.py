@@ -1,4 +1,4 @@
-"""Results as a small table and their samples as a data frame."""
+"""Conversion of results to a table, and of samples to a data frame."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHOWN = (
     ("unparsed", "parse_failures"),
     ("errors", "errors"),
 )
-"""Head and metric of what a result shows of itself; a results file holds all of them."""
+"""Column heads and metrics of the table; a results file contains all metrics."""
 
 
 def results_table(
@@ -34,7 +34,7 @@ def results_table(
     ci95: Mapping[str, Sequence[float] | None],
     ci_unit: str | None,
 ) -> Table:
-    """The main metrics with their intervals; those that do not apply are left out."""
+    """The main metrics with their intervals; metrics that do not apply are omitted."""
     rows = [
         (head, figure(metrics[name]), _interval(ci95.get(name)))
         for head, name in _SHOWN
@@ -45,7 +45,7 @@ def results_table(
 
 
 def samples_frame(results: Iterable[SampleResult]) -> pd.DataFrame:
-    """A row per sample: ids, texts, points in columns of their own, scores.
+    """One row per sample: ids, texts, coordinates in separate columns, scores.
 
     Raises:
         UserError: pandas is not installed.

@@ -1,4 +1,4 @@
-"""The JSON Schemas of both files, made from their dataclasses.
+"""The JSON Schemas of task files and results files, generated from their dataclasses.
 
 ``python -m x3spatial.formats.schemas docs/schemas`` writes them.
 """
@@ -26,7 +26,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def results_schema() -> Json:
-    """Of a results file: formats 1 and 2."""
+    """The schema of a results file, formats 1 and 2."""
     defs: dict[str, Json] = {}
     body = object_schema(ResultsFile, defs)
     title = f"x3spatial results file, format {FORMAT}"
@@ -34,14 +34,14 @@ def results_schema() -> Json:
 
 
 def task_schema() -> Json:
-    """Of a task file. Records of other builders may lack most fields and have others."""
+    """The schema of a task file. Records of other builders may lack most fields and contain others."""
     defs: dict[str, Json] = {}
     texts = field_texts(TaskRecord)
     properties: dict[str, Json] = {}
     for name, hint in get_type_hints(TaskRecord).items():
         if name == "prompt":
             properties["conversations"] = {
-                "description": "The question and the right answer; further turns are ignored.",
+                "description": "The question and the ground-truth answer; further turns are ignored.",
                 "type": "array",
                 "prefixItems": [
                     _turn("human", texts["prompt"]),
@@ -83,11 +83,11 @@ SCHEMAS: Mapping[str, Callable[[], Json]] = {
     "results.schema.json": results_schema,
     "task.schema.json": task_schema,
 }
-"""File name → what makes it."""
+"""File name → function that generates its schema."""
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """Write all of them into ``folder``; returns the files."""
+    """Write all schemas into ``folder`` and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in SCHEMAS.items():
         write_json(folder / name, make())

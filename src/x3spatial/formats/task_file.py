@@ -1,4 +1,4 @@
-"""Task records: the LLaVA-style JSON that build writes and that evaluation and training read."""
+"""Task records: the LLaVA-style JSON that the build writes and that evaluation and training read."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from x3spatial.tasks.spec import TASKS, TaskSpec, Views
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
-    """One sample. The fields from ``question`` on are ours: None in records of other builders."""
+    """One sample. The fields from ``question`` on are extensions: None in records of other builders."""
 
     id: str
     """Unique in its file."""
     task: str
     image: tuple[str, ...] | str
-    """Paths in prompt order; a single string for a side-by-side image."""
+    """Image paths in prompt order; a single string for a side-by-side image."""
     query_original: str | None = None
-    """The image that is asked about, for t2b_multi before the object was removed."""
+    """The query image; for t2b_multi the image before the removal."""
     prompt: str
     """The human turn, without ``<image>``."""
     answer: str
-    """The right answer, in the frame of the last image."""
+    """The ground-truth answer, in the frame of the last image."""
     question: str | None = None
-    """The task without any paragraph on the output format."""
+    """The question without the paragraph on the output format."""
     reference_point: tuple[float, float] | None = None
-    """t1_concat: A's point, normalised in the whole image."""
+    """t1_concat: the point in A, normalised in the whole image."""
     split: str | None = None
-    """As on disk: ``train``, ``validation``, ``val`` or ``test``."""
+    """Name of the split folder: ``train``, ``validation``, ``val`` or ``test``."""
     scene: str | None = None
     uid: str | None = None
-    """The object's, unique in its scene."""
+    """Id of the object, unique in its scene."""
     label: str | None = None
-    """What the object is called."""
+    """Name of the object."""
     ref_rank: str | None = None
     ref_frame: str | None = None
     query_rank: str | None = None
@@ -55,21 +55,21 @@ class TaskRecord:
 
     @property
     def images(self) -> tuple[str, ...]:
-        """The image paths, also for a single one."""
+        """The image paths as a tuple, also for a single image."""
         return (self.image,) if isinstance(self.image, str) else self.image
 
     @property
     def spec(self) -> TaskSpec:
-        """What kind of task it is."""
+        """The record's task."""
         return TASKS[self.task]
 
     @property
     def is_concat(self) -> bool:
-        """Whether the answer is written in the frame of a side-by-side image."""
+        """Whether the image is side by side; the answer is then in its frame."""
         return self.spec.side_by_side
 
     def to_json(self) -> dict[str, Any]:
-        """The record as it stands in the file: the fields in their order, both turns in one."""
+        """The record as a JSON object of the file, with both turns in ``conversations``."""
         value: dict[str, Any] = {}
         for name in _FIELDS:
             if name == "prompt":
@@ -85,13 +85,13 @@ class TaskRecord:
 
     @classmethod
     def from_json(cls, value: Any) -> TaskRecord:
-        """Read a record, ours or another builder's.
+        """Read a record of this package or of another builder.
 
-        A record without ``task`` is taken by its shape: one image is t1_concat, ``X_original.png`` with
-        ``X_inpainted.png`` of the same view t2b_multi, any others t1_multi.
+        Without a field ``task`` the task is derived from the images: one image is t1_concat,
+        ``X_original.png`` with ``X_inpainted.png`` of the same view t2b_multi, others t1_multi.
 
         Raises:
-            ValueError: a field that every record needs is missing or of the wrong kind.
+            ValueError: a required field is missing or has the wrong type.
         """
         if not isinstance(value, Mapping):
             raise ValueError(f"expected an object, found {type(value).__name__}")
@@ -130,7 +130,7 @@ _FIELDS = tuple(field.name for field in fields(TaskRecord))
 _TEXT_FIELDS = tuple(
     name for name, hint in get_type_hints(TaskRecord).items() if hint == str | None
 )
-"""Those that may be missing."""
+"""Optional text fields."""
 
 
 def _plain(value: Any) -> Any:
@@ -142,7 +142,7 @@ _VIEW = re.compile(r"(.*)_(original|inpainted)\.(?:png|jpe?g)", re.IGNORECASE | 
 
 
 def _task_of(image: tuple[str, ...] | str) -> str:
-    """What the images of a record without ``task`` show it to be: the first task of that shape."""
+    """The task of a record without ``task``, derived from its images: the first task of that shape."""
     if isinstance(image, str):
         return next(name for name, spec in TASKS.items() if spec.side_by_side)
     kinds = [_VIEW.fullmatch(path) for path in image]
@@ -184,12 +184,10 @@ def _turn(value: Mapping[str, Any], index: int, speaker: str) -> str:
 
 
 def iter_records(path: Path) -> Iterator[TaskRecord]:
-    """The records of a task file in file order, in memory that does not grow with the file.
-
-    Only the ids seen so far are kept, to refuse one that occurs twice.
+    """The records of a task file in file order, in constant memory except for the ids.
 
     Raises:
-        UserError: the file is missing, no JSON array, a record is malformed, or an id occurs twice.
+        UserError: the file is missing or not a JSON array, a record is malformed, or an id occurs twice.
     """
     seen: set[str] = set()
     for number, value in enumerate(iter_array(path), start=1):
@@ -204,10 +202,18 @@ def iter_records(path: Path) -> Iterator[TaskRecord]:
 
 
 def read_records(path: Path) -> list[TaskRecord]:
-    """All records of a task file; errors as ``iter_records``."""
+    """All records of a task file.
+
+    Raises:
+        UserError: see ``iter_records``.
+    """
     return list(iter_records(path))
 
 
 def read_tasks(path: str | Path) -> list[TaskRecord]:
-    """All records of a task file: ``read_records`` for a path of any kind."""
+    """All records of a task file.
+
+    Raises:
+        UserError: the file is missing or not a JSON array, a record is malformed, or an id occurs twice.
+    """
     return read_records(Path(path))

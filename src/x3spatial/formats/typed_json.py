@@ -1,8 +1,8 @@
-"""Frozen dataclasses as JSON objects: encoding, decoding and JSON Schema, all made from the fields.
+"""Frozen dataclasses as JSON objects: encoding and decoding, derived from the fields.
 
-A field is written under its own name unless its metadata says otherwise (``named``, ``LEFT_OUT``). A field
-with a default may be missing in what is read. Known types: ``str``, ``int``, ``float``, ``bool``, unions of
-them, ``None``, ``Literal``, tuples (JSON arrays), ``dict[str, X]``, ``Any`` and other dataclasses.
+The key of a field is its name unless its metadata differs (``named``, ``LEFT_OUT``). A field with a default
+may be missing in the input. Supported types: ``str``, ``int``, ``float``, ``bool``, unions of them, ``None``,
+``Literal``, tuples (JSON arrays), ``dict[str, X]``, ``Any`` and other dataclasses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Decoder = Callable[[Any], Any]
 Json = dict[str, Any]
 
 LEFT_OUT: Mapping[str, Any] = {"left_out": True}
-"""Metadata of a field that is not written where it holds its default."""
+"""Metadata of a field that is omitted if it has its default value."""
 
 
 def named(key: str) -> Mapping[str, Any]:
@@ -30,19 +30,19 @@ def named(key: str) -> Mapping[str, Any]:
 def described(*, always: bool = True, **schema: Any) -> Mapping[str, Any]:
     """Metadata of a field with further JSON Schema keywords, such as ``minimum=0``.
 
-    ``always`` False: it is written, but the schema allows files without it (older ones).
+    ``always`` False: the field is written, but the schema does not require it, because older files lack it.
     """
     return {"schema": schema, "always": always}
 
 
 class Malformed(ValueError):
-    """A JSON value that does not fit its dataclass."""
+    """A JSON value that does not match its dataclass."""
 
     def __init__(self, reason: str, *keys: str) -> None:
         super().__init__(reason, *keys)
         self.reason = reason
         self.keys = list(keys)
-        """Where the fault lies, from the outside in."""
+        """Path of the invalid value, outermost key first."""
 
     def __str__(self) -> str:
         return f"{'.'.join(self.keys)!r} {self.reason}" if self.keys else self.reason
@@ -56,9 +56,9 @@ class StoredField:
     key: str
     type: Any
     left_out: bool
-    """Not written where it holds its default."""
+    """Whether it is omitted if it has its default value."""
     required: bool
-    """Whether the schema demands it."""
+    """Whether the schema requires it."""
     has_default: bool
     default: Any
     decode: Decoder
@@ -67,7 +67,7 @@ class StoredField:
 
 @cache
 def stored_fields(cls: Any) -> tuple[StoredField, ...]:
-    """The fields of a dataclass, in the order in which they are written."""
+    """The fields of a dataclass, in order of output."""
     hints = get_type_hints(cls)
     return tuple(_stored_field(one, hints[one.name]) for one in fields(cls))
 
@@ -90,7 +90,11 @@ def _stored_field(one: Field[Any], hint: Any) -> StoredField:
 
 
 def encode(value: Any) -> Any:
-    """Plain JSON values of a dataclass, or of anything that its fields may hold."""
+    """Convert a dataclass, or a value of a supported type, to JSON values.
+
+    Raises:
+        TypeError: the type is not supported.
+    """
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):
@@ -109,7 +113,7 @@ def encode(value: Any) -> Any:
 
 
 def finite(value: Any) -> Any:
-    """``value``, a JSON value of any kind, with None in place of NaN and infinities."""
+    """Replace NaN and infinities in a JSON value by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -120,10 +124,10 @@ def finite(value: Any) -> Any:
 
 
 def decode(cls: type[T], value: Any) -> T:
-    """The ``cls`` that was encoded as ``value``; keys that it does not know are ignored.
+    """Convert a JSON value to the dataclass ``cls``; unknown keys are ignored.
 
     Raises:
-        Malformed: a field is missing or of the wrong kind; the message names it.
+        Malformed: a field is missing or has the wrong type; the message names it.
     """
     if not isinstance(value, dict):
         raise Malformed("is not an object")
@@ -143,7 +147,7 @@ def decode(cls: type[T], value: Any) -> T:
 
 
 def _decoder(hint: Any) -> Decoder:
-    """The function that turns a JSON value into a value of type ``hint``, or raises ``Malformed``."""
+    """The function that converts a JSON value to type ``hint`` or raises ``Malformed``."""
     if hint is Any:
         return lambda value: value
     if is_dataclass(hint):
@@ -205,7 +209,7 @@ def _union_decoder(options: tuple[Any, ...]) -> Decoder:
     def scalar(value: Any) -> Any:
         if value is None and optional:
             return None
-        # As it is: 1 and 1.0 are written differently.
+        # Returned unconverted: 1 and 1.0 are encoded differently.
         kind = type(value)
         if kind not in rest:
             names = " or ".join(option.__name__ for option in rest)

@@ -1,1 +1,1 @@
-"""Files, images and JSON on disk: knows nothing of tasks or roots."""
+"""Files, images and JSON on disk; independent of tasks and data roots."""

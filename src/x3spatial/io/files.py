@@ -1,8 +1,8 @@
-"""Writing files so that a reader never sees half of one.
+"""Atomic file writing.
 
-Every writer here writes beside the target (``.{name}.part``) and renames. The temporary name is
-derived from the target's name alone: a run that is killed leaves at most one stray part file per
-target, and the run that finishes the work replaces it.
+Files are written to a temporary file beside the target (``.{name}.part``) and then renamed. The temporary
+name depends only on the name of the target, so a killed run leaves at most one part file per target, which
+the next run replaces.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from x3spatial.errors import UserError
 
 
 def part_path(path: Path) -> Path:
-    """The temporary name under which ``path`` is written."""
+    """The temporary file for writing ``path``."""
     return path.with_name(f".{path.name}.part")
 
 
 def write_bytes(path: Path, data: bytes, *, fsync: bool = False) -> None:
-    """Replace ``path`` by ``data`` in one step; ``fsync`` for files whose loss nothing would notice."""
+    """Replace ``path`` by ``data`` atomically; ``fsync`` for files whose loss would go unnoticed."""
     part = part_path(path)
     with open(part, "wb") as file:
         file.write(data)
@@ -36,12 +36,16 @@ def write_bytes(path: Path, data: bytes, *, fsync: bool = False) -> None:
 
 
 def write_text(path: Path, text: str, *, fsync: bool = False) -> None:
-    """Replace ``path`` by ``text`` (UTF-8) in one step."""
+    """Replace ``path`` by ``text`` (UTF-8) atomically."""
     write_bytes(path, text.encode(), fsync=fsync)
 
 
 def write_json(path: Path, value: Any, *, fsync: bool = False) -> None:
-    """Replace ``path`` by ``value`` as indented JSON in one step. NaN and infinities are refused."""
+    """Replace ``path`` by ``value`` as indented JSON atomically.
+
+    Raises:
+        ValueError: ``value`` contains NaN or an infinity.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n", fsync=fsync)
 
@@ -62,7 +66,7 @@ def read_json(path: Path, *, what: str = "JSON file") -> Any:
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """The JSON object that a finished run left at ``path``; None if there is none to trust."""
+    """The JSON object at ``path``, written by a finished run; None if it is missing or invalid."""
     if not path.is_file():
         return None
     try:
@@ -79,16 +83,16 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_json(value: Any) -> str:
-    """Hex SHA-256 of a value's canonical JSON, for settings and identities."""
+    """Hex SHA-256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def make_dir(path: Path, option: str) -> None:
-    """Create ``path`` and its parents, and make sure that files can be written there.
+    """Create ``path`` and its parents, and check that files can be written there.
 
     Raises:
-        UserError: it cannot be created or written; the message names ``option``.
+        UserError: the folder cannot be created or written to; the message names ``option``.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -102,12 +106,13 @@ def make_dir(path: Path, option: str) -> None:
 
 @contextmanager
 def new_dir(path: Path, option: str) -> Iterator[Path]:
-    """A folder to fill, whose entries move to the new folder ``path`` when all of them are written.
+    """A temporary folder whose entries are moved to the new folder ``path`` after the block.
 
-    It lies in ``path``, which may be the current folder or a mounted one. What a killed run left in it goes.
+    It is created inside ``path``, which may be the current folder or a mount point. Remains of a killed run
+    in it are deleted.
 
     Raises:
-        UserError: as ``make_dir``, or ``path`` holds something.
+        UserError: ``path`` cannot be created or written to, or is not empty.
     """
     make_dir(path, option)
     part = path / ".part"
@@ -124,11 +129,11 @@ def new_dir(path: Path, option: str) -> Iterator[Path]:
 
 
 def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:
-    """Make sure, before any work, that ``path`` can be written as a file; its folder is created.
+    """Check before any work that ``path`` can be written as a file; its folder is created.
 
     Raises:
-        UserError: it is no regular file, is one of ``sources`` (which are read), or cannot be written
-            there (its name may be too long); the message names ``option``.
+        UserError: ``path`` is not a regular file, is one of the input files ``sources``, or cannot be
+            written (its name may be too long); the message names ``option``.
     """
     make_dir(path.parent, option)
     try:
@@ -140,7 +145,7 @@ def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:
             for source in sources:
                 if source.exists() and path.samefile(source):
                     raise UserError(f"{option} {path}: is also an input file; choose another path")
-        # As long as the longest name that is written beside a target.
+        # As long as the longest temporary name beside a target.
         probe = path.with_name(f".{path.name}.x3-probe")
         probe.touch()
         probe.unlink()

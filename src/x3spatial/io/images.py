@@ -1,8 +1,8 @@
-"""Images in and out: one decoder and one encoder for the whole package.
+"""Decoding, encoding and resizing of images.
 
-Arrays are ``uint8 [H, W, 3]`` RGB or ``bool [H, W]`` masks. OpenCV does nearly all codec work because it
-was the fastest of the maintained ones when measured (``docs/dependencies.md``); the quirks of its
-interface (BGR, ``None`` for an error, messages on stderr) stay in this module.
+Arrays are ``uint8 [H, W, 3]`` RGB or ``bool [H, W]`` masks. Nearly all codecs are those of OpenCV, the
+fastest maintained library in our measurements (``docs/dependencies.md``). The peculiarities of its interface
+(BGR, ``None`` for an error, messages on stderr) are confined to this module.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from PIL import Image
 from x3spatial.arrays import Bool, UInt8, UInt16
 from x3spatial.errors import UserError
 
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report bad files ourselves, by path
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # errors are reported with the path of the file
 
 import cv2
 
@@ -38,12 +38,12 @@ MAX_PIXELS = 1 << 27
 MAX_PIXELS_VARIABLE = "X3_MAX_IMAGE_PIXELS"
 _PNG_AVERAGE = 3  # filter type: each byte less the mean of its left and upper neighbours
 
-# Masks are long runs of two values: plain deflate makes them small.
+# Masks consist of long runs of two values, which plain deflate compresses well.
 _PNG_FLAT = [cv2.IMWRITE_PNG_COMPRESSION, 3]
 
 
 class ImageError(ValueError):
-    """A file that is not a readable image. ``reason`` says why; the caller knows the path."""
+    """A file that is not a readable image; ``reason`` does not contain the path."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -54,7 +54,7 @@ def read_bytes(path: Path) -> bytes:
     """A file's bytes.
 
     Raises:
-        ImageError: it cannot be opened or is empty.
+        ImageError: the file cannot be opened or is empty.
     """
     try:
         data = path.read_bytes()
@@ -100,12 +100,12 @@ def check_size(width: int, height: int) -> tuple[int, int]:
 
 
 def probe_png(data: bytes) -> tuple[int, int]:
-    """(width, height) of a PNG whose every chunk is complete and passes its checksum.
+    """(width, height) of a PNG whose chunks are all complete and match their checksums.
 
-    Finds truncated and damaged files at a fiftieth of the cost of decoding them.
+    Detects truncated and damaged files at a fiftieth of the cost of decoding them.
 
     Raises:
-        ImageError: not a PNG, cut short, damaged, or too large to be decoded.
+        ImageError: the data is not a PNG, truncated, damaged, or too large to be decoded.
     """
     if not data.startswith(_PNG_SIGNATURE):
         raise ImageError(_foreign(data) or "not a PNG file")
@@ -203,7 +203,7 @@ def _foreign(data: bytes) -> str | None:
 def _decode(data: bytes, *, probed: bool = False) -> npt.NDArray[Any]:
     """Channels as stored (BGR order), native depth, palettes expanded: ``[H, W]`` or ``[H, W, C]``."""
     if not probed:
-        probe(data)  # so that libpng has nothing to print about cut or damaged files
+        probe(data)  # libpng would print messages about truncated or damaged files
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError) as error:
@@ -214,12 +214,12 @@ def _decode(data: bytes, *, probed: bool = False) -> npt.NDArray[Any]:
 
 
 def decode_rgb(data: bytes, *, probed: bool = False) -> UInt8:
-    """Decode to ``uint8 [H, W, 3]`` RGB: 16-bit keeps the high byte, grey is repeated, alpha dropped.
+    """Decode to ``uint8 [H, W, 3]`` RGB: 16-bit keeps the high byte, grey is repeated, alpha is dropped.
 
-    ``probed`` says that ``probe`` has already passed these bytes.
+    ``probed``: ``probe`` has already accepted these bytes.
 
     Raises:
-        ImageError: not a readable image of 8 or 16 bits.
+        ImageError: the data is not a readable image of 8 or 16 bits.
     """
     image = _decode(data, probed=probed)
     if image.dtype == np.uint16:
@@ -235,11 +235,10 @@ def decode_rgb(data: bytes, *, probed: bool = False) -> UInt8:
 def decode_mask(data: bytes) -> Bool:
     """Decode to ``bool [H, W]``: True where any colour channel is > 0 at its native depth.
 
-    Alpha is ignored and palettes are expanded. Going through 8-bit grey instead would lose small
-    16-bit values.
+    Alpha is ignored and palettes are expanded. A conversion to 8-bit grey would lose small 16-bit values.
 
     Raises:
-        ImageError: not a readable image.
+        ImageError: the data is not a readable image.
     """
     image = _decode(data)
     if image.ndim == 3:
@@ -251,7 +250,7 @@ def read_rgb(path: Path) -> UInt8:
     """``decode_rgb`` of a file.
 
     Raises:
-        ImageError: missing, unreadable or damaged.
+        ImageError: the file is missing, unreadable or damaged.
     """
     return decode_rgb(read_bytes(path))
 
@@ -260,7 +259,7 @@ def read_mask(path: Path) -> Bool:
     """``decode_mask`` of a file.
 
     Raises:
-        ImageError: missing, unreadable or damaged.
+        ImageError: the file is missing, unreadable or damaged.
     """
     return decode_mask(read_bytes(path))
 
@@ -275,8 +274,8 @@ def _encode(extension: str, image: npt.NDArray[Any], options: list[int]) -> byte
 def encode_png(image: UInt8) -> bytes:
     """Lossless PNG of ``uint8 [H, W, 3]`` RGB.
 
-    Written here and not by OpenCV because the time goes into deflate, and ISA-L's is four times as fast
-    at the same size (docs/dependencies.md). What is left of PNG is one filter and three chunks.
+    Not encoded by OpenCV, because most of the time is spent in deflate, and that of ISA-L is four times as
+    fast at the same size (docs/dependencies.md). The rest of the format is one filter and three chunks.
     """
     height, width = image.shape[:2]
     pixels = np.ascontiguousarray(image).reshape(height, 3 * width)
@@ -285,7 +284,7 @@ def encode_png(image: UInt8) -> bytes:
     above[1:] = pixels[:-1]
     rows = np.empty((height, 1 + 3 * width), dtype=np.uint8)
     rows[:, 0] = _PNG_AVERAGE
-    # The mean of two bytes, rounded down, without leaving eight bits.
+    # The mean of two bytes, rounded down, in 8-bit arithmetic.
     np.subtract(pixels, (left & above) + ((left ^ above) >> 1), out=rows[:, 1:])
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB, not interlaced
     data = isal_zlib.compress(rows.tobytes(), 1)

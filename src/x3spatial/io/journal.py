@@ -1,4 +1,4 @@
-"""An append-only file of what a run has finished, for the run that continues it."""
+"""An append-only log of finished work, from which an interrupted run is continued."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import IO, Any, Self
 
 
 class Journal:
-    """An append-only file of JSON lines: what a run has finished, for the run that continues it.
+    """An append-only file of JSON lines, from which an interrupted run is continued.
 
-    A process killed while it appends leaves a torn last line. Opening the journal drops it, so
-    what is read back is exactly what was completely written.
+    A process that is killed during a write leaves an incomplete last line, which is removed when the journal
+    is opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,18 +32,18 @@ class Journal:
                 try:
                     value = json.loads(line)
                 except ValueError:
-                    return  # a damaged line: nothing after it can be trusted either
+                    return  # lines after a damaged one are not reliable either
                 yield offset, value
                 offset += len(line)
 
     def value_at(self, offset: int) -> Any:
-        """The value of the line that starts at ``offset`` (as given by ``entries`` or ``append``)."""
+        """The value of the line that starts at byte ``offset``, from ``entries`` or ``append``."""
         with open(self.path, "rb") as file:
             file.seek(offset)
             return json.loads(file.readline())
 
     def open(self, *, fresh: bool = False) -> Self:
-        """Start appending; ``fresh`` discards what is there."""
+        """Open for appending; ``fresh`` discards existing lines."""
         end = 0
         if not fresh and self.path.exists():
             for offset, _ in self.entries():
@@ -58,7 +58,7 @@ class Journal:
         return self
 
     def append(self, value: Any) -> int:
-        """Write one line through to the operating system; returns its byte offset."""
+        """Append one line and flush it to the operating system; returns its byte offset."""
         assert self._file is not None, "call open() first"
         offset = self._file.seek(0, os.SEEK_END)
         line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -67,12 +67,12 @@ class Journal:
         return offset
 
     def sync(self) -> None:
-        """Have what was appended on the disk: other machines that share it see it from here on."""
+        """Write appended lines to disk, where other machines with the same file system can read them."""
         assert self._file is not None, "call open() first"
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Stop appending."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None

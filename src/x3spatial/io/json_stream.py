@@ -1,4 +1,4 @@
-"""JSON arrays read and written one element at a time, in memory that does not grow with the file."""
+"""Reading and writing of JSON arrays one element at a time, in constant memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def iter_array(path: Path) -> Iterator[Any]:
     """The elements of the JSON array in ``path``, decoded one at a time.
 
     Raises:
-        UserError: the file is missing, unreadable or no JSON array.
+        UserError: the file is missing, unreadable or not a JSON array.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -33,7 +33,7 @@ def iter_array(path: Path) -> Iterator[Any]:
 
 def _array_values(file: IO[str], path: Path) -> Iterator[Any]:
     """The elements of the JSON array in ``file``, decoded as soon as each is complete."""
-    text = _Window(file)
+    text = _Buffer(file)
     if text.next_character() != "[":
         raise UserError(
             f"{path}: expected a JSON array of records (is this a task file of x3 build?)"
@@ -60,8 +60,8 @@ def _array_values(file: IO[str], path: Path) -> Iterator[Any]:
         raise UserError(f"{path}: cannot read this task file: text after the end of the array")
 
 
-class _Window:
-    """The part of a file that is being decoded."""
+class _Buffer:
+    """A buffer over the part of a file that is being decoded."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -76,7 +76,7 @@ class _Window:
         return bool(chunk)
 
     def next_character(self) -> str:
-        """The next character that is no white space, not consumed; empty at the end."""
+        """The next non-blank character, not consumed; empty at the end of the file."""
         while True:
             while self._at < len(self._text):
                 if self._text[self._at] not in _SPACE:
@@ -103,7 +103,7 @@ class _Window:
                 if not self._more():
                     raise
                 continue
-            # A number could go on in the next chunk; an object or array ends where it ends.
+            # A number may continue in the next chunk; objects and arrays have a closing bracket.
             if end == len(self._text) and self._more():
                 continue
             self._at = end
@@ -111,9 +111,9 @@ class _Window:
 
 
 class JsonArrayWriter:
-    """Writes a JSON array one record per line, in constant memory; the file appears when complete.
+    """Writes a JSON array, one record per line, in constant memory; the file appears when it is complete.
 
-    Use as a context manager. If the block raises, the target is left as it was.
+    Use as a context manager. If the block raises, the target is not changed.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,9 +1,10 @@
-"""The lock that keeps two runs from writing into one place.
+"""File locks that prevent two runs from writing to the same output.
 
-``flock``, not a POSIX lock (``lockf``), because a POSIX lock is lost as soon as its process closes the file
-anywhere else, as reading a locked journal does, and because it keeps no two runs of one process apart. What
-``flock`` has against it, that a forked child holds the lock as well and may outlive its parent, is undone
-here: a fork closes the lock files in the child. Spawned processes and other programs never get them.
+``flock`` is used instead of a POSIX lock (``lockf``). A process loses a POSIX lock when it closes any
+descriptor of the file, for example after reading a locked journal, and POSIX locks do not exclude two runs in
+one process. A disadvantage of ``flock`` is that a forked child also holds the lock and may outlive its
+parent; therefore the lock files are closed in forked children. Spawned processes and other programs do not
+inherit them.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ else:
     _HAS_LOCKS = True
 
 _HELD_BY_ANOTHER = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES})
-"""Any other error means that this file system has no locks, as some network file systems have none."""
+"""Errors that mean "locked"; any other error means that the file system does not support locks."""
 
 _open_locks: set[FileIO] = set()
 
 
 def _close_in_child() -> None:
     for file in _open_locks:
-        file.close()  # closes the child's copy; the parent's lock stays
+        file.close()  # closes the child's copy; the parent keeps its lock
     _open_locks.clear()
 
 
@@ -42,17 +43,17 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def lock_file(path: Path, refusal: str) -> Iterator[None]:
-    """Hold the file ``path`` for this run; it is created if missing and its content is not touched.
+    """Lock the file ``path`` for this run; it is created if missing, and its content is not changed.
 
-    The lock ends with the block or the process. Where there are no locks (Windows, some network file systems)
-    nothing is held, and keeping runs apart is up to the user.
+    The lock is released at the end of the block or of the process. Without support for locks (Windows, some
+    network file systems) nothing is locked, and the user has to avoid concurrent runs.
 
     Args:
-        path: the file, which may be removed by its holder while it is held.
-        refusal: the message of the error if another run holds it.
+        path: the lock file; its holder may remove it while it is locked.
+        refusal: the error message if another run holds the lock.
 
     Raises:
-        UserError: another run holds it, or it is a symbolic link or cannot be opened.
+        UserError: another run holds the lock, or ``path`` is a symbolic link or cannot be opened.
     """
     if not _HAS_LOCKS:
         yield
@@ -68,10 +69,10 @@ def lock_file(path: Path, refusal: str) -> Iterator[None]:
 
 @contextmanager
 def lock_dir(path: Path, option: str) -> Iterator[None]:
-    """Hold the folder ``path`` for this run: two runs that write into one folder would mix their files.
+    """Lock the folder ``path`` for this run, so that two runs do not mix their files in it.
 
     Raises:
-        UserError: another run holds it; the message names ``option``.
+        UserError: another run holds the lock; the message names ``option``.
     """
     refusal = f"{option} {path}: another x3 run is writing there; wait for it or stop it"
     with lock_file(path / ".x3-lock", refusal):
@@ -79,10 +80,10 @@ def lock_dir(path: Path, option: str) -> Iterator[None]:
 
 
 def _locked(path: Path, refusal: str) -> FileIO:
-    """``path``, open and locked as far as its file system has locks.
+    """Open ``path`` and lock it if its file system supports locks.
 
     Raises:
-        UserError: as ``lock_file``.
+        UserError: another run holds the lock, or ``path`` is a symbolic link or cannot be opened.
     """
     while True:
         file = _open(path)
@@ -95,13 +96,11 @@ def _locked(path: Path, refusal: str) -> FileIO:
             raise UserError(refusal) from None
         if _is_at(file, path):
             return file
-        file.close()  # its holder removed it between our opening and our lock: it protects nothing
+        file.close()  # its holder removed it before it was locked here, so the lock has no effect
 
 
 def _open(path: Path) -> FileIO:
-    flags = (
-        os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-    )  # written to over NFS, an exclusive lock needs that
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW  # an exclusive lock on NFS requires write access
     try:
         return FileIO(os.open(path, flags, 0o666), "r+")
     except OSError as error:

@@ -1,8 +1,8 @@
-"""Plain colour PNG files, inflated by ISA-L: the pixels of ``images.decode_rgb`` in half its time.
+"""Fast decoding of common colour PNG files: the pixels of ``images.decode_rgb`` in half the time.
 
-Inflating takes most of the time that a sample takes to load, and ISA-L inflates several times faster than
-zlib. Everything after it, the row filters first of all, is Pillow's. A file that is anything but plain is
-left to ``images.decode_rgb``, and so is a damaged one, for its messages.
+Decompression takes most of the loading time of a sample, and ISA-L decompresses several times faster than
+zlib. The remaining steps, such as undoing the row filters, are done by Pillow. Other and damaged PNG files
+are left to ``images.decode_rgb``, which also reports their errors.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from x3spatial.io.images import max_pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MODES = {2: ("RGB", 3), 6: ("RGBA", 4)}
-"""By the header's colour type: Pillow's mode and the bytes of a pixel."""
+"""Colour type of the header → Pillow's mode and bytes per pixel."""
 _HARMLESS = frozenset(
     (b"cHRM", b"eXIf", b"gAMA", b"iCCP", b"iTXt", b"pHYs", b"sBIT", b"sRGB", b"tEXt", b"tIME", b"zTXt")
 )  # fmt: skip
-"""Chunks that change no pixel."""
-_ROOM = 0xFFFF
-"""Bytes of a stored block."""
+"""Chunks that do not affect the pixels."""
+_BLOCK_BYTES = 0xFFFF
+"""Maximum size of a stored block in a zlib stream."""
 _Damaged: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stubs call the class an instance
 
 
 def open_plain_png(path: Path | str) -> Image.Image | None:
-    """The picture of a PNG file of 8-bit RGB or RGBA, not interlaced; None for any other file.
+    """The image in a non-interlaced PNG file of 8-bit RGB or RGBA; None for any other file.
 
     Raises:
-        OSError: there is no such file, or it cannot be read.
+        OSError: the file does not exist or cannot be read.
     """
     with open(path, "rb") as file:
         if file.read(len(_SIGNATURE)) != _SIGNATURE:
@@ -45,7 +45,7 @@ def open_plain_png(path: Path | str) -> Image.Image | None:
 
 
 def _decode(data: bytes) -> Image.Image | None:
-    """The picture in what follows the signature; None if it is no plain one."""
+    """Decode the data after the signature; None if the format is not supported."""
     header, packed = b"", []
     place, name = 0, b""
     while name != b"IEND":
@@ -56,7 +56,7 @@ def _decode(data: bytes) -> Image.Image | None:
         if name == b"IDAT":
             packed.append(body)
             continue
-        # The decoders, too, check these and leave the pixels' own to the checksum inside them.
+        # As in the decoders: image data is checked by the checksum of its zlib stream instead.
         if crc != zlib.crc32(body, zlib.crc32(name)):
             return None
         if name == b"IHDR" and not header and not packed:
@@ -78,11 +78,11 @@ def _decode(data: bytes) -> Image.Image | None:
 
 
 def _stored(rows: bytes) -> bytes:
-    """``rows`` as a zlib stream without compression, for Pillow to undo the filters of."""
+    """``rows`` as an uncompressed zlib stream, whose row filters Pillow undoes."""
     view = memoryview(rows)
     pieces: list[bytes | memoryview] = [b"\x78\x01"]
-    for place in range(0, len(rows), _ROOM):
-        block = view[place : place + _ROOM]
-        last = place + _ROOM >= len(rows)
-        pieces += [struct.pack("<BHH", last, len(block), len(block) ^ _ROOM), block]
+    for place in range(0, len(rows), _BLOCK_BYTES):
+        block = view[place : place + _BLOCK_BYTES]
+        last = place + _BLOCK_BYTES >= len(rows)
+        pieces += [struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF), block]
     return b"".join([*pieces, struct.pack(">I", isal_zlib.adler32(rows))])

@@ -1,1 +1,1 @@
-"""Whatever answers a batch of questions with text."""
+"""Models: adapters that answer batches of questions with text."""

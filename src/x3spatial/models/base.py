@@ -1,7 +1,7 @@
-"""The protocol between the evaluation and anything that answers.
+"""The interface between the evaluation and models.
 
-A new model is one subclass of ``Model`` in one file, one line in ``models/registry.py`` and, if it
-writes points in a way of its own, one entry in ``models/conventions``.
+A new model is a subclass of ``Model`` in its own file, a line in ``models/registry.py`` and, if it has its
+own point format, an entry in ``conventions``.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from x3spatial.tasks.question import Question, Size
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An answer text with what reading it takes."""
+    """An answer text with the information that parsing requires."""
 
     text: str
     sizes: tuple[Size, ...] = ()
-    """(W, H) of each image in the pixels that the model counts; empty where its convention needs none."""
+    """(W, H) of each image in the pixels of the convention; empty if the convention does not use pixels."""
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What else decided this answer (resized sizes, re-encoding, why it ended), as JSON values."""
+    """Further information about this answer (resized sizes, re-encoding, finish reason), as JSON values."""
 
 
 def as_output(answer: str | Output) -> Output:
-    """An answer in its full form.
+    """Convert an answer to an ``Output``.
 
     Raises:
-        TypeError: it is neither a text nor an ``Output``.
+        TypeError: the answer is neither a text nor an ``Output``.
     """
     if isinstance(answer, Output):
         return answer
@@ -42,39 +42,39 @@ def as_output(answer: str | Output) -> Output:
 
 
 class Unanswered(Exception):
-    """A model's own retries are used up: the runner does not ask again in this run."""
+    """All retries of a model failed; the question is not asked again in this run."""
 
 
 class Model(ABC):
-    """Answers batches of questions.
+    """A model that answers batches of questions.
 
-    The runner calls ``prepare`` for a batch in a background thread while the model works on the one
-    before, then ``answer`` in the runner's own thread. If either raises, the runner asks again sample
-    by sample, so an implementation need not isolate a bad sample itself; a ``UserError`` stops the
-    run, for what no second try can mend (a server that is not there). Answers must not depend on
-    what else is in the batch. Weights are best loaded by the first ``prepare``: a run whose answers
-    are all stored already creates the model but never asks it.
+    The evaluation calls ``prepare`` for a batch in a background thread while the model answers the previous
+    batch, then ``answer`` in its own thread. If one of them raises, the questions of the batch are asked one
+    by one, so an implementation does not have to isolate a failing sample. A ``UserError`` ends the run; it
+    is meant for errors that a retry cannot fix, such as an unreachable server. Answers must not depend on the
+    rest of the batch. Weights should be loaded by the first ``prepare``, because a run with only stored
+    answers creates the model without asking it.
     """
 
     name: str
-    """How results call it; for a checkpoint its folder name; by default the name of its class."""
+    """Name in results; for a checkpoint the name of its folder. Default: the name of the class."""
     spec: str | None = None
-    """``KIND[:ARG]`` it was made from; set by the registry."""
+    """``KIND[:ARG]`` of ``--model``; set by the registry."""
     convention: str = "unit"
-    """Key in ``models.conventions``: how its answers write points."""
+    """Name of its convention, the point format of its answers."""
     privileged: ClassVar[bool] = False
-    """Whether it reads the record (masks, ground truth): such results are marked as no model's."""
+    """Whether it reads the record (masks, ground truth); its results are marked as privileged."""
     concurrent: ClassVar[bool] = False
     """Whether ``answer`` may be called from several threads at once."""
     in_flight: int | None = None
-    """How many questions a concurrent model wants to be asked at once, each in a batch of its own
-    (a server's adapter); None: batches, in as many threads as there are workers."""
+    """Number of concurrent single questions, for adapters of servers; None: concurrent batches, one thread
+    per worker."""
     tasks: ClassVar[frozenset[str] | None] = None
-    """The tasks it can answer; None for all."""
+    """The supported tasks; None for all."""
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Fields of the record that it cannot do without; records of other builders may lack them."""
+    """Required fields of the record; records of other builders may lack them."""
     options: ClassVar[frozenset[str]] = frozenset()
-    """Names of options that ``create`` understands beside ``max_new_tokens`` and ``seed``."""
+    """Names of options of ``create`` in addition to ``max_new_tokens`` and ``seed``."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -83,58 +83,58 @@ class Model(ABC):
 
     @classmethod
     def options_for(cls, argument: str | None) -> frozenset[str]:
-        """Those of ``options`` that matter to ``KIND:ARGUMENT``."""
+        """The ``options`` that apply to ``KIND:ARGUMENT``."""
         return cls.options
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
-        """Make one from ``--model KIND:ARGUMENT``; ``options`` holds only names it understands.
+        """Create the model of ``--model KIND:ARGUMENT``; ``options`` only contains supported names.
 
         Raises:
-            UserError: the argument or an option cannot be used.
+            UserError: the argument or an option is invalid.
         """
         if argument is not None:
             raise UserError(f"--model {cls.name}:{argument}: {cls.name} takes no argument")
         return cls()
 
     def can_answer(self, task: str) -> bool:
-        """Whether it can be asked about ``task``; by default those of ``tasks``."""
+        """Whether ``task`` is supported; by default whether it is in ``tasks``."""
         return self.tasks is None or task in self.tasks
 
     def reads(self, question: Question) -> tuple[Path, ...]:
-        """The files that decide the answer: when one changes, the question is asked again.
+        """The files that the answer depends on; if one changes, the question is asked again.
 
-        With the record, a privileged model's masks are among them.
+        For privileged models they include the masks.
         """
         masks = [(question.record or {}).get(name) for name in ("ref_mask", "query_mask")]
         return (*question.images, *(Path(mask) for mask in masks if mask))
 
     def prepare(self, questions: Sequence[Question]) -> Any:
-        """Decode and preprocess what ``answer`` will need. Called ahead, in another thread."""
+        """Decode and preprocess the inputs of ``answer``. Called in advance in another thread."""
         return None
 
     @abstractmethod
     def answer(self, questions: Sequence[Question], prepared: Any) -> Sequence[str | Output]:
-        """One answer per question, in order. ``prepared`` is what ``prepare`` returned.
+        """One answer per question, in order; ``prepared`` is the result of ``prepare``.
 
         Raises:
-            Unanswered: no answer, and asking again now would not help.
+            Unanswered: there is no answer, and the question must not be asked again in this run.
         """
 
     def describe(self) -> dict[str, Any]:
-        """What decided the answers (paths, hashes, dtype, decoding settings), for the output file."""
+        """Everything that affects the answers (paths, hashes, dtype, decoding), for the results file."""
         return {}
 
     def runtime(self) -> dict[str, Any]:
-        """What it was computed with (threads), for ``run`` in the output file; no answer depends on it."""
+        """Settings that do not affect the answers (threads), for ``run`` in the results file."""
         return {}
 
     def interrupt(self) -> None:
-        """Give up what is under way: the run ends early. Called from another thread, perhaps repeatedly."""
+        """Cancel running requests when the run ends early. Called from another thread, maybe repeatedly."""
         return None
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Release resources."""
         return None
 
 

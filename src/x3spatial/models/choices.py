@@ -1,36 +1,36 @@
-"""What can be chosen for a local model, by name; without torch, so that help is instant."""
+"""Choices of options of local models. This module does not import torch, so that help is fast."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 DTYPES = ("float32", "bfloat16", "float16")
-"""Of weights; their names in torch."""
+"""Data types of weights, by their names in torch."""
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 ASPECT_MODES = ("resize", "pad", "dynamic")
-"""How RoboRefer sees an image that is not square."""
+"""Treatment of images that are not square by RoboRefer."""
 CHAT_TEMPLATES = ("qwen2",)
-"""Of RoboRefer checkpoints; the only one they were trained with."""
+"""Chat templates of RoboRefer checkpoints: the only one used in training."""
 SIZES = ("tiny", "small", "trainable", "2b")
-"""Of random checkpoints; ``models.roborefer.tiny`` has their dimensions."""
+"""Sizes of random checkpoints; ``models.roborefer.tiny`` defines their dimensions."""
 FORMER_SIZES = {"learner": "trainable"}
-"""Earlier names of sizes, still accepted → what they are now."""
+"""Former names of sizes, still accepted → current names."""
 ROTATE_HEADS = 0
-"""How many look-back heads a checkpoint has that is resized, unless told otherwise."""
+"""Default number of look-back heads in a resized checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TinyOptions:
-    """What a random checkpoint is like unless told otherwise."""
+    """Options of random checkpoints."""
 
     size: str = "tiny"
     """One of ``SIZES``."""
     seed: int = 0
     """Random seed of the weights."""
     depth: bool = True
-    """With depth tower and projector."""
+    """Include depth tower and projector."""
     dtype: str = "float32"
-    """Type of the weights."""
+    """Data type of the weights."""
     tied: bool = True
     """Whether the output head shares the embedding."""
 

@@ -1,6 +1,6 @@
-"""The models by name. Nothing is imported until one is asked for.
+"""The registry of models. Modules of models are imported on demand.
 
-A model of this package is one line in ``KINDS``. A model of another package needs none: ``--model
+A model of this package is one line in ``KINDS``. A model of another package needs no entry: ``--model
 package.module:Class`` names any subclass of ``Model``.
 """
 
@@ -23,7 +23,7 @@ _COMMON_OPTIONS = frozenset({"max_new_tokens", "seed"})
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Where a model lives and what it needs."""
+    """The location and requirements of a kind of model."""
 
     module: str
     """Module below ``x3spatial.models``."""
@@ -31,7 +31,7 @@ class Kind:
     """The ``Model`` subclass in it."""
     summary: str
     extra: str | None = None
-    """The optional dependency group that it needs: ``pip install "x3spatial[extra]"``."""
+    """The required optional dependency group: ``pip install "x3spatial[extra]"``."""
 
 
 KINDS: dict[str, Kind] = {
@@ -94,12 +94,12 @@ def is_outside(spec: str) -> bool:
 
 
 def split_spec(spec: str) -> tuple[str, str | None]:
-    """``KIND[:ARGUMENT]`` in its parts; the argument may hold colons itself.
+    """Split ``KIND[:ARGUMENT]``; the argument may contain colons.
 
-    The kind of an outside model is ``package.module:Class``.
+    The kind of a model of another package is ``package.module:Class``.
 
     Raises:
-        UserError: no such kind.
+        UserError: there is no such kind.
     """
     kind, colon, argument = spec.partition(":")
     if is_outside(spec):
@@ -111,23 +111,22 @@ def split_spec(spec: str) -> tuple[str, str | None]:
 
 
 def own_options(spec: str) -> frozenset[str]:
-    """The options that ``spec`` has beside those that every kind understands.
+    """The options of ``spec`` in addition to those of every kind.
 
     Raises:
-        UserError: no such kind, or its packages are not installed.
+        UserError: there is no such kind, or its packages are not installed.
     """
     kind, argument = split_spec(spec)
     return _model_class(kind).options_for(argument)
 
 
 def create(spec: str, options: Mapping[str, Any] | None = None) -> Model:
-    """The model that ``spec``, ``KIND[:ARGUMENT]``, names.
+    """Create the model of ``spec``, ``KIND[:ARGUMENT]``.
 
-    ``max_new_tokens`` and ``seed`` are understood by every kind; others must be the kind's own.
+    Every kind accepts ``max_new_tokens`` and ``seed``; other options must belong to the kind.
 
     Raises:
-        UserError: unknown kind or option, an argument that cannot be used, or packages that are
-            not installed.
+        UserError: the kind or an option is unknown, the argument is invalid, or a package is not installed.
     """
     name, argument = split_spec(spec)
     model = _model_class(name)
@@ -156,7 +155,7 @@ def _model_class(name: str) -> type[Model]:
 def _outside_class(name: str) -> type[Model]:
     module_name, _, class_name = name.partition(":")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # the x3 script, unlike python -m, does not look here
+        sys.path.insert(0, str(Path.cwd()))  # python -m adds it, the x3 script does not
     if "." not in module_name and find_spec(module_name) is None:
         raise UserError(
             f"--model {name}: unknown kind {module_name!r}; known are {', '.join(KINDS)}, and there is no"

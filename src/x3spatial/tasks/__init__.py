@@ -1,1 +1,3 @@
-"""What is asked and what is right. Pure: arrays, numbers and text in, values out."""
+"""Tasks: questions, ground truth and answer types. Pure functions of arrays, numbers and text; no file
+access.
+"""

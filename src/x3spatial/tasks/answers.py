@@ -1,4 +1,4 @@
-"""Answer texts: how the right answer is written, and what a given answer says."""
+"""Answer texts: formatting of the ground truth and parsing of a model's answer."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NOT_VISIBLE = "NOT_VISIBLE"
 
 
 class AnswerKind(Enum):
-    """What an answer says."""
+    """The kind of a parsed answer."""
 
     NOT_VISIBLE = "not_visible"
-    """The task's token for "nothing to point at"."""
+    """The task's absent token: there is nothing to point at."""
     POINT = "point"
     VALUE = "value"
-    """Something else than one point: what a task's own answer type reads."""
+    """A value other than one point, parsed by the task's own answer type."""
     UNPARSED = "unparsed"
 
 
@@ -34,8 +34,8 @@ class AnswerKind(Enum):
 class Answer:
     """A parsed answer.
 
-    ``point`` is set if ``kind`` is POINT, in the frame the answer is written in; ``value`` if ``kind`` is
-    VALUE, as JSON values.
+    ``point`` is set if ``kind`` is POINT, normalised in the frame of the answer; ``value`` is set if ``kind``
+    is VALUE and holds JSON values. ``contradictory``: the text contains both a point and the absent token.
     """
 
     kind: AnswerKind
@@ -53,12 +53,12 @@ def _token_pattern(token: str) -> re.Pattern[str]:
 
 
 def says_token(text: str, token: str) -> bool:
-    """Whether ``token`` stands in ``text``, in any case, not inside a longer word."""
+    """Whether ``text`` contains ``token`` as a separate word; case is ignored."""
     return _token_pattern(token).search(text) is not None
 
 
 def says_not_visible(text: str) -> bool:
-    """Whether NOT_VISIBLE stands in ``text`` as a token of its own."""
+    """Whether ``text`` contains NOT_VISIBLE as a separate word."""
     return says_token(text, NOT_VISIBLE)
 
 
@@ -68,47 +68,47 @@ def always_false(text: str) -> bool:
 
 
 class Reader(Protocol):
-    """What a convention can read in a text whose characters are normalised and thoughts removed."""
+    """The parser of a convention, for texts with normalised characters and without thinking blocks."""
 
     def point(self, text: str) -> Point | None:
-        """The first point in ``text``, normalised in the frame that answers are written in."""
+        """The first point in ``text``, normalised in the frame of the answer; None without one."""
 
     def to_point(self, x: float, y: float) -> Point:
-        """The normalised point of two numbers, x first, as the family counts them."""
+        """The normalised point of two numbers in the family's units, x first."""
 
     def says_absent(self, text: str) -> bool:
-        """Whether ``text`` has the family's own words for "not visible"."""
+        """Whether ``text`` contains the family's own phrase for "not visible"."""
 
     def says_nothing(self, text: str) -> bool:
-        """Whether ``text`` has a form (an empty list) that means it where there is no point."""
+        """Whether ``text`` has a form (an empty list) that means "not visible" if there is no point."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerType:
-    """A kind of answer: how it is read in any convention, and when it is right.
+    """A kind of answer: its parser for any convention, and its criterion of correctness.
 
-    ``parse`` gets a text whose characters are normalised and thoughts removed, what the convention can read
-    in it, and the task's absent token. ``is_right`` gets the answer, the right answer and the query mask
-    ``[H, W]`` (None where there is none); without it an answer is scored as a point (L2, Success@r,
-    Hit@Mask).
+    ``parse`` takes a text with normalised characters and without thinking blocks, the convention's reader and
+    the task's absent token. ``is_right`` takes the answer, the ground truth and the query mask ``[H, W]``
+    (None without one). If ``is_right`` is None, the answer is scored as a point (L2, Success@r, Hit@Mask).
     """
 
     name: str
     parse: Callable[[str, Reader, str], Answer]
     is_right: Callable[[Answer, Answer, Bool | None], bool] | None = None
     in_family_format: bool = True
-    """Whether model families are asked for it in their own point format; else with the record's prompt."""
+    """True: the prompt asks for the family's own point format. False: the record's prompt is used
+    unchanged."""
 
     def read(self, text: str, reader: Reader, absent_token: str) -> Answer:
-        """What an answer text says."""
+        """Parse an answer text."""
         return self.parse(normalize_characters(strip_thinking(text)), reader, absent_token)
 
 
 def parse_point(text: str, reader: Reader, absent_token: str) -> Answer:
-    """One point, or the absent token.
+    """Parse one point or the absent token.
 
-    The token wins, also beside a point; such an answer is marked contradictory. A family's own words for it
-    count likewise; its form for nothing (an empty list) counts only where there is no point.
+    The token takes precedence over a point; an answer with both is marked contradictory. The family's own
+    phrase for "not visible" is treated alike. An empty list counts only if there is no point.
     """
     point = reader.point(text)
     if says_token(text, absent_token) or reader.says_absent(text):
@@ -123,7 +123,7 @@ POINT = AnswerType("point", parse_point)
 
 
 class _UnitReader:
-    """Reads the project's own form, ``[(x, y)]`` in [0, 1]."""
+    """Parser of the format of the task files, ``[(x, y)]`` in [0, 1]."""
 
     def point(self, text: str) -> Point | None:
         pair = first_pair(text)
@@ -143,12 +143,12 @@ UNIT_READER: Reader = _UnitReader()
 
 
 def parse_unit(text: str) -> Answer:
-    """Parse an answer in the project's own form, ``[(x, y)]`` in [0, 1] or ``NOT_VISIBLE``."""
+    """Parse an answer in the format of the task files: ``[(x, y)]`` in [0, 1], or ``NOT_VISIBLE``."""
     return POINT.read(text, UNIT_READER, NOT_VISIBLE)
 
 
-class Written(NamedTuple):
-    """A point as text: the text, the point that it says when read back, and its decimals."""
+class FormattedPoint(NamedTuple):
+    """A formatted point: the text, the point parsed back from it, and the number of decimals."""
 
     text: str
     point: Point
@@ -162,13 +162,20 @@ def ground_truth_text(
     write: Callable[[Point, int], tuple[str, Point]],
     *,
     fewest: int,
-) -> Written:
-    """A ground-truth point written in some convention, so that its text hits the mask.
+) -> FormattedPoint:
+    """Format a ground-truth point in some convention with enough decimals that the text hits the mask.
 
-    ``write`` gives, for a point of ``frame`` and a number of decimals, the text and the point that
-    it says when read back. With ``fewest`` decimals the target itself is tried. Where that misses
-    ``mask`` [H, W] or leaves the half (thin masks, very wide images, points on a pixel's edge), the
-    centre of the target's pixel is written instead, with the fewest decimals that hit.
+    The target is formatted with ``fewest`` decimals first. If the rounded point misses the mask or leaves its
+    half of the image (thin masks, very wide images, points on the edge of a pixel), the centre of the
+    target's pixel is formatted instead, with as few decimals as possible.
+
+    Args:
+        target: the ground-truth point, normalised in the image of the mask.
+        mask: ``[H, W]``.
+        frame: the frame of the answer.
+        write: formats a point of ``frame`` with a number of decimals; returns the text and the point parsed
+            back from it.
+        fewest: number of decimals to try first.
     """
     height, width = mask.shape
     centre = frame.to_full(centre_of(target.pixel, width, height))
@@ -177,7 +184,7 @@ def ground_truth_text(
     for point, decimals in tries:
         text, read = write(point, decimals)
         if frame.contains(read) and hits(mask, frame.to_local(read)):
-            return Written(text, read, decimals)
+            return FormattedPoint(text, read, decimals)
     raise AssertionError(f"no decimal text of {centre} hits its mask of {width}x{height}")
 
 
@@ -187,14 +194,14 @@ def _write(point: Point, decimals: int) -> tuple[str, Point]:
 
 
 def point_text(target: Target, mask: Bool, frame: Frame) -> str:
-    """``(x, y)`` for a ground-truth point in ``frame``, so that it hits its mask: three decimals,
-    more where those miss (``ground_truth_text``).
+    """``(x, y)`` of a ground-truth point in ``frame``, with three decimals, or more if three miss ``mask``
+    [H, W]; see ``ground_truth_text``.
     """
     return ground_truth_text(target, mask, frame, _write, fewest=3).text
 
 
 def answer_text(target: Target | None, mask: Bool, frame: Frame) -> str:
-    """The right answer as text: ``[(x, y)]`` in ``frame``, or NOT_VISIBLE without a target."""
+    """The ground truth as text: ``[(x, y)]`` in ``frame``, or NOT_VISIBLE without a target."""
     return NOT_VISIBLE if target is None else f"[{point_text(target, mask, frame)}]"
 
 

@@ -1,6 +1,6 @@
-"""Frames: from an image's own coordinates to those of the side-by-side (concat) image and back.
+"""Frames: conversion between the coordinates of an image and those of the side-by-side (concat) image.
 
-The concat image holds reference A in its left half and query B in its right half, each exactly half
+The concat image shows reference A in its left half and query B in its right half. Each takes exactly half
 the width and the full height, so only x changes.
 """
 
@@ -12,21 +12,21 @@ from x3spatial.tasks.geometry import Point
 
 
 class Frame(Enum):
-    """In which image's coordinates a point is written."""
+    """The image that the coordinates of a point refer to."""
 
     IMAGE = "image"
     CONCAT_LEFT = "concat_left"
     CONCAT_RIGHT = "concat_right"
 
     def to_full(self, point: Point) -> Point:
-        """From the half's own coordinates to the frame that answers are written in."""
+        """Convert a point from the coordinates of the half to those of the answer."""
         if self is Frame.IMAGE:
             return point
         offset = 0.0 if self is Frame.CONCAT_LEFT else 0.5
         return Point(offset + point.x * 0.5, point.y)
 
     def to_local(self, point: Point) -> Point:
-        """From the frame that answers are written in to the half's own; unclamped."""
+        """Convert a point from the coordinates of the answer to those of the half; not clamped."""
         if self is Frame.IMAGE:
             return point
         offset = 0.0 if self is Frame.CONCAT_LEFT else 0.5

@@ -1,8 +1,8 @@
-"""Points and pixels: the one coordinate convention of the project.
+"""Points and pixels: the coordinate convention of the project.
 
-Pixel (i, j), column i and row j, covers [i, i+1) x [j, j+1) of an image of W x H pixels. A *point*
-(x, y) is normalised, x to the right and y down, each divided by the image's own width or height, so
-the centre of pixel (i, j) is ((i + 0.5)/W, (j + 0.5)/H).
+Pixel (i, j), column i and row j, covers [i, i+1) x [j, j+1) of an image of W x H pixels. A *point* (x, y) is
+normalised: x points right and is divided by W, y points down and is divided by H. The centre of pixel (i, j)
+is ((i + 0.5)/W, (j + 0.5)/H).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from x3spatial.arrays import Bool
 
 
 class Point(NamedTuple):
-    """A normalised point; [0, 1] x [0, 1] is the image, values outside are legal and off it."""
+    """A normalised point. The image is [0, 1] x [0, 1]; points outside are valid and lie off the image."""
 
     x: float
     y: float
@@ -33,9 +33,9 @@ class Pixel(NamedTuple):
 
 
 def pixel_of(point: Point, width: int, height: int) -> Pixel | None:
-    """The pixel that a point falls in, or None outside the image: never clamped into it.
+    """The pixel that contains a point; None if the point is outside the image (it is not clamped).
 
-    Only 1.0 itself, the closed edge, belongs to the last pixel.
+    A coordinate of exactly 1.0 belongs to the last pixel.
     """
     if not point.in_image:
         return None
@@ -50,7 +50,7 @@ def centre_of(pixel: Pixel, width: int, height: int) -> Point:
 
 
 def hits(mask: Bool, point: Point) -> bool:
-    """Whether the point falls in a True pixel of ``mask`` [H, W], looked up in the mask's own grid."""
+    """Whether the point lies in a True pixel of ``mask`` [H, W], which may differ from the image in size."""
     height, width = mask.shape
     pixel = pixel_of(point, width, height)
     return pixel is not None and bool(mask[pixel.row, pixel.column])

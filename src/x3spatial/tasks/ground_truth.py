@@ -1,4 +1,4 @@
-"""Where an object is, given its mask: the ``mask_bbox_center`` rule and its seeded draws."""
+"""Ground-truth points from masks: the ``mask_bbox_center`` rule and its seeded random choice."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from x3spatial.tasks.geometry import Pixel, Point, centre_of
 
 
 class Target(NamedTuple):
-    """A ground-truth point and the mask pixel it stands for."""
+    """A ground-truth point and the mask pixel that contains it."""
 
     point: Point
     pixel: Pixel
 
 
 def sample_seed(seed: int, *key: str) -> int:
-    """A 64-bit seed for one sample, from the run's seed and the sample's identity.
+    """A 64-bit seed for one sample, from the run's seed and the sample's key.
 
-    Drawing from it makes a result independent of order, batch and number of workers.
+    A separate seed per sample makes the result independent of order, batches and number of workers.
     """
     text = "\x1f".join([str(seed), *key])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def mask_target(mask: Bool, draw_seed: int) -> Target | None:
-    """The ``mask_bbox_center`` rule: where an object is, given its mask.
+    """The ground-truth point of an object by the ``mask_bbox_center`` rule.
 
-    The centre of the tight box of ``mask`` [H, W] if the pixel it falls in belongs to the mask, else
-    the centre of a mask pixel drawn uniformly with ``draw_seed``. None for an empty mask (the object
-    is not visible).
+    The centre of the bounding box of ``mask`` [H, W] if that pixel lies in the mask, otherwise the centre of
+    a mask pixel drawn uniformly with ``draw_seed``. None for an empty mask (the object is not visible).
 
     >>> ring = np.ones((3, 3), dtype=bool)
     >>> mask_target(ring, 0).point

@@ -1,7 +1,7 @@
-"""Finding numbers in answer texts: what every convention of writing points shares.
+"""Parsing of numbers in answer texts, shared by all conventions.
 
-All patterns are linear in the length of the text: repetitions are possessive, so a long run of digits or
-blanks is never tried in parts.
+All patterns run in linear time: repetitions are possessive, so a long run of digits or blanks causes no
+backtracking.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from functools import cache
 
 NUMBER = r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][-+]?[0-9]++)?+"
-"""A decimal number of a text that went through ``normalize_characters``; no group of its own."""
+"""A decimal number in a text from ``normalize_characters``; contains no capturing group."""
 
-# Full-width ASCII has one meaning in every script that uses it; so have the marks named here.
+# Full-width ASCII and these marks are unambiguous in every script that uses them.
 _FORMS = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _FORMS |= {ord("\u3000"): " ", ord("\u3001"): ",", ord("\u2212"): "-"}
 _FORMS |= {ord("\u3010"): "[", ord("\u3011"): "]"}
@@ -29,9 +29,9 @@ _BRACE = re.compile(r"""(\{)(\s*+["'])?+|\}""")
 
 
 def normalize_characters(text: str) -> str:
-    """``text`` with digits of any script, full-width signs and curly quotes in ASCII.
+    """Convert digits of any script, full-width signs and curly quotes to ASCII.
 
-    Nothing that changes a number's value is touched: superscripts, fractions and circled digits stay.
+    Characters whose conversion would change a number (superscripts, fractions, circled digits) are kept.
     """
     if text.isascii():
         return text
@@ -41,18 +41,18 @@ def normalize_characters(text: str) -> str:
 
 
 def strip_thinking(text: str) -> str:
-    """``text`` without the thoughts of a reasoning model, ``<think>`` to ``</think>``.
+    """Remove the thinking blocks of a reasoning model, ``<think>`` to ``</think>``.
 
-    Thoughts weigh points; only what follows is the answer. A thought without an end (the token limit) is
-    dropped to the end of the text; one without a beginning (it stood in the prompt) from the start.
+    Points in a thinking block are not the answer. A block without an end (token limit) is removed up to the
+    end of the text; a block without a beginning (its tag was in the prompt) from the start of the text.
     """
     return _THOUGHT.sub("", text).rpartition("</think>")[2]
 
 
 def mask_json_objects(text: str) -> str:
-    """``text`` with its JSON objects replaced by ``{}``: their pairs mean what their keys say.
+    """Replace JSON objects in ``text`` by ``{}``, because the meaning of their numbers depends on their keys.
 
-    An object is a brace before a quote, up to its closing brace or the end of the text.
+    An object is an opening brace followed by a quote, up to the closing brace or the end of the text.
     """
     if "{" not in text:
         return text
@@ -76,20 +76,20 @@ def mask_json_objects(text: str) -> str:
 def _pair_patterns(suffix: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     first = rf"\s*+({NUMBER})(?:\s*+{suffix})?+\s*+,"
     second = rf"\s*+({NUMBER})(?:\s*+{suffix})?+\s*+"
-    # The form asked for, "[(x, y)]", wins wherever it stands, so that "(0.1, 0.2) moved: [(0.5, 0.5)]"
-    # means what its author means. Without it a bare "(x, y)" or "[x, y]" is taken.
+    # The format of the prompt, "[(x, y)]", takes precedence wherever it occurs, as in
+    # "(0.1, 0.2) moved: [(0.5, 0.5)]". Without it a bare "(x, y)" or "[x, y]" is used.
     return re.compile(rf"\[\s*+\({first}{second}\)"), re.compile(rf"[(\[]{first}{second}[)\]]")
 
 
 def first_pair(text: str, suffix: str = "") -> tuple[float, float] | None:
     """The first ``[(x, y)]`` in ``text``, else its first bracketed pair of numbers; None if neither.
 
-    Pairs inside JSON objects and marked boxes (Qwen-VL's, InternVL's) are another convention's and do not
-    count. A number too large for a float is no coordinate: the pair then counts as not found.
+    Pairs inside JSON objects and in the box markup of Qwen-VL and InternVL belong to other conventions and
+    are ignored. A pair with a number too large for a float counts as not found.
 
     Args:
-        text: one that went through ``normalize_characters``.
-        suffix: a pattern that may stand behind each number, such as ``%``.
+        text: a text from ``normalize_characters``.
+        suffix: a pattern that may follow each number, such as ``%``.
     """
     text = _MARKED_BOX.sub("<>", mask_json_objects(text))
     asked, bare = _pair_patterns(suffix)
@@ -101,7 +101,7 @@ def finite_point(numbers: Iterable[str | float]) -> tuple[float, float] | None:
     """(x, y), or the centre of (x1, y1, x2, y2); None if a number is not finite.
 
     Raises:
-        ValueError: neither two nor four numbers, or a text that is none.
+        ValueError: there are neither two nor four numbers, or a text is not a number.
     """
     values = [float(number) for number in numbers]
     if not all(map(math.isfinite, values)):

@@ -1,8 +1,8 @@
-"""Prompt templates: text files that a user can replace, named and hashed in the build manifest.
+"""Prompt templates: replaceable text files whose hashes are recorded in the build manifest.
 
-A template has sections headed ``[question]``, ``[reference]`` (only where the question needs a point)
-and ``[format]``. The sections are kept apart because other model families are asked the same
-question, but with the point and the format of the answer written their own way.
+A template has sections headed ``[question]``, ``[reference]`` (only if the question needs a point) and
+``[format]``. The sections are separate because prompts for other model families use the same question with
+their own format of points and answers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from x3spatial.errors import UserError
 
 _POINT_FIELD = "{reference_point}"
-_FIELD = re.compile(r"\{[a-z_]+\}")  # what looks like a field; other braces are just text
+_FIELD = re.compile(r"\{[a-z_]+\}")  # other braces are ordinary text
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,17 @@ class Template:
     format: str
 
     def render(self, reference_point: str | None = None) -> str:
-        """The whole human turn, with ``reference_point`` such as ``(0.212, 0.430)`` filled in."""
+        """The complete human turn; ``reference_point`` is a text such as ``(0.212, 0.430)``."""
         reference = self.reference.replace(_POINT_FIELD, reference_point or "")
         return "\n".join(part for part in (self.question, reference, self.format) if part)
 
 
 class TemplateFile(NamedTuple):
-    """Where a task's template is."""
+    """The location of a task's template."""
 
     name: str
     path: Path | None = None
-    """None: in this package."""
+    """None: the file in this package."""
     has_reference: bool = False
     """Whether it has a section [reference]."""
 
@@ -51,10 +51,10 @@ class TemplateFile(NamedTuple):
 def load_templates(
     templates: Iterable[TemplateFile], folder: Path | None = None
 ) -> dict[str, Template]:
-    """Templates by name, each from ``folder`` where it has ``{name}.txt``, else from its own file.
+    """Templates by name, each from ``folder`` if it contains ``{name}.txt``, otherwise from its default file.
 
     Raises:
-        UserError: ``folder`` does not exist, holds no template or an unknown one, or a template is
+        UserError: ``folder`` does not exist, contains no template or an unknown one, or a template is
             malformed.
     """
     wanted = {template.name: template for template in templates}
@@ -85,8 +85,9 @@ def parse_template(name: str, text: str, source: str, *, has_reference: bool = F
     """Split a template into its sections.
 
     Raises:
-        UserError: a section is missing or unknown, a field other than ``{reference_point}`` or one
-            in the wrong place, or an ``<image>`` (it is put in front of the prompt by the reader).
+        UserError: a section is missing, empty or unknown, a section contains a field other than
+            ``{reference_point}`` or lacks that field, or the text contains ``<image>`` (image tags are
+            added when a prompt is rendered).
     """
     where = f"--prompts {source}" if source != "built-in" else f"template {name}"
     sections: dict[str, list[str]] = {}

@@ -1,7 +1,6 @@
-"""What a task is made of: an object seen from several views, and samples drafted from them.
+"""Input and output types of tasks: an object in several views, and the samples drafted from them.
 
-Tasks draft samples from these types without touching a disk; ``build`` turns a draft's image sources
-into files and the draft into a record.
+Tasks draft samples without file access; the builder writes the images of a draft and turns it into a record.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ class View:
     size: tuple[int, int]
     """(W, H) of the original."""
     mask: Bool
-    """[H, W]: the mask in use, tight or dilated."""
+    """``[H, W]``: the selected mask, tight or dilated."""
     target: Target | None
     """The ground-truth point of the mask; None where the object is not visible."""
     has_inpainted: bool
 
     @property
     def name(self) -> str:
-        """Rank and frame, as sample ids spell them."""
+        """Rank and frame, as in sample ids."""
         return f"{self.rank}{self.frame}"
 
 
@@ -43,21 +42,21 @@ class SpatialObject:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """A view's original image, as it is on disk."""
+    """A view's original image, unchanged."""
 
     view: View
 
 
 @dataclass(frozen=True, slots=True)
 class Inpainted:
-    """A view's image with the object removed, as it is on disk."""
+    """A view's image with the object removed, unchanged."""
 
     view: View
 
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A view's original with the object under a red overlay."""
+    """A view's original with a red overlay on the object."""
 
     view: View
 
@@ -75,7 +74,7 @@ Source = Original | Inpainted | Marked | SideBySide
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """One sample before its images have paths."""
+    """One sample whose images have not been written yet."""
 
     id: str
     task: str
@@ -90,7 +89,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The (reference, query) pairs of an object, and how many had a reference that shows nothing."""
+    """The (reference, query) pairs of an object, and the number of pairs with an empty reference mask."""
 
     pairs: tuple[tuple[View, View], ...]
     empty_references: int
@@ -101,7 +100,7 @@ def pair_views(item: SpatialObject, mode: str, anchor_rank: int) -> Pairs:
     """Pair references with queries.
 
     ``anchor``: the view of rank ``anchor_rank`` with every other view. ``allpairs``: every ordered
-    pair. A reference whose mask is empty marks nothing, so its pairs are counted and left out.
+    pair. Pairs whose reference mask is empty are left out and counted, because nothing would be marked.
     """
     references = item.views
     if mode == "anchor":

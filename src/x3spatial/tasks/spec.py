@@ -1,8 +1,8 @@
-"""The only list of tasks: one ``TaskSpec`` per task, with everything that differs between tasks.
+"""The registry of tasks: one ``TaskSpec`` per task, with everything that differs between tasks.
 
 Builds, record checks, prompts of model families, scoring, the sets of the zero-shot evaluation and help texts
-are derived from it. A new task is a module that drafts samples, a prompt file and one entry here; a task of
-another package is registered with ``register``.
+are derived from it. A new task consists of a module that drafts samples, a prompt file and one entry here; a
+task of another package is registered with ``register``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from x3spatial.tasks.samples import Draft, Pairs, SpatialObject
 
 
 class Views(Enum):
-    """Which views the images of a question show."""
+    """The views in the images of a question."""
 
     ONE = "one view"
     TWO = "a reference view and a query view"
@@ -35,46 +35,46 @@ class TaskSpec:
     """One task.
 
     Raises:
-        ValueError: ``file_name`` does not hold ``{split}``.
+        ValueError: ``file_name`` does not contain ``{split}``.
     """
 
     name: str
-    """As in the records' ``task``, such as ``t1_multi``."""
+    """The name in the records' field ``task``, such as ``t1_multi``."""
     group: str
-    """The short name that ``--tasks`` takes for all forms of a task, such as ``t1``."""
+    """The short name of all forms of a task in ``--tasks``, such as ``t1``."""
     title: str
     """The name in tables, such as ``Task1 multi``."""
     summary: str
-    """What is asked, in half a line."""
+    """A short description for help and documentation."""
     file_name: str
-    """The task file; ``{split}`` stands for the split's short name."""
+    """Name of the task file; ``{split}`` is replaced by the split's short name."""
     draft: Callable[[SpatialObject, Pairs, Template], Iterator[Draft]]
     views: Views
     template: str
-    """The prompt template, ``prompts/{template}.txt``; tasks may share one."""
+    """Name of the prompt template, ``prompts/{template}.txt``; tasks may share one."""
     template_file: Path | None = None
-    """The template's file where it is not in this package."""
+    """The template's file if it is not in this package."""
     answer: AnswerType = POINT
-    """The kind of answer: how it is read and when it is right."""
+    """The answer type: parsing and correctness."""
     absent_token: str = NOT_VISIBLE
-    """The answer where there is nothing to point at."""
+    """The answer if there is nothing to point at."""
     side_by_side: bool = False
-    """Whether both views are one image, the reference on the left; the answer is in the frame of the whole.
-    There are no depth maps of such an image, and ``--emit-concat 0`` leaves the task out."""
+    """Whether both views are in one image, the reference on the left; the answer is a point of the whole
+    image. Such images have no depth maps, and ``--emit-concat 0`` leaves the task out."""
     reference_in_prompt: bool = False
-    """Whether the prompt gives the reference as a point: its template then has a section [reference]."""
+    """Whether the prompt contains a reference point; the template then has a section [reference]."""
     format_section: str = "seen_or_not"
-    """The section of the model families' templates that asks for the answer (``conventions/templates``)."""
+    """The section of the family templates (``conventions/templates``) that asks for the answer."""
     format_text: str | None = None
-    """That section's text for families whose template does not have it; None: it is in ``common.txt``."""
+    """Text of that section for families whose template lacks it; None: the one in ``common.txt``."""
     answer_image: str | None = None
-    """What a prompt calls the image that the answer is a point of; None: by the number of images."""
+    """Phrase for the image that contains the answer; None: derived from the number of images."""
     optional_in_train: bool = False
-    """Whether the train file is left out where it would be empty."""
+    """Whether the train file is omitted if it would be empty."""
     reference_may_be_cut: bool = False
-    """Whether ``--crop-reference`` can be had: no place in the marked view is asked about or given."""
+    """Whether ``--crop-reference`` applies: neither prompt nor answer contains a point of the marked view."""
     by_default: bool = True
-    """Whether it is built where no tasks were chosen."""
+    """Whether it is built without ``--tasks``."""
     zero_shot: bool = False
     """Whether its validation set is one of the sets of ``x3 zeroshot``."""
 
@@ -88,12 +88,12 @@ class TaskSpec:
 
     @property
     def frame(self) -> Frame:
-        """The frame that answers are written in."""
+        """The frame of the answers."""
         return Frame.CONCAT_RIGHT if self.side_by_side else Frame.IMAGE
 
     @property
     def image_count(self) -> int:
-        """How many images a question shows."""
+        """The number of images in a question."""
         return 1 if self.side_by_side or self.views is Views.ONE else 2
 
 
@@ -172,14 +172,14 @@ _TASKS: dict[str, TaskSpec] = {
 }
 
 TASKS: Mapping[str, TaskSpec] = MappingProxyType(_TASKS)
-"""Every task by name, in the order in which they are built and shown."""
+"""All tasks by name, in the order of builds and tables."""
 
 
 def register(spec: TaskSpec) -> None:
-    """Add a task; builds, evaluations and exports know it from here on.
+    """Add a task for builds, evaluations and exports.
 
     Raises:
-        ValueError: its name, or the name of its file, is taken.
+        ValueError: another task has the same name or file name.
     """
     if spec.name in _TASKS or any(spec.file_name == other.file_name for other in _TASKS.values()):
         raise ValueError(f"task {spec.name}: its name or file name is taken")
@@ -187,17 +187,17 @@ def register(spec: TaskSpec) -> None:
 
 
 def unregister(name: str) -> None:
-    """Take a task out again.
+    """Remove a task.
 
     Raises:
-        KeyError: there is none of this name.
+        KeyError: no task has this name.
     """
     del _TASKS[name]
 
 
 @contextmanager
 def registered(spec: TaskSpec) -> Iterator[TaskSpec]:
-    """A task for the length of a with block."""
+    """Register a task for the duration of a with block."""
     register(spec)
     try:
         yield spec
@@ -206,23 +206,23 @@ def registered(spec: TaskSpec) -> Iterator[TaskSpec]:
 
 
 def default_tasks() -> tuple[str, ...]:
-    """The tasks that are built where none were chosen."""
+    """The tasks that are built by default."""
     return tuple(spec.name for spec in TASKS.values() if spec.by_default)
 
 
 def zero_shot_tasks() -> tuple[TaskSpec, ...]:
-    """The tasks whose validation sets a zero-shot evaluation asks."""
+    """The tasks whose validation sets are part of the zero-shot evaluation."""
     return tuple(spec for spec in TASKS.values() if spec.zero_shot)
 
 
 def choose_tasks(names: Iterable[str] | None) -> tuple[str, ...]:
-    """The names of the chosen tasks, in the registry's order, whatever order they were chosen in.
+    """The names of the selected tasks, always in the order of the registry.
 
     Args:
         names: task names (``t1_concat``) or groups (``t1``: all its forms); None for the default.
 
     Raises:
-        UserError: a name is unknown, or there is none.
+        UserError: a name is unknown, or ``names`` is empty.
     """
     if names is None:
         return default_tasks()
@@ -241,10 +241,10 @@ def choose_tasks(names: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def task_templates(folder: Path | None = None) -> dict[str, Template]:
-    """The prompt templates of all tasks, each from ``folder`` where it has ``{name}.txt``.
+    """The prompt templates of all tasks, each from ``folder`` if it contains ``{name}.txt``.
 
     Raises:
-        UserError: as ``prompts.load_templates``.
+        UserError: see ``prompts.load_templates``.
     """
     files = {
         spec.template: TemplateFile(spec.template, spec.template_file, spec.reference_in_prompt)

@@ -1,7 +1,7 @@
-"""Task0: the marked reference alone; point to the object in it.
+"""Task0: point to the marked object in a single view.
 
-It asks nothing spatial: whoever fails here cannot read the mark or cannot write a point, and need not be
-asked about a second view. A small model learns to write points from it first.
+It requires no spatial reasoning. A model that fails here cannot read the mark or cannot format a point, so
+its results on two views are not informative. Small models learn to format points from it first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from x3spatial.tasks.samples import Draft, Marked, Pairs, SpatialObject
 def draft(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
     """One sample per view that shows the object; the answer is in the frame of that view.
 
-    Pairing plays no part: ``pairs`` is taken for the sake of the common signature.
+    ``pairs`` is not used; it is part of the common signature.
     """
     for view in item.views:
         if view.target is None:

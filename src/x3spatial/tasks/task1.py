@@ -1,4 +1,4 @@
-"""Task1: find the object of view A in view B, from two images or from one side-by-side image."""
+"""Task1: find the object of view A in view B, in two images or in one side-by-side image."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def draft_multi(item: SpatialObject, pairs: Pairs, template: Template) -> Iterat
 
 
 def draft_concat(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
-    """A and B side by side, A's object given by a point; everything in the frame of the whole image."""
+    """A and B side by side, the object of A given by a point; all points refer to the whole image."""
     for a, b in pairs.pairs:
-        assert a.target is not None, "a reference that shows nothing is no pair"
+        assert a.target is not None, "pair_views leaves out references with an empty mask"
         point = point_text(a.target, a.mask, Frame.CONCAT_LEFT)
         yield Draft(
             id=f"T1_CONCAT_{item.scene}_uid{item.uid}_A{a.name}_B{b.name}",

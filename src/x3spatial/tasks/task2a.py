@@ -11,7 +11,7 @@ from x3spatial.tasks.task1 import draft_multi
 
 
 def draft(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
-    """Exactly the Task1 multi samples whose query mask is empty, under ids of their own."""
+    """Exactly the Task1 multi samples whose query mask is empty, with ids ``T2A_...``."""
     for sample in draft_multi(item, pairs, template):
         if sample.query.target is None:
             renamed = "T2A_MULTI" + sample.id.removeprefix("T1_MULTI")

@@ -1,4 +1,4 @@
-"""Task2B: original and inpainted image of one view; point to what was removed."""
+"""Task2B: point to the object that was removed between the original and the inpainted image of a view."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from x3spatial.tasks.samples import Draft, Inpainted, Original, Pairs, SpatialOb
 def draft(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
     """One sample per view that shows the object; the answer is in the frame of the inpainted image.
 
-    Pairing plays no part: ``pairs`` is taken for the sake of the common signature.
+    ``pairs`` is not used; it is part of the common signature.
     """
     for view in item.views:
         if view.target is None or not view.has_inpainted:

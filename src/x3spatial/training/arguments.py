@@ -84,7 +84,7 @@ class ModelArguments:
     )
 
     def tuned(self) -> dict[str, bool]:
-        """Which parts are trained, by part; with LoRA the language model's adapters stand for it."""
+        """Part → whether it is trained; with LoRA the language model's value refers to its adapters."""
         rest = not self.lora_enable
         return {
             "vision_tower": rest if self.tune_vision_tower is None else self.tune_vision_tower,

@@ -116,12 +116,12 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
 
     Args:
         data_path: the task file.
-        processor: of the checkpoint; its aspect mode decides how images are cut.
+        processor: processor of the checkpoint, whose aspect mode determines the tiles of images.
         image_folder: base folder for relative paths.
         enable_depth: whether each image comes with a depth map: the record's ``depth``, else the map
             that ``depth_folder`` has for the image.
         depth_folder: a folder that mirrors the data root.
-        name: what to call the data set; default the file's name.
+        name: name of the data set; default: the name of the file.
 
     Raises:
         UserError: the file cannot be used.
@@ -159,7 +159,7 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         return len(self.samples)
 
     def keep(self, numbers: Sequence[int]) -> None:
-        """Go on with these samples only."""
+        """Keep only these samples."""
         self.samples = [self.samples[number] for number in numbers]
         places = {number: place for place, number in enumerate(numbers)}
         self._encoded = {
@@ -185,7 +185,7 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         )
 
     def turns(self, sample: Sample) -> list[dict[str, str]]:
-        """The conversation with its media tags in place; as it is where there are no images."""
+        """The conversation with its media tags in place; unchanged without images."""
         turns = [dict(turn) for turn in sample.conversations]
         if not sample.images:
             return turns
@@ -239,10 +239,10 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         return ids, answer_labels(messages, ids, self.processor.tokenize, self._sentinel)
 
     def encoded(self, number: int, image_tiles: Sequence[int], depth_tiles: Sequence[int]) -> Int32:
-        """Ids and labels ``[2, S]`` of a sample as ``encode`` gives them, worked out once.
+        """Ids and labels ``[2, S]`` of a sample from ``encode``, computed once and cached.
 
-        What the check before a run asks for is there when the loader's processes start. It takes 8 bytes
-        per token, less than the record's own text.
+        The check before a run fills the cache before the processes of the loader start. It needs 8 bytes per
+        token, less than the text of the record.
         """
         key = (number, *image_tiles, *depth_tiles)
         found = self._encoded.get(key)
@@ -270,10 +270,10 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         return columns * rows + (columns * rows > 1)
 
     def crops(self, paths: Sequence[Path], *, depth: bool = False) -> list[list[Image.Image]]:
-        """The 8-bit images that the tower sees for each file: one, or its tiles.
+        """The 8-bit inputs of the tower for each file: a single image, or tiles.
 
         Raises:
-            UserError: a file is missing or no image.
+            UserError: a file is missing or is not an image.
         """
         load = load_depth if depth else load_rgb
         found = []

@@ -33,8 +33,8 @@ def answer_labels(
         sentinel: id of the sentinel token.
 
     Returns:
-        One label per id: the id itself where it is trained on, else -100. All -100 where the template
-        cannot be found again in the conversation.
+        One label per id: the id itself if it is trained on, else -100. All labels are -100 if the template
+            does not match the conversation.
     """
     hidden = [
         {**message, "content": SENTINEL} if message["role"] == "assistant" else message

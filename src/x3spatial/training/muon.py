@@ -20,7 +20,7 @@ def is_hidden_matrix(name: str, parameter: torch.Tensor) -> bool:
     """Whether a parameter is a hidden matrix.
 
     Args:
-        name: its name in the model; those of embeddings and of the head say so.
+        name: name in the model, from which embeddings and the head are recognised.
         parameter: the parameter.
     """
     return parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head"))
@@ -62,7 +62,7 @@ class MuonAndRest(torch.optim.Optimizer):
         return {"muon": self.muon.state_dict(), "rest": self.rest.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from what ``state_dict`` gave."""
+        """Restore the states from ``state_dict``."""
         self.muon.load_state_dict(state_dict["muon"])
         self.rest.load_state_dict(state_dict["rest"])
         self._share()

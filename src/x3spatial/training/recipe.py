@@ -79,7 +79,7 @@ class Recipe:
 
     path: Path
     datasets: Mapping[str, Any]
-    """As they stand in the file."""
+    """The entries as in the file."""
     stages: tuple[Stage, ...]
 
 

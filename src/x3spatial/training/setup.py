@@ -33,7 +33,7 @@ def processor_for(path: Path | None, image_aspect_ratio: str) -> RoboReferProces
     A plain Qwen2 tokenizer gets RoboRefer's special tokens; images are then of 448 pixels, 121 tokens.
 
     Raises:
-        UserError: the folder is neither.
+        UserError: the folder is neither a checkpoint nor a tokenizer folder.
     """
     path = None if path is None else locate(path)
     for root in () if path is None else (path / "model", path):

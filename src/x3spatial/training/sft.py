@@ -200,7 +200,8 @@ def _run(
     asked = training.dataloader_num_workers
     training.dataloader_num_workers, threads = share_cores(asked, cores_per_process())
     if "OMP_NUM_THREADS" not in os.environ and threads != (os.cpu_count() or 1):
-        # Not where it is torch's own number: even asking torch for it changes the last bits of results.
+        # Not set if it is torch's default: even reading the number from torch changes the last bits of
+        # results.
         set_threads(threads)
     with unsharded(training.deepspeed_config):
         model: Any = build_model(base, chosen.model)
@@ -267,8 +268,8 @@ def share_cores(workers: int, cores: int) -> tuple[int, int]:
     ``OMP_NUM_THREADS`` (torchrun sets it) decides about the threads where it is set.
 
     Args:
-        workers: as asked for; one core stays for the training itself.
-        cores: of this process.
+        workers: requested number; one core is kept for the training itself.
+        cores: number of usable cores of this process.
     """
     workers = min(workers, cores - 1)
     given = "OMP_NUM_THREADS" in os.environ

@@ -1,5 +1,5 @@
-"""Does a model's adapter ask and read it right? Questions with known answers, and what the errors look like.
+"""Checks of a model's prompts and answer parsing on synthetic images with known answers.
 
-``questions`` draws dots and asks for them, ``hypotheses`` knows the faults that an adapter can have,
-``verdicts`` judges the answers, ``run`` does it through ``evaluate.run``, as any evaluation does.
+``questions`` draws images with dots, ``faults`` defines the possible faults of an adapter, ``diagnosis``
+compares answers with them, and ``run`` asks the questions through ``evaluation.run``.
 """

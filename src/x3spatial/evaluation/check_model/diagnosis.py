@@ -1,4 +1,4 @@
-"""From answers to verdicts: what is right, what is wrong and why, and what cannot be told."""
+"""Diagnosis of a model's answers: checks that pass, fail with a reason, or cannot be decided."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ POINTS, ABSENT = "points", "NOT_VISIBLE"
 """Names of checks."""
 
 LEAST_POINTS = 0.75
-"""Part of the questions with a dot that must be answered by a point for anything to be said about points."""
+"""Minimum share of the questions with a dot that must be answered with a point to diagnose points."""
 LEAST_ABSENT = 0.5
-"""Part of the questions without a dot that must be answered NOT_VISIBLE."""
+"""Minimum share of the questions without a dot that must be answered with NOT_VISIBLE."""
 BATCH_SHIFT = 0.01
-"""Between batch sizes a point may move by this part of the diagonal: in half precision rounding can tip
-a last digit. Asked twice in the same way, texts must be equal."""
+"""Tolerance between batch sizes as a part of the diagonal: rounding in half precision can change a last
+digit. If a question is repeated with the same batch size, the texts must be equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswer:
-    """A question and what came back, as the results file has it."""
+    """A question with its answer from the results file."""
 
-    shown: Probe
+    probe: Probe
     text: str | None
-    """None: no answer at all."""
+    """None without an answer."""
     point: Point | None
     absent: bool
-    """Whether it was read as NOT_VISIBLE."""
+    """Whether the answer is NOT_VISIBLE."""
     error: str | None
     pixels: tuple[Size, ...]
 
     @classmethod
-    def of(cls, shown: Probe, entry: SampleResult, *, counts_pixels: bool) -> ProbeAnswer:
-        """From an entry of ``results``; ``counts_pixels``: whether the convention read the sizes in it."""
+    def of(cls, probe: Probe, entry: SampleResult, *, counts_pixels: bool) -> ProbeAnswer:
+        """Combine a question and its results entry; ``counts_pixels``: keep the entry's image sizes."""
         coord = entry.pred_parsed.coord
         return cls(
-            shown,
+            probe,
             entry.pred_text,
             None if coord is None else Point(*coord),
             bool(entry.pred_parsed.is_not_visible),
@@ -63,19 +63,19 @@ class ProbeAnswer:
         )
 
     @property
-    def sighting(self) -> Observation | None:
-        """The point beside its dot; None where one of them is missing."""
-        dot = self.shown.dot
+    def observation(self) -> Observation | None:
+        """The point and its dot; None if one of them is missing."""
+        dot = self.probe.dot
         if dot is None or self.point is None:
             return None
         return Observation(
-            self.shown.size, dot, self.point, self.pixels, self.shown.first_size, self.shown.decoy
+            self.probe.size, dot, self.point, self.pixels, self.probe.first_size, self.probe.decoy
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One suspicion and what became of it."""
+    """One check and its verdict."""
 
     name: str
     verdict: Verdict
@@ -84,48 +84,48 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class SizeRow:
-    """The answers about images of one size."""
+    """The answers for images of one size."""
 
     images: str
-    """``640x480``, or ``448x448 + 1280x720`` where the second image is asked about."""
+    """``640x480``, or ``448x448 + 1280x720`` for questions about the second image."""
     asked: int
     points: int
     not_visible: int
     unparsed: int
     errors: int
     median_px: float | None
-    """Median distance of the points to their dots, in pixels of the image asked about; None: no points."""
+    """Median distance between points and dots, in pixels of the query image; None without points."""
     median_part: float | None
-    """The same in diagonals of that image."""
+    """The same as a part of the diagonal of that image."""
     worst_px: float | None
 
 
-def size_rows(given: Sequence[ProbeAnswer]) -> list[SizeRow]:
-    """One row per size (and size of the first image) of the questions with a dot, in the order asked."""
+def size_rows(answers: Sequence[ProbeAnswer]) -> list[SizeRow]:
+    """One row per size (and size of the first image) of the questions with a dot, in their order."""
     groups: dict[str, list[ProbeAnswer]] = {}
-    for one in given:
-        if one.shown.dot is not None:
-            groups.setdefault(_images(one.shown), []).append(one)
+    for one in answers:
+        if one.probe.dot is not None:
+            groups.setdefault(_images(one.probe), []).append(one)
     return [_row(images, group) for images, group in groups.items()]
 
 
-def _images(shown: Probe) -> str:
-    sizes = [shown.size] if shown.first_size is None else [shown.first_size, shown.size]
+def _images(probe: Probe) -> str:
+    sizes = [probe.size] if probe.first_size is None else [probe.first_size, probe.size]
     return " + ".join(f"{width}x{height}" for width, height in sizes)
 
 
 def _row(images: str, group: Sequence[ProbeAnswer]) -> SizeRow:
-    sightings = [one.sighting for one in group if one.sighting is not None]
-    errors = [s.error(s.point) for s in sightings]
+    observations = [one.observation for one in group if one.observation is not None]
+    errors = [s.error(s.point) for s in observations]
     return SizeRow(
         images=images,
         asked=len(group),
-        points=len(sightings),
+        points=len(observations),
         not_visible=sum(one.absent for one in group),
         unparsed=sum(_unparsed(one) for one in group),
         errors=sum(one.text is None for one in group),
         median_px=float(np.median(errors)) if errors else None,
-        median_part=float(np.median(errors)) / sightings[0].diagonal if errors else None,
+        median_part=float(np.median(errors)) / observations[0].diagonal if errors else None,
         worst_px=max(errors, default=None),
     )
 
@@ -134,57 +134,57 @@ def _unparsed(one: ProbeAnswer) -> bool:
     return one.text is not None and one.point is None and not one.absent
 
 
-def judge(
-    given: Sequence[ProbeAnswer], alone: Sequence[ProbeAnswer], again: Sequence[ProbeAnswer]
+def diagnose(
+    answers: Sequence[ProbeAnswer], alone: Sequence[ProbeAnswer], again: Sequence[ProbeAnswer]
 ) -> list[Check]:
-    """Every check.
+    """Run all checks.
 
     Args:
-        given: every question, asked in batches.
-        alone: some of them, asked one at a time.
-        again: the same as ``alone``, in the same way.
+        answers: the answers to all questions, asked in batches.
+        alone: the answers to some of them, asked one at a time.
+        again: the answers to the same questions, asked one at a time once more.
     """
-    asked = [one for one in given if one.shown.dot is not None]
-    single = _Diagnosis.of("one image", [one for one in asked if one.shown.first_size is None])
-    double = _Diagnosis.of("two images", [one for one in asked if one.shown.first_size is not None])
+    asked = [one for one in answers if one.probe.dot is not None]
+    single = _Diagnosis.of("one image", [one for one in asked if one.probe.first_size is None])
+    double = _Diagnosis.of("two images", [one for one in asked if one.probe.first_size is not None])
     both = (single, double)
     return [
-        _answered(given),
+        _answered(answers),
         _pointing(asked, both),
         _suspicion("axes", "axes", both),
         _suspicion("scale", "scale", both),
         _suspicion("image", "which image", (double,)),
         _suspicion("resize", "resized image", both),
-        _absent(given),
-        *_repeated(given, alone, again),
+        _absent(answers),
+        *_repeated(answers, alone, again),
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Diagnosis:
-    """What explains one group of questions."""
+    """The fault that explains one group of questions."""
 
     name: str
     fault: Fault | None
     why_not: str = ""
-    """Where nothing explains them."""
+    """The reason if no fault explains them."""
 
     @classmethod
     def of(cls, name: str, group: Sequence[ProbeAnswer]) -> _Diagnosis:
-        sightings = [one.sighting for one in group if one.sighting is not None]
-        if len(sightings) < LEAST_POINTS * len(group):
-            return cls(name, None, f"only {len(sightings)} of {len(group)} answers are points")
-        fault = explain(sightings)
+        observations = [one.observation for one in group if one.observation is not None]
+        if len(observations) < LEAST_POINTS * len(group):
+            return cls(name, None, f"only {len(observations)} of {len(group)} answers are points")
+        fault = explain(observations)
         if fault is not None:
             return cls(name, fault)
-        return cls(name, None, _unexplained(sightings))
+        return cls(name, None, _unexplained(observations))
 
 
-def _unexplained(sightings: Sequence[Observation]) -> str:
-    if len({s.point for s in sightings}) == 1:
+def _unexplained(observations: Sequence[Observation]) -> str:
+    if len({s.point for s in observations}) == 1:
         return "every answer is the same point"
     wrong = []
-    groups = by_size(sightings)
+    groups = by_size(observations)
     for (size, _), group in groups:
         median = float(np.median([s.error(s.point) for s in group]))
         if median > TOLERANCE * group[0].diagonal:
@@ -193,14 +193,14 @@ def _unexplained(sightings: Sequence[Observation]) -> str:
     return f"errors {everywhere} that no known fault explains (median {', '.join(wrong)})"
 
 
-def _answered(given: Sequence[ProbeAnswer]) -> Check:
-    failed = [one for one in given if one.text is None]
+def _answered(answers: Sequence[ProbeAnswer]) -> Check:
+    failed = [one for one in answers if one.text is None]
     if not failed:
-        return Check("answers", "pass", f"all {len(given)} questions were answered")
+        return Check("answers", "pass", f"all {len(answers)} questions were answered")
     return Check(
         "answers",
         "fail",
-        f"{len(failed)} of {len(given)} questions stayed without an answer; first: {failed[0].error}",
+        f"{len(failed)} of {len(answers)} questions stayed without an answer; first: {failed[0].error}",
     )
 
 
@@ -235,22 +235,22 @@ def _suspicion(kind: Kind, name: str, groups: Sequence[_Diagnosis]) -> Check:
     if guilty:
         return Check(name, "fail", _named(guilty))
     if any(group.fault is None for group in groups):
-        return Check(name, "cannot tell", "")  # why stands beside the points
+        return Check(name, "cannot tell", "")  # the check of the points contains the reason
     return Check(name, "pass", "")
 
 
 def _named(reasons: Sequence[tuple[str, str]]) -> str:
-    """``group: reason`` each; one reason of several groups once."""
+    """``group: reason`` for each group; groups with the same reason are combined."""
     by_reason: dict[str, list[str]] = {}
     for group, reason in reasons:
         by_reason.setdefault(reason, []).append(group)
     return "; ".join(f"{' and '.join(names)}: {reason}" for reason, names in by_reason.items())
 
 
-def _absent(given: Sequence[ProbeAnswer]) -> Check:
-    empty = [one for one in given if one.shown.dot is None]
+def _absent(answers: Sequence[ProbeAnswer]) -> Check:
+    empty = [one for one in answers if one.probe.dot is None]
     said = sum(one.absent for one in empty)
-    full = [one for one in given if one.shown.dot is not None]
+    full = [one for one in answers if one.probe.dot is not None]
     wrongly = sum(one.absent for one in full)
     text = f"{said} of {len(empty)} images without a dot are answered NOT_VISIBLE"
     if wrongly > LEAST_ABSENT * len(full):
@@ -263,7 +263,7 @@ def _absent(given: Sequence[ProbeAnswer]) -> Check:
 
 
 def _repeated(
-    given: Sequence[ProbeAnswer], alone: Sequence[ProbeAnswer], again: Sequence[ProbeAnswer]
+    answers: Sequence[ProbeAnswer], alone: Sequence[ProbeAnswer], again: Sequence[ProbeAnswer]
 ) -> list[Check]:
     unlike = [(a, b) for a, b in zip(alone, again, strict=True) if a.text != b.text]
     total = len(alone)
@@ -280,8 +280,8 @@ def _repeated(
             Check("batches", "cannot tell", "answers differ even when asked in the same way"),
         ]
     twice = Check("asked twice", "pass", f"{total} answers, the same texts")
-    batched = {one.shown.record.id: one for one in given}
-    pairs = [(one, batched[one.shown.record.id]) for one in alone]
+    batched = {one.probe.record.id: one for one in answers}
+    pairs = [(one, batched[one.probe.record.id]) for one in alone]
     pairs = [(a, b) for a, b in pairs if a.text != b.text]
     if not pairs:
         return [
@@ -307,13 +307,13 @@ def _repeated(
 
 
 def _moved(a: ProbeAnswer, b: ProbeAnswer) -> float | None:
-    """How far apart two answers point, in diagonals; None: not both are points."""
-    if a.point is None or b.point is None or a.sighting is None:
+    """Distance between the points of two answers as a part of the diagonal; None if one is not a point."""
+    if a.point is None or b.point is None or a.observation is None:
         return 0.0 if a.absent and b.absent else None
-    moved = Observation(a.shown.size, b.point, a.point)
+    moved = Observation(a.probe.size, b.point, a.point)
     return moved.error(a.point) / moved.diagonal
 
 
 def _short(text: str | None) -> str:
-    shown = repr(text)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    probe = repr(text)
+    return probe if len(probe) <= 60 else f"{probe[:57]}..."

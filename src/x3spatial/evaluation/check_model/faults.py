@@ -1,8 +1,8 @@
-"""The faults an adapter can have, each as a way back from what it made of an answer.
+"""Possible faults of an adapter, each with the transformation that undoes it.
 
-An answer names a place in some unit; the adapter reads it in the unit that its convention declares. If both
-differ, or axes or images are confused, the point moves in a way that depends on the image's size and on
-nothing else. Undoing the right fault brings every point back to its dot; undoing a wrong one does not.
+A model writes a point in some unit; the adapter parses it in the unit of its convention. If the units differ,
+or axes or images are confused, the point is displaced in a way that depends only on the image size. Undoing
+the actual fault moves every point back to its dot; undoing another one does not.
 """
 
 from __future__ import annotations
@@ -23,56 +23,56 @@ from x3spatial.tasks.question import Size
 Kind = Literal["axes", "scale", "image", "resize"]
 
 TOLERANCE = 0.03
-"""A fault explains the answers if undoing it leaves a median error of at most this part of the image's
-diagonal over all sizes, and of at most twice that at each. The same bound says that answers are right."""
+"""A fault explains the answers if the median error after undoing it is at most this part of the image
+diagonal over all sizes, and at most twice that for each size. The same bound applies to correct answers."""
 _FITTED = 0.5
-"""Part of it for a fault that is fitted, not known: two lines take away half of a few points' noise."""
+"""Factor of the bound for fitted faults: two fitted lines remove about half of the noise of a few points."""
 EDGE_SHIFT = 0.01
-"""Right answers must also not drift: a fitted scale and offset that moves the image's edge by more than this
-part of the side, and takes every point of the size nearer to its dot than half the median error, is a fault
-of resizing."""
+"""Bound on the drift of correct answers: a fitted scale and offset that moves the edge of the image by more
+than this part of its side, and moves every point of the size closer to its dot than half the median error, is
+a fault of resizing."""
 _FAR = 1e9
 _LEAST = 3
-"""Points per size that a median or a fit takes."""
+"""Minimum number of points per size for a median or a fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A dot and the point that was read for it."""
+    """A dot and the point that was parsed from the answer."""
 
     size: Size
     dot: Point
     point: Point
     pixels: tuple[Size, ...] = ()
-    """(W, H) per image that the convention divided by; empty where it counts no pixels."""
+    """(W, H) per image, the divisors of the convention; empty if it does not use pixels."""
     first_size: Size | None = None
     decoy: Point | None = None
 
     @property
     def group(self) -> tuple[Size, Size]:
-        """What decides how a fault of resizing moves points."""
+        """The key of observations that a fault of resizing displaces alike."""
         return self.size, self.first_size or self.size
 
     def error(self, point: Point) -> float:
         """Distance of ``point`` to the dot in pixels of the image."""
         width, height = self.size
         away = math.hypot((point.x - self.dot.x) * width, (point.y - self.dot.y) * height)
-        return min(away, 1e12)  # an answer may hold any number, and sums must stay finite
+        return min(away, 1e12)  # answers may contain any number, but sums must be finite
 
     @property
     def diagonal(self) -> float:
-        """Of the image, in pixels."""
+        """Diagonal of the image in pixels."""
         return math.hypot(*self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What may be wrong; no kinds: nothing is."""
+    """A possible fault; an empty set of kinds means no fault."""
 
     kinds: frozenset[Kind]
     text: str
     undo: Callable[[Observation], Point | None]
-    """Where the point would be without the fault; None where the fault cannot be made."""
+    """The point without the fault; None if the fault is not possible for the observation."""
 
 
 RIGHT = Fault(frozenset(), "the points are where the dots are", lambda s: s.point)
@@ -110,7 +110,7 @@ def _units() -> Iterator[tuple[str, Unit]]:
 
 def _declared() -> Iterator[tuple[str, Unit]]:
     for name, size in _FIXED.items():
-        # A convention without pixels reads a fixed scale; which one, the answers must tell.
+        # A convention without pixels uses a fixed scale, which is determined from the answers.
         yield name, partial(_fixed_without_pixels, size)
     yield _DECLARED, _named
 
@@ -149,7 +149,7 @@ def _square(side: Callable[[Size], int], *, centred: bool) -> Callable[[Observat
 
 
 def faults() -> list[Fault]:
-    """Every fault that has a name, the simplest first."""
+    """All named faults, the simplest first."""
     found = []
     mirrors: dict[str, Callable[[Observation], Point | None]] = {
         "x is counted from the right": lambda s: Point(1 - s.point.x, s.point.y),
@@ -190,13 +190,14 @@ def faults() -> list[Fault]:
     return found
 
 
-def error_left(fault: Fault, sightings: Sequence[Observation]) -> float | None:
-    """The median error once ``fault`` is undone, in diagonals: over all, or half of a size's if that is more.
+def error_left(fault: Fault, observations: Sequence[Observation]) -> float | None:
+    """The median error after undoing ``fault``, in diagonals: over all sizes, or half of that of the worst
+    size if that is larger.
 
-    None: the fault cannot be made, or no size has points enough.
+    None: the fault is not possible, or no size has enough points.
     """
     everywhere, worst = [], []
-    for _, group in by_size(sightings):
+    for _, group in by_size(observations):
         if len(group) < _LEAST:
             continue
         points = [fault.undo(s) for s in group]
@@ -208,26 +209,28 @@ def error_left(fault: Fault, sightings: Sequence[Observation]) -> float | None:
     return max(float(np.median(everywhere)), max(worst) / 2) if worst else None
 
 
-def by_size(sightings: Sequence[Observation]) -> list[tuple[tuple[Size, Size], list[Observation]]]:
-    """The sightings of each size (and size of the first image), sizes in order."""
-    ordered = sorted(sightings, key=lambda s: s.group)
+def by_size(
+    observations: Sequence[Observation],
+) -> list[tuple[tuple[Size, Size], list[Observation]]]:
+    """The observations by size (and size of the first image), sorted by size."""
+    ordered = sorted(observations, key=lambda s: s.group)
     return [(key, list(group)) for key, group in groupby(ordered, key=lambda s: s.group)]
 
 
-def explain(sightings: Sequence[Observation]) -> Fault | None:
-    """The fault that explains the points, ``RIGHT`` if they are right, None if nothing does."""
-    right = error_left(RIGHT, sightings)
+def explain(observations: Sequence[Observation]) -> Fault | None:
+    """The fault that explains the points, ``RIGHT`` if they are correct, None if no fault explains them."""
+    right = error_left(RIGHT, observations)
     if right is None:
         return None
     if right <= TOLERANCE:
-        return _drift(sightings, only_beyond_noise=True) or RIGHT
-    errors = [(error_left(fault, sightings), fault) for fault in faults()]
+        return _drift(observations, only_beyond_noise=True) or RIGHT
+    errors = [(error_left(fault, observations), fault) for fault in faults()]
     explaining = [(e, fault) for e, fault in errors if e is not None and e <= TOLERANCE]
     if explaining:
-        # Of those that explain about as well as the best, the simplest: faults() has it first.
+        # The simplest of the faults that are about as good as the best; faults() lists it first.
         best = min(error for error, _ in explaining)
         return next(fault for error, fault in explaining if error <= 1.5 * best + 0.002)
-    return _drift(sightings, only_beyond_noise=False)
+    return _drift(observations, only_beyond_noise=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,15 +242,15 @@ class _Line:
 
     @property
     def edge_shift(self) -> float:
-        """How far it moves the nearer or the farther edge, in sides."""
+        """The larger displacement of the two edges, as a part of the side."""
         return max(abs(self.offset), abs(self.scale + self.offset - 1))
 
 
-def _drift(sightings: Sequence[Observation], *, only_beyond_noise: bool) -> Fault | None:
-    """A scale and an offset per size and axis, where they explain what no named fault does."""
+def _drift(observations: Sequence[Observation], *, only_beyond_noise: bool) -> Fault | None:
+    """A scale and an offset per size and axis, if they explain errors that no named fault explains."""
     lines: dict[tuple[Size, Size], tuple[_Line, _Line]] = {}
     drifting = []
-    for key, group in by_size(sightings):
+    for key, group in by_size(observations):
         if len(group) <= _LEAST:  # a line through two of three points explains nothing
             continue
         dots = np.array([s.dot for s in group])
@@ -258,7 +261,7 @@ def _drift(sightings: Sequence[Observation], *, only_beyond_noise: bool) -> Faul
         lines[key] = x, y
         before = np.median([s.error(s.point) for s in group])
         after = [s.error(_back(s, x, y)) for s in group]
-        # Two lines fitted to a handful of noisy points leave less of a median too, but not of every point.
+        # Two lines fitted to a few noisy points also reduce the median, but not the error of every point.
         left = np.max(after) * 2 if only_beyond_noise else np.median(after) * 3
         if max(x.edge_shift, y.edge_shift) > EDGE_SHIFT and before > left:
             drifting.append(key)
@@ -269,19 +272,19 @@ def _drift(sightings: Sequence[Observation], *, only_beyond_noise: bool) -> Faul
         return _back(s, *lines[s.group]) if s.group in lines else s.point
 
     fault = Fault(frozenset({"resize"}), _drift_text(drifting, lines), undo)
-    error = error_left(fault, sightings)
+    error = error_left(fault, observations)
     explained = error is not None and error <= _FITTED * TOLERANCE
     return fault if explained or only_beyond_noise else None
 
 
 def _line(dots: Float64, points: Float64) -> _Line | None:
-    """The median slope through pairs of points and the median offset; None if it is no image of it."""
+    """The median slope through pairs of points and the median offset; None if the slope is not plausible."""
     i, j = np.triu_indices(len(dots), 1)
     apart = np.abs(dots[i] - dots[j]) > 0.05
     slopes = (points[i] - points[j])[apart] / (dots[i] - dots[j])[apart]
     scale = float(np.median(slopes)) if slopes.size else 0.0
     if not np.isfinite(scale) or abs(scale) < 0.1:
-        return None  # all points alike: whatever is said, it is not about the dots
+        return None  # constant answers do not depend on the dots
     return _Line(scale, float(np.median(points - scale * dots)))
 
 

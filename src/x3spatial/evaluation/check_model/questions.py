@@ -1,4 +1,4 @@
-"""Pictures with one dot at a known place, as task records that any model can be asked."""
+"""Images with one dot at a known position, as task records for any model."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from x3spatial.tasks.spec import TASKS, TaskSpec, Views, registered
 SIZES: tuple[Size, ...] = (
     (448, 448), (640, 480), (480, 640), (1280, 720), (2048, 1024), (160, 120),
 )  # fmt: skip
-"""(W, H) asked with one image: square, wide, tall, large and small."""
+"""(W, H) of one-image questions: square, wide, tall, large and small."""
 PAIRS: tuple[tuple[Size, Size], ...] = (
     ((640, 480), (640, 480)),
     ((448, 448), (1280, 720)),
     ((1280, 720), (480, 640)),
 )
-"""(W, H) of the first and of the second image of two-image questions; the second is asked about."""
+"""(W, H) of the first and second image of two-image questions; the second is the query image."""
 DOTS = 6
-"""Dots per size. A place is fitted per size, so fewer than four say little."""
+"""Minimum number of dots per size: scale and offset are fitted per size, which needs at least four points."""
 
 _GREEN = (0, 190, 40)
 _RADIUS = 0.035
-"""Of the shorter side: visible also where a model squeezes 2048 x 1024 to a square of 448."""
+"""Radius as a part of the shorter side: the dot stays visible if 2048 x 1024 is squeezed to 448 x 448."""
 _RING = 1.4
 """Outer radius of the white ring, in radii of the disc."""
-# No two of them, and no place mirrored or with its axes swapped, lie near each other.
+# No two positions, mirrored positions or positions with swapped axes are close to each other.
 _PLACES = ((0.20, 0.66), (0.86, 0.37), (0.42, 0.12), (0.68, 0.86), (0.11, 0.33), (0.58, 0.24))
 _JITTER = 0.03
 _BACKGROUNDS = ("dark", "gradient", "light")
@@ -49,7 +49,7 @@ _TWO = (
     "You see two images. Find the middle of the green dot in the second image. There may be no such dot in"
     " it. The first image may show a green dot at another place, which does not count."
 )
-# As in the prompts of the tasks; other conventions than RoboRefer's have a paragraph of their own.
+# As in the prompts of the tasks; conventions other than RoboRefer's have their own paragraph.
 _UNIT_FORMAT = (
     "If the dot can be seen in {image}, answer with one point on it as a list with one tuple, [(x, y)],"
     " where x and y are between 0 and 1 and give the position as a fraction of the width and the height of"
@@ -80,32 +80,32 @@ def dot_task() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One question and its right answer."""
+    """One question and its ground truth."""
 
     record: TaskRecord
     size: Size
-    """Of the image asked about, the last one."""
+    """(W, H) of the query image, the last one."""
     dot: Point | None
-    """Its centre, normalised; None: there is none."""
+    """Centre of the dot, normalised; None without a dot."""
     first_size: Size | None = None
-    """Of the first of two images."""
+    """(W, H) of the first of two images."""
     decoy: Point | None = None
-    """The dot of the first image, normalised there."""
+    """The dot in the first image, normalised there."""
 
 
 def write_questions(folder: Path, *, dots: int, seed: int) -> list[Probe]:
-    """Draw every picture into ``folder``; the same bytes for the same ``dots`` and ``seed``.
+    """Draw all images into ``folder``; the bytes depend only on ``dots`` and ``seed``.
 
-    Six one-image sizes and three pairs of sizes with ``dots`` questions each, and four questions whose
-    picture has no dot.
+    There are six one-image sizes and three pairs of sizes with ``dots`` questions each, and four questions
+    whose image has no dot.
     """
     folder.mkdir(parents=True, exist_ok=True)
     return [_write(folder, drawn) for drawn in _drawn(dots, seed)]
 
 
-def write_task_file(path: Path, shown: list[Probe]) -> Path:
-    """The records of ``shown`` as a task file."""
-    write_json(path, [one.record.to_json() for one in shown])
+def write_task_file(path: Path, probes: list[Probe]) -> Path:
+    """Write the records of ``probes`` as a task file."""
+    write_json(path, [one.record.to_json() for one in probes])
     return path
 
 
@@ -129,7 +129,7 @@ def _drawn(dots: int, seed: int) -> Iterator[_Drawn]:
     def place(number: int) -> Point:
         x, y = _PLACES[number % len(_PLACES)]
         dx, dy = rng.uniform(-_JITTER, _JITTER, 2)
-        if number >= len(_PLACES):  # more than there are places: anywhere
+        if number >= len(_PLACES):  # beyond the fixed positions: a random one
             dx, dy = rng.uniform(_MARGIN, 1 - _MARGIN, 2) - (x, y)
         return Point(x + float(dx), y + float(dy))
 
@@ -152,7 +152,7 @@ def _drawn(dots: int, seed: int) -> Iterator[_Drawn]:
 
 
 def _far_from(dot: Point, rng: np.random.Generator) -> Point:
-    """A place that no fault of scale or axes takes ``dot`` to."""
+    """A position that is not reached from ``dot`` by any fault of scale or axes."""
     others = [dot, Point(dot.y, dot.x), Point(1 - dot.x, dot.y), Point(dot.x, 1 - dot.y)]
     while True:
         x, y = rng.uniform(_MARGIN, 1 - _MARGIN, 2)
@@ -207,7 +207,7 @@ def draw(size: Size, dot: Point | None, background: str) -> tuple[UInt8, Bool]:
     mask = np.zeros((height, width), dtype=bool)
     if dot is not None:
         radius = max(_RADIUS * min(size), 3.0)
-        # Only where the dot is: most of a large image is not.
+        # Only the region around the dot is computed.
         x0, x1 = _range(dot.x * width, radius, width)
         y0, y1 = _range(dot.y * height, radius, height)
         away = np.hypot(columns[:, x0:x1] - dot.x * width, rows[y0:y1] - dot.y * height)
@@ -218,6 +218,6 @@ def draw(size: Size, dot: Point | None, background: str) -> tuple[UInt8, Bool]:
 
 
 def _range(centre: float, radius: float, side: int) -> tuple[int, int]:
-    """The rows or columns that the ring reaches."""
+    """The rows or columns that contain the ring."""
     reach = _RING * radius + 1
     return max(0, int(centre - reach)), min(side, int(centre + reach) + 1)

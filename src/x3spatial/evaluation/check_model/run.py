@@ -1,4 +1,4 @@
-"""``x3 check-model``: ask for dots in known places, through the same path as ``x3 eval``."""
+"""``x3 check-model``: ask for dots at known positions, with the same code as ``x3 eval``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from x3spatial.evaluation.check_model.diagnosis import (
     ProbeAnswer,
     SizeRow,
     Verdict,
-    judge,
+    diagnose,
     size_rows,
 )
 from x3spatial.evaluation.check_model.faults import EDGE_SHIFT, TOLERANCE
@@ -33,7 +33,7 @@ from x3spatial.evaluation.check_model.questions import (
     write_task_file,
 )
 from x3spatial.evaluation.options import AskOptions, for_model
-from x3spatial.evaluation.questions import lacking
+from x3spatial.evaluation.questions import missing_field
 from x3spatial.evaluation.run import evaluate
 from x3spatial.formats.results_file import read_results
 from x3spatial.io.files import make_dir
@@ -43,7 +43,7 @@ from x3spatial.tables import Table, Tabular
 
 LEAST_DOTS = 4
 _EVERY = 4
-"""Each so-many-th question is asked again, one at a time."""
+"""Every fourth question is asked again, one at a time."""
 
 
 _HEADS = (
@@ -54,7 +54,7 @@ _HEADS = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ModelCheck(Tabular):
-    """The outcome of ``check_model``."""
+    """The result of ``check_model``."""
 
     model: str
     convention: str
@@ -63,21 +63,21 @@ class ModelCheck(Tabular):
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed; one that cannot be told did not."""
+        """Whether all checks passed; an undecided check has not passed."""
         return all(check.verdict == "pass" for check in self.checks)
 
     @property
     def outcome(self) -> Verdict:
-        """``cannot tell`` where the model is too weak, or too unlike its convention, to show a fault."""
+        """The overall verdict; ``cannot tell`` if too few answers are points to detect a fault."""
         if self.passed:
             return "pass"
         verdicts = {check.name: check.verdict for check in self.checks}
-        # A model that does not point need not know NOT_VISIBLE either.
+        # NOT_VISIBLE is not counted: a model that gives no points may not use it either.
         faulty = any(v == "fail" for name, v in verdicts.items() if name != ABSENT)
         return "cannot tell" if verdicts[POINTS] == "cannot tell" and not faulty else "fail"
 
     def table(self) -> Table:
-        """A row per image size, and the verdicts below."""
+        """One row per image size, and the checks below."""
         rows = []
         for row in self.sizes:
             figures = "-", "-", "-"
@@ -98,7 +98,7 @@ class ModelCheck(Tabular):
         return Table(title, _HEADS, tuple(rows), (*notes, f"check-model: {self.outcome}"))
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, with the thresholds that the verdicts rest on."""
+        """The result as JSON values, with the thresholds of the checks."""
         return {
             "model": self.model,
             "convention": self.convention,
@@ -124,22 +124,22 @@ def check_model(
     workers: int | None = None,
     **changes: Any,
 ) -> ModelCheck:
-    """Ask ``model`` for dots at known places and say what its answers show about how it is asked and read.
+    """Check a model's prompts and answer parsing on synthetic images with one dot.
 
-    Every question is asked once in batches; a quarter of them twice more, one at a time.
+    Every question is asked once in batches; a quarter of them are asked twice more, one at a time.
 
     Args:
-        model: ``KIND[:ARG]`` of ``models.registry``, or a model object, which stays open.
-        out: where images, task files and results stay; None: nowhere.
-        options: how to ask; None for the defaults. The batch size must be at least 2, to be compared with
-            one at a time; the seed also places the dots.
-        dots: questions per image size.
-        workers: as for ``evaluate``.
+        model: ``KIND[:ARG]`` of ``models.registry``, or a model object, which is not closed.
+        out: folder for images, task files and results; None: they are not kept.
+        options: options of the questions; None for the defaults. The batch size must be at least 2; the seed
+            also determines the positions of the dots.
+        dots: number of questions per image size.
+        workers: see ``evaluate``.
         **changes: fields of ``AskOptions`` that replace those of ``options``.
 
     Raises:
         TypeError: ``AskOptions`` has no such field.
-        UserError: what ``evaluate`` raises, or an option out of range.
+        UserError: an option is out of range, the model cannot answer the questions, or ``evaluate`` fails.
     """
     options = replace(options or AskOptions(), **changes)
     out = None if out is None else Path(out)
@@ -156,8 +156,8 @@ def check_model(
     chosen = model if isinstance(model, Model) else registry.create(model, for_model(options))
     with nullcontext() if chosen is model else closing(chosen), dot_task(), _folder(out) as folder:
         counts_pixels = find_convention(chosen.convention).pixels is not None
-        shown = write_questions(folder / "images", dots=dots, seed=options.seed)
-        _check_askable(chosen, shown)
+        probes = write_questions(folder / "images", dots=dots, seed=options.seed)
+        _check_askable(chosen, probes)
 
         def ask(name: str, questions: Sequence[Probe], batch_size: int) -> list[ProbeAnswer]:
             output_json = folder / f"{name}.json"
@@ -177,20 +177,20 @@ def check_model(
                 for one, entry in zip(questions, entries, strict=True)
             ]
 
-        given = ask("batched", shown, options.batch_size)
-        some = shown[::_EVERY]
-        checks = judge(given, ask("alone", some, 1), ask("again", some, 1))
-    return ModelCheck(chosen.name, chosen.convention, tuple(size_rows(given)), tuple(checks))
+        answers = ask("batched", probes, options.batch_size)
+        some = probes[::_EVERY]
+        checks = diagnose(answers, ask("alone", some, 1), ask("again", some, 1))
+    return ModelCheck(chosen.name, chosen.convention, tuple(size_rows(answers)), tuple(checks))
 
 
-def _check_askable(chosen: Model, shown: Sequence[Probe]) -> None:
-    """Refuse what cannot be asked at all; the user knows nothing of the task files.
+def _check_askable(chosen: Model, probes: Sequence[Probe]) -> None:
+    """Check that the model can answer the questions; the message does not name the temporary task files.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: the model does not support the task of the questions or needs a field that they lack.
     """
-    for record in (one.record for one in shown):
-        if not chosen.can_answer(record.task) or lacking(chosen, record) is not None:
+    for record in (one.record for one in probes):
+        if not chosen.can_answer(record.task) or missing_field(chosen, record) is not None:
             raise UserError(
                 f"--model {chosen.name} cannot answer check-model's questions, which show it a dot;"
                 " it needs what only its own tasks have"

@@ -1,1 +1,1 @@
-"""From one answer to one score: the right answer, the mask it is looked up in, and the rules."""
+"""Scoring of single answers: ground truth, masks and scoring rules."""

@@ -1,4 +1,4 @@
-"""Which mask a sample is scored against, and reading it once."""
+"""Selection and caching of the masks for scoring."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from x3spatial.formats.results_file import MaskChoice
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask
 
-# The data spells it "dialated"; the right spelling is accepted too.
+# The data uses the spelling "dialated"; the correct spelling is also accepted.
 _SUFFIXES = {"tight": ("_mask",), "dilated": ("_mask_dialated", "_mask_dilated")}
 _ENDING = re.compile(r"\.(?:png|jpe?g)\Z", re.IGNORECASE)
 _IMAGE_KINDS = ("_original", "_inpainted")
@@ -22,30 +22,30 @@ _MASK_SUFFIXES = (*_SUFFIXES["dilated"], *_SUFFIXES["tight"])
 
 
 def join(path: str, image_folder: Path | None) -> Path:
-    """A record's path: relative ones lie in ``image_folder``, absolute ones are taken as they are."""
+    """A path of a record; relative paths are joined to ``image_folder``."""
     return Path(path) if image_folder is None else image_folder / path
 
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """The masks of one visible sample; None where there is none to read."""
+    """The masks of one visible sample; None for a missing or unreadable mask."""
 
     chosen: Bool | None
     tight: Bool | None
     problem: tuple[str, str] | None = None
-    """(path, reason) where the chosen mask is not there or cannot be read."""
+    """(path, reason) if the selected mask is missing or unreadable."""
 
 
 NO_MASKS = Masks(None, None)
 
 
 class MaskFinder:
-    """Finds and reads query masks. Safe in threads; keeps the masks read last.
+    """Finds and reads query masks, with a cache. Thread-safe.
 
-    ``auto`` is the record's ``query_mask``. A record without one follows the source document's name
-    rules: ``_original.png`` or ``_inpainted.png`` of the query image (else ``.png``) becomes
-    ``_mask_dialated.png``, then ``_mask.png``. ``tight`` and ``dilated`` take that kind and no other:
-    a rate over whatever happened to be there would compare nothing.
+    ``auto`` is the record's ``query_mask``. Without this field the naming rules of the source document apply:
+    ``_original.png`` or ``_inpainted.png`` of the query image (else ``.png``) is replaced by
+    ``_mask_dialated.png``, then by ``_mask.png``. ``tight`` and ``dilated`` accept only that kind, because
+    rates over a mixture of kinds would not be comparable.
     """
 
     def __init__(self, choice: MaskChoice, image_folder: Path | None, capacity: int = 64) -> None:
@@ -56,7 +56,7 @@ class MaskFinder:
         self._read: OrderedDict[Path, Bool | str] = OrderedDict()
 
     def masks(self, record: TaskRecord) -> Masks:
-        """The chosen and the tight mask of ``record``'s query image."""
+        """The selected and the tight mask of the query image of ``record``."""
         chosen, problem = self._first(list(self._candidates(record, self._choice)))
         tight, _ = self._first(list(self._candidates(record, "tight")))
         if chosen is None and problem is None:
@@ -64,7 +64,7 @@ class MaskFinder:
         return Masks(chosen, tight, problem)
 
     def _candidates(self, record: TaskRecord, choice: MaskChoice) -> Iterator[Path]:
-        """Where the mask may lie, best first."""
+        """Candidate paths of the mask, in order of preference."""
         if record.query_mask is not None and (
             choice == "auto" or choice == _kind_of(record.query_mask, record.query_mask_kind)
         ):
@@ -86,7 +86,7 @@ class MaskFinder:
         return None, (str(paths[0]), "file is missing") if paths else None
 
     def _cached(self, path: Path) -> Bool | str:
-        """The mask, or why it cannot be read."""
+        """The mask, or the reason why it cannot be read."""
         with self._lock:
             if path in self._read:
                 self._read.move_to_end(path)
@@ -111,7 +111,7 @@ def query_image(record: TaskRecord) -> str | None:
 
 
 def _stem(record: TaskRecord) -> str | None:
-    """The path that mask suffixes are put behind, from the query image or else from its mask."""
+    """The path to which mask suffixes are appended, from the query image or its mask."""
     image = query_image(record)
     suffixes: tuple[str, ...] = _IMAGE_KINDS
     if image is None:

@@ -1,19 +1,18 @@
-"""RoboRefer's own point-in-mask rule, for comparing with RefSpatial numbers (``--scoring roborefer``).
+"""RoboRefer's point-in-mask rule, for comparison with RefSpatial results (``--scoring roborefer``).
 
-The facts are those of ``Zhoues/RoboRefer``, ``Evaluation/summarize_acc.py`` (``text2pts`` and
-``compute_accuracy``); the code here is ours:
+An independent implementation of the rule in ``Zhoues/RoboRefer``, ``Evaluation/summarize_acc.py``
+(``text2pts`` and ``compute_accuracy``):
 
-- every parenthesis that holds numbers separated by commas counts, wherever it stands in the text;
-- of two numbers, if either is written with a decimal point both are fractions of the image and become
-  the pixel ``int(x*W)``, ``int(y*H)``: cut towards zero, so -0.0001 lands in column 0; if neither is,
-  they are pixels already;
-- four numbers are a box of fractions, and each of its pixels is a point;
-- a point off the image counts 0, and so does an answer without any point;
+- every parenthesis with numbers separated by commas counts, anywhere in the text;
+- if one of two numbers has a decimal point, both are fractions of the image and give the pixel ``int(x*W)``,
+  ``int(y*H)``, truncated towards zero, so -0.0001 gives column 0; otherwise both are pixels;
+- four numbers are a box of fractions, and each pixel of the box is a point;
+- a point outside the image counts 0, and so does an answer without a point;
 - the score is the mean over the points.
 
-A box whose corners are the wrong way round holds no point (there it raises, and the sample drops out).
-NOT_VISIBLE means nothing to that rule. For t1_concat the rule is applied to the whole side-by-side image,
-whose left half holds no mask.
+A box with reversed corners contains no point (the original raises and drops the sample). The rule does not
+treat NOT_VISIBLE specially. For t1_concat it is applied to the whole side-by-side image, whose left half has
+no mask.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _TUPLE = re.compile(r"\(([-+]?\d+\.?\d*(?:,\s*[-+]?\d+\.?\d*)*)\)")
 
 
 def text_fraction(text: str, mask: Bool, *, is_concat: bool) -> float:
-    """The share of the points in ``text`` that fall in ``mask`` [H, W]; 0.0 without a point."""
+    """The share of the points in ``text`` that lie in ``mask`` [H, W]; 0.0 without a point."""
     height, width = mask.shape
     canvas_width = 2 * width if is_concat else width
     left = width if is_concat else 0
@@ -46,7 +45,7 @@ def text_fraction(text: str, mask: Bool, *, is_concat: bool) -> float:
 
 
 def point_fraction(point: Point | None, mask: Bool, *, is_concat: bool) -> float:
-    """The same rule for the one point that an adapter with another convention has read."""
+    """The rule applied to a parsed point, for conventions other than ``unit``."""
     if point is None:
         return 0.0
     height, width = mask.shape
@@ -56,7 +55,7 @@ def point_fraction(point: Point | None, mask: Bool, *, is_concat: bool) -> float
 
 
 def _cut(fraction: float, size: int) -> int:
-    """``int(fraction * size)``; a number beyond any image stays off it."""
+    """``int(fraction * size)``; huge numbers are bounded but remain outside the image."""
     scaled = fraction * size
     return int(scaled) if math.isfinite(scaled) and abs(scaled) < 1e9 else -1
 

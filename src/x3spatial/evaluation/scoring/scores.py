@@ -1,8 +1,7 @@
-"""One answer against one record: what was said, how far off, and whether it hit.
+"""Scoring of one answer: parsed answer, distance and hit.
 
-Coordinates: answers and ground truth stand in the frame they are written in (for t1_concat the whole
-side-by-side image). Distances and hits are taken in the query image's own frame, so that multi and
-concat compare.
+Answers and ground truth are in the frame of the answer (for t1_concat the whole side-by-side image).
+Distances and hits are computed in the frame of the query image, so that multi and concat are comparable.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ SUCCESS_RADII = {"success_002": 0.02, "success_005": 0.05, "success_010": 0.10}
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The right answer of a record, read back from its text."""
+    """The ground truth of a record, parsed from its text."""
 
     text: str
     answer: Answer
@@ -38,20 +37,20 @@ class Truth:
 
     @property
     def point(self) -> Point | None:
-        """The point, in the frame it is written in; None: not visible, or another kind of answer."""
+        """The point in the frame of the answer; None if not visible or for another answer type."""
         return self.answer.point
 
     @property
     def visible(self) -> bool:
-        """Whether there is something to find: the right answer is not the task's absent token."""
+        """Whether the object is visible: the ground truth is not the task's absent token."""
         return self.answer.kind is not AnswerKind.NOT_VISIBLE
 
 
 def truth_of(record: TaskRecord) -> Truth:
-    """The right answer of ``record``.
+    """Parse the ground truth of ``record``.
 
     Raises:
-        UserError: its answer is neither of the task's kind nor its absent token, or both.
+        UserError: the text is neither of the task's answer type nor its absent token, or it is both.
     """
     spec = record.spec
     answer = spec.answer.read(record.answer, UNIT_READER, spec.absent_token)
@@ -72,7 +71,7 @@ def truth_of(record: TaskRecord) -> Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One sample's outcome: all that metrics are computed from."""
+    """The score of one sample, from which metrics are computed."""
 
     id: str
     scene: str | None
@@ -80,37 +79,37 @@ class Score:
     status: Status
     gt_text: str
     gt_point: Point | None
-    """As written; None: not visible, or another kind of answer than a point."""
+    """Ground-truth point in the frame of the answer; None if not visible or for another answer type."""
     gt_absent: bool
-    """Whether the right answer is the task's absent token."""
+    """Whether the ground truth is the task's absent token."""
     pred_text: str | None
-    """None if the sample stayed without an answer."""
+    """None without an answer."""
     pred_point: Point | None
-    """As written, normalised; None unless the answer is a point."""
+    """Point of the answer, normalised in its frame; None if the answer is not a point."""
     said_not_visible: bool
     contradictory: bool = False
     out_of_range: bool = False
     l2: float | None = None
-    """Distance in normalised units of the query image: visible samples answered by a point."""
+    """Distance in normalised units of the query image, for visible samples answered with a point."""
     l2_full: float | None = None
     """The same in the side-by-side image; t1_concat only."""
     hit: float | None = None
     """0 or 1 (or RoboRefer's mean over points); None without a visible object or a mask."""
     hit_tight: float | None = None
-    """Likewise on the tight mask."""
+    """The same for the tight mask."""
     missing_mask: bool = False
     pred_value: Any = None
-    """What the answer says, of a task that is not answered by a point; likewise below."""
+    """The parsed value, for tasks that are not answered with a point; likewise below."""
     gt_value: Any = None
     correct: bool | None = None
-    """Whether the answer is right by its kind's own rule; None for points and for samples in error."""
+    """Whether the answer is correct by the criterion of its type; None for points and unanswered samples."""
     error: str | None = None
     images_seen: str | None = None
-    """State of the images that the answer was given from (size and time of change)."""
+    """State of the image files at the time of the answer (size and modification time)."""
     pixel_sizes: tuple[Size, ...] = ()
-    """(W, H) of each image in the pixels that the model's convention counts; empty where it counts none."""
+    """(W, H) of each image in the pixels of the model's convention; empty if it does not use pixels."""
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What else the adapter says of this answer."""
+    """Further information from the adapter."""
 
 
 def score_answer(
@@ -125,9 +124,9 @@ def score_answer(
 ) -> Score:
     """Score one answer.
 
-    ``masks`` are those of the query image; they matter only where the object is visible.
-    ``reads_text`` says whether RoboRefer's rule may read ``text`` itself: only the unit convention
-    writes points as it expects them, for others it is applied to the parsed point.
+    ``masks`` are those of the query image; they are only used if the object is visible. ``reads_text``:
+    whether RoboRefer's rule is applied to ``text``. That requires the unit convention; otherwise the rule is
+    applied to the parsed point.
     """
     point = answer.point if answer.kind is AnswerKind.POINT else None
     l2 = l2_full = None
@@ -171,17 +170,17 @@ def score_answer(
 
 
 def _distance(a: Point, b: Point) -> float:
-    # An answer may hold any number, 1e300 too; a bound far off any image keeps sums of squares finite.
+    # Answers may contain any number, even 1e300; the bound keeps sums of squares finite.
     return min(math.dist(a, b), 1e100)
 
 
 def _hits(frame: Frame, mask: Bool, point: Point) -> bool:
-    """The left half is a miss and so is anything off the image; nothing is clamped."""
+    """Whether the point hits the mask; points in the left half or outside the image miss (no clamping)."""
     return frame.contains(point) and hits(mask, frame.to_local(point))
 
 
 def failed(record: TaskRecord, truth: Truth, message: str) -> Score:
-    """The outcome of a sample that stayed without an answer."""
+    """The score of a sample without an answer."""
     scene, uid = cluster_of(record)
     return Score(
         id=record.id,
@@ -200,10 +199,7 @@ def failed(record: TaskRecord, truth: Truth, message: str) -> Score:
 
 
 def cluster_of(record: TaskRecord) -> tuple[str | None, str | None]:
-    """(scene, uid); a record that does not name them has them in its query image's folders.
-
-    (None, None) where neither says so.
-    """
+    """(scene, uid), from the record or from the folders of its query image; (None, None) if unknown."""
     if record.scene is not None and record.uid is not None:
         return record.scene, record.uid
     path = record.query_original or record.images[-1]

@@ -1,1 +1,1 @@
-"""Metrics over a table of scores, their intervals, what chance gives, and metrics by object size."""
+"""Metrics over a table of scores, their intervals, chance baselines, and metrics by object size."""

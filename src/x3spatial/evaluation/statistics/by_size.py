@@ -1,8 +1,8 @@
-"""How figures depend on apparent size: the visible samples, by the share of the image that the object covers.
+"""Metrics by apparent size: visible samples grouped by the share of the image that the object covers.
 
-One number over all sizes hides what a model cannot see: patches of a vision tower are of one size, objects
-are not. Detection benchmarks split by area for the same reason (COCO's small, medium, large); their bounds
-are pixels of photographs, ours are shares of the image, so that views of any resolution compare.
+A mean over all sizes hides that small objects are harder, because the patches of a vision tower have a fixed
+size. Detection benchmarks split by area for the same reason (small, medium and large in COCO). Their bounds
+are in pixels; here they are shares of the image, so that views of different resolutions are comparable.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from x3spatial.evaluation.statistics.metrics import table_of, value_of
 from x3spatial.formats.results_file import SizeRow
 
 BOUNDS = (0.0025, 0.01, 0.04)
-"""Shares of the image: squares of 5, 10 and 20 % of its width and height."""
+"""Bounds as shares of the image: squares of 5, 10 and 20 % of its width and height."""
 METRICS = ("hit_at_mask", "median_l2_error", "success_005", "false_not_visible_rate")
 
 
 def size_rows(scores: Sequence[Score], areas: Sequence[float | None]) -> tuple[SizeRow, ...]:
-    """One row for each range of sizes, the smallest first; empty ranges too.
+    """One row per range of sizes, the smallest first, including empty ranges.
 
     Args:
         scores: one per sample.
-        areas: ``[N]``: the share of the query image that each sample's mask covers; None where the object
-            cannot be seen or has no mask. Such samples are in no row, and neither are those in error.
+        areas: ``[N]``, the share of the query image that each sample's mask covers; None if the object is not
+            visible or has no mask. Such samples and unanswered ones are in no row.
     """
     rows = []
     for least, most in pairwise((0.0, *BOUNDS, math.inf)):

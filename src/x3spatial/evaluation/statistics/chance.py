@@ -1,7 +1,7 @@
-"""What chance gives on the very samples that were scored, in the frame of the query image.
+"""Chance baselines on the scored samples, in the frame of the query image.
 
-Each row but ``uniform`` is the model of that name, asked and scored like a model; ``uniform`` is the
-expectation over all uniform points, so it has no draw in it.
+Each row except ``uniform`` is the baseline model of that name, asked and scored like any model; ``uniform``
+is the exact expectation for a uniformly drawn point.
 """
 
 from __future__ import annotations
@@ -46,26 +46,26 @@ _NODES = (np.arange(128) + 0.5) / 128
 
 @dataclass(frozen=True, slots=True)
 class ChanceSample:
-    """One sample as chance sees it."""
+    """The data of one sample that the chance baselines need."""
 
     scores: dict[str, Score]
-    """By model; without those that cannot answer the task."""
+    """Scores by baseline model, without models that cannot answer the task."""
     target: Point | None
-    """The right point in the query image's frame, if visible."""
+    """The ground-truth point in the frame of the query image; None if not visible."""
     area: float | None
     area_tight: float | None
-    """Share of the query image that the mask covers."""
+    """Share of the query image that is covered by the mask."""
 
 
 class Chance:
-    """Scores chance on one sample after the other. Safe in threads."""
+    """Scores the chance baselines sample by sample. Thread-safe."""
 
     def __init__(self, image_folder: Path | None) -> None:
         self._folder = image_folder
         self._models = {kind: registry.create(kind) for kind in ASKED}
 
     def sample(self, record: TaskRecord, truth: Truth, masks: Masks) -> ChanceSample:
-        """Everything that the rows need from one sample. Always scored by our own rule."""
+        """The data of one sample; always scored by rule ``x3``."""
         scores = {
             kind: self._score(model, record, truth, masks)
             for kind, model in self._models.items()
@@ -82,14 +82,14 @@ class Chance:
         question = question_of(record, self._folder, privileged=model.privileged)
         try:
             (said,) = model.answer([question], None)
-        except Exception as error:  # a reference mask that is not there costs this row one sample
+        except Exception as error:  # a missing reference mask only affects one sample of this row
             return failed(record, truth, str(error))
         text = as_output(said).text
         return score_answer(record, truth, text, parse_unit(text), masks)
 
 
 def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, float | None] | None]:
-    """Row → metric → value. A row is None where no sample could be answered that way."""
+    """Row → metric → value; None for a baseline that could not answer any sample."""
     rows: dict[str, dict[str, float | None] | None] = {}
     for kind in ASKED:
         table = table_of([sample.scores[kind] for sample in samples if kind in sample.scores])
@@ -100,7 +100,7 @@ def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, float | 
 
 
 def _uniform_row(samples: Sequence[ChanceSample]) -> dict[str, float | None] | None:
-    # Whatever point is given, what is said about visibility is the same.
+    # The metrics of visibility do not depend on the point.
     points = [sample.scores["centre"] for sample in samples if "centre" in sample.scores]
     if not points:
         return None
@@ -125,7 +125,7 @@ def _mean(values: Sequence[float] | Float64) -> float | None:
 def mean_distance(targets: Float64) -> Float64:
     """``[N]`` mean distance from each of ``targets`` [N, 2] to a uniform point of the unit square.
 
-    Over y in closed form, over x by midpoints: good to 1e-4.
+    The integral over y is in closed form, that over x by the midpoint rule; the error is below 1e-4.
     """
     across = np.abs(_NODES[None, :] - targets[:, :1]) + 1e-12  # [N, nodes]
 

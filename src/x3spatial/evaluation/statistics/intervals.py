@@ -1,9 +1,9 @@
 """Bootstrap intervals over clusters of samples, vectorised.
 
-Pairs of one scene are not independent, so whole scenes are drawn with replacement; below ten scenes whole
-objects, (scene, uid); below ten objects no interval is given. Intervals are the 2.5th and 97.5th
-percentile of 2,000 resamples. A rate is a ratio of two sums, so a resample needs only each cluster's
-sums; the median is found through cluster-by-block counts of the sorted distances.
+Pairs of one scene are not independent, so whole scenes are drawn with replacement. With fewer than ten scenes
+objects, (scene, uid), are drawn; with fewer than ten objects there is no interval. Intervals are the 2.5th
+and 97.5th percentiles of 2,000 resamples. A rate is a ratio of two sums, so a resample only needs the sums of
+each cluster; the median is computed from cluster-by-block counts of the sorted distances.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from x3spatial.formats.results_file import CiUnit, Interval
 
 RESAMPLES = 2_000
 FEWEST = 10
-"""Fewer clusters than this say nothing about others like them."""
+"""Minimum number of clusters for an interval."""
 _PERCENTILES = (2.5, 97.5)
 _CHUNK_CELLS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """Which samples are drawn together."""
+    """The assignment of samples to clusters, which are drawn as a whole."""
 
     unit: CiUnit | None
-    """``scene``, ``object``, or None where there are too few for intervals."""
+    """``scene``, ``object``, or None with too few clusters for intervals."""
     index: Int64
-    """``[N]``: cluster of each sample, 0 .. count - 1."""
+    """``[N]``: index of each sample's cluster, 0 .. count - 1."""
     count: int
     objects: Int64
-    """``[N]``: object, (scene, uid), of each sample, numbered from 0."""
+    """``[N]``: index of each sample's object, (scene, uid), from 0."""
 
 
 def clusters_of(scores: Sequence[Score]) -> Clusters:
-    """Scenes if there are ten, else objects if there are ten, else none.
+    """Clusters are scenes if there are at least ten, else objects if there are at least ten, else none.
 
-    Samples in error are not counted. None too if a sample does not say where it is from.
+    Unanswered samples are not counted. There are no clusters if a sample's scene or object is unknown.
     """
     places = [(score.scene, score.uid) for score in scores]
     scored = {place for place, score in zip(places, scores, strict=True) if score.status != "error"}
@@ -59,17 +59,19 @@ def clusters_of(scores: Sequence[Score]) -> Clusters:
 
 
 def _numbered(keys: Sequence[object], scored: Collection[object]) -> Int64:
-    """``[N]``: the number of each key in the sorted order of ``scored``.
+    """``[N]``: the index of each key in the sorted order of ``scored``.
 
-    Sorted, so that the draw does not depend on the order of the samples. A cluster of nothing but
-    errors is not drawn; its samples add nothing to any sum wherever they are put.
+    Sorting makes resamples independent of the order of samples. Clusters without an answered sample are not
+    drawn; their samples contribute to no sum, so their index is arbitrary.
     """
     numbers = {key: number for number, key in enumerate(sorted(scored, key=repr))}
     return np.array([numbers.get(key, 0) for key in keys], np.int64)
 
 
 def draw_counts(clusters: int, resamples: int, seed: int) -> Iterator[Float64]:
-    """How often each resample draws each cluster: chunks ``[r, clusters]``, ``resamples`` rows in all."""
+    """The number of times that each resample draws each cluster: chunks ``[r, clusters]``, ``resamples`` rows
+    in total.
+    """
     rng = np.random.default_rng(seed)
     step = max(1, min(resamples, _CHUNK_CELLS // clusters))
     for start in range(0, resamples, step):
@@ -81,12 +83,12 @@ def draw_counts(clusters: int, resamples: int, seed: int) -> Iterator[Float64]:
 
 
 class Resampler:
-    """Computes every estimated metric of one table under given cluster counts."""
+    """Computes all estimated metrics of one table for given cluster counts."""
 
     def __init__(self, table: Table, clusters: Clusters) -> None:
         self._clusters = clusters
         self._estimated = estimated(table)
-        # Rates that do not apply are no columns: how many there are decides the last bit of the sums.
+        # Rates that do not apply have no column: the number of columns affects the last bits of the sums.
         self._rates = [name for name in RATES if name in self._estimated]
         columns = [column for name in self._rates for column in RATES[name](table)]
         self._sums = self._by_cluster(columns)
@@ -94,7 +96,7 @@ class Resampler:
             name: len(np.unique(clusters.objects[columns[2 * i + 1] > 0]))
             for i, name in enumerate(self._rates)
         }
-        """Metric → number of objects that have anything in its denominator."""
+        """Metric → number of objects that contribute to its denominator."""
         self.support |= {
             name: min(self.support[rate] for rate in rates) for name, rates in MEANS_OF.items()
         }
@@ -103,18 +105,18 @@ class Resampler:
             "mean_l2_error"
         ]
         self._median = _MedianBlocks(table.l2[known], clusters.index[known], clusters.count)
-        # Around the overall mean: the plain sum of squares would lose small spreads to rounding.
+        # Relative to the overall mean: rounding of the plain sum of squares would lose small deviations.
         offset = float(table.l2[known].mean()) if known.any() else 0.0
         centred = np.where(known, table.l2 - offset, 0.0)
         self._moments = self._by_cluster([known.astype(np.float64), centred, centred**2])
 
     def _by_cluster(self, columns: Sequence[Float64]) -> Float64:
-        """``[clusters, len(columns)]``: each column's sum in each cluster."""
+        """``[clusters, len(columns)]``: the sum of each column in each cluster."""
         index, count = self._clusters.index, self._clusters.count
         return np.stack([np.bincount(index, column, minlength=count) for column in columns], axis=1)
 
     def __call__(self, counts: Float64) -> dict[str, Float64]:
-        """Metric → ``[r]`` values for ``counts`` [r, clusters]; NaN where a denominator is zero."""
+        """Metric → ``[r]`` values for ``counts`` [r, clusters]; NaN if the denominator is zero."""
         sums = counts @ self._sums
         values = {
             name: _divide(sums[:, 2 * i], sums[:, 2 * i + 1]) for i, name in enumerate(self._rates)
@@ -138,8 +140,8 @@ def _divide(part: Float64, whole: Float64) -> Float64:
 class _MedianBlocks:
     """Medians of resampled values without sorting each resample.
 
-    The values are sorted once and cut into about sqrt(N) blocks. ``counts @ blocks`` gives how many drawn
-    values lie in each block, which finds the block with the middle one; only that block is then walked.
+    The values are sorted once and divided into about sqrt(N) blocks. ``counts @ blocks`` is the number of
+    drawn values per block, which identifies the block with the median; only that block is searched.
     """
 
     def __init__(self, values: Float64, index: Int64, clusters: int) -> None:
@@ -153,7 +155,7 @@ class _MedianBlocks:
         self._blocks = cells.reshape(clusters, blocks).astype(np.float64)
 
     def __call__(self, counts: Float64) -> Float64:
-        """``[r]`` medians under ``counts`` [r, clusters]; NaN where nothing was drawn."""
+        """``[r]`` medians for ``counts`` [r, clusters]; NaN if no value was drawn."""
         if self._values.size == 0:
             return np.full(len(counts), np.nan)
         cumulative = np.cumsum(counts @ self._blocks, axis=1)
@@ -179,9 +181,9 @@ class _MedianBlocks:
 def intervals(
     table: Table, clusters: Clusters, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Interval | None]:
-    """Metric → its 95 % interval; None where there are too few clusters to say.
+    """Metric → its 95 % interval; None with too few clusters.
 
-    A metric whose own denominator comes from fewer than ten objects gets None as well.
+    The interval is also None if fewer than ten objects contribute to the denominator of the metric.
     """
     if clusters.unit is None:
         return dict.fromkeys(estimated(table))
@@ -196,7 +198,7 @@ def intervals(
 
 
 def interval_of(values: Float64) -> Interval | None:
-    """The middle 95 % of ``values`` [resamples], those without a value left out."""
+    """The middle 95 % of ``values`` [resamples] without NaN."""
     known = values[~np.isnan(values)]
     if known.size == 0:
         return None

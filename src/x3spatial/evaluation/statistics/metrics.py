@@ -1,9 +1,8 @@
 """Metrics: pure functions over per-sample scores.
 
-A metric is one function. A *rate* returns two columns, part and whole, one entry per sample, and its
-value is sum(part) / sum(whole): null where the whole is zero. Everything else here (values, intervals,
-paired differences, chance rows) follows from the registered columns, so adding a metric means adding one
-function.
+A metric is one function. A *rate* returns two columns, part and whole, one entry per sample, and its value is
+sum(part) / sum(whole), or null if the denominator is zero. Values, intervals, paired differences and chance
+baselines are computed from the registered columns, so a new metric is one new function.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from x3spatial.formats.results_file import METRICS, Value
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Scores as columns, each ``[N]``. Samples in error take part in ``total`` and ``errors`` only."""
+    """Scores as columns, each ``[N]``. Unanswered samples only count in ``total`` and ``errors``."""
 
     error: Bool
     visible: Bool
-    """The object can be seen (and the sample was answered)."""
+    """Whether the object is visible (and the sample was answered)."""
     hidden: Bool
-    """The object cannot be seen (and the sample was answered)."""
+    """Whether the object is not visible (and the sample was answered)."""
     said_not_visible: Bool
     said_point: Bool
     unparsed: Bool
@@ -34,18 +33,18 @@ class Table:
     out_of_range: Bool
     missing_mask: Bool
     l2: Float64
-    """NaN where there is none; likewise below."""
+    """NaN without a distance; likewise below."""
     l2_full: Float64
     hit: Float64
     hit_tight: Float64
     correct: Float64
-    """0 or 1, of tasks that are not answered by a point."""
+    """0 or 1 for tasks that are not answered with a point."""
 
     def __len__(self) -> int:
         return len(self.error)
 
     def take(self, chosen: IntP) -> Table:
-        """The rows ``chosen``, in that order."""
+        """The rows with indices ``chosen``, in that order."""
         return Table(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
 
@@ -80,7 +79,7 @@ def table_of(scores: Sequence[Score]) -> Table:
 
 
 Rate = Callable[[Table], tuple[Float64, Float64]]
-"""Part and whole, each ``[N]`` and finite."""
+"""A function that returns part and whole, each ``[N]`` and finite."""
 
 
 def _mean(values: Float64 | Bool, among: Bool) -> tuple[Float64, Float64]:
@@ -89,58 +88,58 @@ def _mean(values: Float64 | Bool, among: Bool) -> tuple[Float64, Float64]:
 
 
 def not_visible_accuracy(table: Table) -> tuple[Float64, Float64]:
-    """NOT_VISIBLE said, of the samples where it is right (the recall of NOT_VISIBLE)."""
+    """Recall of NOT_VISIBLE: the share of NOT_VISIBLE answers among samples without a visible object."""
     return _mean(table.said_not_visible, table.hidden)
 
 
 def not_visible_precision(table: Table) -> tuple[Float64, Float64]:
-    """NOT_VISIBLE right, of the samples where it was said."""
+    """Precision of NOT_VISIBLE: the share of samples without a visible object among NOT_VISIBLE answers."""
     return _mean(table.hidden, table.said_not_visible)
 
 
 def not_visible_f1(table: Table) -> tuple[Float64, Float64]:
-    """Harmonic mean of precision and recall: 2 TP / (said + right)."""
+    """Harmonic mean of precision and recall: 2 TP / (predicted positives + actual positives)."""
     both = table.said_not_visible & table.hidden
     return np.where(both, 2.0, 0.0), table.said_not_visible.astype(np.float64) + table.hidden
 
 
 def false_not_visible_rate(table: Table) -> tuple[Float64, Float64]:
-    """NOT_VISIBLE said, of the samples where the object can be seen."""
+    """Share of NOT_VISIBLE answers among samples with a visible object."""
     return _mean(table.said_not_visible, table.visible)
 
 
 def visible_recall(table: Table) -> tuple[Float64, Float64]:
-    """A point given, of the samples where the object can be seen."""
+    """Share of points among the answers to samples with a visible object."""
     return _mean(table.said_point, table.visible & np.isnan(table.correct))
 
 
 def hit_at_mask(table: Table) -> tuple[Float64, Float64]:
-    """Hits, of the visible samples that have a mask, whatever was answered."""
+    """Share of hits among visible samples with a mask, whatever the answer."""
     return _mean(table.hit, ~np.isnan(table.hit))
 
 
 def hit_at_mask_answered(table: Table) -> tuple[Float64, Float64]:
-    """Hits, of those answered by a point."""
+    """Share of hits among visible samples with a mask that were answered with a point."""
     return _mean(table.hit, ~np.isnan(table.hit) & table.said_point)
 
 
 def hit_at_mask_tight(table: Table) -> tuple[Float64, Float64]:
-    """Hits in the tight mask, of the visible samples that have one."""
+    """Share of hits in the tight mask among visible samples with a tight mask."""
     return _mean(table.hit_tight, ~np.isnan(table.hit_tight))
 
 
 def mean_l2_error(table: Table) -> tuple[Float64, Float64]:
-    """Mean distance in the query image, over visible samples answered by a point."""
+    """Mean normalised distance in the query image, over visible samples answered with a point."""
     return _mean(table.l2, ~np.isnan(table.l2))
 
 
 def mean_l2_error_full(table: Table) -> tuple[Float64, Float64]:
-    """Mean distance in the side-by-side image; t1_concat only."""
+    """Mean normalised distance in the side-by-side image; t1_concat only."""
     return _mean(table.l2_full, ~np.isnan(table.l2_full))
 
 
 def accuracy(table: Table) -> tuple[Float64, Float64]:
-    """Right answers, of the samples whose task is not answered by a point; unparsed ones are wrong."""
+    """Share of correct answers for tasks without points; unparsed answers are incorrect."""
     return _mean(table.correct, ~np.isnan(table.correct))
 
 
@@ -170,15 +169,15 @@ RATES: dict[str, Rate] = {
 MEANS_OF: dict[str, tuple[str, ...]] = {
     "balanced_accuracy": ("not_visible_accuracy", "visible_recall"),
 }
-"""Metric → the rates it is the plain mean of; null where one of them is."""
+"""Metric → the rates whose mean it is; null if one of them is null."""
 L2_SPREAD = ("std_l2_error", "median_l2_error")
-"""What of the distances is no rate: standard deviation (ddof 0) and median."""
+"""Metrics of distances that are not rates: standard deviation (ddof 0) and median."""
 ESTIMATED: tuple[str, ...] = (*RATES, *MEANS_OF, *L2_SPREAD)
-"""Every metric that gets an interval."""
+"""All metrics with an interval."""
 APPLIES: dict[str, Callable[[Table], bool]] = {
     "accuracy": lambda table: bool((~np.isnan(table.correct)).any()),
 }
-"""Metric → whether it says anything about these scores; metrics that are not here always do."""
+"""Metric → whether it applies to these scores; metrics that are not listed always apply."""
 
 COUNTS: dict[str, Callable[[Table], Value]] = {
     "total": len,
@@ -196,12 +195,12 @@ COUNTS: dict[str, Callable[[Table], Value]] = {
 
 
 def _whole(value: float) -> float | int:
-    """A count as an integer; RoboRefer's rule counts fractions."""
+    """A count as an integer; counts by RoboRefer's rule may be fractional."""
     return int(value) if value.is_integer() else value
 
 
 def value_of(name: str, table: Table) -> float | None:
-    """One of ``ESTIMATED`` over the whole table; None where its denominator is zero."""
+    """The value of a metric of ``ESTIMATED`` over the whole table; None if its denominator is zero."""
     if name in RATES:
         part, whole = RATES[name](table)
         total = float(whole.sum())
@@ -217,12 +216,12 @@ def value_of(name: str, table: Table) -> float | None:
 
 
 def estimated(table: Table) -> tuple[str, ...]:
-    """Those of ``ESTIMATED`` that apply to these scores."""
+    """The metrics of ``ESTIMATED`` that apply to these scores."""
     return tuple(name for name in ESTIMATED if name not in APPLIES or APPLIES[name](table))
 
 
 def compute(table: Table) -> dict[str, Value]:
-    """Every metric that applies, the source document's keys first. None: nothing to divide by."""
+    """All metrics that apply, those of the source document first; None if a denominator is zero."""
     values: dict[str, Value] = {name: count(table) for name, count in COUNTS.items()}
     values |= {name: value_of(name, table) for name in estimated(table)}
     return {name: values[name] for name in (*METRICS, *values)}

@@ -1,4 +1,4 @@
-"""What the baselines share: frames, answer texts, the privileged record, a small cache."""
+"""Shared code of the baselines: frames, answer texts, the privileged record, a small cache."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ V = TypeVar("V")
 
 
 def asks_for_point(task: str, views: Views | None = None) -> bool:
-    """Whether ``task`` is answered by a point, and its questions show such ``views`` (None: any)."""
+    """Whether ``task`` is answered with a point and its questions show these ``views`` (None: any)."""
     spec = TASKS.get(task)
     return spec is not None and spec.answer is POINT and views in (None, spec.views)
 
 
 def query_frame(question: Question) -> Frame:
-    """The frame that an answer to ``question`` is written in."""
+    """The frame of the answer to ``question``."""
     return Frame.CONCAT_RIGHT if question.is_concat else Frame.IMAGE
 
 
-def say(point: Point, question: Question) -> str:
-    """``[(x, y)]`` for a point of the query image, in the frame that the question asks for.
+def format_point(point: Point, question: Question) -> str:
+    """``[(x, y)]`` for a point of the query image, in the frame of the answer.
 
-    A point off the image is moved to its nearest edge: these models point at something they see.
+    A point outside the image is moved to the nearest edge, because these models only point at visible
+    objects.
     """
     inside = Point(min(max(point.x, 0.0), 1.0), min(max(point.y, 0.0), 1.0))
     full = query_frame(question).to_full(inside)
@@ -42,7 +43,11 @@ def say(point: Point, question: Question) -> str:
 
 
 def record_field(question: Question, name: str) -> str | None:
-    """A text field of the privileged record; None where the record does not have it."""
+    """A text field of the privileged record; None if the record lacks it.
+
+    Raises:
+        ValueError: the question contains no record.
+    """
     if question.record is None:
         raise ValueError(f"{question.id}: this model needs the record and was given none")
     return cast("str | None", question.record.get(name))
@@ -52,7 +57,7 @@ def record_path(question: Question, name: str) -> Path:
     """A path of the privileged record.
 
     Raises:
-        ValueError: where the record does not have it.
+        ValueError: the question contains no record, or the record lacks the field.
     """
     path = record_field(question, name)
     if path is None:
@@ -64,7 +69,7 @@ def load_rgb(path: Path) -> UInt8:
     """``read_rgb``, with the path in the error.
 
     Raises:
-        ImageError: missing, unreadable or damaged.
+        ImageError: the file is missing, unreadable or damaged.
     """
     try:
         return read_rgb(path)
@@ -76,7 +81,7 @@ def load_mask(path: Path) -> Bool:
     """``read_mask``, with the path in the error.
 
     Raises:
-        ImageError: missing, unreadable or damaged.
+        ImageError: the file is missing, unreadable or damaged.
     """
     try:
         return read_mask(path)
@@ -85,10 +90,10 @@ def load_mask(path: Path) -> Bool:
 
 
 class LruCache(Generic[K, V]):
-    """Keeps the ``capacity`` values used last. Safe in threads.
+    """A cache of the ``capacity`` most recently used values. Thread-safe.
 
-    Two threads that miss the same key at once both make the value: making it under the lock would
-    let one slow file stop all threads.
+    Values are computed outside the lock, so that a slow file does not block other threads. Two threads that
+    miss the same key at once therefore both compute its value.
     """
 
     def __init__(self, make: Callable[[K], V], capacity: int) -> None:
@@ -98,7 +103,7 @@ class LruCache(Generic[K, V]):
         self._lock = threading.Lock()
 
     def __call__(self, key: K) -> V:
-        """The value of ``key``, made now if it is not kept. What making it raises is raised."""
+        """The value of ``key``, computed if it is not cached; exceptions of the computation are raised."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)

@@ -1,4 +1,4 @@
-"""Copies the reference's coordinates into the query image: what a model that ignores B would do."""
+"""Copies the coordinates of the reference point into the query image, like a model that ignores view B."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any, Self
 
 from x3spatial.errors import UserError
 from x3spatial.models.base import Model
-from x3spatial.models.baselines.common import LruCache, asks_for_point, load_mask, record_path, say
+from x3spatial.models.baselines.common import (
+    LruCache,
+    asks_for_point,
+    format_point,
+    load_mask,
+    record_path,
+)
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.ground_truth import mask_target, sample_seed
 from x3spatial.tasks.question import Question
@@ -16,11 +22,11 @@ from x3spatial.tasks.spec import Views
 
 
 class CopyReference(Model):
-    """The point of A's mask (the ground-truth rule), given as a point of B.
+    """Answers with the point of A's mask (by the ground-truth rule) as a point of B.
 
-    It never says NOT_VISIBLE. Where the centre of the mask's box is not in the mask, the pixel is
-    drawn from (seed, mask path's last three parts), so every pair with this reference copies the
-    same point, wherever the data root lies.
+    It never answers NOT_VISIBLE. If the centre of the mask's bounding box is not in the mask, the pixel is
+    drawn with a seed from (seed, last three parts of the mask's path), so every pair with this reference
+    copies the same point, independent of the location of the data root.
     """
 
     name = "copy-reference"
@@ -34,13 +40,17 @@ class CopyReference(Model):
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
-        """Takes its seed from ``--seed``."""
+        """Create it with the seed of ``--seed``.
+
+        Raises:
+            UserError: there is an argument.
+        """
         if argument is not None:
             raise UserError(f"--model copy-reference:{argument}: copy-reference takes no argument")
         return cls(seed=int(options.get("seed", 0)))
 
     def can_answer(self, task: str) -> bool:
-        """Tasks with a reference view and a query view."""
+        """Whether the task has a reference view and a query view."""
         return asks_for_point(task, Views.TWO)
 
     def _read_point(self, path: Path) -> Point:
@@ -50,11 +60,12 @@ class CopyReference(Model):
         return target.point
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
-        """A's point for each."""
+        """The point of A for each question."""
         return [
-            say(self._point(record_path(question, "ref_mask")), question) for question in questions
+            format_point(self._point(record_path(question, "ref_mask")), question)
+            for question in questions
         ]
 
     def describe(self) -> dict[str, Any]:
-        """Its seed."""
+        """The seed."""
         return {"seed": self._seed}

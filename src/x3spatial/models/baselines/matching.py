@@ -1,4 +1,4 @@
-"""From point matches between two views to where a marked object is, shared by the matching baselines."""
+"""Localisation of a marked object from point matches between two views, shared by the matching baselines."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import (
     LruCache,
     asks_for_point,
+    format_point,
     load_mask,
     load_rgb,
     record_field,
     record_path,
-    say,
 )
 from x3spatial.tasks.answers import NOT_VISIBLE
 from x3spatial.tasks.geometry import Point
@@ -38,21 +38,21 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What a matcher needs of one image."""
+    """The features of one image."""
 
     size: tuple[int, int]
-    """(W, H)."""
+    """(W, H) of the image in pixels."""
     points: Float64
-    """``[N, 2]`` pixels, the first pixel's centre being (0.5, 0.5)."""
+    """``[N, 2]`` keypoints in pixels; the centre of the first pixel is (0.5, 0.5)."""
     data: Any
-    """The matcher's own: descriptors and the like."""
+    """Data of the matcher, such as descriptors."""
 
 
 def read_source(source: Source) -> UInt8:
-    """The pixels ``[H, W, 3]`` of a source.
+    """The pixels ``uint8 [H, W, 3]`` of a source.
 
     Raises:
-        ImageError: missing, unreadable or damaged.
+        ImageError: the file is missing, unreadable or damaged.
     """
     image = load_rgb(source.path)
     half = image.shape[1] // 2
@@ -62,7 +62,7 @@ def read_source(source: Source) -> UInt8:
 
 
 def sources(question: Question) -> tuple[Source, Source]:
-    """Where to see A and B best: the unmarked originals where the record names them."""
+    """The images of A and B: the unmarked originals if the record contains their paths."""
     reference, query = (record_field(question, name) for name in ("ref_original", "query_original"))
     if question.is_concat:
         a, b = Source(question.images[0], "left"), Source(question.images[0], "right")
@@ -75,23 +75,23 @@ def sources(question: Question) -> tuple[Source, Source]:
 
 
 class MatchingModel(Model):
-    """Matches A with B and says where the marked object's matches lie.
+    """Matches A with B and locates the marked object from the matches on it.
 
-    It knows which pixels of A are the object from ``ref_mask``: privileged. Features are kept per
-    image: with one anchor the reference is asked about four times.
+    The object's pixels in A are those of ``ref_mask``, so the model is privileged. Features are cached per
+    image, because several questions share a reference.
     """
 
     privileged = True
     needs = frozenset({"ref_mask"})
     object_only: ClassVar[bool] = False
-    """Whether ``extract`` is given the object's mask for A; B's features are always of the whole."""
+    """Whether ``extract`` gets the object's mask for A; features of B always cover the whole image."""
 
     def __init__(self) -> None:
         self._features = LruCache(self._extract, capacity=32)
         self._mask = LruCache(load_mask, capacity=32)
 
     def can_answer(self, task: str) -> bool:
-        """Tasks with a reference view and a query view."""
+        """Whether the task has a reference view and a query view."""
         return asks_for_point(task, Views.TWO)
 
     def _extract(self, key: tuple[Source, Path | None]) -> Features:
@@ -105,19 +105,19 @@ class MatchingModel(Model):
 
     @abstractmethod
     def extract(self, image: UInt8, mask: Bool | None) -> Features:
-        """Features of an image ``[H, W, 3]``; with a mask, only those on the object matter."""
+        """Features of an image ``uint8 [H, W, 3]``; with a mask, only those on the object are needed."""
 
     @abstractmethod
     def match(self, a: Features, b: Features) -> IntP:
         """``[M, 2]`` indices into the points of ``a`` and ``b``: tentative matches."""
 
     def prepare(self, questions: Sequence[Question]) -> None:
-        """Find the features ahead."""
+        """Compute the features in advance."""
         for question in questions:
             self._pair(question)
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
-        """A point or NOT_VISIBLE for each."""
+        """A point or NOT_VISIBLE for each question."""
         return [self._answer(question) for question in questions]
 
     def _answer(self, question: Question) -> str:
@@ -125,23 +125,23 @@ class MatchingModel(Model):
         mask = self._mask(record_path(question, "ref_mask"))
         pairs = self.match(a, b)
         point = locate(a, b, pairs, mask)
-        return NOT_VISIBLE if point is None else say(point, question)
+        return NOT_VISIBLE if point is None else format_point(point, question)
 
 
 _FEWEST_INLIERS = 4
-"""Three points fix an affine map, so the fourth is the first that agrees with it."""
+"""Minimum number of matches: three points determine an affine map, and the fourth confirms it."""
 _APART = 0.005
-"""How far apart, of the image's width, two matches are two places and not one seen twice."""
+"""Minimum distance of two distinct matches, as a part of the image width."""
 _TOLERANCE = 0.02
-"""How far, of the image's width, a match may lie from the common affine map."""
+"""Maximum deviation of a match from the common affine map, as a part of the image width."""
 
 
 def locate(a: Features, b: Features, pairs: IntP, mask: Bool) -> Point | None:
-    """Where the object under ``mask`` of A is in B, normalised; None if too few matches agree.
+    """The normalised point in B of the object under ``mask`` [H, W] of A; None if too few matches agree.
 
-    The object's matches must agree on one affine map, as those of a small thing seen from another side
-    roughly do. The answer is the matched point nearest to the middle of those that agree: a point that
-    was seen on the object, where a mean may fall beside it.
+    The matches on the object must agree with a common affine map, which approximates the change of view of a
+    small object. The answer is the matched point closest to the mean of the inliers, because the mean itself
+    may lie outside the object.
     """
     if len(pairs) == 0:
         return None
@@ -172,7 +172,7 @@ def locate(a: Features, b: Features, pairs: IntP, mask: Bool) -> Point | None:
 
 
 def _distinct(points: Float64, apart: float) -> int:
-    """How many of ``points`` [N, 2] are different places, counted no further than it matters."""
+    """The number of distinct points among ``points`` [N, 2], counted up to the required minimum."""
     kept: list[Float64] = []
     for point in points:
         if all(np.hypot(*(point - other)) > apart for other in kept):
@@ -183,7 +183,9 @@ def _distinct(points: Float64, apart: float) -> int:
 
 
 def on_mask(points: Float64, size: tuple[int, int], mask: Bool) -> Bool:
-    """Which of ``points`` [N, 2] (pixels of an image of ``size``) fall in ``mask``, in its own grid."""
+    """``[N]``: which of ``points`` [N, 2], in pixels of an image of ``size``, lie in ``mask``; the mask may
+    differ from the image in size.
+    """
     height, width = mask.shape
     columns = np.clip((points[:, 0] * width / size[0]).astype(np.intp), 0, width - 1)
     rows = np.clip((points[:, 1] * height / size[1]).astype(np.intp), 0, height - 1)
@@ -191,6 +193,6 @@ def on_mask(points: Float64, size: tuple[int, int], mask: Bool) -> Bool:
 
 
 def _plausible(affine: Float64) -> bool:
-    """Whether a map neither mirrors nor shrinks or stretches beyond what two views in a room do."""
+    """Whether a map does not mirror, and scales no more than two views of one room can."""
     stretch = np.linalg.svd(affine[:, :2], compute_uv=False)
     return bool(np.linalg.det(affine[:, :2]) > 0 and stretch[0] < 6.0 and stretch[1] > 1 / 12)

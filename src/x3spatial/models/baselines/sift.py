@@ -1,8 +1,8 @@
-"""SIFT matching with OpenCV: the classical answer to "where is this object in the other view".
+"""SIFT matching with OpenCV, the classical method for finding an object in another view.
 
-Views of a room differ by more than SIFT bears (20 to 100 degrees), so both are also looked at as if from
-aside, as in ASIFT (Morel and Yu, 2009): the picture is turned and squeezed by a tilt t in directions 72/t
-degrees apart, and what is found there is mapped back.
+Views of a room differ by 20 to 100 degrees, more than SIFT tolerates. Therefore both images are also matched
+under simulated tilts, as in ASIFT (Morel and Yu, 2009): the image is rotated and compressed by a tilt t in
+directions 72/t degrees apart, and the keypoints are mapped back.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from x3spatial.arrays import Bool, Float32, Float64, IntP, UInt8
 from x3spatial.models.baselines.matching import Features, MatchingModel, on_mask
 
 _RATIO = 0.8
-"""Lowe's: the best match must be this much nearer than the second best."""
+"""Lowe's ratio: bound on the distance of the best match relative to the second best."""
 _SAME_PLACE = 5.0
-"""Pixels within which a second best is the same place found in another tilt."""
+"""Distance in pixels within which the second best match is the same point under another tilt."""
 _CANDIDATES = 8
 _OBJECT_TILTS = (1.0, 2**0.5, 2.0, 2**1.5)
 _QUERY_TILTS = (1.0, 2.0)
-"""Fewer, for time: the object is a small piece of A, the query a whole image."""
+"""Tilts of the query image; fewer, to save time, because the object is only a small part of A."""
 _MARGIN = 16
-"""Pixels around the object that its keypoints' descriptors may reach into."""
+"""Margin in pixels around the object for the descriptors of its keypoints."""
 _ROWS = 512
-"""Descriptors matched at a time: the whole similarity matrix may have 100 million entries."""
+"""Number of descriptors matched at a time; the complete similarity matrix may have 100 million entries."""
 
 
 class Sift(MatchingModel):
-    """RootSIFT under simulated tilts, Lowe's ratio test, one affine map."""
+    """RootSIFT under simulated tilts, Lowe's ratio test and one affine map."""
 
     name = "sift"
     concurrent = True
@@ -60,7 +60,7 @@ class Sift(MatchingModel):
         return np.concatenate([np.zeros((0, 2), np.intp), *parts])
 
     def describe(self) -> dict[str, Any]:
-        """Its settings."""
+        """The settings."""
         return {
             "ratio": _RATIO,
             "object_tilts": list(_OBJECT_TILTS),
@@ -69,7 +69,7 @@ class Sift(MatchingModel):
 
 
 def _box(mask: Bool, width: int, height: int) -> tuple[slice, slice]:
-    """Rows and columns of an image of width x height around the object, with a margin."""
+    """Rows and columns of the object in an image of width x height, with a margin."""
     found_rows, found_columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if found_rows.size == 0:
         raise ValueError("the reference mask is empty")
@@ -82,8 +82,8 @@ def _box(mask: Bool, width: int, height: int) -> tuple[slice, slice]:
 
 
 def _match(some: Float32, descriptors: Float32, points: Float64, start: int) -> IntP:
-    """Matches of the rows ``some``, which begin at ``start``, with all of the query's."""
-    similarity = some @ descriptors.T  # of unit vectors
+    """Matches of the descriptors ``some``, whose first index is ``start``, with all of the query."""
+    similarity = some @ descriptors.T  # cosine, for unit vectors
     best = np.argpartition(-similarity, _CANDIDATES - 1, axis=1)[:, :_CANDIDATES]
     values = np.take_along_axis(similarity, best, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
@@ -97,14 +97,14 @@ def _match(some: Float32, descriptors: Float32, points: Float64, start: int) -> 
 
 
 def _tilted_features(grey: UInt8, tilts: tuple[float, ...]) -> tuple[Float64, Float32]:
-    """Keypoints ``[N, 2]`` and descriptors ``[N, 128]`` of all tilted views, in ``grey``'s own pixels."""
+    """Keypoints ``[N, 2]`` in pixels of ``grey`` and descriptors ``[N, 128]`` of all tilted views."""
     found = [_keypoints(view, back) for view, back in _tilted_views(grey, tilts)]
     points, descriptors = zip(*found, strict=True)
     return np.concatenate(points), np.concatenate(descriptors)
 
 
 def _keypoints(view: UInt8, back: Float64) -> tuple[Float64, Float32]:
-    # A low contrast threshold: small plain objects have few strong corners.
+    # A low contrast threshold, because small objects without texture have few strong corners.
     detector = cv2.SIFT_create(nfeatures=4000, contrastThreshold=0.01)  # type: ignore[attr-defined]
     keypoints, found = detector.detectAndCompute(view, None)
     if found is None:
@@ -124,14 +124,14 @@ def _tilted_views(grey: UInt8, tilts: tuple[float, ...]) -> Iterator[tuple[UInt8
             turn = np.array([[cosine, -sine], [sine, cosine]])
             turned = corners @ turn.T
             low = turned.min(axis=0)
-            # Rounded first: cos and sin leave a trace that would add a column.
+            # Rounded first, because rounding errors of cos and sin would add a column.
             wide, high = np.ceil(np.round(turned.max(axis=0) - low, 6)).astype(int).tolist()
             there = np.column_stack([turn, -low])
             view = cv2.warpAffine(
                 grey, there, (wide, high), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
             if tilt != 1.0:
-                # ASIFT's own anti-aliasing along the axis that is squeezed.
+                # ASIFT's anti-aliasing along the compressed axis.
                 view = cv2.GaussianBlur(
                     view, (0, 0), sigmaX=0.8 * float(np.sqrt(tilt**2 - 1)), sigmaY=0.01
                 )

@@ -1,4 +1,4 @@
-"""Models that look at no image: the oracle, and what chance gives."""
+"""Models that ignore the images: the oracle and chance baselines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from x3spatial.errors import UserError
 from x3spatial.models.base import Model
-from x3spatial.models.baselines.common import asks_for_point, say
+from x3spatial.models.baselines.common import asks_for_point, format_point
 from x3spatial.tasks.answers import NOT_VISIBLE
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.ground_truth import sample_seed
@@ -17,14 +17,14 @@ from x3spatial.tasks.question import Question
 
 
 class Oracle(Model):
-    """Gives the record's own answer: every metric must be perfect, or the data or scoring is wrong."""
+    """Answers with the ground truth; if a metric is not perfect, there is an error in the data or scoring."""
 
     name = "oracle"
     privileged = True
     concurrent = True
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
-        """The text of the gpt turn of each record."""
+        """The ground-truth text of each record."""
         return [_right_answer(question) for question in questions]
 
 
@@ -35,7 +35,7 @@ def _right_answer(question: Question) -> str:
 
 
 class Centre(Model):
-    """Points at the centre of the query image (for t1_concat: of its right half)."""
+    """Answers with the centre of the query image (for t1_concat: of the right half)."""
 
     name = "centre"
     concurrent = True
@@ -45,12 +45,12 @@ class Centre(Model):
         return asks_for_point(task)
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
-        """The same point for each."""
-        return [say(Point(0.5, 0.5), question) for question in questions]
+        """The same point for each question."""
+        return [format_point(Point(0.5, 0.5), question) for question in questions]
 
 
 class Uniform(Model):
-    """Points at a uniformly drawn place of the query image, drawn from (seed, sample id) alone."""
+    """Answers with a uniformly drawn point of the query image, seeded by (seed, sample id)."""
 
     name = "uniform"
     concurrent = True
@@ -60,7 +60,11 @@ class Uniform(Model):
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
-        """Takes its seed from ``--seed``."""
+        """Create it with the seed of ``--seed``.
+
+        Raises:
+            UserError: there is an argument.
+        """
         if argument is not None:
             raise UserError(f"--model uniform:{argument}: uniform takes no argument")
         return cls(seed=int(options.get("seed", 0)))
@@ -70,24 +74,24 @@ class Uniform(Model):
         return asks_for_point(task)
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
-        """One draw for each."""
-        return [say(self._draw(question), question) for question in questions]
+        """One random point per question."""
+        return [format_point(self._draw(question), question) for question in questions]
 
     def _draw(self, question: Question) -> Point:
         x, y = np.random.default_rng(sample_seed(self._seed, "uniform", question.id)).random(2)
         return Point(float(x), float(y))
 
     def describe(self) -> dict[str, Any]:
-        """Its seed."""
+        """The seed."""
         return {"seed": self._seed}
 
 
 class AlwaysNotVisible(Model):
-    """Says NOT_VISIBLE to everything: perfect on Task2A, and why that set needs Task1 beside it."""
+    """Always answers NOT_VISIBLE: perfect on Task2A, which is why Task2A must be reported with Task1."""
 
     name = "always-not-visible"
     concurrent = True
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
-        """The same for each."""
+        """NOT_VISIBLE for each question."""
         return [NOT_VISIBLE for _ in questions]

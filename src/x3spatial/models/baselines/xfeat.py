@@ -18,11 +18,11 @@ from x3spatial.models.baselines.matching import Features, MatchingModel
 
 _KEYPOINTS = 2048
 _CONFIDENCE = 0.1
-"""LighterGlue's own default."""
+"""LighterGlue's default."""
 
 
 class XFeat(MatchingModel):
-    """XFeat + LighterGlue, one affine map."""
+    """XFeat, LighterGlue and one affine map."""
 
     name = "xfeat"
 
@@ -32,15 +32,19 @@ class XFeat(MatchingModel):
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
-        """Takes no argument; the weights are those of the package."""
+        """Create it with the weights in the package.
+
+        Raises:
+            UserError: there is an argument.
+        """
         if argument is not None:
             raise UserError(f"--model xfeat:{argument}: xfeat takes no argument")
         return cls()
 
     @cached_property
     def _model(self) -> Any:
-        # Given its weights as a path, XFeat prints it; and its own LighterGlue import looks for a
-        # package that the wheel does not have, so both are handed to it.
+        # XFeat prints the path of its weights if it loads them itself, and its import of LighterGlue expects
+        # a package that the wheel lacks; so weights and LighterGlue are passed to it.
         weights = torch.load(
             str(XFEAT_PRETRAINED_WEIGHTS_PATH), map_location="cpu", weights_only=True
         )
@@ -53,7 +57,7 @@ class XFeat(MatchingModel):
             return self._model
 
     def extract(self, image: UInt8, mask: Bool | None) -> Features:
-        """Keypoints, with the tensors that LighterGlue takes."""
+        """Keypoints and the input tensors of LighterGlue."""
         tensor = torch.from_numpy(image.astype(np.float32) / 255.0).permute(2, 0, 1)[None]
         data = self._loaded().detectAndCompute(tensor)[0]
         size = (image.shape[1], image.shape[0])
@@ -61,12 +65,12 @@ class XFeat(MatchingModel):
         return Features(size, data["keypoints"].cpu().numpy().astype(np.float64) + 0.5, data)
 
     def match(self, a: Features, b: Features) -> IntP:
-        """LighterGlue's matches."""
+        """The matches of LighterGlue."""
         if len(a.points) == 0 or len(b.points) == 0:
             return np.zeros((0, 2), np.intp)
         *_, pairs = self._loaded().match_lighterglue(a.data, b.data, min_conf=_CONFIDENCE)
         return np.asarray(pairs, dtype=np.intp).reshape(-1, 2)
 
     def describe(self) -> dict[str, Any]:
-        """Its settings."""
+        """The settings."""
         return {"keypoints": _KEYPOINTS, "confidence": _CONFIDENCE}

@@ -1,6 +1,6 @@
 """A model's folder: found on disk or in the hub's cache, and checked before anything is loaded.
 
-No code of a folder is run here or later, unless ``--trust-remote-code`` says so; pickled weights are read as
+Code in a folder is only run with ``--trust-remote-code``; pickled weights are read as
 plain tensors only.
 """
 
@@ -27,9 +27,9 @@ AUTO_CLASS = "AutoModelForImageTextToText"
 _ROBOREFER_TYPES = ("llava_llama", "roborefer")
 _TEXTS = ("*.json", "*.txt", "*.model", "*.jinja")
 _SECOND_COPIES = ["*/*.safetensors", "*/*.bin", "consolidated*"]
-"""The same weights once more, for other programs."""
+"""Weight files for other frameworks, which duplicate those that are read."""
 _LONGEST = 200
-# Beside json and text files, what decides how a folder's model is asked.
+# Files in addition to JSON and text files that affect the prompt.
 _ALSO_WHOLE = (".jinja", ".model", ".py")
 
 
@@ -50,13 +50,13 @@ class Folder:
 
     @property
     def model_type(self) -> str | None:
-        """What the config says; decides the convention."""
+        """``model_type`` of the config, which determines the default convention."""
         value = self.config.get("model_type")
         return value if isinstance(value, str) else None
 
     @property
     def generation(self) -> dict[str, Any]:
-        """``generation_config.json``; empty where there is none."""
+        """``generation_config.json``; empty without one."""
         file = self.path / "generation_config.json"
         return read_object(file) if file.is_file() else {}
 
@@ -65,7 +65,7 @@ class Folder:
         return fingerprint_folders(self.path, [self.path], whole=_ALSO_WHOLE)
 
     def dtype(self) -> torch.dtype:
-        """The type the weights are meant for: the config's word, else the commonest one stored."""
+        """The data type of the weights: that of the config, else the most common one in the files."""
         text = self.config.get("text_config")
         for config in (self.config, text if isinstance(text, Mapping) else {}):
             named = config.get("dtype") or config.get("torch_dtype")
@@ -86,8 +86,8 @@ def find_folder(given: str, *, trust_remote_code: bool) -> Folder:
     ``trust_remote_code``.
 
     Raises:
-        UserError: nothing there, a file is missing or damaged, the model takes no images, it needs code
-            that may not be run, or this transformers does not know it.
+        UserError: there is no such model, a file is missing or damaged, the model does not support images, it
+            needs code that may not be run, or the installed transformers does not support it.
     """
     if Path(given).is_dir():
         path, name, revision = Path(given), Path(given).resolve().name, None
@@ -137,7 +137,12 @@ def _from_hub(given: str, *, trust_remote_code: bool) -> Path:
 
 
 def _check_type(folder: Folder, *, trust_remote_code: bool) -> None:
-    """Whether this transformers, or code that may be run, can make an image-text model of it."""
+    """Check that transformers, or code that may be run, can load the folder as an image-text model.
+
+    Raises:
+        UserError: the model type is missing, unknown, or not an image-text model, or needs code in the
+            folder.
+    """
     kind, file = folder.model_type, folder.path / "config.json"
     named = f"--model hf:{folder.given}"
     if kind in _ROBOREFER_TYPES:

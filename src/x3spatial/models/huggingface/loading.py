@@ -33,16 +33,17 @@ def load_model(
 
     Args:
         folder: a checked folder.
-        dtype: of the weights.
-        device: as in torch, or ``spread``.
+        dtype: data type of the weights.
+        device: a torch device, or ``spread``.
         attention: ``sdpa``, ``eager`` or ``flash_attention_2``.
-        trust_remote_code: whether the folder's own code may run.
+        trust_remote_code: whether code in the folder may be run.
         adapter: a LoRA adapter's folder, checked with ``check_adapter``.
 
     Raises:
-        UserError: weights and config do not fit, or the attention kernel or adapter cannot be used.
+        UserError: the weights do not match the config or do not fit in memory, or the attention kernel or
+            adapter cannot be used.
     """
-    auto: Any = AutoModelForImageTextToText  # what it returns depends on an argument
+    auto: Any = AutoModelForImageTextToText  # the return type depends on an argument
     with loading(attention), _no_reports():
         try:
             model, report = auto.from_pretrained(
@@ -53,7 +54,7 @@ def load_model(
                 trust_remote_code=trust_remote_code,
                 local_files_only=True,
                 weights_only=True,
-                ignore_mismatched_sizes=True,  # refused below, with a name
+                ignore_mismatched_sizes=True,  # reported below with the names of the weights
                 output_loading_info=True,
             )
         except Exception as error:  # third-party code; a retry would not help
@@ -68,7 +69,7 @@ def load_model(
             raise UserError(
                 f"--model hf:{folder.given}: cannot be loaded: {first_line(error)}"
             ) from None
-    # transformers would fill these with random numbers.
+    # transformers initialises these randomly.
     odd = sorted({*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])})
     if odd:
         raise UserError(
@@ -97,7 +98,7 @@ def check_adapter(adapter: Path) -> None:
     """Check that a folder is a LoRA adapter in PEFT's layout, with weights in safetensors.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: a file of the adapter is missing, it is not a LoRA adapter, or PEFT is not installed.
     """
     file = adapter / "adapter_config.json"
     if not file.is_file():
@@ -123,9 +124,12 @@ def describe_adapter(adapter: Path) -> dict[str, Any]:
 
 
 def _attach(model: Any, adapter: Path) -> None:
-    """Put the adapter's layers into ``model``, in place.
+    """Add the adapter's layers to ``model``, in place.
 
-    Through transformers and not PEFT alone: it knows how layers were called in earlier versions.
+    Loaded through transformers instead of PEFT, because transformers maps former names of layers.
+
+    Raises:
+        UserError: the adapter does not match the model.
     """
     try:
         report = model.load_adapter(
@@ -135,7 +139,7 @@ def _attach(model: Any, adapter: Path) -> None:
         raise UserError(
             f"--adapter {adapter}: does not fit this model: {first_line(error)}"
         ) from None
-    # These are only logged, and the answers would be the base model's.
+    # transformers only logs mismatches, and the answers would be those of the base model.
     odd = sorted(map(str, {*report.missing_keys, *report.unexpected_keys, *report.mismatched_keys}))
     if odd:
         base = read_object(adapter / "adapter_config.json").get("base_model_name_or_path")

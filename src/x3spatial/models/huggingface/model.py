@@ -31,7 +31,7 @@ from x3spatial.models.local.model import LocalModel, PreparedBatch, greedy_rules
 from x3spatial.models.local.runtime import DTYPES, check_numerics, choose_device, unused_rules
 from x3spatial.tasks.question import Question, Size
 
-# Of a generation config: what it returns beside the text, or how fast.
+# Fields of a generation config that affect additional outputs or speed, not the text.
 _NOT_TEXT = frozenset(
     {"output_attentions", "output_hidden_states", "return_dict_in_generate", "use_cache"}
 )
@@ -39,37 +39,37 @@ _NOT_TEXT = frozenset(
 
 @dataclass(slots=True)
 class Prepared(PreparedBatch):
-    """A batch's conversations, and what the processor made of them."""
+    """A prepared batch: its conversations and the inputs of ``generate``."""
 
     conversations: dict[str, Messages] = field(default_factory=dict)
-    """Question id → its conversation with decoded images."""
+    """Question id → conversation with decoded images."""
     sent: dict[str, tuple[Size, ...]] = field(default_factory=dict)
-    """(W, H) of each image before the processor."""
+    """Question id → (W, H) of each image before the processor."""
     inputs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
-    """Ids of a batch → what ``generate`` takes."""
+    """Ids of a batch → inputs of ``generate``."""
 
 
 class HuggingFaceModel(LocalModel[Prepared]):
-    """A model asked through its own processor and chat template.
+    """A model with its own processor and chat template.
 
-    The folder is checked at once, its weights are loaded by the first ``prepare``. Each question is one
-    turn of the user: its images in the record's order, then the text that the convention makes of it.
-    Of ``generation_config.json`` only the end tokens are used, and ``describe`` says what was left.
+    The folder is checked immediately; the weights are loaded by the first ``prepare``. Each question is one
+    user turn: the images in the order of the record, then the text of the convention. Only the end tokens of
+    ``generation_config.json`` are used; ``describe`` lists the rules that are not.
 
     Args:
         model: a folder, or a name on the hub.
-        convention: how it writes points; None: as its ``model_type`` was trained.
+        convention: the point format; None: the one that its ``model_type`` was trained with.
         dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
-        device: ``auto`` (the first GPU, else the CPU), as in torch, or ``spread`` (over all GPUs, then the
-            CPU, by accelerate).
+        device: ``auto`` (the first GPU, else the CPU), a torch device, or ``spread`` (layers on all GPUs,
+            then on the CPU, by accelerate).
         attention: ``sdpa``, ``eager`` or ``flash_attention_2``.
         min_pixels, max_pixels: see ``Processor``.
         adapter: folder of a LoRA adapter of PEFT.
-        trust_remote_code: whether code that lies in the folder may run.
-        max_new_tokens: longest answer.
+        trust_remote_code: whether code in the folder may be run.
+        max_new_tokens: maximum number of tokens of an answer.
 
     Raises:
-        UserError: the folder is no complete model, or an option cannot be met.
+        UserError: the folder is not a complete model, or an option is not supported.
     """
 
     name = "hf"
@@ -127,7 +127,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
         """``hf:MODEL`` with the options of ``__init__``.
 
         Raises:
-            UserError: no model, or as ``__init__``.
+            UserError: there is no model, the folder is not a complete model, or an option is not supported.
         """
         if not argument:
             raise UserError("--model hf: name the model, hf:FOLDER or hf:ORG/NAME")
@@ -137,10 +137,10 @@ class HuggingFaceModel(LocalModel[Prepared]):
         return cls(argument, **given)
 
     def load(self) -> Any:
-        """The model, its adapter in it.
+        """The model with its adapter.
 
         Raises:
-            UserError: the weights or the adapter cannot be used, or the attention kernel is not there.
+            UserError: the weights or the adapter cannot be used, or the attention kernel is not available.
         """
         return load_model(
             self.folder,
@@ -154,11 +154,11 @@ class HuggingFaceModel(LocalModel[Prepared]):
     def prepare(self, questions: Sequence[Question]) -> Prepared:
         """Decode each image of the batch once and process the batch.
 
-        A sample that cannot be prepared is recorded in ``failures``; ``answer`` raises for it.
+        A sample that cannot be prepared is recorded in ``failures``, for which ``answer`` raises.
 
         Raises:
             UserError: the weights or the adapter cannot be used.
-            ValueError: the processor refuses the batch.
+            ValueError: the processor cannot process the batch.
         """
         prepared = Prepared()
         _ = self.model
@@ -205,7 +205,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
         return None
 
     def _counted(self, sent: tuple[Size, ...]) -> tuple[Size, ...]:
-        """The sizes in the pixels that the convention counts; none where it counts none.
+        """The sizes in the pixels of the convention; empty if it does not use pixels.
 
         Raises:
             ValueError: the processor does not map an image of that size to a single one.
@@ -225,7 +225,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
         """See ``LocalModel.generate``.
 
         Raises:
-            ValueError: the processor refuses the batch.
+            ValueError: the processor cannot process the batch.
         """
         model = self.model
         inputs = self._process(questions, prepared)
@@ -301,10 +301,11 @@ class HuggingFaceModel(LocalModel[Prepared]):
 
 
 def check_readable(convention: Convention, processor: Processor, folder: Folder) -> None:
-    """Refuse a convention in pixels that are unknown for this processor.
+    """Check that the convention can be used with this processor.
 
     Raises:
-        UserError: the convention needs the resized size, and the processor has none.
+        UserError: the convention uses pixels of the resized image, and the processor crops, splits or pads
+            images.
     """
     if convention.pixels == "resized" and not processor.knows_resized:
         raise UserError(
@@ -314,7 +315,7 @@ def check_readable(convention: Convention, processor: Processor, folder: Folder)
 
 
 def greedy(folder: Folder, tokenizer: Any, max_new_tokens: int) -> GenerationConfig:
-    """Greedy decoding that ends at the model's own end tokens, with every other rule switched off."""
+    """Greedy decoding up to the model's end tokens; all other decoding rules are switched off."""
     text = folder.config.get("text_config")
     named = [
         folder.generation.get("eos_token_id"),

@@ -1,8 +1,8 @@
-"""The processor of a model: images and text to tensors, the same with and without torchvision.
+"""The processor of a model: conversion of images and text to tensors, with or without torchvision.
 
-transformers has most image processors twice, on Pillow and on torchvision, whose resampling differs. The one
-on Pillow is taken wherever there is one, so that answers do not depend on what is installed; and no
-processor for videos is loaded, which would need torchvision for nothing.
+transformers has most image processors in two versions, based on Pillow and on torchvision, with different
+resampling. The Pillow version is used if it exists, so that answers do not depend on installed packages.
+Video processors, which require torchvision, are not loaded.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from x3spatial.tasks.question import Size
 
 EXTRA = "hf-torchvision"
 VISUAL_TOKENS = 1280
-"""How many merged patches an image may take by default: the shipped bounds of Qwen-VL allow 16384, which
-too much for any batch. 1280 is what the family's own documentation suggests."""
+"""Default maximum number of merged patches per image. Qwen-VL's own bound of 16384 is too large for batches;
+1280 is the value suggested in its documentation."""
 _PROBE: Size = (160, 120)
 _VOCABULARIES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json",
@@ -40,7 +40,7 @@ Messages = list[dict[str, Any]]
 
 
 def messages(images: Sequence[Image.Image], text: str) -> Messages:
-    """One turn of the user: the images in the question's order, then the text."""
+    """One user turn: the images in the order of the question, then the text."""
     parts: list[dict[str, Any]] = [{"type": "image", "image": image} for image in images]
     return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
 
@@ -52,13 +52,13 @@ class Processor:
 
     Args:
         folder: a checked folder.
-        trust_remote_code: whether the folder's own code may run.
-        min_pixels, max_pixels: bounds of an image's area after resizing, for the families that have
-            them (Qwen-VL and its like); None: the folder's lower bound; the smaller of its upper bound
-            and the area of ``VISUAL_TOKENS``.
+        trust_remote_code: whether code in the folder may be run.
+        min_pixels, max_pixels: bounds of an image's area after resizing, for families that have them (such as
+            Qwen-VL). None: the lower bound of the folder, and the smaller of its upper bound and the area of
+            ``VISUAL_TOKENS``.
 
     Raises:
-        UserError: files are missing, there is no chat template, or a bound cannot be used.
+        UserError: files are missing, there is no chat template, or a bound is invalid.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Processor:
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         if not getattr(self._processor, "chat_template", None):
-            # Older folders have it with the tokenizer only; whether it knows of images is tried below.
+            # Older folders only have it in the tokenizer; support for images is tested below.
             self._processor.chat_template = self.tokenizer.chat_template
         if not self._processor.chat_template:
             raise UserError(
@@ -89,10 +89,10 @@ class Processor:
         self._probe()
 
     def __call__(self, conversations: Sequence[Messages]) -> dict[str, Any]:
-        """Inputs of ``generate`` for a batch, tensors nearly all, padded on the left.
+        """Inputs of ``generate`` for a batch, mostly tensors, padded on the left.
 
         Raises:
-            ValueError: an image cannot be used, or text and images do not match.
+            ValueError: an image cannot be processed, or text and images do not match.
         """
         with self._lock:  # fast tokenizers with padding are not thread-safe
             inputs = self._processor.apply_chat_template(
@@ -108,14 +108,14 @@ class Processor:
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The texts of token ids, without surrounding whitespace.
 
-        Special tokens stay: some families mark a point with them.
+        Special tokens are kept, because some families mark points with them.
         """
         with self._lock:
             texts = self.tokenizer.batch_decode(ids, skip_special_tokens=False)
         return [text.strip() for text in texts]
 
     def resized(self, size: Size) -> Size | None:
-        """(W, H) of an image of ``size`` as the model sees it; None if it is split, cropped or padded.
+        """(W, H) of an image of ``size`` after resizing; None if it is split, cropped or padded.
 
         Measured by resizing a black image once per size, from the patch grid (Qwen-VL and similar) or
         from the shape of the pixels.
@@ -126,11 +126,11 @@ class Processor:
 
     @property
     def knows_resized(self) -> bool:
-        """Whether ``resized`` has an answer for this processor."""
+        """Whether ``resized`` returns a size for this processor."""
         return self.resized(_PROBE) is not None
 
     def describe(self) -> dict[str, Any]:
-        """Class and settings, as JSON values."""
+        """Class and settings as JSON values."""
         images = self._processor.image_processor
         settings = json.loads(images.to_json_string())
         return {
@@ -150,7 +150,7 @@ class Processor:
             try:
                 made = images([Image.new("RGB", size)], return_tensors="pt")
             except ValueError:
-                return None  # e.g. too narrow; the question itself will fail and say why
+                return None  # for example too narrow; processing the question raises an error with the reason
         grid = made.get("image_grid_thw")
         patch = getattr(images, "patch_size", None)
         if grid is not None and isinstance(patch, int):
@@ -165,7 +165,11 @@ class Processor:
         return int(pixels.shape[3]), int(pixels.shape[2])
 
     def _set_bounds(self, low: int | None, high: int | None) -> dict[str, int] | None:
-        """Set and return the bounds that hold; None for a family without."""
+        """Set and return the bounds; None for a family without bounds.
+
+        Raises:
+            UserError: the family has no bounds, or a bound is out of range.
+        """
         images = self._processor.image_processor
         size = getattr(images, "size", None)
         patch, merge = getattr(images, "patch_size", None), getattr(images, "merge_size", None)
@@ -195,7 +199,7 @@ class Processor:
         return {"min_pixels": low, "max_pixels": high}
 
     def _probe(self) -> None:
-        """Process a question about a blank image, to fail before the run if the processor cannot."""
+        """Process a question about a blank image, so that an unusable processor fails before the run."""
         blank = Image.new("RGB", _PROBE)
         try:
             inputs = self([messages([blank], "?")])
@@ -214,7 +218,7 @@ def _load(folder: Folder, *, trust_remote_code: bool) -> Any:
     in_one = everything.is_file() and "image_processor" in read_object(everything)
     if not in_one and not (folder.path / _CONFIGS[1]).is_file():
         raise UserError(f"{named}: {_CONFIGS[1]} is missing; expected how its images are prepared")
-    # Without them some classes silently make an empty tokenizer.
+    # Without these files some classes silently create an empty tokenizer.
     if not trust_remote_code and not any((folder.path / name).is_file() for name in _VOCABULARIES):
         raise UserError(f"{named}: the tokenizer's files are missing; expected tokenizer.json")
     try:
@@ -245,7 +249,7 @@ def _load(folder: Folder, *, trust_remote_code: bool) -> Any:
 
 
 def _processor_class(folder: Folder, *, trust_remote_code: bool) -> Any:
-    """The class that reads the folder's processor: transformers' own without its video part."""
+    """The class of the folder's processor: that of transformers without its video part."""
     configs = [
         read_object(folder.path / name) for name in _CONFIGS if (folder.path / name).is_file()
     ]

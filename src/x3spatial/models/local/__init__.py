@@ -1,1 +1,1 @@
-"""What models share that run in this process: devices, weights, image loading, batches that fit."""
+"""Shared code of models that run in this process: devices, weights, image loading, batch sizes."""

@@ -1,4 +1,4 @@
-"""The image loader of every model that runs in this process."""
+"""The image loader of models that run in this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from x3spatial.io.png import open_plain_png
 
 
 def load_rgb(source: Path | str | Image.Image) -> Image.Image:
-    """Open as 8-bit RGB, with the pixels that builds and servers see (``io.images.decode_rgb``).
+    """Open an image as 8-bit RGB, with the pixels that builds and servers use (``io.images.decode_rgb``).
 
     Raises:
         OSError: the file is missing or cannot be read.

@@ -22,7 +22,7 @@ from x3spatial.models.local.runtime import (
 from x3spatial.tasks.question import Question
 
 _PREPARING = 1
-"""Threads that decode the next batch while this one is answered."""
+"""Number of threads that decode the next batch during inference."""
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class LocalModel(Model, Generic[P]):
     ``generation_config.json``. A batch that does not fit in memory is halved, and so are later ones.
 
     Args:
-        device: where it runs.
+        device: the torch device.
         decoding: the generation config.
     """
 
@@ -51,7 +51,7 @@ class LocalModel(Model, Generic[P]):
         self.device = device
         self.decoding = decoding
         self.torch_threads: int | None = None
-        """Threads that torch computes with while it answers, chosen when the weights are loaded."""
+        """Number of torch threads during inference, chosen when the weights are loaded."""
         self._threads_before: int | None = None
         self._limit: int | None = None
         self._loading = threading.Lock()
@@ -61,16 +61,17 @@ class LocalModel(Model, Generic[P]):
         """The model with its weights.
 
         Raises:
-            UserError: the weights cannot be loaded; the message names the file or option.
+            UserError: the weights are missing, damaged or do not match the config, or the attention kernel is
+                not available.
         """
 
     @abstractmethod
     def prepare(self, questions: Sequence[Question]) -> P:
-        """See ``Model.prepare``; a sample that cannot be prepared is among the ``failures``."""
+        """See ``Model.prepare``; a sample that cannot be prepared is recorded in ``failures``."""
 
     @abstractmethod
     def generate(self, questions: Sequence[Question], prepared: P) -> Sequence[str | Output]:
-        """One answer per question, in order; all in one batch."""
+        """One answer per question, in order; all questions form one batch."""
 
     @classmethod
     def own_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +87,7 @@ class LocalModel(Model, Generic[P]):
         self.torch_threads = choose_threads(
             sum(parameter.numel() for parameter in model.parameters()), busy=_PREPARING
         )
-        # generate() completes its config from the model's own one, so both must be the same.
+        # generate() fills missing fields from the config of the model, so both must be the same.
         model.generation_config = self.decoding
         return model
 
@@ -134,11 +135,11 @@ class LocalModel(Model, Generic[P]):
         }
 
     def runtime(self) -> dict[str, Any]:
-        """How many threads torch computes with."""
+        """The number of torch threads."""
         return {"torch_threads": self.torch_threads or torch.get_num_threads()}
 
     def close(self) -> None:
-        """Free the model's memory, and give torch the number of threads that it had."""
+        """Free the model's memory and restore torch's number of threads."""
         self.__dict__.pop("_model", None)
         if self._threads_before is not None:
             set_threads(self._threads_before)
@@ -148,7 +149,7 @@ class LocalModel(Model, Generic[P]):
 
 
 def greedy_rules(tokenizer: Any, ends: Sequence[int], max_new_tokens: int) -> GenerationConfig:
-    """Greedy decoding that ends at one of ``ends``, with every other rule switched off."""
+    """Greedy decoding up to one of the ids ``ends``; all other decoding rules are switched off."""
     return GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=False,
         num_beams=1,

@@ -75,16 +75,16 @@ def loading(attention: str) -> Iterator[None]:
 
 
 def choose_threads(parameters: int, *, busy: int) -> int:
-    """How many threads torch computes with in this process, for a model on a CPU.
+    """The number of torch threads in this process for a model on a CPU.
 
-    ``OMP_NUM_THREADS`` decides where it is set (torchrun sets it). Otherwise all threads of the process
-    together get no more than its share of the usable cores: threads that wait for a core spin, and torch
-    waits for the slowest thread after every operation. One is also best for a small model, whose
-    operations are shorter than that wait: see ``SMALL_MODEL``.
+    ``OMP_NUM_THREADS`` has priority if it is set (torchrun sets it). Otherwise all threads of the process use
+    at most its share of the usable cores, because threads that wait for a core spin, and torch waits for the
+    slowest thread after every operation. Small models get one thread, because their operations are shorter
+    than that wait; see ``SMALL_MODEL``.
 
     Args:
-        parameters: of the model.
-        busy: workers (threads or processes) that compute at the same time.
+        parameters: number of parameters of the model.
+        busy: number of workers (threads or processes) that compute at the same time.
     """
     if "OMP_NUM_THREADS" in os.environ:
         return torch.get_num_threads()
@@ -94,20 +94,20 @@ def choose_threads(parameters: int, *, busy: int) -> int:
 
 
 def set_threads(threads: int) -> None:
-    """Let torch compute with so many threads.
+    """Set the number of torch threads.
 
-    Nothing is set where the number is the same: setting it switches off MKL's own choice for small matrices,
-    which changes the last bits of results.
+    An unchanged number is not set again, because setting it disables MKL's choice for small matrices, which
+    changes the last bits of results.
     """
     if threads != torch.get_num_threads():
         torch.set_num_threads(threads)
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name; ``auto``: the first GPU (of LOCAL_RANK under a launcher), else the CPU.
+    """The torch device of a name; ``auto``: the first GPU (with a launcher that of LOCAL_RANK), else the CPU.
 
     Raises:
-        UserError: this machine has no such device.
+        UserError: there is no such device.
     """
     if name == "auto":
         if not torch.cuda.is_available():

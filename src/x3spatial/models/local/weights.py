@@ -1,6 +1,6 @@
-"""A checkpoint's json and weight files, read without running anything of it.
+"""Reading of JSON and weight files of a checkpoint without running its code.
 
-Only json and tensor headers are read here; a pickled file is read as data only.
+Of safetensors files only the headers are read; pickled files are read as data only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WHOLE, _SAMPLED = (".json", ".txt"), (".safetensors", ".bin")
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One stored tensor: the file it is in, its shape and type."""
+    """One stored tensor: its file, shape and data type."""
 
     file: Path
     shape: tuple[int, ...]
@@ -39,10 +39,10 @@ class Tensor:
 
 
 def read_object(file: Path) -> dict[str, Any]:
-    """A json file that holds an object.
+    """The JSON object in a file.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: the file is missing, is not JSON, or does not contain an object.
     """
     value = read_json(file, what="checkpoint file")
     if not isinstance(value, dict):
@@ -51,10 +51,10 @@ def read_object(file: Path) -> dict[str, Any]:
 
 
 def list_tensors(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of a folder's weight files, from their headers.
+    """All tensors in a folder's weight files, from their headers.
 
     Raises:
-        UserError: no weights, a shard is missing or damaged, or a tensor is stored twice.
+        UserError: there are no weights, a shard is missing or damaged, or a tensor is stored twice.
     """
     tensors: dict[str, Tensor] = {}
     for file in weight_files(folder, required=True):
@@ -66,10 +66,10 @@ def list_tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def weight_files(folder: Path, *, required: bool) -> list[Path]:
-    """The files that hold a folder's weights: safetensors where there are any, else pickled ones.
+    """The weight files of a folder: safetensors if there are any, else pickled files.
 
     Raises:
-        UserError: a shard that the index names is not there, or there are none and they are required.
+        UserError: a shard in the index is missing, or there are no weights and ``required`` is set.
     """
     for stem, suffix in (("model", "safetensors"), ("pytorch_model", "bin")):
         whole = folder / f"{stem}.{suffix}"
@@ -96,15 +96,15 @@ def weight_files(folder: Path, *, required: bool) -> list[Path]:
 
 
 def fingerprint_folders(root: Path, folders: Iterable[Path], *, whole: Iterable[str] = ()) -> str:
-    """Hex SHA-256 that tells checkpoints apart without reading all of their bytes.
+    """Hex SHA-256 that identifies a checkpoint without reading all of its bytes.
 
-    Covers every json and text file whole and, of each weight file, its name, size, header and evenly
-    spaced samples: training changes every tensor, so no change stays unseen in practice.
+    It covers JSON and text files completely and, of each weight file, the name, size, header and evenly
+    spaced samples. Training changes every tensor, so changes are detected in practice.
 
     Args:
-        root: what the files' names are taken relative to.
-        folders: where they lie; folders in these are left out.
-        whole: further endings of files that are read whole.
+        root: file names are relative to this folder.
+        folders: folders with files; their subfolders are ignored.
+        whole: further suffixes of files that are read completely.
     """
     digest = hashlib.sha256()
     small = (*_WHOLE, *whole)
@@ -155,7 +155,7 @@ def load_bin(file: Path) -> dict[str, torch.Tensor]:
     """Tensors of a pickled weight file, read as data only.
 
     Raises:
-        UserError: it cannot be read so; a file that needs code to run is refused.
+        UserError: the file is damaged, or reading it would require running code.
     """
     try:
         values = torch.load(file, map_location="cpu", weights_only=True, mmap=True)

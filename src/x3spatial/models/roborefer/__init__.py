@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 AutoConfig.register("roborefer", RoboReferConfig, exist_ok=True)
-# The same class whichever backend is asked for: Pillow always, also where torchvision is installed.
+# The same class for both backends, so that Pillow is used even if torchvision is installed.
 AutoImageProcessor.register(
     RoboReferConfig,
     slow_image_processor_class=RoboReferImageProcessor,

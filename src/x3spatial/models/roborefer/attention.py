@@ -1,8 +1,9 @@
 """``lean`` attention: eager attention without a float32 copy of the scores.
 
-transformers' ``eager`` turns scores into float32 for the softmax and keeps both for the backward pass;
-torch's softmax computes in float32 inside, whatever goes in and comes out. For training in bfloat16 on a
-CPU, where memory traffic is what attention costs and the fused kernel's backward pass is slow.
+transformers' ``eager`` converts the scores to float32 for the softmax and keeps both copies for the backward
+pass, although torch's softmax computes in float32 internally for any input type. ``lean`` is meant for
+training in bfloat16 on a CPU, where attention is limited by memory bandwidth and the backward pass of the
+fused kernel is slow.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ def lean_attention(
     """An attention function as transformers calls it.
 
     Args:
-        module: the attention layer; its mode decides about dropout.
+        module: the attention layer; dropout is only applied in training mode.
         query: ``[B, heads, Q, D]``.
         key, value: ``[B, heads or groups of them, K, D]``.
         attention_mask: ``[B, 1, Q, K]``, added to the scores.
-        scaling: of the scores; default ``D ** -0.5``.
-        dropout: share of the weights that are dropped.
+        scaling: scale of the scores; default ``D ** -0.5``.
+        dropout: dropout probability of the attention weights.
 
     Returns:
         ``[B, Q, heads, D]`` and the weights ``[B, heads, Q, K]``.
@@ -46,7 +47,8 @@ def lean_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     scores = (query * scale) @ key.transpose(-1, -2)
     if attention_mask is not None:
-        # In the scores' own type, or they would all become float32; the least float32 is no bfloat16.
+        # In the type of the scores, which would otherwise be promoted to float32; the minimum of float32 is
+        # not representable in bfloat16.
         least = torch.finfo(scores.dtype).min
         scores = scores + attention_mask.clamp(min=least).to(scores.dtype)
     weights = nn.functional.dropout(scores.softmax(dim=-1), p=dropout, training=module.training)

@@ -1,8 +1,8 @@
-"""RoboRefer's chat text: the rendering of a record for the language model.
+"""RoboRefer's chat text: the text of a record for the language model.
 
-Written from the public behaviour of Zhoues/RoboRefer (Apache-2.0): the template "qwen2" of its
-tokenizer and the prompt preparation of its RGB-D data set. Pure strings in, strings out; training
-and inference both build their text here, so that the two cannot drift apart.
+It reproduces the public behaviour of Zhoues/RoboRefer (Apache-2.0): the template "qwen2" of its tokenizer and
+the prompt preparation of its RGB-D data set. Training and inference both use this module, so their texts
+agree.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TURN_START = "<|im_start|>"
 TURN_END = "<|im_end|>"
 
 SYSTEM_PROMPT = "You are a helpful assistant"
-"""Without the full stop of stock Qwen2: the model was trained like this."""
+"""Without the full stop of Qwen2's default, as in the training of the model."""
 
 _ROLES = {"human": "user", "gpt": "assistant"}
 _MEDIA = re.compile(f"(?:{re.escape(IMAGE_TAG)}|{re.escape(DEPTH_TAG)})\n?")
@@ -39,11 +39,12 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
 )
-"""The same text as ``render_chat``, for ``processor.apply_chat_template``; images lead their turn."""
+"""The template of ``processor.apply_chat_template``: the same text as ``render_chat``, images before the
+text."""
 
 
 def strip_media(text: str) -> str:
-    """Remove every media tag with one newline directly after it, then surrounding whitespace."""
+    """Remove every media tag with one newline directly after it, and surrounding whitespace."""
     return _MEDIA.sub("", text).strip()
 
 
@@ -55,13 +56,13 @@ def media_prefix(images: int, *, depth: bool = False) -> str:
 def preprocess_rgbd(
     conversation: Sequence[Mapping[str, str]], images: int, *, depth: bool = False
 ) -> list[dict[str, str]]:
-    """Put the media tags where training puts them: all of them before the first turn's text.
+    """Move all media tags before the text of the first turn, as in training.
 
-    Tags elsewhere are removed; the first turn gets the prefix, whoever its speaker is.
+    Tags elsewhere are removed; the first turn gets the prefix regardless of its speaker.
 
     Args:
-        conversation: turns ``{"from", "value"}``; left as they are.
-        images: how many images the record has.
+        conversation: turns ``{"from", "value"}``; not modified.
+        images: number of images of the record.
         depth: whether each image has a depth map.
     """
     turns = [{**turn, "value": strip_media(turn["value"])} for turn in conversation]
@@ -71,13 +72,12 @@ def preprocess_rgbd(
 
 
 def expand_tiles(text: str, token: str, tiles: Sequence[int]) -> str:
-    """Dynamic mode: the i-th ``token`` of the text becomes one ``token`` line per tile.
+    """For dynamic mode: replace the i-th ``token`` of the text by one ``token`` line per tile.
 
-    The newline that followed the tag stays, so a blank line remains before the question; training
-    has it too.
+    The newline after the tag is kept, which leaves a blank line before the question, as in training.
 
     Raises:
-        ValueError: the text does not hold one tag per entry of ``tiles``.
+        ValueError: the number of tags in the text differs from that of ``tiles``.
     """
     pieces = text.split(token)
     if len(pieces) != len(tiles) + 1:
@@ -87,10 +87,10 @@ def expand_tiles(text: str, token: str, tiles: Sequence[int]) -> str:
 
 
 def to_messages(conversation: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Turns of a record as chat messages: values stripped, speakers renamed.
+    """Convert the turns of a record to chat messages: values are stripped, speakers renamed.
 
     Raises:
-        ValueError: a speaker other than ``human`` and ``gpt`` (``system`` included).
+        ValueError: a speaker is neither ``human`` nor ``gpt``; ``system`` is not supported.
     """
     messages = []
     for turn in conversation:
@@ -119,6 +119,6 @@ def render_chat(
 
 
 def question_text(prompt: str, images: int, *, depth: bool = False) -> str:
-    """The text to complete for one question: the human turn as in training, then the open answer."""
+    """The text to complete for one question: the human turn as in training and the start of the answer."""
     turns = preprocess_rgbd([{"from": "human", "value": prompt}], images, depth=depth)
     return render_chat(to_messages(turns), add_generation_prompt=True)

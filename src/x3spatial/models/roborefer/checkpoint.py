@@ -1,7 +1,7 @@
-"""ParsedReply checkpoints: the published layout and our own, with or without depth.
+"""Reading checkpoints in the published layout and in our own, with or without depth.
 
-Meaning of the fields after the public code of Zhoues/RoboRefer. Everything is checked before any
-weight is read, and each complaint is one line that names the file, the field and what was expected.
+The meaning of the fields follows the public code of Zhoues/RoboRefer. Everything is checked before weights
+are read; each error is one line with the file, the field and the expected value.
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ _TOWER_FIELDS = (
     "image_size", "patch_size",
 )  # fmt: skip
 _UNSUPPORTED_FLAGS = ("s2", "dynamic_s2", "mm_use_im_start_end", "mm_use_im_patch_token")
-# Buffers that some versions of the stock classes stored beside the parameters.
+# Buffers that some versions of transformers stored with the parameters.
 _IGNORED_ENDINGS = ("position_ids", "rotary_emb.inv_freq")
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checked checkpoint: what it is, without its weights."""
+    """A checked checkpoint without its weights."""
 
     layout: Layout
     config: RoboReferConfig
     start_tokens: str | None
-    """Text whose embeddings come before an image's rows; none in published checkpoints."""
+    """Text whose embeddings precede those of an image; none in published checkpoints."""
     end_tokens: str | None
-    """Text whose embeddings come after an image's rows; a newline in published checkpoints."""
+    """Text whose embeddings follow those of an image; a newline in published checkpoints."""
     generation: Mapping[str, Any]
-    """``generation_config.json`` as it lies there. Kept to be written back, never silently used."""
+    """Content of ``generation_config.json``, kept for saving; it is not used for decoding."""
     dtype: torch.dtype
-    """Type of the language model's stored weights."""
+    """Data type of the language model's stored weights."""
 
     @property
     def tokenizer_folder(self) -> Path:
-        """Where the tokenizer's files lie."""
+        """The folder of the tokenizer's files."""
         root = self.layout.root
         return root / "llm" if self.layout.kind == "upstream" else root
 
@@ -76,7 +76,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read and check the json files and the tensor headers of a checkpoint.
 
     Raises:
-        UserError: see the module.
+        UserError: a file, field or tensor is missing, or has an unsupported value or shape.
     """
     layout = find_layout(path)
     if layout.kind == "hf":
@@ -135,12 +135,13 @@ def load_model(
     Args:
         path: the checkpoint.
         dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
-        device: such as ``cpu`` or ``cuda:0``.
-        device_map: instead of ``device``, as in ``from_pretrained``.
+        device: a torch device such as ``cpu`` or ``cuda:0``.
+        device_map: used instead of ``device``, as in ``from_pretrained``.
         attention: ``sdpa``, ``eager``, ``flash_attention_2`` or ``lean`` (``models.roborefer.attention``).
 
     Raises:
-        UserError: the folder is no complete checkpoint, or the type or kernel is not available.
+        UserError: the folder is not a complete checkpoint, or the data type or attention kernel is not
+            available.
     """
     checkpoint = path if isinstance(path, Checkpoint) else read_checkpoint(path)
     if dtype not in ("auto", *DTYPES):
@@ -171,7 +172,7 @@ def load_model(
 
 
 def read_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """The tensors of the published layout under the model's parameter names, memory-mapped."""
+    """The tensors of the published layout by parameter name of the model, memory-mapped."""
     state: dict[str, torch.Tensor] = {}
     tied = checkpoint.config.text_config.tie_word_embeddings
     for part in checkpoint.layout.parts.values():
@@ -200,15 +201,15 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
 
 
 def parameter_name(part: str, stored: str) -> str:
-    """The model's name for a tensor of a part's file.
+    """The parameter name in the model of a tensor in a part's file.
 
-    The towers' files have a level ``vision_model.`` that the stock class of transformers no longer has.
+    The files of the towers have a prefix ``vision_model.``, which the class in transformers no longer has.
     """
     return f"{part}.{stored.removeprefix(_level(part))}"
 
 
 def stored_name(part: str, parameter: str) -> str:
-    """The name in the part's file for one of the model's parameters; undoes ``parameter_name``."""
+    """The name of a model parameter in the part's file; the inverse of ``parameter_name``."""
     return _level(part) + parameter.removeprefix(f"{part}.")
 
 
@@ -217,7 +218,7 @@ def _level(part: str) -> str:
 
 
 def expected_shapes(config: RoboReferConfig) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every parameter a model of this configuration has; nothing is allocated."""
+    """Name and shape of every parameter of a model with this configuration; no memory is allocated."""
     with torch.device("meta"):
         model = RoboReferForConditionalGeneration(config)
     return {name: tuple(value.shape) for name, value in model.state_dict().items()}
@@ -309,7 +310,7 @@ def _select_layer(layout: Layout) -> int:
     feature = layout.config.get("mm_vision_select_feature")
     if feature != "cls_patch":
         state = "is missing" if feature is None else f"is {feature!r}"
-        # SigLIP has no class token: "patch" would drop the first real patch.
+        # SigLIP has no class token, so "patch" would drop the first image patch.
         raise UserError(f"{file}: field 'mm_vision_select_feature' {state}; expected 'cls_patch'")
     layer = _integer(layout, "mm_vision_select_layer", None)
     for name in ("vision_tower", "depth_tower"):
@@ -334,7 +335,7 @@ def _aspect_mode(layout: Layout) -> str:
 
 
 def _end_tokens(layout: Layout) -> tuple[str | None, str | None]:
-    """Start and end text of images, from the encoders' settings (a dictionary or its json text)."""
+    """Start and end text of images, from the settings of the encoders (a dictionary or its JSON text)."""
     file = layout.root / "config.json"
     settings: list[tuple[str | None, str | None]] = []
     names = ["image_encoder"] + (["depth_encoder"] if "depth_projector" in layout.parts else [])

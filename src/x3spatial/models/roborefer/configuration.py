@@ -1,4 +1,4 @@
-"""RoboRefer's configuration: two or three stock parts and what joins them."""
+"""RoboRefer's configuration: two or three standard parts and their connection."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 
 PROJECTOR_TYPE = "mlp_downsample_3x3_fix"
-"""The one projector of the published checkpoints; any other is refused by name."""
+"""The projector of the published checkpoints; no other is supported."""
 
 
 class RoboReferConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """A SigLIP tower, its projector, optionally the same for depth, and a Qwen2 language model.
 
     Args:
-        text_config: of the Qwen2 language model.
-        vision_config: of the SigLIP tower.
-        depth_config: of the depth tower; None without one.
-        enable_depth: whether there is a depth projector. With it and without ``depth_config``, depth
-            maps go through the RGB tower and the depth projector.
+        text_config: configuration of the Qwen2 language model.
+        vision_config: configuration of the SigLIP tower.
+        depth_config: configuration of the depth tower; None without one.
+        enable_depth: whether there is a depth projector. Without ``depth_config`` depth maps are encoded by
+            the RGB tower and the depth projector.
         projector_type: ``mlp_downsample_3x3_fix``.
-        select_layer: which hidden state of the tower the projector reads, as an index into the list
-            of L + 1 states (0: embeddings). -2 is the output of the last layer but one.
-        image_aspect_ratio: as the checkpoint was trained: ``resize``, ``pad`` or ``dynamic``.
+        select_layer: index of the tower's hidden state that the projector reads, among L + 1 states (0:
+            embeddings). -2 is the output of the second to last layer.
+        image_aspect_ratio: the mode of the checkpoint's training: ``resize``, ``pad`` or ``dynamic``.
         min_tiles, max_tiles: bounds of the dynamic grid.
-        image_token_id, depth_token_id: looked up in the tokenizer when a checkpoint is read.
-        upstream: the json files of the checkpoint this came from, kept to write it back.
+        image_token_id, depth_token_id: ids from the checkpoint's tokenizer.
+        upstream: JSON files of the original checkpoint, kept for saving.
     """
 
     model_type = "roborefer"
@@ -79,17 +79,17 @@ class RoboReferConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
 
     @property
     def tokens_per_image(self) -> int:
-        """Rows of the language model's input that one image (or tile) takes, end tokens not counted."""
+        """Number of input positions of the language model per image (or tile), without end tokens."""
         return tokens_per_image(self.vision_config)
 
     @property
     def tokens_per_depth(self) -> int:
-        """The same for one depth map."""
+        """Number of input positions of the language model per depth map, without end tokens."""
         return tokens_per_image(self.depth_config or self.vision_config)
 
 
 def tokens_per_image(tower: SiglipVisionConfig) -> int:
-    """Cells after the 3x3 folding of a square grid of patches, its edge padded up to a multiple of 3."""
+    """Number of cells after 3x3 folding of the square patch grid, whose side is padded to a multiple of 3."""
     grid = int(tower.image_size) // int(tower.patch_size)  # type: ignore[arg-type]
     return (-(-grid // 3)) ** 2
 

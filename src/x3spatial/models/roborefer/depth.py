@@ -1,4 +1,4 @@
-"""Which depth map belongs to an image: ``--depth DIR`` mirrors the data root."""
+"""Paths of depth maps: ``--depth DIR`` mirrors the data root."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _KINDS = ("_original", "_marked", "_inpainted")
 def depth_path(image: Path, folder: Path) -> Path:
     """The depth map of an image, ``DIR/{split}/{scene}/uid_{uid}/{NN}_{frame}_depth.png``.
 
-    The last three folders of the image's path are those of the data root, also for marked images,
-    which the build lays out alike. An inpainted image has its own ``…_inpainted_depth.png`` where
-    that exists, else the map of its view.
+    The last three folders of the image's path are those of the data root; the build uses the same layout for
+    marked images. The map of an inpainted image is ``…_inpainted_depth.png`` if that exists, otherwise the
+    map of its view.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: the image's name is not one of the data root's.
+        FileNotFoundError: there is no such map.
+        ValueError: the name of the image does not follow the naming of the data root.
     """
     kind = next((kind for kind in _KINDS if image.stem.endswith(kind)), None)
     if kind is None:
@@ -43,10 +43,10 @@ def has_depth_maps(task: str) -> bool:
 
 
 def check_depth(question: Question) -> None:
-    """Refuse depth for side-by-side images: there is no map of the pair.
+    """Check that the question has depth maps, which side-by-side images do not.
 
     Raises:
-        UserError: its image is a side-by-side one.
+        UserError: the question has a side-by-side image.
     """
     if not has_depth_maps(question.task):
         raise UserError(f"--depth: {question.id} is a concat sample, which has no depth map")

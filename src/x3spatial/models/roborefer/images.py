@@ -1,8 +1,8 @@
-"""Images and depth maps as RoboRefer's towers read them, through Pillow always.
+"""Preprocessing of images and depth maps for RoboRefer's towers, with Pillow.
 
-Nothing here depends on torchvision: its resampling differs from Pillow's, which the model was
-trained with. Rules after Zhoues/RoboRefer (resize, pad, dynamic); the dynamic tiling there follows
-InternVL's closest-aspect-ratio choice.
+Torchvision is not used, because its resampling differs from that of Pillow, with which the model was trained.
+The modes (resize, pad, dynamic) are those of Zhoues/RoboRefer; dynamic tiling selects the closest aspect
+ratio, as in InternVL.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ ASPECT_MODES = choices.ASPECT_MODES
 
 
 def check_aspect_mode(mode: str) -> str:
-    """``mode`` if it is one of ours.
+    """``mode`` if it is supported.
 
     Raises:
-        UserError: any other, ``dynamic_s2`` included.
+        UserError: the mode is not supported; this includes ``dynamic_s2``.
     """
     if mode not in ASPECT_MODES:
         raise UserError(
@@ -39,11 +39,11 @@ def check_aspect_mode(mode: str) -> str:
 
 
 def load_depth(source: Path | str | Image.Image) -> Image.Image:
-    """Open a depth map as the 8-bit, three-channel image that the depth tower reads.
+    """Open a depth map as the 8-bit, three-channel input of the depth tower.
 
-    A 16-bit file holds millimetres (0: nothing measured) and becomes inverse depth, scaled so that
-    the nearest surface is 255 and the farthest 0; a map of one value becomes 0. An 8-bit file is taken
-    as already scaled, a single channel is repeated.
+    A 16-bit file contains millimetres (0: not measured) and is converted to inverse depth, scaled so that the
+    nearest surface is 255 and the farthest 0; a constant map becomes 0. An 8-bit file is assumed to be scaled
+    already; a single channel is repeated.
     """
     if isinstance(source, Image.Image):
         return _depth_image(source)
@@ -52,16 +52,16 @@ def load_depth(source: Path | str | Image.Image) -> Image.Image:
 
 
 def _depth_image(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # I;16 and what Pillow widens it to
+    if image.mode.startswith("I"):  # I;16, or I after conversion by Pillow
         grey = inverse_depth(np.asarray(image).astype(np.float64))
         return Image.fromarray(np.repeat(grey[..., None], 3, axis=2))
     return image.convert("RGB")
 
 
 def inverse_depth(millimetres: Float64) -> UInt8:
-    """``[H, W]`` millimetres to ``uint8`` inverse depth, min-max scaled over the measured pixels.
+    """Convert ``[H, W]`` millimetres to ``uint8`` inverse depth, min-max scaled over the measured pixels.
 
-    Unmeasured pixels become 0 and do not take part in the scaling. The truncation to 8 bits is that of
+    Unmeasured pixels become 0 and do not affect the scaling. Values are truncated to 8 bits, as in
     RoboRefer's demo server.
     """
     measured = millimetres > 0
@@ -78,9 +78,9 @@ def inverse_depth(millimetres: Float64) -> UInt8:
 def resize(image: Image.Image, width: int, height: int) -> Image.Image:
     """Pillow's bicubic resize, columns before rows.
 
-    Pillow rounds to 8 bits between its two passes, so their order shows. Up to version 12 it was always
-    this one, and the model was trained with it; 13 picks the cheaper order. One pass at a time
-    gives the same pixels with every version.
+    Pillow rounds to 8 bits between the two passes, so their order affects the result. Up to version 12 the
+    order was fixed, and the model was trained with it; version 13 selects the cheaper order. Two separate
+    calls give the same pixels with every version.
     """
     for size in ((width, image.height), (width, height)):
         if image.size != size:
@@ -91,9 +91,9 @@ def resize(image: Image.Image, width: int, height: int) -> Image.Image:
 def tile_grid(
     width: int, height: int, *, tile: int, min_tiles: int, max_tiles: int
 ) -> tuple[int, int]:
-    """(columns, rows) of the grid nearest in aspect ratio to the image.
+    """(columns, rows) of the grid whose aspect ratio is closest to that of the image.
 
-    Of grids equally near, a finer one is taken only where the image has more than half its pixels.
+    In a tie, the finer grid is selected if the image has more than half as many pixels as that grid.
     """
     aspect = width / height
     grids = sorted(
@@ -117,7 +117,7 @@ def tile_grid(
 def cut_tiles(
     image: Image.Image, *, tile: int, min_tiles: int, max_tiles: int
 ) -> list[Image.Image]:
-    """The image as ``tile`` x ``tile`` crops, row by row, then a thumbnail if there are several."""
+    """``tile`` x ``tile`` crops of the image, row by row, and a thumbnail if there are several."""
     columns, rows = tile_grid(*image.size, tile=tile, min_tiles=min_tiles, max_tiles=max_tiles)
     whole = resize(image, columns * tile, rows * tile)
     tiles = [
@@ -173,7 +173,7 @@ class RoboReferImageProcessor(BaseImageProcessor):
         self.image_std = list(image_std or (0.5, 0.5, 0.5))
 
     def crops(self, image: Image.Image, *, tiled: bool = True) -> list[Image.Image]:
-        """The 8-bit images that the tower sees for one image: one, or its tiles in dynamic mode."""
+        """The 8-bit inputs of the tower for one image: a single image, or tiles in dynamic mode."""
         height, width = self.size["height"], self.size["width"]
         if self.image_aspect_ratio == "dynamic" and tiled:
             return cut_tiles(image, tile=height, min_tiles=self.min_tiles, max_tiles=self.max_tiles)
@@ -187,24 +187,24 @@ class RoboReferImageProcessor(BaseImageProcessor):
         return self.stack(self.crops(image))
 
     def stack(self, crops: Sequence[Image.Image]) -> torch.Tensor:
-        """Results of ``crops``, for one image or several, as ``float32 [tiles, 3, H, W]``."""
+        """Convert results of ``crops``, for one or several images, to ``float32 [tiles, 3, H, W]``."""
         rows = torch.empty((len(crops), 3, self.size["height"], self.size["width"]))
         mean = np.asarray(self.image_mean, np.float32)[:, None, None]
         deviation = np.asarray(self.image_std, np.float32)[:, None, None]
         for values, crop in zip(rows.numpy(), crops, strict=True):
-            # Converted in place: copies of the whole array took five times as long.
+            # Converted in place; copies of the whole array took five times as long.
             values[...] = np.asarray(crop).transpose(2, 0, 1)
-            # Stepwise in float32 like the stock processor: 1/255, mean, deviation.
+            # The same float32 steps as transformers' processor: 1/255, mean, standard deviation.
             values *= np.float32(1 / 255)
             values -= mean
             values /= deviation
         return rows
 
     def preprocess(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:
-        """``pixel_values [sum of tiles, 3, H, W]`` and ``tiles`` (how many rows each image took).
+        """``pixel_values [sum of tiles, 3, H, W]`` and ``tiles`` (number of rows per image).
 
         Args:
-            images: an image, path or nested list of them; read as RGB.
+            images: an image, path or nested list of them; converted to RGB.
             args, kwargs: ignored; settings are attributes of the processor.
         """
         rows = [self.pixels(load_rgb(image)) for image in flatten(images)]

@@ -1,4 +1,4 @@
-"""What a checkpoint is, without loading it: ``x3 model inspect PATH``."""
+"""A report on a checkpoint without loading its weights: ``x3 model inspect PATH``."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ TUNE_FLAGS = {
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
-    """A report on a checkpoint of either layout, from its json files and tensor headers.
+    """A report on a checkpoint of either layout, from its JSON files and tensor headers.
 
     Raises:
-        UserError: it is incomplete or not RoboRefer's; the message says what is missing.
+        UserError: the folder is not a RoboRefer checkpoint, or is incomplete; the message names what is
+            missing.
     """
     checkpoint = read_checkpoint(Path(path))
     config = checkpoint.config
@@ -118,7 +119,7 @@ def _part(checkpoint: Checkpoint, part: str, tensors: dict[str, Tensor]) -> dict
 
 
 def report_text(report: dict[str, Any]) -> str:
-    """The report for reading: a line per part, then the tokens."""
+    """The report as text: one line per part, then the tokens."""
     lines = [
         f"{report['path']}: {report['layout']} layout, {report['parameters']:,} parameters,"
         f" {report['bytes'] / 2**30:.2f} GiB, {report['dtype']}",

@@ -1,9 +1,9 @@
-"""Where the pieces of a checkpoint lie on disk, and whether they are all there.
+"""Layouts of checkpoints on disk, and checks that they are complete.
 
-Two layouts are read. The published one (``upstream``) has a root ``config.json`` of model type
-``llava_llama`` and one folder per part; trained folders may hold that tree one level down in
-``model/``. Our own (``hf``) is what ``save_pretrained`` writes. Only json and tensor headers are read
-here; no code of a checkpoint is ever run.
+Two layouts are supported. The published one (``upstream``) has a root ``config.json`` of model type
+``llava_llama`` and one folder per part; training outputs may contain that tree in a subfolder ``model/``. Our
+own (``hf``) is that of ``save_pretrained``. Only JSON files and tensor headers are read; no code in a
+checkpoint is run.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ UPSTREAM_TYPE = "llava_llama"
 HF_TYPE = "roborefer"
 
 SHIPPED = "x3-tiny"
-"""Names the checkpoint inside this package wherever a folder can be named; a folder so called comes first."""
+"""Name of the checkpoint in this package, accepted in place of a folder; a folder of that name has
+priority."""
 _SHIPPED_FOLDER = Path(__file__).with_name("x3_tiny")
 
 
 def locate(path: Path) -> Path:
-    """The folder that a user's name of a checkpoint means. It need not exist."""
+    """The folder of a checkpoint that the user named; it may not exist."""
     return _SHIPPED_FOLDER if str(path) == SHIPPED and not path.is_dir() else path
 
 
@@ -47,29 +48,30 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A checkpoint found on disk."""
+    """The files of a checkpoint on disk."""
 
     kind: str
     """``upstream`` or ``hf``."""
     path: Path
-    """As the user named it, or where the named one of this package lies."""
+    """The folder named by the user, or that of the checkpoint in this package."""
     root: Path
-    """Where ``config.json`` lies: ``path`` or ``path/model``."""
+    """The folder of ``config.json``: ``path`` or ``path/model``."""
     config: Mapping[str, Any]
     parts: Mapping[str, Part] = field(default_factory=dict)
-    """Published layout only."""
+    """The parts; published layout only."""
 
 
 def find_layout(path: Path) -> Layout:
     """Find and check a checkpoint folder; weights are not read.
 
     Raises:
-        UserError: nothing there, a folder, file or field is missing, or the model type is another's.
+        UserError: the folder does not exist, a folder, file or field is missing, or the model type is not
+            RoboRefer's.
     """
     path = locate(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such checkpoint folder")
-    # Upstream's own loaders look one level down first; so a folder that has both means the inner.
+    # Like upstream's loaders, the subfolder has priority.
     for root in (path / "model", path):
         if (root / "config.json").is_file():
             break
@@ -103,7 +105,7 @@ def flag(config: Mapping[str, Any], file: Path, name: str, *, default: bool) -> 
     """A boolean field.
 
     Raises:
-        UserError: it is something else.
+        UserError: the value is not a boolean.
     """
     value = config.get(name)
     if value is None:

@@ -31,7 +31,7 @@ CHAT_TEMPLATES = choices.CHAT_TEMPLATES
 
 @dataclass(slots=True)
 class Prepared(PreparedBatch):
-    """The pixels of each image, and the ids of each question."""
+    """A prepared batch: the pixels of each image and the ids of each question."""
 
     pixels: dict[Path, torch.Tensor] = field(default_factory=dict)
     ids: dict[str, list[int]] = field(default_factory=dict)
@@ -42,21 +42,21 @@ class Prepared(PreparedBatch):
 class RoboReferModel(LocalModel[Prepared]):
     """RoboRefer from a folder in the published layout or in our own.
 
-    The folder is checked at once, its weights are loaded by the first ``prepare``. ``describe`` says which
-    rules of the checkpoint's ``generation_config.json`` were left unused.
+    The folder is checked immediately; the weights are loaded by the first ``prepare``. ``describe`` lists the
+    decoding rules in the checkpoint's ``generation_config.json`` that are not used.
 
     Args:
         path: the checkpoint.
         dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
-        device: ``auto`` (the first GPU, else the CPU) or as in torch.
+        device: ``auto`` (the first GPU, else the CPU) or a torch device.
         attention: ``sdpa``, ``eager`` or ``flash_attention_2``.
-        depth: folder that mirrors the data root with depth maps, see ``depth.depth_path``.
+        depth: folder with depth maps that mirrors the data root, see ``depth.depth_path``.
         image_aspect_ratio: ``resize``, ``pad`` or ``dynamic``.
         chat_template: ``qwen2``.
-        max_new_tokens: longest answer.
+        max_new_tokens: maximum number of tokens of an answer.
 
     Raises:
-        UserError: the folder is no complete checkpoint, or an option cannot be met.
+        UserError: the folder is not a complete checkpoint, or an option is not supported.
     """
 
     name = "roborefer"
@@ -101,7 +101,8 @@ class RoboReferModel(LocalModel[Prepared]):
         """``roborefer:PATH`` with the options of ``__init__``.
 
         Raises:
-            UserError: no path, or as ``__init__``.
+            UserError: there is no path, the folder is not a complete checkpoint, or an option is not
+                supported.
         """
         if not argument:
             raise UserError("--model roborefer: name the checkpoint folder, roborefer:PATH")
@@ -111,13 +112,13 @@ class RoboReferModel(LocalModel[Prepared]):
         return cls(Path(argument), **given)
 
     def reads(self, question: Question) -> tuple[Path, ...]:
-        """The images, and their depth maps where they are used."""
+        """The images and, if used, their depth maps."""
         if self.depth is None:
             return question.images
         return (*question.images, *(depth_path(image, self.depth) for image in question.images))
 
     def can_answer(self, task: str) -> bool:
-        """With depth maps none with a side-by-side image: there is no map of the pair."""
+        """Whether the task is supported: with depth maps, tasks with side-by-side images are not."""
         return self.depth is None or has_depth_maps(task)
 
     def load(self) -> RoboReferForConditionalGeneration:
@@ -136,10 +137,10 @@ class RoboReferModel(LocalModel[Prepared]):
     def prepare(self, questions: Sequence[Question]) -> Prepared:
         """Decode each image of the batch once and build the ids of the questions.
 
-        A sample that cannot be prepared is recorded in ``failures``; ``answer`` raises for it.
+        A sample that cannot be prepared is recorded in ``failures``, for which ``answer`` raises.
 
         Raises:
-            UserError: the weights cannot be read, or depth is asked for a concat sample.
+            UserError: the weights cannot be read, or depth maps are requested for a side-by-side image.
         """
         prepared = Prepared()
         _ = self.model

@@ -1,4 +1,4 @@
-"""The model: stock SigLIP towers and a stock Qwen2, joined by RoboRefer's projector."""
+"""The model: SigLIP towers and Qwen2 of transformers, connected by RoboRefer's projector."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from transformers.models.siglip.modeling_siglip import SiglipVisionModel
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 
 PARTS = ("vision_tower", "mm_projector", "depth_tower", "depth_projector", "llm")
-"""The parts as attributes of the model; also the folders of the published layout."""
+"""Names of the parts: attributes of the model and folders of the published layout."""
 
 
 class Fold3x3(nn.Module):
-    """Folds each 3x3 neighbourhood of a square grid into one vector, zero rows and columns added.
+    """Folds each 3x3 neighbourhood of a square grid into one vector, with zero padding.
 
-    ``[B, g*g, C]`` to ``[B, ceil(g/3)^2, 9*C]``; channel ``(dr*3 + dc)*C + c`` of a cell is channel c of
-    its vector at row offset dr, column offset dc. The padding is at the bottom and the right.
+    ``[B, g*g, C]`` to ``[B, ceil(g/3)^2, 9*C]``; channel ``(dr*3 + dc)*C + c`` of a cell is channel c of the
+    vector at row offset dr and column offset dc. Rows and columns of zeros are added at the bottom and right.
     """
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Fold.
+        """Fold ``rows`` [B, g*g, C].
 
         Raises:
-            ValueError: a grid that is not square.
+            ValueError: the number of rows is not a square.
         """
         batch, count, channels = rows.shape
         grid = math.isqrt(count)
@@ -49,7 +49,7 @@ class Fold3x3(nn.Module):
 class RoboReferProjector(nn.Module):
     """``mlp_downsample_3x3_fix``: ``[B, g*g, C]`` tower vectors to ``[B, ceil(g/3)^2, H]``.
 
-    GELU is the exact form and LayerNorm has torch's eps, both unlike the tower's.
+    GELU is the exact form and LayerNorm uses torch's default eps; both differ from the tower.
     """
 
     def __init__(self, tower_width: int, text_width: int) -> None:
@@ -67,22 +67,22 @@ class RoboReferProjector(nn.Module):
         )
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Project."""
+        """Project tower vectors ``rows`` [B, g*g, C] to ``[B, ceil(g/3)^2, H]``."""
         projected: torch.Tensor = self.layers(rows)
         return projected
 
 
 class RoboReferTower(SiglipVisionModel):  # type: ignore[no-untyped-call]
-    """A SigLIP tower that stops at the layer the projector reads.
+    """A SigLIP tower that stops at the layer that the projector reads.
 
-    Parameters are those of the stock class, also the ones after the selected layer, so that
-    checkpoints keep them; they are not computed and never get a gradient.
+    It has all parameters of the base class, so that checkpoints keep those of the layers after the selected
+    one. These layers are not computed and never get a gradient.
     """
 
     def forward(self, pixel_values: torch.Tensor, select_layer: int = -2) -> torch.Tensor:
-        """``[N, 3, H, W]`` pixels to ``[N, patches, C]``, the hidden state ``select_layer``.
+        """Convert pixels ``[N, 3, H, W]`` to the hidden state ``select_layer``, ``[N, patches, C]``.
 
-        No final normalisation; SigLIP has no class token, so nothing is dropped.
+        There is no final normalisation; SigLIP has no class token, so no vector is dropped.
         """
         layers = self.encoder.layers
         hidden: torch.Tensor = self.embeddings(pixel_values)
@@ -92,7 +92,11 @@ class RoboReferTower(SiglipVisionModel):  # type: ignore[no-untyped-call]
 
 
 def layers_run(layers: int, select_layer: int) -> int:
-    """How many of a tower's layers hidden state ``select_layer`` needs (state 0: embeddings)."""
+    """The number of tower layers needed for hidden state ``select_layer`` (state 0: embeddings).
+
+    Raises:
+        ValueError: the tower has no such hidden state.
+    """
     run = select_layer if select_layer >= 0 else layers + 1 + select_layer
     if not 0 <= run <= layers:
         raise ValueError(f"hidden state {select_layer} of a tower with {layers} layers")
@@ -100,7 +104,7 @@ def layers_run(layers: int, select_layer: int) -> int:
 
 
 class RoboReferPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """Declarations that transformers needs about the model's parts."""
+    """Declarations for transformers about the parts of the model."""
 
     config: RoboReferConfig
     config_class = RoboReferConfig
@@ -121,7 +125,7 @@ class RoboReferPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call
     _supports_attention_backend = True
 
     def _init_weights(self, module: nn.Module) -> None:
-        # The parts initialise themselves; only the projector is left.
+        # The other parts are initialised by their own classes.
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=self.config.text_config.initializer_range)
             if module.bias is not None:
@@ -136,8 +140,8 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
 ):
     """RoboRefer: text and images (and depth maps) in, text out.
 
-    The processor has expanded the placeholders: each ``<image>`` of the text is in ``input_ids`` as
-    ``tokens_per_image`` placeholder ids, whose embeddings the image's rows replace.
+    The processor expands each ``<image>`` of the text to ``tokens_per_image`` placeholder ids in
+    ``input_ids``; the features of the image replace their embeddings.
     """
 
     def __init__(self, config: RoboReferConfig) -> None:
@@ -158,12 +162,12 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
         self.post_init()  # type: ignore[no-untyped-call]
 
     def parts(self) -> dict[str, nn.Module]:
-        """The parts this model has, by name, for freezing, counting and saving."""
+        """The parts of this model by name."""
         found = {name: getattr(self, name) for name in PARTS}
         return {name: module for name, module in found.items() if module is not None}
 
     def unused_parameters(self) -> list[str]:
-        """Names of parameters that no output depends on: the towers' ends, past the selected layer."""
+        """Names of parameters that do not affect the output: tower layers after the selected one."""
         names = []
         for name in ("vision_tower", "depth_tower"):
             tower = self.parts().get(name)
@@ -201,13 +205,13 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
         self.llm.set_output_embeddings(new_embeddings)
 
     def get_image_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """``[N, 3, H, W]`` pixels in [-1, 1] to ``[N, tokens_per_image, H_text]``."""
+        """Features ``[N, tokens_per_image, H_text]`` of pixels ``[N, 3, H, W]`` in [-1, 1]."""
         rows = self.vision_tower(pixel_values, self.config.select_layer)
         features: torch.Tensor = self.mm_projector(rows)
         return features
 
     def get_depth_features(self, depth_values: torch.Tensor) -> torch.Tensor:
-        """The same for depth maps.
+        """Features of depth maps, shapes as in ``get_image_features``.
 
         Raises:
             ValueError: the checkpoint has no depth projector.
@@ -227,17 +231,19 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
         depth_values: torch.Tensor | None = None,
         depth_indices: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Embeddings ``[B, S, H]`` of ``input_ids`` with the media rows in their places.
+        """Embeddings ``[B, S, H]`` of ``input_ids``, with placeholders replaced by features of images and
+        depth maps.
 
         Args:
             input_ids: ``[B, S]``, placeholders expanded.
             pixel_values: ``[N, 3, H, W]``, each image once.
-            image_indices: ``[B, M]``: the images of each sample, in the order of its
-                placeholders, -1 for none. Without it they are taken in order over the batch.
-            depth_values, depth_indices: the same for depth.
+            image_indices: ``[B, M]``: the images of each sample in the order of its placeholders, -1 for
+                none.
+                None: the images are assigned in the order of the batch.
+            depth_values, depth_indices: the same for depth maps.
 
         Raises:
-            ValueError: a sample's placeholders and images do not match.
+            ValueError: the numbers of placeholders and images of a sample differ.
         """
         embeds: torch.Tensor = self.get_input_embeddings()(input_ids)
         media = (
@@ -279,11 +285,11 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
     ) -> CausalLMOutputWithPast:
         """Logits ``[B, S, V]`` and, with ``labels``, the token-mean loss.
 
-        Padding may stand left or right: positions count the unmasked tokens. Arguments that are not
-        of ``merge`` are those of ``Qwen2ForCausalLM.forward``.
+        Padding may be on the left or right, because positions only count unmasked tokens. Arguments that are
+        not described in ``merge`` are those of ``Qwen2ForCausalLM.forward``.
 
         Raises:
-            ValueError: as ``merge``.
+            ValueError: the numbers of placeholders and images of a sample differ.
         """
         cached = past_key_values is not None and past_key_values.get_seq_length() > 0
         if inputs_embeds is None and input_ids is not None and not cached:
@@ -316,7 +322,7 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
     def prepare_inputs_for_generation(  # type: ignore[override]
         self, input_ids: torch.Tensor, inputs_embeds: torch.Tensor | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """As the base class; media go in with the prompt only, later steps find them in the cache."""
+        """As the base class; images are only passed with the prompt, later steps use the cache."""
         base: Any = super()
         inputs: dict[str, Any] = base.prepare_inputs_for_generation(
             input_ids, inputs_embeds=inputs_embeds, **kwargs
@@ -331,7 +337,7 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
         self, expand_size: int = 1, is_encoder_decoder: bool = False,
         input_ids: torch.Tensor | None = None, **model_kwargs: Any,
     ) -> tuple[torch.Tensor | None, dict[str, Any]]:  # fmt: skip
-        """As the base class, but images are not repeated: the indices refer to them."""
+        """As the base class, but images are not repeated, because indices refer to them."""
         held = {}
         for kind, token, values, indices in (
             ("image", self.config.image_token_id, "pixel_values", "image_indices"),

@@ -1,4 +1,4 @@
-"""The processor: chat text and images to model inputs."""
+"""The processor: conversion of chat text and images to model inputs."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ IGNORE_INDEX = -100
 
 
 class RoboReferProcessor(ProcessorMixin):
-    """Images, depth maps and chat text to model inputs.
+    """Converts images, depth maps and chat text to model inputs.
 
-    Text holds one ``<image>`` per image (and one ``<depth>`` per depth map), in order; each becomes as many
-    placeholder ids as the model has rows for it, then the end tokens (a newline). That is done on
-    ids, not on text: a newline in the text must not be merged with the end token.
+    The text contains one ``<image>`` per image (and one ``<depth>`` per depth map), in order. Each is
+    expanded to as many placeholder ids as the model has feature rows for it, and the end tokens (a newline).
+    Ids are expanded instead of the text, because a newline in the text must not be merged with the end token.
 
     Args:
-        image_processor: makes the pixels.
-        tokenizer: of the language model.
-        tokens_per_image, tokens_per_depth: placeholder ids per image or tile.
-        start_tokens, end_tokens: text around the rows of an image; None for none.
+        image_processor: converts images to pixels.
+        tokenizer: the tokenizer of the language model.
+        tokens_per_image, tokens_per_depth: number of placeholder ids per image or tile.
+        start_tokens, end_tokens: text around the placeholders of an image; None for none.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class RoboReferProcessor(ProcessorMixin):
         start_tokens: str | None = None,
         end_tokens: str | None = "\n",
     ) -> None:
-        # None of these is keyword-only: transformers restores a saved processor by position.
+        # No keyword-only arguments: transformers passes them by position when it loads a processor.
         super().__init__(  # type: ignore[no-untyped-call]
             image_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE
         )
@@ -76,7 +76,7 @@ class RoboReferProcessor(ProcessorMixin):
         return ids
 
     def tokenize(self, text: str) -> list[int]:
-        """Ids of one chat text; special tokens are recognised in it, none is added."""
+        """Ids of one chat text; special tokens are recognised but not added."""
         return self._ids(text)
 
     def expand(
@@ -85,8 +85,8 @@ class RoboReferProcessor(ProcessorMixin):
         """Expand the media ids: every ``<image>`` id becomes the placeholders of one image or tile.
 
         Args:
-            ids: one sample's ids, one media id per image or tile.
-            labels: of the same length; places of media are labelled -100.
+            ids: ids of one sample, with one media id per image or tile.
+            labels: labels of the same length; media positions are labelled -100.
         """
         widths = {self._image_id: self.tokens_per_image}
         if self._depth_id is not None:
@@ -115,13 +115,13 @@ class RoboReferProcessor(ProcessorMixin):
         """Ids of one sample's chat text with the placeholders of its media.
 
         Args:
-            text: with one ``<image>`` per image.
-            images: how many images, or the tiles of each (dynamic mode).
+            text: chat text with one ``<image>`` per image.
+            images: number of images, or of tiles per image (dynamic mode).
             depths: the same for depth maps.
-            name: what to call the sample in an error.
+            name: name of the sample in errors.
 
         Raises:
-            ValueError: the text does not hold one tag for each, by the tokenizer's reading.
+            ValueError: the numbers of media tokens and media differ.
         """
         wanted = [(IMAGE_TAG, self._image_id, images)]
         if depths is not None:
@@ -149,7 +149,7 @@ class RoboReferProcessor(ProcessorMixin):
     def pad(self, rows: Sequence[Sequence[int]], side: str = "left") -> dict[str, torch.Tensor]:
         """``input_ids`` and ``attention_mask`` ``[B, S]`` of samples of different lengths.
 
-        ``side``: left for generation, right for training.
+        ``side`` is ``left`` for generation and ``right`` for training.
         """
         width = max(len(row) for row in rows)
         ids = torch.full((len(rows), width), int(self.tokenizer.pad_token_id), dtype=torch.long)
@@ -172,8 +172,8 @@ class RoboReferProcessor(ProcessorMixin):
         """Model inputs for one text or a batch.
 
         Args:
-            images: for one text an image, path or list of them; for several one such entry per
-                text (a flat list is taken in the order of the texts' tags).
+            images: for one text an image, path or list of them; for several texts one such entry per text, or
+                a flat list in the order of the tags.
             text: chat text with one ``<image>`` per image.
             depths: depth maps, nested like ``images``.
             padding_side: ``left`` or ``right``.
@@ -184,7 +184,7 @@ class RoboReferProcessor(ProcessorMixin):
             ``image_indices`` ``[B, M]`` (-1: none); the same as ``depth_*``.
 
         Raises:
-            ValueError: a text's tags and its media do not match.
+            ValueError: there is no text, or the numbers of tags and media of a text differ.
         """
         texts = [text] if isinstance(text, str) else list(text or [])
         if not texts:
@@ -295,10 +295,11 @@ def load_processor(
 
     Args:
         path: the checkpoint.
-        image_aspect_ratio: ``resize``, ``pad`` or ``dynamic``; None as the checkpoint says.
+        image_aspect_ratio: ``resize``, ``pad`` or ``dynamic``; None: that of the checkpoint.
 
     Raises:
-        UserError: a file or token is missing, or the mode is not one of these.
+        UserError: a file or token is missing, the mode is not supported, or the image sizes of processor and
+            tower differ.
     """
     checkpoint = path if isinstance(path, Checkpoint) else read_checkpoint(path)
     config = checkpoint.config

@@ -1,8 +1,7 @@
-"""Writing checkpoints, so that the published code can read them, or in our own layout.
+"""Writing checkpoints in the published layout or in our own.
 
-The component files are written in the spelling of transformers 4.49, which upstream pins: newer
-spellings (``dtype``, ``rope_parameters``) would be dropped there without a word, and the language model
-would run with another rope base.
+The config files of the parts use the field names of transformers 4.49, which upstream pins: it would silently
+ignore newer names (``dtype``, ``rope_parameters``) and run the language model with another RoPE base.
 """
 
 from __future__ import annotations
@@ -48,14 +47,14 @@ def save_upstream(
 ) -> Path:
     """Write the published layout: a root config and one folder per part.
 
-    Fields of the checkpoint the model came from are kept where they still hold.
+    Fields of the original checkpoint are kept if they are still valid.
 
     Args:
-        model: what to write; a tied head is left out.
-        processor: its tokenizer and image settings.
-        out: folder to write; files of these names are replaced.
-        state_dict: the parameters, where they were gathered from several processes.
-        max_shard_size: as ``huggingface_hub`` spells sizes.
+        model: the model; a tied head is not stored.
+        processor: tokenizer and image settings.
+        out: the output folder; existing files are replaced.
+        state_dict: the parameters, if they were gathered from several processes.
+        max_shard_size: in the format of ``huggingface_hub``, such as ``5GB``.
 
     Raises:
         UserError: the folder cannot be written.
@@ -80,7 +79,7 @@ def save_upstream(
 def write_configs(
     config: RoboReferConfig, processor: RoboReferProcessor, out: Path, *, dtype: torch.dtype
 ) -> None:
-    """Everything of the published layout but the weights."""
+    """Write all files of the published layout except for the weights."""
     configs = part_configs(config, dtype)
     for name, value in configs.items():
         make_dir(out / name, "output folder")
@@ -101,7 +100,7 @@ def write_configs(
 def write_weights(
     folder: Path, tensors: dict[str, torch.Tensor], *, max_shard_size: str = MAX_SHARD_SIZE
 ) -> None:
-    """``model.safetensors`` or numbered shards with their index; weights of an earlier save go."""
+    """Write ``model.safetensors`` or numbered shards with their index; existing weight files are deleted."""
     make_dir(folder, "output folder")
     plan = split_torch_state_dict_into_shards(
         tensors, filename_pattern="model{suffix}.safetensors", max_shard_size=max_shard_size
@@ -122,7 +121,7 @@ def write_weights(
 
 
 def part_configs(config: RoboReferConfig, dtype: torch.dtype) -> dict[str, dict[str, Any]]:
-    """The ``config.json`` of every part the model has, by folder."""
+    """The ``config.json`` of every part of the model, by folder."""
     projector = {
         "architectures": ["MultimodalProjector"],
         "mm_projector_type": PROJECTOR_TYPE,
@@ -151,7 +150,7 @@ def _text(config: Any) -> dict[str, Any]:
     kind = rope.pop("rope_type", "default")
     values = {name: getattr(config, name) for name in _TEXT_FIELDS}
     values["rope_theta"] = theta
-    # Both spellings of the kind: older readers know "type" only.
+    # Both names of the kind, because older versions only read "type".
     values["rope_scaling"] = (
         None if kind == "default" else {"rope_type": kind, "type": kind, **rope}
     )
@@ -224,7 +223,7 @@ def _root(
     }
     for name, value in configs.items():
         current[f"{name}_cfg"] = {**(kept.get(f"{name}_cfg") or {}), **value}
-    # Upstream cannot load a folder whose resume_path is null, whatever the string says.
+    # Upstream cannot load a folder whose resume_path is null; any string is accepted.
     current["resume_path"] = kept.get("resume_path") or out.name
     return {**defaults, **kept, **current}
 
@@ -236,7 +235,7 @@ def _dtype_name(dtype: torch.dtype) -> str:
 def save_hf(
     model: RoboReferForConditionalGeneration, processor: RoboReferProcessor, out: Path
 ) -> Path:
-    """Write our own layout, which the Auto classes of transformers read once this package is imported."""
+    """Write our own layout, which the Auto classes of transformers can load after importing this package."""
     make_dir(out, "output folder")
     model.save_pretrained(out)
     processor.save_pretrained(out)

@@ -68,7 +68,7 @@ class Size:
     tower: tuple[int, int, int, int]
     image: int
     vocabulary: int | None = None
-    """Rows of the embedding; None for one per token of the small tokenizer."""
+    """Number of embedding rows; None: one per token of the small tokenizer."""
     positions: int = 4096
     patch: int = 14
     rope_theta: float = 1e6
@@ -107,9 +107,9 @@ def make_tiny(
     Args:
         out: new folder.
         size: one of ``SIZES``, or dimensions.
-        seed: of the weights.
-        depth: with depth tower and projector.
-        dtype: of the weights: ``float32``, ``bfloat16`` or ``float16``.
+        seed: random seed of the weights.
+        depth: include depth tower and projector.
+        dtype: data type of the weights: ``float32``, ``bfloat16`` or ``float16``.
         tied: whether the head shares the embedding.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The tokenizer of a checkpoint and the ids that follow from it; none is ever hard-coded."""
+"""The tokenizer of a checkpoint and the ids of its special tokens, which are never hard-coded."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from x3spatial.models.roborefer.configuration import RoboReferConfig
 
 
 def load_tokenizer(folder: Path, config: RoboReferConfig) -> Any:
-    """The tokenizer of a checkpoint, always the stock Qwen2 class.
+    """The tokenizer of a checkpoint, always transformers' Qwen2 class.
 
     Raises:
-        UserError: its files are missing, or a token that the model needs is not in it.
+        UserError: its files are missing or unreadable, a required token is missing, or the embedding has
+            fewer rows than the tokenizer has tokens.
     """
     fast = (folder / "tokenizer.json").is_file()
     if not fast:
@@ -55,11 +56,11 @@ def load_tokenizer(folder: Path, config: RoboReferConfig) -> Any:
 
 
 def greedy(tokenizer: Any, max_new_tokens: int = 64) -> GenerationConfig:
-    """Greedy decoding that ends at the turn's end token, with every other rule switched off."""
+    """Greedy decoding up to the end-of-turn token; all other decoding rules are switched off."""
     return greedy_rules(tokenizer, stop_ids(tokenizer), max_new_tokens)
 
 
 def stop_ids(tokenizer: Any) -> list[int]:
-    """The ids that end an answer: the tokenizer's end token and the one the chat template writes."""
+    """The ids that end an answer: the tokenizer's end token and that of the chat template."""
     ids = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(TURN_END)]
     return list(dict.fromkeys(int(value) for value in ids if value is not None))

@@ -1,6 +1,6 @@
-"""Answers kept on disk across runs: an SQLite file from a key to a JSON object.
+"""A cache of answers across runs: an SQLite file that maps keys to JSON objects.
 
-Independent of servers: the key is a hash of everything that decides an answer.
+The key is a hash of everything that affects an answer.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _BUSY_SECONDS = 60.0
 
 
 def cache_key(identity: Mapping[str, Any], prompt: str, images: list[str]) -> str:
-    """Hash of all that decides an answer.
+    """Hash of everything that affects an answer.
 
     Args:
-        identity: model and settings, as JSON values.
-        prompt: the text that is asked.
-        images: hash of each image's bytes as the model is given them, in order.
+        identity: model and settings as JSON values.
+        prompt: the text of the prompt.
+        images: hash of the bytes of each image as it is sent, in order.
     """
     return sha256_json([dict(identity), prompt, images])
 
 
 class AnswerCache:
-    """Answers by key. Threads may share one; processes may open the same file.
+    """Answers by key. Thread-safe; several processes may open the same file.
 
     Args:
-        path: made if it is not there; its folder must be.
+        path: the file, which is created if it does not exist; its folder must exist.
 
     Raises:
-        UserError: the file is no such cache, is damaged, or cannot be written.
+        UserError: the file is not a cache of answers, is damaged, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,13 +98,13 @@ class AnswerCache:
         return bool(found == _APPLICATION_ID)
 
     def _use_wal(self) -> None:
-        # Two processes that switch at once: SQLite does not wait here. The mode stays in the file, so the
-        # other one's switch is as good; without it the cache is slower, not wrong.
+        # SQLite does not wait if two processes switch at once. The mode is stored in the file, so it does not
+        # matter which one succeeds; without it the cache is only slower.
         with contextlib.suppress(sqlite3.OperationalError):
             self._connection.execute("PRAGMA journal_mode = WAL")
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """What is kept under ``key``.
+        """The value of ``key``; None if there is none.
 
         Raises:
             UserError: the file is damaged.
@@ -124,12 +124,12 @@ class AnswerCache:
         return value
 
     def put(self, key: str, value: Mapping[str, Any]) -> None:
-        """Keep ``value``, unless there is one already: the first answer stays the answer.
+        """Store ``value`` unless ``key`` already has a value.
 
         Raises:
             UserError: the file is damaged or cannot be written.
         """
-        # ASCII: a model's text may hold what UTF-8 cannot, half of a surrogate pair.
+        # ASCII, because answers may contain lone surrogates, which UTF-8 cannot encode.
         text = json.dumps(dict(value), allow_nan=False)
         with self._lock, self._explained():
             self._connection.execute(
@@ -137,7 +137,7 @@ class AnswerCache:
             )
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 

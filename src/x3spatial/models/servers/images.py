@@ -42,11 +42,11 @@ class EncodedImage:
     """One image, encoded for a request."""
 
     url: str
-    """``data:image/png;base64,...``."""
+    """A URL ``data:image/png;base64,...``."""
     size: Size
     """(W, H) of the encoded image."""
     sha256: str
-    """Of the media type and the encoded bytes."""
+    """Hash of the media type and the encoded bytes."""
     details: dict[str, Any]
     """Size, format and re-encoding, for the results."""
 

@@ -52,8 +52,8 @@ class ServerModel(Model):
     ``settings.concurrency`` run concurrently; fewer while a server is overloaded.
 
     Args:
-        convention: how the model writes points.
-        settings: the servers, limits and tries.
+        convention: the point format of the model.
+        settings: servers, limits and retries.
         api_key: the API key.
         limits: limits of the images that are sent.
     """
@@ -66,7 +66,7 @@ class ServerModel(Model):
         self, convention: Convention, settings: Settings, api_key: ApiKey, limits: ImageLimits
     ) -> None:
         self.convention = convention.name
-        # A few more than the concurrent requests, so that the next images are encoded in time.
+        # Slightly more than the number of concurrent requests, so that the next images are encoded in time.
         self.in_flight = settings.concurrency + settings.concurrency // 4 + 1
         self.settings = settings
         self._convention = convention
@@ -97,7 +97,7 @@ class ServerModel(Model):
         """
 
     def identity(self) -> dict[str, Any]:
-        """What decides an answer beside the prompt and the images; part of its key in the cache."""
+        """Everything except prompt and images that affects an answer; part of its key in the cache."""
         return self.describe()
 
     def own_fields(self, question: Question) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class ServerModel(Model):
 
         Raises:
             Unanswered: an image cannot be read or sent.
-            UserError: the convention cannot ask such a record.
+            UserError: the convention does not support the record.
         """
         requests = []
         for question in questions:
@@ -125,7 +125,7 @@ class ServerModel(Model):
         return requests
 
     def _counted(self, sizes: tuple[Size, ...]) -> tuple[Size, ...]:
-        """The sizes in the pixels that the convention counts; none where it counts none."""
+        """The sizes in the pixels of the convention; empty if it does not use pixels."""
         return () if self._convention.pixels is None else sizes
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[Output]:

@@ -20,23 +20,23 @@ _PATCH = 28
 """Qwen2.5-VL, the family whose numbers count pixels of the resized image, resizes to multiples of this."""
 _LEAST_PIXELS = 4 * _PATCH * _PATCH
 _MOST_PIXELS = 1280 * _PATCH * _PATCH
-"""1280 tokens' worth, as for checkpoints in this process."""
+"""The area of 1280 tokens, as for models that run in this process."""
 _RESERVED = ("messages", "model", "n", "stream")
 
 
 class OpenAIModel(ServerModel):
-    """A served model, asked in one message of the user: the images in order, then the text.
+    """A served model; each request is one user message: the images in order, then the text.
 
-    Greedy (temperature 0), with a seed. Fields of ``extra_body`` are added to the request or replace ours;
-    null leaves a field out (servers differ in what they refuse).
+    Decoding is greedy (temperature 0), with a seed. Fields of ``extra_body`` are added to the request or
+    replace default fields; null removes a field, because servers differ in the fields that they accept.
 
     Args:
-        model: its name on the server; nothing is inferred from it.
-        convention: how it writes points; cannot be inferred.
-        min_pixels, max_pixels: for conventions that count pixels of the resized image: bounds of its area.
+        model: name of the model on the server; nothing is inferred from it.
+        convention: the point format; it cannot be inferred.
+        min_pixels, max_pixels: bounds of the area of the resized image, for conventions in its pixels.
 
     Raises:
-        UserError: options that cannot be used.
+        UserError: an option is invalid.
     """
 
     path: ClassVar[str] = "/chat/completions"
@@ -101,7 +101,7 @@ class OpenAIModel(ServerModel):
         return parse_chat(content)
 
     def describe(self) -> dict[str, Any]:
-        """What decides the answers, as far as the client knows; not which server gave them."""
+        """Everything that affects the answers, as far as the client knows, except for the server."""
         return {
             "api": "chat/completions",
             "model": self.model,
@@ -117,7 +117,7 @@ def _areas(min_pixels: int | None, max_pixels: int | None) -> tuple[int, int]:
     """Bounds of the area of resized images.
 
     Raises:
-        UserError: it is refused; the message names the file or option.
+        UserError: a bound is out of range.
     """
     low = _LEAST_PIXELS if min_pixels is None else min_pixels
     high = _MOST_PIXELS if max_pixels is None else max_pixels

@@ -44,7 +44,7 @@ def parse_chat(content: bytes) -> ParsedReply:
     """The answer in a reply of ``/chat/completions``.
 
     Only the message's content is the answer: reasoning beside it (``reasoning_content``) is not. Parts of
-    text are joined. A refusal that stands in the place of the content is an answer.
+    text are joined. A refusal in place of the content is an answer.
 
     Raises:
         Fault: an error in the body, no choices, no content, or another shape.

@@ -16,8 +16,7 @@ LONGEST_RETRY_AFTER = 120.0
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
     """Seconds that a ``Retry-After`` header asks for (RFC 9110, 10.2.3: seconds or a date), capped.
 
-    None where there is no header or it says neither. Fractions of a second, which some servers send, are
-    understood.
+    None without a header or with another value. Fractions of a second, which some servers send, are accepted.
     """
     if value is None:
         return None
@@ -38,7 +37,7 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
 
 
 class Backoff:
-    """The waits of one question: exponential with full jitter, the same again for the same seed."""
+    """The waiting times of one question: exponential with full jitter, deterministic for a given seed."""
 
     def __init__(self, seed: int, id: str) -> None:
         self._random = random.Random(f"{seed}/{id}")

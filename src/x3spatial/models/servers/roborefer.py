@@ -30,15 +30,15 @@ from x3spatial.tasks.spec import TASKS
 
 
 class RoboReferServer(ServerModel):
-    """RoboRefer behind its own server, asked with the record's own prompt.
+    """RoboRefer behind its own server; the prompt is that of the record.
 
     Args:
-        settings: its servers, limits and tries; ``max_new_tokens`` and ``seed`` are not the client's there.
+        settings: servers, limits and retries; the server does not support ``max_new_tokens`` and ``seed``.
         enable_depth: let the server estimate depth maps.
         depth: folder that mirrors the data root with depth maps to send instead.
 
     Raises:
-        UserError: options that cannot be used.
+        UserError: an option is invalid.
     """
 
     name = "roborefer-server"
@@ -57,12 +57,12 @@ class RoboReferServer(ServerModel):
         self.enable_depth = enable_depth or depth is not None
         self.depth = depth
         self.limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-        # Without a key: this kind of server has none.
+        # Without a key, because this kind of server does not use one.
         super().__init__(UNIT, settings, ApiKey(None), self.limits)
 
     @classmethod
     def options_for(cls, argument: str | None) -> frozenset[str]:
-        """See ``Model.options_for``: with an address in its name, ``--base-url`` is another model's."""
+        """See ``Model.options_for``; ``--base-url`` does not apply if the argument contains a URL."""
         return cls.options - {"base_url"} if argument else cls.options
 
     @classmethod
@@ -80,11 +80,11 @@ class RoboReferServer(ServerModel):
         )
 
     def can_answer(self, task: str) -> bool:
-        """With depth maps none with a side-by-side image: there is no map of the pair."""
+        """Whether the task is supported: with depth maps, tasks with side-by-side images are not."""
         return self.depth is None or not (task in TASKS and TASKS[task].side_by_side)
 
     def reads(self, question: Question) -> tuple[Path, ...]:
-        """The images, and their depth maps where they are sent."""
+        """The images and, if they are sent, their depth maps."""
         return (*question.images, *self._maps(question))
 
     def _maps(self, question: Question) -> list[Path]:
@@ -124,11 +124,11 @@ class RoboReferServer(ServerModel):
         return parse_roborefer(content)
 
     def identity(self) -> dict[str, Any]:
-        """With the address, because nothing else identifies the model."""
+        """The settings and the URL, because nothing else identifies the model."""
         return {**self.describe(), "server": self.settings.urls[0]}
 
     def describe(self) -> dict[str, Any]:
-        """What decides the answers, as far as the client knows."""
+        """Everything that affects the answers, as far as the client knows."""
         return {
             "api": "query",
             "enable_depth": self.enable_depth,

@@ -59,7 +59,7 @@ class Settings:
         """Settings from the options of the command line.
 
         Raises:
-            UserError: it is refused; the message names the file or option.
+            UserError: a value is out of range, or there is no server or an invalid URL.
         """
         given = {name: options[name] for name in OPTIONS - {"base_url"} if name in options}
         for name in ("max_new_tokens", "seed"):
