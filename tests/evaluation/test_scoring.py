@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,3 +231,24 @@ def test_the_right_answer_scores_perfectly(
     assert score.hit == 1.0
     assert score.l2 == 0.0
     assert not score.out_of_range
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "where"),
+    [
+        ("t1_multi", "[(330, 120)]", "the image"),
+        ("t1_multi", "[(0.5, 1.001)]", "the image"),
+        ("t2b_multi", "[(-0.001, 0.5)]", "the image"),
+        ("t1_concat", "[(0.499, 0.5)]", "the right half"),
+        ("t1_concat", "[(51.5, 20.0)]", "the right half"),
+    ],
+)
+def test_a_right_answer_off_its_frame_is_refused(
+    tmp_path: Path, task: str, text: str, where: str
+) -> None:
+    """Pixels, percent and thousandths: scored, the oracle would reach 0.000 with an L2 of 0.000."""
+    record = replace(
+        make_record(tmp_path, "01", box_mask(32, 24, 2, 2, 9, 9), task=task), answer=text
+    )
+    with pytest.raises(UserError, match=rf"{record.id}.*outside of {where}.*0 to 1"):
+        truth_of(record)

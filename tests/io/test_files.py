@@ -70,7 +70,6 @@ def test_records_of_other_builders_are_read_by_their_shape(tmp_path: Path) -> No
         (["s/01_a_original.png", "s/02_b_inpainted.png"], "t1_multi"),
         (["r/01_a_original.png", "s/01_a_inpainted.png"], "t1_multi"),
         (["s/01_a_original.png", "s/02_b_original.png"], "t1_multi"),
-        (["s/01_a_original.png"], "t1_multi"),
     ],
 )
 def test_two_pictures_of_one_view_are_task_2b(image: list[str], task: str) -> None:
@@ -81,6 +80,17 @@ def test_two_pictures_of_one_view_are_task_2b(image: list[str], task: str) -> No
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        ({"image": ["s/01_a_original.png"]}, "holds 1 image"),
+        ({"image": ["a.png", "b.png", "c.png"]}, "holds 3 image"),
+        ({"image": ["a.png", "b.png"], "task": "t1_concat"}, "holds 2 image"),
+        ({"image": ["a.png", "b.png"], "task": "t0_marked"}, "holds 2 image"),
+        ({"image": ["a.png", "b.png"], "task": "t1_concat"}, "t1_concat shows 1"),
+        ({"image": "ab.jpg", "task": "t2b_multi"}, "t2b_multi shows 2"),
+        ({"image": ["a.png", ""]}, "image"),
+        ({"task": ["t1_multi"]}, "field 'task'"),
+        ({"reference_point": {}}, "malformed field"),
+        ({"image_sizes": [[float("inf"), 3], [2, 2]]}, "malformed field"),
+        ({"mask_area_fraction": "0.1"}, "mask_area_fraction"),
         ({"image": []}, "image"),
         ({"image": None}, "image"),
         ({"id": ""}, "id"),
