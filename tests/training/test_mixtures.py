@@ -49,7 +49,10 @@ def test_expressions(registry: Path) -> None:
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("four", "'four' is neither a registered data set nor .* known are all, one, pair, three, two"),
+        (
+            "four",
+            "'four' is neither a registered data set nor .* known are all, one, pair, three, two",
+        ),
         ("one++two", "'' is not a data set"),
         ("one*0", r"'one\*0' is not a data set"),
     ],
