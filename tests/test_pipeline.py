@@ -74,7 +74,7 @@ def test_a_server_of_one_kind_is_not_asked_in_the_way_of_another(tmp_path: Path)
         own = f"roborefer-server:{own_server.url}"
         with pytest.raises(UserError, match="base-url"):  # it has its address already
             run(tmp_path, own, root=root, model_options={"base_url": [chat_server.base]})
-        with pytest.raises(UserError, match="unknown option 'base_url'"):
+        with pytest.raises(UserError, match="unknown option --base-url"):
             registry.create(own, {"base_url": [chat_server.base]})
         run(tmp_path, "openai:M", own, root=root, model_options=options)
         assert set(chat_server.paths) == {"/v1/chat/completions"}

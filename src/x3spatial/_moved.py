@@ -63,6 +63,7 @@ MOVED = {
     "tasks.registry": "tasks.spec",
     "train.arguments": "training.arguments",
     "train.commands": "training.commands",
+    "train.improvement": "training.before_after",
     "train.sft": "training.sft",
 }
 """Old module → new module, both below the package."""

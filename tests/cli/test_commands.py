@@ -70,7 +70,10 @@ def mistakes(root: Path, tmp: Path) -> list[tuple[list[object], str]]:
     return [
         (["build"], "ROOT is missing"),
         (["eval", tmp / "t.json", "--model", "centre"], "--out is missing"),
-        (["export", tmp / "t.json", "-o", tmp / "e"], "--to"),
+        (["export", tmp / "t.json", "-o", tmp / "e"], "--to is missing"),
+        (["score", tmp / "r.json"], "TASKS is missing"),
+        (["eval", tmp, "-o", tmp / "r.json", "--model", "centre"], f"{tmp}: is a folder; name one"),
+        (["recipe", "run", "r.yaml"], "required: --model-name-or-path, --data-dir, --output-dir;"),
         (["build", "--data-root", tmp / "nope"], "no such folder"),
         (["build", "--data-root", tmp / "empty"], "no split folder"),
         (["build", "--data-root", tmp / "nosplit"], "no split folder"),
@@ -164,6 +167,20 @@ def test_a_closed_pipe_is_no_error(root: Path) -> None:
     command = f"{sys.executable} -m x3spatial audit {root} --json | head -c 1 > /dev/null"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
+    # Here the pipe is closed before the first line, and every line is flushed by itself.
+    command = f"set -o pipefail; {sys.executable} -m x3spatial models | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_set_that_no_model_answers_has_no_table(root: Path, tmp_path: Path) -> None:
+    done = x3(
+        "zeroshot", root, "-o", tmp_path / "r", "--tasks-dir", tmp_path / "t", "--model", "sift"
+    )
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    at = lines.index("Task2B: t2b_val_multi.json")
+    assert lines[at + 1] == "not asked: sift does not answer t2b_multi"
+    assert "0 samples" not in done.stdout
 
 
 def test_the_documents_own_commands(root: Path, tmp_path: Path) -> None:

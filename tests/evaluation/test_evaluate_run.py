@@ -27,6 +27,7 @@ from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.run import EvalResult, evaluate
 from x3spatial.formats.results_file import MaskProblem
 from x3spatial.models.base import Model
+from x3spatial.models.baselines.trivial import Oracle
 
 
 def run(folder: Path, model: str | Model, name: str = "out.json", **options: Any) -> EvalResult:
@@ -329,16 +330,18 @@ def test_relative_paths_lie_in_the_image_folder(tmp_path: Path) -> None:
 
 def test_unsupported_task_and_bad_options(tmp_path: Path) -> None:
     make_set(tmp_path)
-    for model, options, message in (
+    refused: tuple[tuple[Any, dict[str, Any], str], ...] = (
         ("pixel-diff", {}, "cannot answer t1_multi"),
         ("oracel", {}, "unknown kind 'oracel'; known are oracle"),
         ("oracle", {"scoring": "x4"}, "--scoring x4"),
         ("oracle", {"mask": "big"}, "--mask big"),
         ("oracle", {"limit": 0}, "--limit 0"),
         ("oracle", {"batch_size": 0}, "--batch-size 0"),
-        ("oracle", {"model_options": {"beams": 2}}, "unknown option 'beams'"),
+        ("oracle", {"model_options": {"beams": 2}}, "unknown option --beams"),
         ("oracle:7", {}, "takes no argument"),
-    ):
+        (Oracle, {}, r"model Oracle: a class; create it: model=Oracle\(\)"),
+    )
+    for model, options, message in refused:
         with pytest.raises(UserError, match=message):
             run(tmp_path, model, **options)
     assert not (tmp_path / "out.json").exists()

@@ -81,7 +81,7 @@ def test_spellings_and_aliases() -> None:
     ("arguments", "message"),
     [
         ("--learning-rte 1", "unknown option --learning-rte; did you mean --learning-rate?"),
-        ("--learning-rate fast", "--learning-rate.*'fast'"),
+        ("--learning-rate fast", "x3 sft: argument --learning-rate: .*'fast'"),
         ("--mm-projector linear", "--mm-projector linear: not supported; expected mlp_downsample"),
         ("--chat-template vicuna", "--chat-template vicuna"),
         ("--image-aspect-ratio dynamic_s2", "--image-aspect-ratio dynamic_s2"),

@@ -7,6 +7,7 @@ that ``x3 --help`` is fast. See ``declare`` for the declaration of commands.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -24,6 +25,8 @@ from x3spatial.errors import Unfinished, UserError
 # taken from its public BadParameter.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 _CommandError: type[Exception] = typer.BadParameter.__mro__[2]
+
+_MISSING = re.compile(r"Missing (?:option|argument) '([^']+)'")
 
 _INTERRUPTED = 130
 """The exit code of shells for a process that was ended by SIGINT."""
@@ -127,12 +130,23 @@ def run(arguments: Sequence[str]) -> int:
         command = context.command_path if isinstance(error, _UsageError) and context else "x3"
         format_message = getattr(error, "format_message", error.__str__)
         message = " ".join(format_message().split())
-        print(f"{command}: {message} (see {command} --help)", file=sys.stderr)
+        missing = _MISSING.match(message)
+        line = f"x3: {missing[1]} is missing" if missing else f"{command}: {message}"
+        print(f"{line} (see {command} --help)", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
-        # The pipe is closed, as in `x3 audit ROOT | head`, so nothing can be printed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _output_closed()
+    except SystemExit as error:
+        # click makes exit code 1 of a pipe that is closed while a command prints.
+        if isinstance(error.__context__, BrokenPipeError):
+            return _output_closed()
+        raise
+
+
+def _output_closed() -> int:
+    """The reader of the output has exited, as in ``x3 audit ROOT | head``: not an error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

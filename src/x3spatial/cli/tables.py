@@ -40,15 +40,15 @@ def print_set(part: SetSummary) -> None:
         total = int(metrics["total"] or 0)
         figures = _figures(metrics, cell.result.ci95)
         rows.append((cell.model, *figures, str(metrics["parse_failures"]), str(metrics["errors"])))
-    for name, row in part.chance.items():
+    for baseline, row in part.chance.items():
         if row is not None:
-            rows.append((f"chance: {name}", *_figures(row, {}), "-", "-"))
-    columns = [title for title, _ in _COLUMNS]
-    output.table(
-        f"{part.name}: {part.data_json.name}, {total} samples",
-        ("", *columns, "unparsed", "errors"),
-        rows,
-    )
+            rows.append((f"chance: {baseline}", *_figures(row, {}), "-", "-"))
+    name = f"{part.name}: {part.data_json.name}"
+    if rows:
+        columns = [title for title, _ in _COLUMNS]
+        output.table(f"{name}, {total} samples", ("", *columns, "unparsed", "errors"), rows)
+    else:
+        typer.echo(name)  # asked by no model: how many samples it has is unknown here
     if notes:
         typer.echo(f"not asked: {'; '.join(notes)}")
 

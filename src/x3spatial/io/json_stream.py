@@ -27,6 +27,8 @@ def iter_array(path: Path) -> Iterator[Any]:
             yield from _array_values(file, path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such task file") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; name one of the task files in it") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read this task file: {error}") from None
 

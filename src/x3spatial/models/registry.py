@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from x3spatial.errors import UserError, packages_of
+from x3spatial.errors import UserError, flag, packages_of
 from x3spatial.models.base import Model
 
 _COMMON_OPTIONS = frozenset({"max_new_tokens", "seed"})
@@ -101,6 +101,8 @@ def split_spec(spec: str) -> tuple[str, str | None]:
     Raises:
         UserError: there is no such kind.
     """
+    if isinstance(spec, type):
+        raise UserError(f"model {spec.__name__}: a class; create it: model={spec.__name__}()")
     kind, colon, argument = spec.partition(":")
     if is_outside(spec):
         name, colon, argument = argument.partition(":")
@@ -134,8 +136,8 @@ def create(spec: str, options: Mapping[str, Any] | None = None) -> Model:
     understood = model.options_for(argument)
     unknown = sorted(set(given) - _COMMON_OPTIONS - understood)
     if unknown:
-        known = ", ".join(sorted(understood)) or "none"
-        raise UserError(f"--model {name}: unknown option {unknown[0]!r}; its own are: {known}")
+        known = ", ".join(flag(option) for option in sorted(understood)) or "none"
+        raise UserError(f"--model {name}: unknown option {flag(unknown[0])}; its own are: {known}")
     with _packages_of(name):
         made = model.create(argument, given)
     made.spec = spec

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import logging
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE
 from x3spatial.models.roborefer.images import check_aspect_mode
 from x3spatial.models.roborefer.model import CHAT_TEMPLATES
 from x3spatial.models.roborefer.modeling import PARTS
-from x3spatial.training.options import dashed, underscored
+from x3spatial.training.options import dashed, one_spelling, underscored
 
 LORA_SAVES = ("merged", "adapter")
 
@@ -319,14 +318,11 @@ class SftArguments(transformers.TrainingArguments):
                 )
 
 
-_OPTION = re.compile(r"--[a-z_]+")
-
-
 class _Parser(HfArgumentParser):
     """argparse with one-line ``UserError`` messages."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"x3 sft: {_OPTION.sub(lambda found: dashed(found[0]), message)}")
+        raise UserError(f"x3 sft: {one_spelling(message)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -23,6 +24,12 @@ def underscored(argument: str) -> str:
         return argument
     name, equals, value = argument.partition("=")
     return "--" + name[2:].replace("-", "_") + equals + value
+
+
+def one_spelling(message: str) -> str:
+    """A message of argparse with each option written once, with dashes."""
+    text = re.sub(r"--[A-Za-z][\w-]*", lambda found: dashed(found[0]), message)
+    return re.sub(r"(--[\w-]+)/\1(?![\w-])", r"\1", text)
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -63,7 +70,7 @@ class OptionParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise a ``UserError`` in place of a usage text and exit."""
-        raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
+        raise UserError(f"{self.prog}: {one_spelling(message)}; see {self.prog} --help")
 
     def option(self, name: str, **settings: Any) -> None:
         """Add ``--name`` in both spellings."""
