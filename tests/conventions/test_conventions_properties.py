@@ -17,6 +17,7 @@ from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.tasks.answers import AnswerKind, parse_unit
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point
+from x3spatial.tasks.parsing import normalize_characters
 from x3spatial.tasks.question import Question, Size
 
 each = pytest.mark.parametrize("convention", CONVENTIONS.values(), ids=list(CONVENTIONS))
@@ -141,7 +142,8 @@ def check(texts: Iterator[str]) -> dict[str, int]:
                 assert enough, (name, text)
                 assert all(abs(value) < float("inf") for value in answer.point), (name, text)
                 read[name] += 1
-            if re.search(r"(?<!\w)NOT_VISIBLE(?!\w)", text) and "think>" not in text:
+            plain = normalize_characters(text)
+            if re.search(r"(?<!\w)NOT_VISIBLE(?!\w)", plain) and "think>" not in text:
                 assert answer.kind is AnswerKind.NOT_VISIBLE, (name, text)
     return read
 

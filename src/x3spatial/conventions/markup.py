@@ -11,7 +11,7 @@ from x3spatial.tasks.parsing import NUMBER, finite_point
 # A tag ends where the next one begins, and a name must not follow another name character, so that
 # unterminated tags cause no backtracking. A value without a closing quote, or an unquoted one at the end of
 # the text, was truncated by the token limit, so its last number may be incomplete.
-_TAG = re.compile(r"<points?+(?=\s)([^<>]*+)(?=([<>]?))")
+_TAG = re.compile(r"<(points?+)(?=\s)([^<>]*+)(?=([<>]?))")
 _ATTRIBUTE = re.compile(
     r"""(?<![A-Za-z0-9_])([A-Za-z_]++[0-9]*+)\s*+=\s*+"""
     r"""(?:(?:"([^"]*+)|'([^']*+))(["']?+)|([^\s"'=/]++)(?=([\s/])|\Z))"""
@@ -27,19 +27,41 @@ def says_none(text: str) -> bool:
     return _NONE.search(text) is not None
 
 
-def _tags(text: str) -> Iterator[dict[str, tuple[str, bool]]]:
-    """The attributes of each ``<point`` and ``<points`` tag: name → value and whether it is complete."""
+_ONLY_NONE = re.compile(r"""[\s"'*`]*+there are none[\s"'*`]*+[.!]?+[\s"'*`]*+""", re.IGNORECASE)
+
+
+def is_none(text: str) -> bool:
+    """Whether ``text`` is the sentence "There are none." and nothing else."""
+    return _ONLY_NONE.fullmatch(text) is not None
+
+
+def _tags(text: str, name: str = "") -> Iterator[dict[str, tuple[str, bool]]]:
+    """The attributes of each ``<point`` and ``<points`` tag: name → value and whether it is complete.
+
+    ``name`` limits them to tags of one name.
+    """
     for tag in _TAG.finditer(text):
+        if name and tag[1] != name:
+            continue
         attributes: dict[str, tuple[str, bool]] = {}
-        for name, double, single, quote, bare, blank in _ATTRIBUTE.findall(tag[1]):
-            complete = bool(quote or blank or (bare and tag[2]))
-            attributes.setdefault(name, (double or single or bare, complete))
+        for key, double, single, quote, bare, blank in _ATTRIBUTE.findall(tag[2]):
+            complete = bool(quote or blank or (bare and tag[3]))
+            attributes.setdefault(key, (double or single or bare, complete))
         yield attributes
 
 
 def find_molmo(text: str, images: int) -> tuple[float, float] | None:
     """The first ``x`` and ``y``, or ``x1`` and ``y1``, of a tag. Tags of several points are sorted by x."""
-    for attributes in _tags(text):
+    return _first_point(_tags(text))
+
+
+def find_points_tag(text: str) -> tuple[float, float] | None:
+    """The same of ``<points`` tags only: the second form that Qwen-VL's makers publish."""
+    return _first_point(_tags(text, "points"))
+
+
+def _first_point(tags: Iterator[dict[str, tuple[str, bool]]]) -> tuple[float, float] | None:
+    for attributes in tags:
         for name in attributes:
             if not name.startswith("x"):
                 continue

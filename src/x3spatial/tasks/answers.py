@@ -14,7 +14,7 @@ from x3spatial.arrays import Bool
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, centre_of, hits
 from x3spatial.tasks.ground_truth import Target
-from x3spatial.tasks.parsing import first_pair, normalize_characters, strip_thinking
+from x3spatial.tasks.parsing import first_pair, first_turn, normalize_characters, strip_thinking
 
 NOT_VISIBLE = "NOT_VISIBLE"
 
@@ -101,7 +101,9 @@ class AnswerType:
 
     def read(self, text: str, reader: Reader, absent_token: str) -> Answer:
         """Parse an answer text."""
-        return self.parse(normalize_characters(strip_thinking(text)), reader, absent_token)
+        return self.parse(
+            normalize_characters(first_turn(strip_thinking(text))), reader, absent_token
+        )
 
 
 def parse_point(text: str, reader: Reader, absent_token: str) -> Answer:

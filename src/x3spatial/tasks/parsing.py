@@ -23,30 +23,85 @@ _FORMS |= dict.fromkeys(map(ord, "\u201c\u201d\u201e"), '"') | dict.fromkeys(
     map(ord, "\u2018\u2019"), "'"
 )
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+"""Characters without a glyph, which web pages and editors put into words."""
+_ESCAPED = re.compile(r"""\\([_*"'`\[\](){}<>#$%&~^|-])""")
+_LATEX = re.compile(r"\\(?:left|right|mathrm|mathbf|text|boxed|quad)(?![A-Za-z])|\\[,;:! ]")
+# Bold, code and maths around a number. A mark between two numbers is a product and stays.
+_MARK_BEFORE = re.compile(r"(?<![\w.)\]*])(?:[*_]{1,3}|[`$]{1,2})(?=[-+]?[.0-9])")
+_MARK_AFTER = re.compile(r"(?<=[0-9.])(?:[*_]{1,3}|[`$]{1,2})(?![\w.(\[*])")
+
+# Marks of thinking that model families have published, in any case. What a tag opens, any of them closes.
+_TAGS = "think|thinking|thoughts?|reason|reasoning|reflection|analysis|scratchpad|seed:think"
+_THINKING = (
+    (rf"<(?:{_TAGS})(?:\s[^<>]*)?>", rf"</(?:{_TAGS})\s*>"),
+    (r"\[THINK\]", r"\[/THINK\]"),  # Magistral
+    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),  # Kimi-VL
+    (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),  # OpenThinker, Sky-T1
+    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),  # Command A
+    (r"<unused94>(?:thought)?", r"<unused95>"),  # MedGemma
+    (r"<\|thinking\|>", r"<\|/thinking\|>"),
+)
+_BLOCKS = tuple(
+    (
+        re.compile(rf"{begin}.*?(?:{end}|\Z)", re.DOTALL | re.IGNORECASE),
+        re.compile(end, re.IGNORECASE),
+    )
+    for begin, end in _THINKING
+)
+_FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>")  # gpt-oss
+_OTHER_CHANNEL = re.compile(
+    r"<\|channel\|>\s*(?:analysis|commentary)\b.*?(?:<\|end\|>|<\|call\|>|\Z)", re.DOTALL
+)
+_END_OF_TURN = re.compile(
+    r"<\|(?:im_end|endoftext|end_of_text|eot_id|eom_id|end|return|eot|end_of_turn|assistant_end"
+    r"|END_OF_TURN_TOKEN|end_of_sentence)\|>|</s>|<eos>|<end_of_turn>|<end_of_utterance>|<im_end>"
+    "|<\uff5cend\u2581of\u2581sentence\uff5c>|\\[EOS\\]",
+    re.IGNORECASE,
+)
 _MARKED_BOX = re.compile(r"<(?:\|box_start\||box)>[^<]*+")
 _BRACE = re.compile(r"""(\{)(\s*+["'])?+|\}""")
 
 
 def normalize_characters(text: str) -> str:
-    """Convert digits of any script, full-width signs and curly quotes to ASCII.
+    """Reduce a text to plain characters, so that every convention reads numbers and words alike.
 
-    Characters whose conversion would change a number (superscripts, fractions, circled digits) are kept.
+    Digits of any script, full-width signs and curly quotes become ASCII; characters without a glyph,
+    backslashes of Markdown and LaTeX, and bold, code and maths marks around numbers are removed. Characters
+    whose conversion would change a number (superscripts, fractions, circled digits) are kept.
     """
-    if text.isascii():
-        return text
-    return _OTHER_DIGIT.sub(
-        lambda found: str(unicodedata.decimal(found[0])), text.translate(_FORMS)
-    )
+    if not text.isascii():
+        text = text.translate(_INVISIBLE).translate(_FORMS)
+        text = _OTHER_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)
+    if "\\" in text:
+        text = _LATEX.sub("", _ESCAPED.sub(r"\1", text))
+    return _MARK_AFTER.sub("", _MARK_BEFORE.sub("", text))
 
 
 def strip_thinking(text: str) -> str:
-    """Remove the thinking blocks of a reasoning model, ``<think>`` to ``</think>``.
+    """Remove the thinking blocks of a reasoning model, in any published markup.
 
     Points in a thinking block are not the answer. A block without an end (token limit) is removed up to the
     end of the text; a block without a beginning (its tag was in the prompt) from the start of the text.
     """
-    return _THOUGHT.sub("", text).rpartition("</think>")[2]
+    for block, end in _BLOCKS:
+        text = block.sub("", text)
+        ends = list(end.finditer(text))
+        text = text[ends[-1].end() :] if ends else text
+    finals = list(_FINAL_CHANNEL.finditer(text))
+    return text[finals[-1].end() :] if finals else _OTHER_CHANNEL.sub("", text)
+
+
+def first_turn(text: str) -> str:
+    """The text up to the first token with which a model family ends its turn; it may begin with one.
+
+    What follows is text that a server or a decoder without a stop token let the model go on with.
+    """
+    found = _END_OF_TURN.search(text, len(text) - len(text.lstrip()))
+    while found is not None and not text[: found.start()].strip():
+        text = text[found.end() :]
+        found = _END_OF_TURN.search(text)
+    return text if found is None else text[: found.start()]
 
 
 def mask_json_objects(text: str) -> str:
