@@ -97,11 +97,12 @@ def first_turn(text: str) -> str:
 
     What follows is text that a server or a decoder without a stop token let the model go on with.
     """
-    found = _END_OF_TURN.search(text, len(text) - len(text.lstrip()))
-    while found is not None and not text[: found.start()].strip():
-        text = text[found.end() :]
-        found = _END_OF_TURN.search(text)
-    return text if found is None else text[: found.start()]
+    start = 0
+    for found in _END_OF_TURN.finditer(text):
+        if text[start : found.start()].strip():
+            return text[start : found.start()]
+        start = found.end()
+    return text[start:]
 
 
 def mask_json_objects(text: str) -> str:
