@@ -21,6 +21,13 @@ class Unfinished(Exception):
     """
 
 
+class Diverged(Exception):
+    """Training reached a loss, gradients or weights that are not finite; the last good checkpoint is kept.
+
+    The command line prints the message as one line and exits with code 1.
+    """
+
+
 def flag(name: str) -> str:
     """The spelling of an option in messages: ``--max-new-tokens`` for ``max_new_tokens``."""
     return "--" + name.replace("_", "-")

@@ -22,11 +22,12 @@ from helpers.task_sets import (
     make_set,
     write_set,
 )
+from x3spatial.cli import tables
 from x3spatial.errors import UserError
 from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.run import EvalResult, evaluate
 from x3spatial.formats.results_file import MaskProblem
-from x3spatial.models.base import Model
+from x3spatial.models.base import Model, Output
 from x3spatial.models.baselines.trivial import Oracle
 
 
@@ -407,3 +408,22 @@ def test_a_killed_fresh_run_does_not_fall_back_on_the_old_output(tmp_path: Path)
     run(tmp_path, rest)
     assert rest.asked == ids(tmp_path)[8:]
     assert {r["pred_text"] for r in output(tmp_path)["results"]} == {"[(0.300, 0.300)]"}
+
+
+@pytest.mark.parametrize(
+    ("finish", "cut_off"), [("length", 12), ("max_new_tokens", 12), ("stop", 0)]
+)
+def test_answers_that_the_token_limit_ended_are_counted_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, finish: str, cut_off: int
+) -> None:
+    class Ended(Scripted):
+        def answer(self, batch: Any, prepared: Any) -> list[Any]:
+            texts = super().answer(batch, prepared)
+            return [Output(str(text), details={"finish": finish}) for text in texts]
+
+    make_set(tmp_path)
+    result = run(tmp_path, Ended())
+    assert result.metrics["cut_off"] == cut_off
+    assert tables.report(result, "ended") == 0
+    said = "12 of 12 answers were ended by the token limit; raise --max-new-tokens"
+    assert (said in caplog.text) is bool(cut_off)

@@ -34,13 +34,13 @@ def score(said: str, *, visible: bool = True, **fields: Any) -> Score:
 
 
 SCORES = [
-    score("point", l2=0.0, hit=1.0, hit_tight=1.0),
+    score("point", l2=0.0, hit=1.0, hit_tight=1.0, details={"finish": "stop"}),
     score("point", l2=0.05, hit=1.0, hit_tight=0.0),
     score("point", l2=0.40, hit=0.0, hit_tight=0.0, out_of_range=True),
     score("nv", hit=0.0, hit_tight=0.0, contradictory=True),
-    score("unparsed", hit=0.0, hit_tight=0.0),
+    score("unparsed", hit=0.0, hit_tight=0.0, details={"finish": "max_new_tokens"}),
     score("point", l2=0.11, missing_mask=True),
-    score("nv", visible=False),
+    score("nv", visible=False, details={"finish": "length"}),
     score("nv", visible=False),
     score("point", visible=False),
     score("error"),
@@ -70,6 +70,7 @@ def test_every_metric_by_hand() -> None:
         "out_of_range": 1,
         "contradictory": 1,
         "missing_mask": 1,
+        "cut_off": 2,
         "errors": 2,
         "not_visible_precision": 2 / 3,
         "not_visible_recall": 2 / 3,

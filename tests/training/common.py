@@ -49,6 +49,7 @@ def options(data: Path, out: Path, **more: Any) -> list[str]:
         "data_path": data,
         "image_folder": FIXTURE,
         "output_dir": out,
+        "text_samples": "keep",
         "bf16": False,
         "gradient_checkpointing": False,
         "dataloader_num_workers": 0,

@@ -157,7 +157,9 @@ def test_an_unreadable_image_is_one_line_from_a_worker_too(tmp_path: Path) -> No
     broken = tmp_path / "pairs" / "01_b_original.png"
     broken.write_bytes(b"no image")
     for workers in (0, 1):
-        with pytest.raises(UserError, match=f"^{re.escape(str(broken))}: cannot be read") as caught:
+        with pytest.raises(
+            UserError, match=f"^{re.escape(str(broken))}: cannot be decoded"
+        ) as caught:
             sft(options(pairs, tmp_path / str(workers), dataloader_num_workers=workers))
         assert "\n" not in str(caught.value)
 

@@ -156,7 +156,10 @@ def test_other_aspect_modes_prepare_the_text_too(mode: str, tmp_path: Path) -> N
     wanted = expected("tokenization_rgb.json")["records"][0]["labels"]
     assert [x for x in item["labels"].tolist() if x >= 0] == [x for x in wanted if x >= 0]
     # The check's count, made from file headers, is the length of the real batch.
-    assert check_samples(dataset, 10_000).lengths[0] == batch["input_ids"].shape[1]
+    assert (
+        check_samples(dataset, 10_000, text_samples="keep").lengths[0]
+        == batch["input_ids"].shape[1]
+    )
 
 
 def test_the_first_sample_is_checked(
@@ -204,7 +207,7 @@ def test_long_samples_are_an_error_or_left_out(processor: Any, tmp_path: Path) -
     from x3spatial.training.data_module import make_supervised_data_module
 
     path = write_data(tmp_path / "d.json", RGB)
-    choices = DataArguments(data_path=str(path), image_folder=str(FIXTURE))
+    choices = DataArguments(data_path=str(path), image_folder=str(FIXTURE), text_samples="keep")
     everything = make_supervised_data_module(processor, choices, model_max_length=200)
     lengths = everything.train_dataset.lengths
     # A two-image record: its text, 9 rows for 1 tag and a newline, twice.
@@ -230,7 +233,7 @@ def test_what_the_check_encoded_stays_with_its_sample(
     fresh = _dataset(path, processor)
     wanted = [fresh[number] for number in range(len(RGB))]
     dataset = _dataset(path, processor)
-    check_samples(dataset, 8192)
+    check_samples(dataset, 8192, text_samples="keep")
     dataset.keep([3, 1])
 
     def again(*args: Any) -> None:
@@ -281,6 +284,45 @@ def test_depth_maps_come_from_the_record_or_a_mirrored_folder(
 
 
 @pytest.mark.parametrize(
+    ("field", "hint"),
+    [
+        ("images", "; it has the field 'images'"),
+        ("Image_path", "; it has the field 'Image_path'"),
+        (None, ""),
+    ],
+)
+def test_records_without_an_image_are_an_error_or_kept(
+    processor: Any, tmp_path: Path, field: str | None, hint: str
+) -> None:
+    from x3spatial.training.checks import check_samples
+
+    record = dict(records()["t1_visible"])
+    paths = record.pop("image")
+    if field is not None:
+        record[field] = paths
+    dataset = _dataset(write_data(tmp_path / "d.json", [record]), processor)
+    with pytest.raises(
+        UserError, match=f"record t1_visible: no image in its field 'image'{hint}; ren"
+    ):
+        check_samples(dataset, 8192)
+    assert check_samples(dataset, 8192, text_samples="keep").images == {0: 1}
+    with pytest.raises(UserError, match="--text-samples some: expected error or keep"):
+        check_samples(dataset, 8192, text_samples="some")
+
+
+def test_json_lines_and_a_byte_order_mark_are_read(processor: Any, tmp_path: Path) -> None:
+    array = write_data(tmp_path / "d.json", RGB)
+    values = json.loads(array.read_text())
+    marked = tmp_path / "bom.json"
+    marked.write_bytes(b"\xef\xbb\xbf" + array.read_bytes())
+    lines = tmp_path / "d.jsonl"
+    lines.write_text("".join(json.dumps(value) + "\n" for value in values) + "\n")
+    wanted = _dataset(array, processor).samples
+    assert _dataset(marked, processor).samples == wanted
+    assert _dataset(lines, processor).samples == wanted
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{}", "expected a JSON array"),
@@ -304,7 +346,7 @@ def test_check_data_prints_the_documents_lines(tmp_path: Path) -> None:
     data = write_data(tmp_path / "d.json", RGB)
     lines: list[str] = []
     # No checkpoint at all: 448 pixels, as the published model has them.
-    found = check_data(data_path=data, image_folder=FIXTURE, echo=lines.append)
+    found = check_data(data_path=data, image_folder=FIXTURE, text_samples="keep", echo=lines.append)
     assert "media['image']: len = 2" in lines
     assert "first image shape: torch.Size([3, 448, 448])" in lines
     assert lines[-1] == "OK: one-batch dataloader check passed"

@@ -19,7 +19,7 @@ from x3spatial import __version__
 from x3spatial.cli import logs
 from x3spatial.cli.help import LazyGroup
 from x3spatial.cli.table import Entry
-from x3spatial.errors import Unfinished, UserError
+from x3spatial.errors import Diverged, Unfinished, UserError
 
 # Typer includes its own copy of click in some versions and imports click in others. The base classes are
 # taken from its public BadParameter.
@@ -122,7 +122,7 @@ def run(arguments: Sequence[str]) -> int:
     except UserError as error:
         print(f"x3: {error}", file=sys.stderr)
         return 2
-    except Unfinished as error:
+    except (Unfinished, Diverged) as error:
         print(f"x3: {error}", file=sys.stderr)
         return 1
     except _CommandError as error:

@@ -77,6 +77,14 @@ def report(result: EvalResult, title: str) -> int:
         f"asked {result.asked}, kept {result.kept} answers of an earlier run;"
         f" results: {output.shown(result.output_json)}"
     )
+    cut_off = result.metrics.get("cut_off")
+    if cut_off:
+        LOG.warning(
+            "%s of %s answers were ended by the token limit; raise --max-new-tokens, or ask for shorter"
+            " answers",
+            cut_off,
+            result.metrics["total"],
+        )
     if result.errors:
         LOG.error(
             "%d samples without an answer; the same command asks them again. First: %s",

@@ -57,10 +57,12 @@ def read_json(path: Path, *, what: str = "JSON file") -> Any:
         UserError: the file is missing, unreadable or not JSON.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return json.load(file)
     except FileNotFoundError:
         raise UserError(f"{path}: no such {what}") from None
+    except RecursionError:
+        raise UserError(f"{path}: cannot read this {what}: nested too deep") from None
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise UserError(f"{path}: cannot read this {what}: {error}") from None
 

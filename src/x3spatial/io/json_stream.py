@@ -16,50 +16,66 @@ _CHUNK = 1 << 16
 _SPACE = " \t\r\n"
 
 
-def iter_array(path: Path) -> Iterator[Any]:
+def iter_array(path: Path, *, what: str = "task file") -> Iterator[Any]:
     """The elements of the JSON array in ``path``, decoded one at a time.
+
+    A file whose name ends in ``.jsonl`` holds one element per line instead (JSON Lines, jsonlines.org).
+
+    Args:
+        path: the file, UTF-8 with or without a byte order mark.
+        what: how messages call it.
 
     Raises:
         UserError: the file is missing, unreadable or not a JSON array.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            yield from _array_values(file, path)
+        with open(path, encoding="utf-8-sig") as file:
+            yield from _values(file, path, what)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such task file") from None
+        raise UserError(f"{path}: no such {what}") from None
     except IsADirectoryError:
-        raise UserError(f"{path}: is a folder; name one of the task files in it") from None
+        raise UserError(f"{path}: is a folder; name one of the {what}s in it") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read this task file: {error}") from None
+        raise UserError(f"{path}: cannot read this {what}: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: cannot read this {what}: nested too deep") from None
 
 
-def _array_values(file: IO[str], path: Path) -> Iterator[Any]:
-    """The elements of the JSON array in ``file``, decoded as soon as each is complete."""
+def _values(file: IO[str], path: Path, what: str) -> Iterator[Any]:
+    """The elements of the array or the lines in ``file``, decoded as soon as each is complete."""
     text = _Buffer(file)
-    if text.next_character() != "[":
-        raise UserError(
-            f"{path}: expected a JSON array of records (is this a task file of x3 build?)"
+    lines = path.suffix.lower() == ".jsonl"
+    mark = text.next_character()
+    if not lines and mark != "[":
+        hint = (
+            "; name it .jsonl if it has one record per line"
+            if mark == "{"
+            else " (is this a task file of x3 build?)"
         )
-    text.skip()
-    if text.next_character() == "]":
+        raise UserError(f"{path}: expected a JSON array of records{hint}")
+    if not lines:
         text.skip()
-    else:
-        while True:
-            try:
-                yield text.value()
-            except ValueError as error:
-                raise UserError(f"{path}: cannot read this task file: {error}") from None
-            mark = text.next_character()
+        mark = text.next_character()
+        if mark == "]":
             text.skip()
-            if mark == "]":
-                break
-            if mark != ",":
-                raise UserError(
-                    f"{path}: cannot read this task file: expected ',' or ']' between records,"
-                    f" found {mark or 'the end of the file'!r}"
-                )
+    while mark not in ("]", ""):
+        try:
+            yield text.value()
+        except ValueError as error:
+            raise UserError(f"{path}: cannot read this {what}: {error}") from None
+        mark = text.next_character()
+        if lines:
+            continue
+        text.skip()
+        if mark not in (",", "]"):
+            raise UserError(
+                f"{path}: cannot read this {what}: expected ',' or ']' between records,"
+                f" found {mark or 'the end of the file'!r}"
+            )
+    if not lines and mark == "":
+        raise UserError(f"{path}: cannot read this {what}: found the end of the file")
     if text.next_character():
-        raise UserError(f"{path}: cannot read this task file: text after the end of the array")
+        raise UserError(f"{path}: cannot read this {what}: text after the end of the array")
 
 
 class _Buffer:

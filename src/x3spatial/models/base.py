@@ -16,6 +16,9 @@ from x3spatial import _moved
 from x3spatial.errors import UserError
 from x3spatial.tasks.question import Question, Size
 
+CUT_OFF = frozenset({"length", "max_new_tokens"})
+"""Finish reasons of answers that the token limit ended: OpenAI's ("length") and this package's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Output:

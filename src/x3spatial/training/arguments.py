@@ -143,6 +143,7 @@ class DataArguments:
     depth_path: str | None = _help("Folder with depth maps that mirrors the data root.", None)
     image_aspect_ratio: str = _help("resize, pad or dynamic.", "resize")
     long_samples: str = _help("Samples longer than --model-max-length: error or drop.", "error")
+    text_samples: str = _help("Records without an image: error or keep.", "error")
     eval_data_path: str | None = _help("A task file to evaluate on every --eval-steps steps.", None)
     eval_limit: int | None = _help("Evaluate only its first N questions.", None)
     eval_max_new_tokens: int = _help("Longest answer in an evaluation, in tokens.", 64)

@@ -10,6 +10,7 @@ from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG
 from x3spatial.training.dataset import LazySupervisedSpatialDataset
 
 LONG_SAMPLES = ("error", "drop")
+TEXT_SAMPLES = ("error", "keep")
 
 
 @dataclass(slots=True)
@@ -27,21 +28,35 @@ class Findings:
 
 
 def check_samples(
-    dataset: LazySupervisedSpatialDataset, model_max_length: int, *, long_samples: str = "error"
+    dataset: LazySupervisedSpatialDataset,
+    model_max_length: int,
+    *,
+    long_samples: str = "error",
+    text_samples: str = "error",
 ) -> Findings:
     """Check every sample's tags, files and length; images are not decoded.
 
     A sample longer than ``model_max_length`` would be truncated inside an image or lose its answer, so it
     is an error, or with ``long_samples="drop"`` left out and counted.
+    A record without an image is an error too (its field may be misspelt), or with ``text_samples="keep"``
+    trained on as text.
 
     Raises:
         UserError: for the first invalid sample, with the file, the record and the counts.
     """
     if long_samples not in LONG_SAMPLES:
         raise UserError(f"--long-samples {long_samples}: expected {' or '.join(LONG_SAMPLES)}")
+    if text_samples not in TEXT_SAMPLES:
+        raise UserError(f"--text-samples {text_samples}: expected {' or '.join(TEXT_SAMPLES)}")
     found = Findings()
     for number, sample in enumerate(dataset.samples):
         length = check_sample(dataset, number)
+        if not sample.images and text_samples == "error":
+            found_field = f"; it has the field {sample.other!r}" if sample.other else ""
+            raise UserError(
+                f"{dataset.describe(sample)}: no image in its field 'image'{found_field}; rename the"
+                " field, or train on text alone with --text-samples keep"
+            )
         if length > model_max_length:
             if long_samples == "error":
                 raise UserError(

@@ -44,6 +44,7 @@ def check_data_command(arguments: Sequence[str]) -> int:
     parser.option("batch_size", type=int, default=1, help="Batch size.")
     parser.option("model_max_length", type=int, default=8192, help="Most tokens of a sample.")
     parser.option("long_samples", default="error", help="Longer samples: error or drop.")
+    parser.option("text_samples", default="error", help="Records without an image: error or keep.")
     parser.option("enable_depth", action="store_true", help="Check depth maps too.")
     parser.option("depth_path", type=Path, help="Folder with depth maps.")
     parser.option(

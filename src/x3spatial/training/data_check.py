@@ -45,6 +45,7 @@ def check_data(
     batch_size: int = 1,
     model_max_length: int = 8192,
     long_samples: str = "error",
+    text_samples: str = "error",
     enable_depth: bool = False,
     depth_path: Path | None = None,
     show: int = 1,
@@ -58,8 +59,8 @@ def check_data(
         data_path: a task file; None with ``data_mixture``.
         model_name_or_path: a checkpoint, or a folder with a Qwen2 tokenizer. None: the small built-in
             tokenizer, which counts more tokens than a real one.
-        image_folder, image_aspect_ratio, model_max_length, long_samples, enable_depth, depth_path,
-        data_mixture, data_registry: as in training.
+        image_folder, image_aspect_ratio, model_max_length, long_samples, text_samples, enable_depth,
+        depth_path, data_mixture, data_registry: as in training.
         batch_size: samples in the batch.
         show: number of samples to print as the model reads them, trained parts in double brackets.
         echo: prints a line.
@@ -81,6 +82,7 @@ def check_data(
         image_folder=str(image_folder),
         depth_path=str(depth_path) if depth_path else None,
         long_samples=long_samples,
+        text_samples=text_samples,
     )
     module = make_supervised_data_module(
         processor, choices, model_max_length=model_max_length, enable_depth=enable_depth

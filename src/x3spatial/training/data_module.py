@@ -30,6 +30,7 @@ class DataChoices(Protocol):
     image_folder: str
     depth_path: str | None
     long_samples: str
+    text_samples: str
 
 
 class MixtureDataset(Dataset[Item]):
@@ -164,7 +165,12 @@ def make_supervised_data_module(
             part.keep(
                 [n for n, sample in enumerate(part.samples) if source.includes(sample.answers)]
             )
-        found = check_samples(part, model_max_length, long_samples=choices.long_samples)
+        found = check_samples(
+            part,
+            model_max_length,
+            long_samples=choices.long_samples,
+            text_samples=choices.text_samples,
+        )
         if found.dropped:
             part.keep(found.kept)
         parts.append(part)

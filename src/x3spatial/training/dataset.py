@@ -6,6 +6,7 @@ evaluation alike; the rules are described from the public code of Zhoues/RoboRef
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,8 @@ from torch.utils.data import Dataset
 
 from x3spatial.arrays import Int32
 from x3spatial.errors import UserError
-from x3spatial.io.files import read_json
 from x3spatial.io.images import ImageError
+from x3spatial.io.json_stream import iter_array
 from x3spatial.models.local.image_loading import load_rgb
 from x3spatial.models.roborefer.chat import (
     DEPTH_TAG,
@@ -49,6 +50,8 @@ class Sample:
     images: tuple[str, ...]
     depths: tuple[str, ...]
     conversations: tuple[Mapping[str, str], ...]
+    other: str | None = None
+    """A field that other formats hold images in, if the record has one and no ``image``."""
 
     @classmethod
     def from_json(cls, value: Any, number: int) -> Sample:
@@ -74,12 +77,19 @@ class Sample:
             _paths(value, "image"),
             _paths(value, "depth"),
             tuple({"from": turn["from"], "value": turn["value"]} for turn in turns),
+            None
+            if value.get("image")
+            else next((n for n in value if _OTHER.fullmatch(str(n))), None),
         )
 
     @property
     def answers(self) -> tuple[str, ...]:
         """The texts that are trained on."""
         return tuple(turn["value"] for turn in self.conversations if turn["from"] == "gpt")
+
+
+_OTHER = re.compile(r"(?!image_sizes).*(?:image|img|picture|photo|visual).*", re.IGNORECASE)
+"""Names of fields that hold images in the formats of other trainers, or are misspelt."""
 
 
 def _paths(value: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -97,13 +107,10 @@ def read_samples(data_path: Path) -> list[Sample]:
     """The records of a task file, ours or another builder's.
 
     Raises:
-        UserError: the file is missing, no JSON array, or a record is malformed.
+        UserError: the file is missing, neither a JSON array nor JSON Lines, or a record is malformed.
     """
-    values = read_json(data_path, what="data file")
-    if not isinstance(values, list):
-        raise UserError(f"{data_path}: expected a JSON array of records")
     samples = []
-    for number, value in enumerate(values, start=1):
+    for number, value in enumerate(iter_array(data_path, what="data file"), start=1):
         try:
             samples.append(Sample.from_json(value, number))
         except ValueError as error:

@@ -21,7 +21,7 @@ from transformers.trainer_utils import set_seed
 
 from x3spatial import __version__
 from x3spatial.engine.cores import cores_per_process, usable_cores
-from x3spatial.errors import UserError
+from x3spatial.errors import Diverged, UserError
 from x3spatial.io.files import make_dir, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.models.local.runtime import DTYPES, set_threads
@@ -113,6 +113,7 @@ def sft(arguments: Sequence[str]) -> int:
 
     Raises:
         UserError: an option, file or folder is wrong.
+        Diverged: the loss or the weights are no longer finite.
     """
     if {"-h", "--help", "--help-all", "--help_all"} & set(arguments):
         print(sft_help(everything=not {"-h", "--help"} & set(arguments)), end="")
@@ -253,6 +254,7 @@ def _run(
     else:
         trainer.train(resume_from_checkpoint=None if start is None else str(start))
     state = trainer.state
+    trainer.check_weights()
     finish(trainer, chosen, base, output_dir, note, sharded=sharded)
     if first:
         drawn = draw_curve(state.log_history, output_dir / CURVE_FILE)
@@ -295,6 +297,9 @@ def header_lines(chosen: Arguments, module: DataModule, model: Any, base: Checkp
             f"data: {entry['path']}, {entry['samples']} samples x {entry['weight']:g}"
             + (f", {entry['dropped']} too long left out" if entry["dropped"] else "")
         )
+    text_only = sum(found.images[0] for found in module.findings)
+    if text_only:
+        lines.append(f"records without an image: {text_only}, trained on as text")
     lines.append(f"answers: {module.not_visible:.0%} of an epoch's are NOT_VISIBLE")
     for part, number in parameter_counts(model).items():
         lines.append(f"{part}: {number['trained']:,} of {number['all']:,} parameters are trained")
@@ -360,9 +365,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program: errors on stderr, one line each."""
     try:
         return sft(sys.argv[1:] if arguments is None else arguments)
-    except UserError as error:
+    except (UserError, Diverged) as error:
         print(f"x3: {error}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, UserError) else 1
     except KeyboardInterrupt:
         print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
         return 130

@@ -32,8 +32,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Data": (
         "data_path", "data_mixture", "data_registry", "image_folder", "depth_path",
-        "image_aspect_ratio", "model_max_length", "long_samples", "group_by_length",
-        "dataloader_num_workers",
+        "image_aspect_ratio", "model_max_length", "long_samples", "text_samples",
+        "group_by_length", "dataloader_num_workers",
     ),
     "Optimisation": (
         "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",

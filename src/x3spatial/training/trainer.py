@@ -12,12 +12,13 @@ from torch.utils.data import Sampler
 from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+from x3spatial.errors import Diverged
 from x3spatial.models.roborefer.checkpoint import Checkpoint, read_checkpoint, read_tensors
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import save_upstream
 from x3spatial.training.arguments import Arguments
-from x3spatial.training.checkpoints import publish, rotate, saving_dir
+from x3spatial.training.checkpoints import last_good, publish, rotate, saving_dir
 from x3spatial.training.data_module import DataModule
 from x3spatial.training.evaluation import Evaluation, LiveModel
 from x3spatial.training.lora import (
@@ -154,10 +155,46 @@ class SpatialTrainer(Trainer):
             part.eval()
         return super().compute_loss(model, {**inputs, "use_cache": False}, *args, **kwargs)
 
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """As the base class; stops before the weights are changed by a loss that is not finite.
+
+        Raises:
+            Diverged: the loss is NaN or infinite. Not in float16, whose gradient scaler skips such steps.
+        """
+        loss: torch.Tensor = super().training_step(*args, **kwargs)
+        if not self.args.fp16 and not torch.isfinite(loss).all():
+            raise Diverged(
+                f"step {self.state.global_step + 1}: the loss is {loss.item():g};"
+                f" {self._kept()}; lower --learning-rate or set --max-grad-norm"
+            )
+        return loss
+
+    def check_weights(self) -> None:
+        """Check the trained parameters that this process holds before they are written.
+
+        Raises:
+            Diverged: one is not finite.
+        """
+        for name, parameter in self.model.named_parameters():  # type: ignore[union-attr]
+            held: Any = parameter.detach()
+            held = held.to_local() if hasattr(held, "to_local") else held  # a shard of FSDP
+            if parameter.requires_grad and not torch.isfinite(held).all():
+                raise Diverged(
+                    f"step {self.state.global_step}: {name} is not finite; nothing was written,"
+                    f" {self._kept()}; lower --learning-rate or set --max-grad-norm"
+                )
+
+    def _kept(self) -> str:
+        start, _ = last_good(Path(str(self.args.output_dir)))
+        return (
+            "no checkpoint was written yet" if start is None else f"{start} is the last checkpoint"
+        )
+
     def _get_output_dir(self, trial: Any) -> str:
         return str(self._saving) if self._saving is not None else super()._get_output_dir(trial)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.check_weights()
         run, step = Path(str(self.args.output_dir)), self.state.global_step
         self._saving = saving_dir(run, step)
         try:

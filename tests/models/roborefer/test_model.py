@@ -109,7 +109,8 @@ def test_answers_of_the_reference() -> None:
         )
         for record in records
     ]
-    assert model.answer(asked, None) == [case["text"].strip() for case in cases.values()]
+    answers = [as_output(answer) for answer in model.answer(asked, None)]
+    assert [answer.text for answer in answers] == [case["text"].strip() for case in cases.values()]
 
 
 def test_a_picture_of_several_questions_is_decoded_and_encoded_once(tiny: Path) -> None:
@@ -130,7 +131,7 @@ def small_memory(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> Iterator[Any]:
     model = RoboReferModel(tiny, max_new_tokens=3)
     plain, sizes = model.generate, []
 
-    def generate(questions: Any, ready: Any) -> list[str]:
+    def generate(questions: Any, ready: Any) -> list[Any]:
         sizes.append(len(questions))
         if len(questions) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")

@@ -15,6 +15,7 @@ import numpy as np
 from x3spatial.arrays import Bool, Float64, IntP
 from x3spatial.evaluation.scoring.scores import SUCCESS_RADII, Score
 from x3spatial.formats.results_file import METRICS, Value
+from x3spatial.models.base import CUT_OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Table:
     contradictory: Bool
     out_of_range: Bool
     missing_mask: Bool
+    cut_off: Bool
+    """Whether the token limit ended the answer, as far as the model said so."""
     l2: Float64
     """NaN without a distance; likewise below."""
     l2_full: Float64
@@ -70,6 +73,7 @@ def table_of(scores: Sequence[Score]) -> Table:
         contradictory=flags(lambda score: score.contradictory),
         out_of_range=flags(lambda score: score.out_of_range),
         missing_mask=flags(lambda score: score.missing_mask),
+        cut_off=flags(lambda score: score.details.get("finish") in CUT_OFF),
         l2=numbers(lambda score: score.l2),
         l2_full=numbers(lambda score: score.l2_full),
         hit=numbers(lambda score: score.hit),
@@ -190,6 +194,7 @@ COUNTS: dict[str, Callable[[Table], Value]] = {
     "out_of_range": lambda table: int(table.out_of_range.sum()),
     "contradictory": lambda table: int(table.contradictory.sum()),
     "missing_mask": lambda table: int(table.missing_mask.sum()),
+    "cut_off": lambda table: int(table.cut_off.sum()),
     "errors": lambda table: int(table.error.sum()),
 }
 

@@ -13,6 +13,7 @@ import transformers
 
 from x3spatial.errors import UserError
 from x3spatial.models import choices
+from x3spatial.models.base import Output
 from x3spatial.models.local.image_loading import load_rgb
 from x3spatial.models.local.model import LocalModel, PreparedBatch
 from x3spatial.models.local.runtime import DTYPES, check_numerics, choose_device, unused_rules
@@ -181,7 +182,7 @@ class RoboReferModel(LocalModel[Prepared]):
         prepared.depths[question.id] = depths
 
     @torch.inference_mode()
-    def generate(self, questions: Sequence[Question], prepared: Prepared) -> list[str]:
+    def generate(self, questions: Sequence[Question], prepared: Prepared) -> list[Output]:
         """See ``LocalModel.generate``."""
         images, depths = Media(), Media()
         for number, question in enumerate(questions):
@@ -199,7 +200,12 @@ class RoboReferModel(LocalModel[Prepared]):
         output = self.model.generate(**on_device, generation_config=self.decoding)
         new = output[:, inputs["input_ids"].shape[1] :]
         texts = self.processor.tokenizer.batch_decode(new, skip_special_tokens=True)
-        return [text.strip() for text in texts]
+        ends = torch.tensor(self.decoding.eos_token_id, device=new.device)
+        ended = torch.isin(new, ends).any(dim=1).tolist()
+        return [
+            Output(text.strip(), details={"finish": "eos" if end else "max_new_tokens"})
+            for text, end in zip(texts, ended, strict=True)
+        ]
 
     @cached_property
     def _fingerprint(self) -> str:
