@@ -286,7 +286,7 @@ def test_roborefers_own_server_with_depth_maps(tmp_path: Path) -> None:
         ({"max_image_pixels": 1}, "--max-image-pixels 1"),
         ({"model": "openai"}, "openai:MODEL"),
         ({"model": "roborefer-server", "convention": None}, "name its URL"),
-        ({"enable_depth": True}, "enable_depth"),
+        ({"enable_depth": True}, "unknown option --enable-depth; its own are: --api-key-env"),
     ],
 )
 def test_options_that_cannot_be_used(
