@@ -207,3 +207,24 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path, data: Path) -> None:
     finally:
         holder.kill()
         holder.communicate()
+
+
+@pytest.mark.parametrize("room", [60_000, 200_000])
+def test_a_full_disk_is_one_line_and_the_same_command_continues(tmp_path: Path, room: int) -> None:
+    resource = pytest.importorskip("resource")
+    from x3spatial.training.sft import sft
+
+    data, out = write_data(tmp_path / "d.json", RGB[:1]), tmp_path / "o"
+    given = options(data, out, max_steps=2, save_steps=1)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(
+            UserError, match=rf"^--output-dir {out}: cannot write there: .*make room"
+        ):
+            sft(given)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (out / "config.json").exists() and not list(out.glob("checkpoint-*"))
+    assert sft(given) == 0
+    assert (out / "config.json").exists()

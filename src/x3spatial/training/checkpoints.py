@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from x3spatial.errors import UserError
 from x3spatial.io.files import read_json, write_json
@@ -23,6 +26,7 @@ NOTE_FILE = "x3_training.json"
 STATE_FILE = "trainer_state.json"
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+_TORCH_WRITER = re.compile("inline_container|PytorchStreamWriter|iostream error")
 _PARTIAL = (".saving-", ".deleting-")
 # Allowed in the folder of a new run: logs.
 _HARMLESS = ("train.log", "runs")
@@ -51,6 +55,28 @@ def publish(output_dir: Path, step: int, note: Mapping[str, Any]) -> Path:
     os.replace(source, target)
     shutil.rmtree(partial)
     return target
+
+
+@contextmanager
+def writing(output_dir: Path) -> Iterator[None]:
+    """Convert errors of writing weights and states in the block to a ``UserError``.
+
+    Raises:
+        UserError: the disk is full, a limit is reached, or the folder cannot be written.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        # torch.save reports failures of writing as a plain RuntimeError of its archive writer.
+        if isinstance(error, RuntimeError) and not _TORCH_WRITER.search(str(error)):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        if isinstance(error, RuntimeError):
+            reason = "a file could not be completed"
+        raise UserError(
+            f"--output-dir {output_dir}: cannot write there: {reason}; make room, then the same command"
+            " continues"
+        ) from None
 
 
 def rotate(output_dir: Path, limit: int | None) -> None:

@@ -38,6 +38,7 @@ from x3spatial.training.checkpoints import (
     last_good,
     open_run,
     write_run,
+    writing,
 )
 from x3spatial.training.curve import draw_curve
 from x3spatial.training.data_module import DataModule, make_supervised_data_module
@@ -255,7 +256,8 @@ def _run(
         trainer.train(resume_from_checkpoint=None if start is None else str(start))
     state = trainer.state
     trainer.check_weights()
-    finish(trainer, chosen, base, output_dir, note, sharded=sharded)
+    with writing(output_dir):
+        finish(trainer, chosen, base, output_dir, note, sharded=sharded)
     if first:
         drawn = draw_curve(state.log_history, output_dir / CURVE_FILE)
         write_run(output_dir, identity, finished=True, steps=state.global_step)

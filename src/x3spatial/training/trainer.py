@@ -18,7 +18,7 @@ from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import save_upstream
 from x3spatial.training.arguments import Arguments
-from x3spatial.training.checkpoints import last_good, publish, rotate, saving_dir
+from x3spatial.training.checkpoints import last_good, publish, rotate, saving_dir, writing
 from x3spatial.training.data_module import DataModule
 from x3spatial.training.evaluation import Evaluation, LiveModel
 from x3spatial.training.lora import (
@@ -196,14 +196,16 @@ class SpatialTrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.check_weights()
         run, step = Path(str(self.args.output_dir)), self.state.global_step
-        self._saving = saving_dir(run, step)
-        try:
-            super()._save_checkpoint(model, trial)
-        finally:
-            self._saving = None
+        with writing(run):
+            self._saving = saving_dir(run, step)
+            try:
+                super()._save_checkpoint(model, trial)
+            finally:
+                self._saving = None
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            publish(run, step, {**self.note, "step": step, "epoch": self.state.epoch})
+            with writing(run):
+                publish(run, step, {**self.note, "step": step, "epoch": self.state.epoch})
             rotate(run, self.args.save_total_limit)
         self.accelerator.wait_for_everyone()
 
