@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 
-class UserError(Exception):
+class Reported(Exception):
+    """An error that programs print as one line without a traceback before they exit with ``exit_code``."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UserError(Reported):
     """A mistake in the input, an option or the environment that the user can correct.
 
-    The command line prints the message as one line without a traceback and exits with code 2. The message
-    must name the file or option and the remedy.
+    The message must name the file or option and the remedy.
     """
 
-
-class Unfinished(Exception):
-    """Other processes did not finish work that this process needs; finished work is kept.
-
-    The command line prints the message as one line and exits with code 1.
-    """
+    exit_code = 2
 
 
-class Diverged(Exception):
-    """Training reached a loss, gradients or weights that are not finite; the last good checkpoint is kept.
+class Unfinished(Reported):
+    """Other processes did not finish work that this process needs; finished work is kept."""
 
-    The command line prints the message as one line and exits with code 1.
-    """
+
+class Diverged(Reported):
+    """Training reached a loss or weights that are not finite; the last good checkpoint is kept."""
 
 
 def flag(name: str) -> str:

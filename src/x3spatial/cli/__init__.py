@@ -19,7 +19,7 @@ from x3spatial import __version__
 from x3spatial.cli import logs
 from x3spatial.cli.help import LazyGroup
 from x3spatial.cli.table import Entry
-from x3spatial.errors import Diverged, Unfinished, UserError
+from x3spatial.errors import Reported
 
 # Typer includes its own copy of click in some versions and imports click in others. The base classes are
 # taken from its public BadParameter.
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run ``x3`` and return its exit code. A ``UserError`` is printed as one line on stderr."""
+    """Run ``x3`` and return its exit code. A ``Reported`` error is printed as one line on stderr."""
     try:
         with logs.to_stderr():
             code = make_app()(args=list(arguments), standalone_mode=False, prog_name="x3")
@@ -119,12 +119,9 @@ def run(arguments: Sequence[str]) -> int:
         if code == _INTERRUPTED:  # newer versions of Typer catch Ctrl-C and return this code
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
-    except UserError as error:
+    except Reported as error:
         print(f"x3: {error}", file=sys.stderr)
-        return 2
-    except (Unfinished, Diverged) as error:
-        print(f"x3: {error}", file=sys.stderr)
-        return 1
+        return error.exit_code
     except _CommandError as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if isinstance(error, _UsageError) and context else "x3"

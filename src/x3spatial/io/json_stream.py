@@ -30,52 +30,64 @@ def iter_array(path: Path, *, what: str = "task file") -> Iterator[Any]:
     """
     try:
         with open(path, encoding="utf-8-sig") as file:
-            yield from _values(file, path, what)
+            text = _Buffer(file)
+            if path.suffix.lower() == ".jsonl":
+                yield from _line_values(text)
+            else:
+                yield from _array_values(text)
     except FileNotFoundError:
         raise UserError(f"{path}: no such {what}") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder; name one of the {what}s in it") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except _NoArrayError as error:
+        raise UserError(f"{path}: expected a JSON array of records{error}") from None
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot read this {what}: {error}") from None
     except RecursionError:
         raise UserError(f"{path}: cannot read this {what}: nested too deep") from None
 
 
-def _values(file: IO[str], path: Path, what: str) -> Iterator[Any]:
-    """The elements of the array or the lines in ``file``, decoded as soon as each is complete."""
-    text = _Buffer(file)
-    lines = path.suffix.lower() == ".jsonl"
+class _NoArrayError(Exception):
+    """The text does not begin with an array; the message is a hint."""
+
+
+def _line_values(text: _Buffer) -> Iterator[Any]:
+    """The values in ``text``, decoded as soon as each is complete.
+
+    Raises:
+        ValueError: there is something else.
+    """
+    while text.next_character():
+        yield text.value()
+
+
+def _array_values(text: _Buffer) -> Iterator[Any]:
+    """The elements of the array in ``text``, decoded as soon as each is complete.
+
+    Raises:
+        _NoArrayError: it does not begin with an array.
+        ValueError: the array is malformed, or not all of the text.
+    """
     mark = text.next_character()
-    if not lines and mark != "[":
-        hint = (
-            "; name it .jsonl if it has one record per line"
-            if mark == "{"
-            else " (is this a task file of x3 build?)"
-        )
-        raise UserError(f"{path}: expected a JSON array of records{hint}")
-    if not lines:
+    if mark != "[":
+        one_per_line = "; name it .jsonl if it has one record per line"
+        raise _NoArrayError(one_per_line if mark == "{" else " (is this a task file of x3 build?)")
+    text.skip()
+    mark = text.next_character()
+    if not mark:
+        raise ValueError("found the end of the file")
+    if mark == "]":
         text.skip()
+    while mark != "]":
+        yield text.value()
         mark = text.next_character()
-        if mark == "]":
-            text.skip()
-    while mark not in ("]", ""):
-        try:
-            yield text.value()
-        except ValueError as error:
-            raise UserError(f"{path}: cannot read this {what}: {error}") from None
-        mark = text.next_character()
-        if lines:
-            continue
         text.skip()
         if mark not in (",", "]"):
-            raise UserError(
-                f"{path}: cannot read this {what}: expected ',' or ']' between records,"
-                f" found {mark or 'the end of the file'!r}"
+            raise ValueError(
+                f"expected ',' or ']' between records, found {mark or 'the end of the file'!r}"
             )
-    if not lines and mark == "":
-        raise UserError(f"{path}: cannot read this {what}: found the end of the file")
     if text.next_character():
-        raise UserError(f"{path}: cannot read this {what}: text after the end of the array")
+        raise ValueError("text after the end of the array")
 
 
 class _Buffer:

@@ -16,8 +16,11 @@ from x3spatial import _moved
 from x3spatial.errors import UserError
 from x3spatial.tasks.question import Question, Size
 
-CUT_OFF = frozenset({"length", "max_new_tokens"})
-"""Finish reasons of answers that the token limit ended: OpenAI's ("length") and this package's."""
+AT_END_TOKEN, AT_TOKEN_LIMIT = "eos", "max_new_tokens"
+"""Why an answer of a local model ended: ``finish`` in its details."""
+AT_SERVER_LIMIT = "length"
+"""The reason of OpenAI-compatible servers for an answer that the token limit ended."""
+CUT_OFF = frozenset({AT_TOKEN_LIMIT, AT_SERVER_LIMIT})
 
 
 @dataclass(frozen=True, slots=True)

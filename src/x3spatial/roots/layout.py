@@ -172,20 +172,15 @@ def _distinct(
             )
 
 
-def _entries(folder: Path | str, problems: list[Problem] | None = None) -> list[os.DirEntry[str]]:
+def _entries(folder: Path | str, problems: list[Problem]) -> list[os.DirEntry[str]]:
     """Return the entries sorted by name, without hidden ones; the order on disk has no influence.
 
     A folder that cannot be read has none, and is reported to ``problems``.
-
-    Raises:
-        OSError: the folder cannot be read, and there are no ``problems`` to report it to.
     """
     try:
         with os.scandir(folder) as entries:
             return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
     except OSError as error:
-        if problems is None:
-            raise
         problems.append(Problem(str(folder), f"folder cannot be read: {error.strerror or error}"))
         return []
 

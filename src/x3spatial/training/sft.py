@@ -21,7 +21,7 @@ from transformers.trainer_utils import set_seed
 
 from x3spatial import __version__
 from x3spatial.engine.cores import cores_per_process, usable_cores
-from x3spatial.errors import Diverged, UserError
+from x3spatial.errors import Reported, UserError
 from x3spatial.io.files import make_dir, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.models.local.runtime import DTYPES, set_threads
@@ -367,9 +367,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program: errors on stderr, one line each."""
     try:
         return sft(sys.argv[1:] if arguments is None else arguments)
-    except (UserError, Diverged) as error:
+    except Reported as error:
         print(f"x3: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UserError) else 1
+        return error.exit_code
     except KeyboardInterrupt:
         print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
         return 130

@@ -17,7 +17,7 @@ from transformers.generation.configuration_utils import GenerationConfig
 from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import choose_convention
 from x3spatial.errors import UserError
-from x3spatial.models.base import Output
+from x3spatial.models.base import AT_END_TOKEN, AT_TOKEN_LIMIT, Output
 from x3spatial.models.huggingface.folder import Folder, find_folder
 from x3spatial.models.huggingface.loading import (
     SPREAD,
@@ -242,7 +242,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
         for row in output[:, inputs["input_ids"].shape[1] :].tolist():
             end = next((at for at, token in enumerate(row) if token in ends), None)
             rows.append(row[:end])
-            finished.append("max_new_tokens" if end is None else "eos")
+            finished.append(AT_TOKEN_LIMIT if end is None else AT_END_TOKEN)
         texts = self.processor.decode(rows)
         return [
             self._output(text, prepared.sent[question.id], reason)

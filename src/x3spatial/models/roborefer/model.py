@@ -13,7 +13,7 @@ import transformers
 
 from x3spatial.errors import UserError
 from x3spatial.models import choices
-from x3spatial.models.base import Output
+from x3spatial.models.base import AT_END_TOKEN, AT_TOKEN_LIMIT, Output
 from x3spatial.models.local.image_loading import load_rgb
 from x3spatial.models.local.model import LocalModel, PreparedBatch
 from x3spatial.models.local.runtime import DTYPES, check_numerics, choose_device, unused_rules
@@ -203,7 +203,7 @@ class RoboReferModel(LocalModel[Prepared]):
         ends = torch.tensor(self.decoding.eos_token_id, device=new.device)
         ended = torch.isin(new, ends).any(dim=1).tolist()
         return [
-            Output(text.strip(), details={"finish": "eos" if end else "max_new_tokens"})
+            Output(text.strip(), details={"finish": AT_END_TOKEN if end else AT_TOKEN_LIMIT})
             for text, end in zip(texts, ended, strict=True)
         ]
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from x3spatial.models.base import AT_SERVER_LIMIT
 from x3spatial.models.servers.faults import Fault, error_message, shortened
 
 _OVERLOADED = frozenset({429, 503, "429", "503"})
-_CUT = "length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _joined(content: Any) -> str:
 
 
 def _nothing(finish: str | None) -> Fault:
-    if finish == _CUT:
+    if finish == AT_SERVER_LIMIT:
         # A retry would end at the same length.
         return Fault(
             "no answer within --max-new-tokens (spent on reasoning?); use more",
