@@ -39,6 +39,7 @@ def random_table(samples: int, rng: np.random.Generator) -> Table:
         l2_full=np.full(samples, np.nan),
         hit=np.where(visible, np.nan_to_num(l2, nan=9.0) < 0.1, np.nan),
         hit_tight=np.where(visible, np.nan_to_num(l2, nan=9.0) < 0.05, np.nan),
+        at_removed=np.full(samples, np.nan),
         correct=np.full(samples, np.nan),
     )
 

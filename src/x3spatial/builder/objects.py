@@ -251,4 +251,5 @@ def _record(job: ObjectJob, draft: Draft, paths: list[str], writer: _ImageWriter
         query_mask_kind=query.mask_kind,
         image_sizes=sizes,
         mask_area_fraction=query.mask_area_fraction,
+        twin=draft.twin,
     )

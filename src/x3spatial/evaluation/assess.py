@@ -105,7 +105,8 @@ def score_run(
 
     def score(record: TaskRecord) -> tuple[Score, ChanceSample, tuple[str, str] | None]:
         truth = truth_of(record)
-        masks = finder.masks(record) if truth.visible else NO_MASKS
+        shown = truth.visible or record.spec.mask_of_removed
+        masks = finder.masks(record) if shown else NO_MASKS
         reply = replies.get(record.id, Reply(None, NEVER_ASKED))
         if reply.text is None:
             outcome = failed(record, truth, reply.error or NEVER_ASKED)

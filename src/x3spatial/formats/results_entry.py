@@ -71,6 +71,8 @@ class SampleResult:
     """Whether the object is visible but its mask is missing or unreadable."""
     images_seen: str | None = None
     """State of the image files at the time of the answer, by size and modification time."""
+    at_removed: bool | None = field(default=None, metadata=LEFT_OUT)
+    """Whether the point lies where the object was before it was removed; only for tasks that remove it."""
     correct: bool | None = field(default=None, metadata=LEFT_OUT)
     """Whether an answer of another type is correct; only for tasks that use one."""
     pixel_sizes: tuple[Size, ...] = field(default=(), metadata=LEFT_OUT)

@@ -52,6 +52,8 @@ class TaskRecord:
     """(width, height) of each image."""
     mask_area_fraction: float | None = None
     """The share of the query image that its mask covers."""
+    twin: str | None = None
+    """t1_counterfactual: id of the t1_multi sample that asks the question with the object in place."""
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -79,8 +81,9 @@ class TaskRecord:
                 ]
             elif name != "answer":
                 value[name] = _plain(getattr(self, name))
-        if self.reference_point is None:
-            del value["reference_point"]
+        for name in ("reference_point", "twin"):
+            if value[name] is None:
+                del value[name]
         return value
 
     @classmethod

@@ -85,6 +85,8 @@ class Draft:
     prompt: str
     answer: str
     reference_point: tuple[float, float] | None = None
+    twin: str | None = None
+    """Id of the sample of another task that asks the same question with the object in place."""
 
 
 @dataclass(frozen=True, slots=True)

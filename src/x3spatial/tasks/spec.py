@@ -21,6 +21,9 @@ from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.prompts import Template, TemplateFile, load_templates
 from x3spatial.tasks.samples import Draft, Pairs, SpatialObject
 
+HARD = "hard"
+"""The group of the sets that are harder than those of the source document."""
+
 
 class Views(Enum):
     """The views in the images of a question."""
@@ -75,6 +78,9 @@ class TaskSpec:
     """Whether ``--crop-reference`` applies: neither prompt nor answer contains a point of the marked view."""
     by_default: bool = True
     """Whether it is built without ``--tasks``."""
+    mask_of_removed: bool = False
+    """Whether the query mask shows where the object was before it was taken out of the query image. The
+    answer is then the absent token, and points in the mask are counted (``points_at_removed``)."""
     zero_shot: bool = False
     """Whether its validation set is one of the sets of ``x3 zeroshot``."""
 
@@ -165,6 +171,34 @@ _TASKS: dict[str, TaskSpec] = {
             template="t0_marked",
             format_section="marked",
             answer_image="the image",
+            optional_in_train=True,
+            by_default=False,
+        ),
+        TaskSpec(
+            name="t1_counterfactual",
+            group=HARD,
+            title="Task1 counterfactual",
+            summary="the Task1 multi pairs with the object taken out of view B: answer NOT_VISIBLE",
+            file_name="t1_{split}_counterfactual.json",
+            draft=task1.draft_counterfactual,
+            views=Views.TWO,
+            template="t1_multi",
+            optional_in_train=True,
+            reference_may_be_cut=True,
+            by_default=False,
+            mask_of_removed=True,
+        ),
+        TaskSpec(
+            name="t2b_added",
+            group=HARD,
+            title="Task2B added",
+            summary="point to what was added between two images of one view",
+            file_name="t2b_{split}_added.json",
+            draft=task2b.draft_added,
+            views=Views.TWICE,
+            template="t2b_added",
+            format_section="added",
+            answer_image="the second image",
             optional_in_train=True,
             by_default=False,
         ),

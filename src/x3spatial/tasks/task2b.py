@@ -1,8 +1,12 @@
-"""Task2B: point to the object that was removed between the original and the inpainted image of a view."""
+"""Task2B: point to the object that was removed between the original and the inpainted image of a view.
+
+``t2b_added`` shows the two images in the other order: the object was added.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from x3spatial.tasks.answers import answer_text
 from x3spatial.tasks.frames import Frame
@@ -27,4 +31,15 @@ def draft(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Dra
             question=template.question,
             prompt=template.render(),
             answer=answer_text(view.target, view.mask, Frame.IMAGE),
+        )
+
+
+def draft_added(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
+    """The images of ``draft`` in the other order; the answer is in the frame of the original image."""
+    for sample in draft(item, pairs, template):
+        yield replace(
+            sample,
+            id="T2B_ADDED" + sample.id.removeprefix("T2B_MULTI"),
+            task="t2b_added",
+            images=sample.images[::-1],
         )

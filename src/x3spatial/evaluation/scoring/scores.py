@@ -97,6 +97,9 @@ class Score:
     """0 or 1 (or RoboRefer's mean over points); None without a visible object or a mask."""
     hit_tight: float | None = None
     """The same for the tight mask."""
+    at_removed: bool | None = None
+    """Whether the answer is a point where the object was before it was removed; None for other tasks, without
+    an answer and without a mask."""
     missing_mask: bool = False
     pred_value: Any = None
     """The parsed value, for tasks that are not answered with a point; likewise below."""
@@ -124,7 +127,8 @@ def score_answer(
 ) -> Score:
     """Score one answer.
 
-    ``masks`` are those of the query image; they are only used if the object is visible. ``reads_text``:
+    ``masks`` are those of the query image; they are only used if the object is visible, or was before it was
+    removed. ``reads_text``:
     whether RoboRefer's rule is applied to ``text``. That requires the unit convention; otherwise the rule is
     applied to the parsed point.
     """
@@ -143,6 +147,9 @@ def score_answer(
             return text_fraction(text, mask, is_concat=record.is_concat)
         return point_fraction(point, mask, is_concat=record.is_concat)
 
+    at_removed = None
+    if record.spec.mask_of_removed and not truth.visible and masks.chosen is not None:
+        at_removed = point is not None and _hits(truth.frame, masks.chosen, point)
     judge = record.spec.answer.is_right
     scene, uid = cluster_of(record)
     return Score(
@@ -162,6 +169,7 @@ def score_answer(
         l2_full=l2_full,
         hit=hit(masks.chosen),
         hit_tight=hit(masks.tight),
+        at_removed=at_removed,
         missing_mask=truth.visible and masks.chosen is None and judge is None,
         pred_value=answer.value,
         gt_value=truth.answer.value,

@@ -22,7 +22,7 @@ from x3spatial.evaluation.scoring.scores import (
     failed,
     score_answer,
 )
-from x3spatial.evaluation.statistics.metrics import Table, table_of, value_of
+from x3spatial.evaluation.statistics.metrics import Table, applies, table_of, value_of
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.models import registry
 from x3spatial.models.base import Model, as_output
@@ -39,6 +39,7 @@ METRICS = (
     "not_visible_accuracy",
     "false_not_visible_rate",
     "balanced_accuracy",
+    "points_at_removed",
 )
 _NODES = (np.arange(128) + 0.5) / 128
 """Midpoints for the one-dimensional integrals below."""
@@ -54,7 +55,9 @@ class ChanceSample:
     """The ground-truth point in the frame of the query image; None if not visible."""
     area: float | None
     area_tight: float | None
-    """Share of the query image that is covered by the mask."""
+    """Share of the query image that is covered by the mask; None if the object is not visible."""
+    area_removed: float | None = None
+    """The same of the mask of an object that was removed."""
 
 
 class Chance:
@@ -71,12 +74,12 @@ class Chance:
             for kind, model in self._models.items()
             if model.can_answer(record.task)
         }
-        return ChanceSample(
-            scores,
-            None if truth.point is None else truth.frame.to_local(truth.point),
-            None if masks.chosen is None else float(masks.chosen.mean()),
-            None if masks.tight is None else float(masks.tight.mean()),
-        )
+        area = None if masks.chosen is None else float(masks.chosen.mean())
+        area_tight = None if masks.tight is None else float(masks.tight.mean())
+        if not truth.visible:
+            return ChanceSample(scores, None, None, None, area_removed=area)
+        point = None if truth.point is None else truth.frame.to_local(truth.point)
+        return ChanceSample(scores, point, area, area_tight)
 
     def _score(self, model: Model, record: TaskRecord, truth: Truth, masks: Masks) -> Score:
         question = question_of(record, self._folder, privileged=model.privileged)
@@ -94,7 +97,11 @@ def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, float | 
     for kind in ASKED:
         table = table_of([sample.scores[kind] for sample in samples if kind in sample.scores])
         scored = len(table) > 0 and not table.error.all()
-        rows[kind] = {name: value_of(name, table) for name in METRICS} if scored else None
+        rows[kind] = (
+            {name: value_of(name, table) for name in METRICS if applies(name, table)}
+            if scored
+            else None
+        )
     rows["uniform"] = _uniform_row(samples)
     return rows
 
@@ -115,6 +122,9 @@ def _uniform_row(samples: Sequence[ChanceSample]) -> dict[str, float | None] | N
         row[name] = _mean(disc_area(targets, radius))
     for name in ("not_visible_accuracy", "false_not_visible_rate", "balanced_accuracy"):
         row[name] = value_of(name, table)
+    if applies("points_at_removed", table):
+        areas = [s.area_removed for s in samples if s.area_removed is not None]
+        row["points_at_removed"] = _mean(areas)
     return row
 
 

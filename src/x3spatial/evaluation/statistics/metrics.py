@@ -40,6 +40,8 @@ class Table:
     l2_full: Float64
     hit: Float64
     hit_tight: Float64
+    at_removed: Float64
+    """0 or 1 for tasks whose object was removed from the query image."""
     correct: Float64
     """0 or 1 for tasks that are not answered with a point."""
 
@@ -78,6 +80,7 @@ def table_of(scores: Sequence[Score]) -> Table:
         l2_full=numbers(lambda score: score.l2_full),
         hit=numbers(lambda score: score.hit),
         hit_tight=numbers(lambda score: score.hit_tight),
+        at_removed=numbers(lambda score: score.at_removed),
         correct=numbers(lambda score: score.correct),
     )
 
@@ -142,6 +145,11 @@ def mean_l2_error_full(table: Table) -> tuple[Float64, Float64]:
     return _mean(table.l2_full, ~np.isnan(table.l2_full))
 
 
+def points_at_removed(table: Table) -> tuple[Float64, Float64]:
+    """Share of points at the old place of the object among samples whose object was removed."""
+    return _mean(table.at_removed, ~np.isnan(table.at_removed))
+
+
 def accuracy(table: Table) -> tuple[Float64, Float64]:
     """Share of correct answers for tasks without points; unparsed answers are incorrect."""
     return _mean(table.correct, ~np.isnan(table.correct))
@@ -168,6 +176,7 @@ RATES: dict[str, Rate] = {
     "hit_at_mask": hit_at_mask,
     "hit_at_mask_answered": hit_at_mask_answered,
     "hit_at_mask_tight": hit_at_mask_tight,
+    "points_at_removed": points_at_removed,
     "accuracy": accuracy,
 }
 MEANS_OF: dict[str, tuple[str, ...]] = {
@@ -180,6 +189,7 @@ ESTIMATED: tuple[str, ...] = (*RATES, *MEANS_OF, *L2_SPREAD)
 """All metrics with an interval."""
 APPLIES: dict[str, Callable[[Table], bool]] = {
     "accuracy": lambda table: bool((~np.isnan(table.correct)).any()),
+    "points_at_removed": lambda table: bool((~np.isnan(table.at_removed)).any()),
 }
 """Metric → whether it applies to these scores; metrics that are not listed always apply."""
 
@@ -220,9 +230,14 @@ def value_of(name: str, table: Table) -> float | None:
     return float(np.std(distances) if name == "std_l2_error" else np.median(distances))
 
 
+def applies(name: str, table: Table) -> bool:
+    """Whether a metric of ``ESTIMATED`` applies to these scores."""
+    return name not in APPLIES or APPLIES[name](table)
+
+
 def estimated(table: Table) -> tuple[str, ...]:
     """The metrics of ``ESTIMATED`` that apply to these scores."""
-    return tuple(name for name in ESTIMATED if name not in APPLIES or APPLIES[name](table))
+    return tuple(name for name in ESTIMATED if applies(name, table))
 
 
 def compute(table: Table) -> dict[str, Value]:
