@@ -6,16 +6,19 @@ An object is the unit of parallel work and of resuming. Its result depends on it
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from x3spatial.arrays import UInt8
 from x3spatial.builder.options import BuildOptions
+from x3spatial.builder.pair_images import decoy_hole, recolour
 from x3spatial.builder.render import crop_reference, mark, side_by_side
 from x3spatial.formats.task_file import TaskRecord
+from x3spatial.inpainting import inpaint
 from x3spatial.io.files import write_bytes
-from x3spatial.io.images import ImageError, encode_jpeg, encode_png
-from x3spatial.roots.layout import ORIGINAL, ObjectFiles, ObjectKey, Problem
+from x3spatial.io.images import ImageError, encode_jpeg, encode_png, read_rgb
+from x3spatial.roots.layout import INPAINTED, ORIGINAL, ObjectFiles, ObjectKey, Problem
 from x3spatial.roots.views import LoadedView, load_views
 from x3spatial.tasks.ground_truth import sample_seed
 from x3spatial.tasks.prompts import Template
@@ -24,6 +27,7 @@ from x3spatial.tasks.samples import (
     Inpainted,
     Marked,
     Original,
+    PairImage,
     SideBySide,
     Source,
     SpatialObject,
@@ -31,7 +35,7 @@ from x3spatial.tasks.samples import (
     pair_views,
 )
 
-MARKED, CONCAT = IMAGE_FOLDERS = ("marked_abs", "concat_abs")
+MARKED, CONCAT, PAIRS = IMAGE_FOLDERS = ("marked_abs", "concat_abs", "pairs_abs")
 """Folders of the images that a build makes, below its output folder."""
 
 
@@ -98,7 +102,14 @@ def build_object(job: ObjectJob) -> ObjectResult:
         sources = list(dict.fromkeys(s for draft in drafts for s in draft.images))
         bad = _first_undecodable(sources, views)
         if bad is None:
-            break
+            without = _undecodable_inpainted(sources, views)
+            if without is None:
+                break
+            loaded, reason = without
+            path = str(loaded.files.files[INPAINTED])
+            problems.append(Problem(path, f"left out of Task2B: inpainted image: {reason}"))
+            loaded.view = replace(loaded.view, has_inpainted=False)
+            continue
         # Right checksums, but not a decodable image. This is rare: draft again without the view.
         view, reason = bad
         problems.append(
@@ -141,7 +152,29 @@ def _draft(job: ObjectJob, views: list[LoadedView]) -> tuple[dict[str, int], lis
         for task in job.options.chosen
         for draft in task.draft(item, pairs, job.templates[task.template])
     ]
+    if job.options.decoys:
+        drafts, counts["views_without_room_for_a_decoy"] = _with_room(job, drafts)
     return dict(counts), drafts
+
+
+def _with_room(job: ObjectJob, drafts: list[Draft]) -> tuple[list[Draft], int]:
+    """The drafts without both pairs of views in which no decoy fits, and the number of these views."""
+    room: dict[int, bool] = {}
+    kept = []
+    for draft in drafts:
+        if isinstance(draft.images[0], PairImage):
+            view = draft.query
+            if id(view) not in room:
+                room[id(view)] = decoy_hole(view.mask, _seed(job, view, "decoy")) is not None
+            if not room[id(view)]:
+                continue
+        kept.append(draft)
+    return kept, sum(not fits for fits in room.values())
+
+
+def _seed(job: ObjectJob, view: View, purpose: str) -> int:
+    key = job.files.key
+    return sample_seed(job.options.seed, key.split, key.scene, key.uid, view.name, purpose)
 
 
 def _first_undecodable(
@@ -149,7 +182,7 @@ def _first_undecodable(
 ) -> tuple[LoadedView, str] | None:
     needed: set[int] = set()
     for source in sources:
-        if isinstance(source, Marked):
+        if isinstance(source, Marked | PairImage):
             needed.add(id(source.view))
         elif isinstance(source, SideBySide):
             needed.update((id(source.reference), id(source.query)))
@@ -157,6 +190,20 @@ def _first_undecodable(
         if id(loaded.view) in needed:
             try:
                 loaded.pixels()
+            except ImageError as error:
+                return loaded, error.reason
+    return None
+
+
+def _undecodable_inpainted(
+    sources: list[Source], views: list[LoadedView]
+) -> tuple[LoadedView, str] | None:
+    """The first view whose inpainted image is drawn anew but cannot be decoded, and the reason."""
+    needed = {id(s.view) for s in sources if isinstance(s, PairImage) and s.role == "removed"}
+    for loaded in views:
+        if id(loaded.view) in needed:
+            try:
+                read_rgb(loaded.files.files[INPAINTED])
             except ImageError as error:
                 return loaded, error.reason
     return None
@@ -197,13 +244,26 @@ class _ImageWriter:
                 name = f"{reference.name}_to_{query.name}_concat.jpg"
                 data = encode_jpeg(image, self._job.options.jpeg_quality)
                 return self._write(CONCAT, name, data)
+            case PairImage(view, role):
+                name = f"{view.rank}_{view.frame}_{role}.jpg"
+                data = encode_jpeg(self._of_pair(view, role), self._job.options.jpeg_quality)
+                return self._write(PAIRS, name, data)
+
+    def _of_pair(self, view: View, role: str) -> UInt8:
+        """An image of a pair that may be unchanged; both second images are recoloured alike."""
+        loaded = self.loaded(view)
+        if role == "before":
+            return loaded.pixels()
+        image = read_rgb(loaded.files.files[INPAINTED]) if role == "removed" else loaded.pixels()
+        if role == "same" and self._job.options.decoys:
+            hole = decoy_hole(view.mask, _seed(self._job, view, "decoy"))
+            assert hole is not None, "pairs without room for a decoy are left out"
+            image = inpaint(image, hole)
+        return recolour(image, _seed(self._job, view, "recolour"))
 
     def _crop_seed(self, view: View) -> int:
-        key = self._job.files.key
         # "closeup" is the option's first name. It decides which crops are drawn, so it must not change.
-        return sample_seed(
-            self._job.options.seed, key.split, key.scene, key.uid, view.name, "closeup"
-        )
+        return _seed(self._job, view, "closeup")
 
     def _write(self, kind: str, name: str, data: bytes) -> str:
         key = self._job.files.key

@@ -43,7 +43,9 @@ class BuildOptions:
     prompts: Path | None = None
     """Folder with prompt templates that replace the built-in ones."""
     jpeg_quality: int = 95
-    """JPEG quality of side-by-side images, 1 to 100."""
+    """JPEG quality of side-by-side images and of the pairs of t2b_unchanged, 1 to 100."""
+    decoys: bool = False
+    """Fill a hole of the object's shape elsewhere in t2b_unchanged's unchanged pairs."""
     tasks: tuple[str, ...] = field(default_factory=default_tasks)
     """Tasks to build, by name or short name; stored as full names in the registry's order."""
 
@@ -93,6 +95,7 @@ class BuildOptions:
             # Recorded only if set: the manifests of builds from before these options stay valid. The
             # key is the option's first name for the same reason.
             **({} if self.crop_reference is None else {"closeup": list(self.crop_reference)}),
+            **({"decoys": True} if self.decoys else {}),
             **({} if self.tasks == default_tasks() else {"tasks": list(self.tasks)}),
         }
 

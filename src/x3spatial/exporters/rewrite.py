@@ -23,7 +23,7 @@ from x3spatial.exporters.points import (
 from x3spatial.exporters.samples import BOX_TAG, Box, Sample
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask, read_rgb
-from x3spatial.tasks.answers import NOT_VISIBLE, POINT, AnswerKind, ground_truth_text, parse_unit
+from x3spatial.tasks.answers import NOT_VISIBLE, POINT, AnswerKind, ground_truth_text
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits, pixel_of
 from x3spatial.tasks.ground_truth import Target
@@ -65,7 +65,7 @@ class Rewriter:
                 f"{where}: has no field 'question' (not made by x3 build), so its points cannot be"
                 f" rewritten; use --points {AS_RECORDED}"
             )
-        said = parse_unit(record.answer)
+        said = record.spec.read(record.answer)
         if said.kind is AnswerKind.UNPARSED:
             raise UserError(f"{where}: the answer {record.answer!r} holds no point to rewrite")
         sizes = self._sizes(record, images, where)
@@ -146,7 +146,11 @@ class Rewriter:
             question, sizes, reference=fitted(reference, convention.format_inline)
         )
         text = fitted(answer, convention.format_answer)
-        return Sample(record, images, prompt, convention.absent if text is None else text)
+        if text is None:
+            # A family's own phrase means that something is not visible.
+            token = record.spec.absent_token
+            text = convention.absent if token == NOT_VISIBLE else token
+        return Sample(record, images, prompt, text)
 
     def _with_placeholders(
         self,
@@ -168,7 +172,7 @@ class Rewriter:
         prompt = _placeholder_template().render(
             _question(record, images), reference=None if reference is None else BOX_TAG
         )
-        text = NOT_VISIBLE if answer is None else BOX_TAG
+        text = record.spec.absent_token if answer is None else BOX_TAG
         return Sample(record, images, prompt, text, tuple(boxes))
 
 

@@ -32,7 +32,7 @@ from x3spatial.io.files import make_dir, read_manifest, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
-from x3spatial.tasks.answers import says_not_visible
+from x3spatial.tasks.spec import says_absent
 
 RESIZED = "qwen2.5-px"
 
@@ -288,6 +288,6 @@ def _samples(
             sample = sample.tagged()
         sample.check(where, tags=form.tags)
         counts["records"] += 1
-        counts["not_visible"] += says_not_visible(record.answer)
+        counts["not_visible"] += says_absent(record.answer)
         counts[record.task] += 1
         yield sample

@@ -17,6 +17,7 @@ from x3spatial.tasks.ground_truth import Target
 from x3spatial.tasks.parsing import first_pair, first_turn, normalize_characters, strip_thinking
 
 NOT_VISIBLE = "NOT_VISIBLE"
+NO_CHANGE = "NO_CHANGE"
 
 
 class AnswerKind(Enum):

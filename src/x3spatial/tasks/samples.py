@@ -6,6 +6,7 @@ Tasks draft samples without file access; the builder writes the images of a draf
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from x3spatial.arrays import Bool
 from x3spatial.tasks.ground_truth import Target
@@ -69,7 +70,16 @@ class SideBySide:
     query: View
 
 
-Source = Original | Inpainted | Marked | SideBySide
+@dataclass(frozen=True, slots=True)
+class PairImage:
+    """An image of a pair that may be unchanged, written anew: see ``builder.pair_images``."""
+
+    view: View
+    role: Literal["before", "same", "removed"]
+    """The first image, or the second one with or without the object."""
+
+
+Source = Original | Inpainted | Marked | SideBySide | PairImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,13 +16,23 @@ from types import MappingProxyType
 
 from x3spatial.errors import UserError
 from x3spatial.tasks import task0, task1, task2a, task2b
-from x3spatial.tasks.answers import NOT_VISIBLE, POINT, AnswerType
+from x3spatial.tasks.answers import (
+    NO_CHANGE,
+    NOT_VISIBLE,
+    POINT,
+    UNIT_READER,
+    Answer,
+    AnswerType,
+    says_token,
+)
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.prompts import Template, TemplateFile, load_templates
 from x3spatial.tasks.samples import Draft, Pairs, SpatialObject
 
 HARD = "hard"
 """The group of the sets that are harder than those of the source document."""
+ALL = "all"
+"""Means every task where tasks are chosen."""
 
 
 class Views(Enum):
@@ -91,6 +101,10 @@ class TaskSpec:
     def file(self, short_split: str) -> str:
         """The task file of a split, such as ``t1_val_multi.json``."""
         return self.file_name.format(split=short_split)
+
+    def read(self, text: str) -> Answer:
+        """Parse an answer in the format of the task files: ``[(x, y)]`` in [0, 1], or the absent token."""
+        return self.answer.read(text, UNIT_READER, self.absent_token)
 
     @property
     def frame(self) -> Frame:
@@ -189,6 +203,21 @@ _TASKS: dict[str, TaskSpec] = {
             mask_of_removed=True,
         ),
         TaskSpec(
+            name="t2b_unchanged",
+            group=HARD,
+            title="Task2B unchanged",
+            summary="point to what was removed between two images, or answer NO_CHANGE",
+            file_name="t2b_{split}_unchanged.json",
+            draft=task2b.draft_unchanged,
+            views=Views.TWICE,
+            template="t2b_unchanged",
+            absent_token=NO_CHANGE,
+            format_section="removed_or_not",
+            answer_image="the second image",
+            optional_in_train=True,
+            by_default=False,
+        ),
+        TaskSpec(
             name="t2b_added",
             group=HARD,
             title="Task2B added",
@@ -207,6 +236,11 @@ _TASKS: dict[str, TaskSpec] = {
 
 TASKS: Mapping[str, TaskSpec] = MappingProxyType(_TASKS)
 """All tasks by name, in the order of builds and tables."""
+
+
+def says_absent(text: str) -> bool:
+    """Whether a ground-truth text contains the absent token of any task as a separate word."""
+    return any(says_token(text, token) for token in {spec.absent_token for spec in TASKS.values()})
 
 
 def register(spec: TaskSpec) -> None:
@@ -253,7 +287,7 @@ def choose_tasks(names: Iterable[str] | None) -> tuple[str, ...]:
     """The names of the selected tasks, always in the order of the registry.
 
     Args:
-        names: task names (``t1_concat``) or groups (``t1``: all its forms); None for the default.
+        names: task names (``t1_concat``), groups (``t1``: all its forms) or ``all``; None for the default.
 
     Raises:
         UserError: a name is unknown, or ``names`` is empty.
@@ -262,11 +296,11 @@ def choose_tasks(names: Iterable[str] | None) -> tuple[str, ...]:
         return default_tasks()
     chosen: set[str] = set()
     for name in names:
-        found = {spec.name for spec in TASKS.values() if name in (spec.name, spec.group)}
+        found = {spec.name for spec in TASKS.values() if name in (spec.name, spec.group, ALL)}
         if not found:
             groups = ", ".join(dict.fromkeys(spec.group for spec in TASKS.values()))
             raise UserError(
-                f"--tasks {name}: no such task; known are {groups} ({', '.join(TASKS)})"
+                f"--tasks {name}: no such task; known are {ALL}, {groups} ({', '.join(TASKS)})"
             )
         chosen |= found
     if not chosen:

@@ -1,6 +1,7 @@
 """Task2B: point to the object that was removed between the original and the inpainted image of a view.
 
-``t2b_added`` shows the two images in the other order: the object was added.
+``t2b_added`` shows the two images in the other order: the object was added. ``t2b_unchanged`` shows a changed
+and an unchanged pair of each view under one prompt that allows NO_CHANGE.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from x3spatial.tasks.answers import answer_text
+from x3spatial.tasks.answers import NO_CHANGE, answer_text
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.prompts import Template
-from x3spatial.tasks.samples import Draft, Inpainted, Original, Pairs, SpatialObject
+from x3spatial.tasks.samples import Draft, Inpainted, Original, PairImage, Pairs, SpatialObject
 
 
 def draft(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
@@ -43,3 +44,26 @@ def draft_added(item: SpatialObject, pairs: Pairs, template: Template) -> Iterat
             task="t2b_added",
             images=sample.images[::-1],
         )
+
+
+def draft_unchanged(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
+    """Two samples per sample of ``draft``: the unchanged pair ``..._SAME`` and the changed pair ``..._DIFF``.
+
+    The answers are NO_CHANGE and that of ``draft``. Both pairs begin with the same image.
+    """
+    for sample in draft(item, pairs, template):
+        stem = "T2B_UNCHANGED" + sample.id.removeprefix("T2B_MULTI")
+        before = PairImage(sample.query, "before")
+        changed = replace(
+            sample,
+            id=f"{stem}_DIFF",
+            task="t2b_unchanged",
+            images=(before, PairImage(sample.query, "removed")),
+        )
+        yield replace(
+            changed,
+            id=f"{stem}_SAME",
+            images=(before, PairImage(sample.query, "same")),
+            answer=NO_CHANGE,
+        )
+        yield changed

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from x3spatial.errors import UserError
 from x3spatial.io.files import sha256_file
 from x3spatial.models.roborefer.processing import RoboReferProcessor
-from x3spatial.tasks.answers import says_not_visible
+from x3spatial.tasks.spec import says_absent
 from x3spatial.training.checks import Findings, check_samples
 from x3spatial.training.collate import SpatialCollator
 from x3spatial.training.dataset import Item, LazySupervisedSpatialDataset
@@ -76,7 +76,7 @@ class DataModule:
         """The share of NOT_VISIBLE answers in an epoch."""
         dataset = self.train_dataset
         seen = [
-            (weight, any(map(says_not_visible, sample.answers)))
+            (weight, any(map(says_absent, sample.answers)))
             for part, weight in zip(dataset.parts, dataset.weights, strict=True)
             for sample in part.samples
         ]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
-from x3spatial.tasks.answers import says_not_visible
+from x3spatial.tasks.spec import says_absent
 
 _FIELDS = frozenset({"data_path", "image_folder", "depth_folder", "weight", "repeat", "only"})
 VISIBLE, NOT_VISIBLE = ONLY = ("visible", "not_visible")
@@ -50,7 +50,7 @@ class Source:
         """Whether a record with these answers belongs to the data set."""
         if self.only is None:
             return True
-        return any(map(says_not_visible, answers)) == (self.only == NOT_VISIBLE)
+        return any(map(says_absent, answers)) == (self.only == NOT_VISIBLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from x3spatial.evaluation.scoring.roborefer import point_fraction, text_fraction
 from x3spatial.formats.results_entry import Status
 from x3spatial.formats.results_file import ScoringRule
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.tasks.answers import POINT, UNIT_READER, Answer, AnswerKind
+from x3spatial.tasks.answers import POINT, Answer, AnswerKind
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Size
@@ -53,7 +53,7 @@ def truth_of(record: TaskRecord) -> Truth:
         UserError: the text is neither of the task's answer type nor its absent token, or it is both.
     """
     spec = record.spec
-    answer = spec.answer.read(record.answer, UNIT_READER, spec.absent_token)
+    answer = spec.read(record.answer)
     if answer.kind is AnswerKind.UNPARSED or answer.contradictory:
         form = "[(x, y)]" if spec.answer is POINT else f"of the kind {spec.answer.name!r}"
         raise UserError(

@@ -26,7 +26,6 @@ from x3spatial.evaluation.statistics.metrics import Table, applies, table_of, va
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.models import registry
 from x3spatial.models.base import Model, as_output
-from x3spatial.tasks.answers import parse_unit
 from x3spatial.tasks.geometry import Point
 
 ASKED = ("centre", "copy-reference", "always-not-visible")
@@ -88,7 +87,7 @@ class Chance:
         except Exception as error:  # a missing reference mask only affects one sample of this row
             return failed(record, truth, str(error))
         text = as_output(said).text
-        return score_answer(record, truth, text, parse_unit(text), masks)
+        return score_answer(record, truth, text, record.spec.read(text), masks)
 
 
 def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, float | None] | None]:

@@ -18,9 +18,10 @@ from x3spatial.arrays import Bool, Float32, UInt8
 from x3spatial.io.images import resize_rgb
 from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import LruCache, asks_for_point, format_point, load_rgb
+from x3spatial.tasks.answers import NO_CHANGE
 from x3spatial.tasks.geometry import Pixel, Point, centre_of
 from x3spatial.tasks.question import Question
-from x3spatial.tasks.spec import Views
+from x3spatial.tasks.spec import TASKS, Views
 
 _SHADOW_WEIGHT = 0.15
 """Weight of a change that is exactly that of a shadow."""
@@ -46,24 +47,26 @@ class PixelDiff(Model):
         return asks_for_point(task, Views.TWICE)
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
-        """One point per question; the centre of the image if nothing changed."""
+        """One point per question. If nothing changed: the task's word for it, or the centre of the image
+        where the task says that something did."""
         return [self._answer(question) for question in questions]
 
     def _answer(self, question: Question) -> str:
         before, after = self._image(question.images[0]), self._image(question.images[-1])
         height, width = after.shape[:2]
-        return format_point(changed_point(resize_rgb(before, width, height), after), question)
+        point = changed_point(resize_rgb(before, width, height), after)
+        if point is None and TASKS[question.task].absent_token == NO_CHANGE:
+            return NO_CHANGE
+        return format_point(point or Point(0.5, 0.5), question)
 
 
-def changed_point(before: UInt8, after: UInt8) -> Point:
-    """The normalised centre of the largest change between two images ``[H, W, 3]``; without a change the
-    centre of the image.
-    """
+def changed_point(before: UInt8, after: UInt8) -> Point | None:
+    """The normalised centre of the largest change between two images ``[H, W, 3]``; None without a change."""
     height, width = after.shape[:2]
     change = weighted_change(before, after)
     region = largest_region(change)
     if region is None:
-        return Point(0.5, 0.5)
+        return None
     # The pixel with the largest distance to the edge of the region; image borders count as edges.
     inside = cv2.distanceTransform(
         np.pad(region, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE

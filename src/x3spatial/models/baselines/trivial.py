@@ -14,6 +14,7 @@ from x3spatial.tasks.answers import NOT_VISIBLE
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.ground_truth import sample_seed
 from x3spatial.tasks.question import Question
+from x3spatial.tasks.spec import TASKS
 
 
 class Oracle(Model):
@@ -87,11 +88,15 @@ class Uniform(Model):
 
 
 class AlwaysNotVisible(Model):
-    """Always answers NOT_VISIBLE: perfect on Task2A, which is why Task2A must be reported with Task1."""
+    """Always answers that nothing is there, in the task's word for it: perfect on Task2A, which is why Task2A
+    must be reported with Task1."""
 
     name = "always-not-visible"
     concurrent = True
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
-        """NOT_VISIBLE for each question."""
-        return [NOT_VISIBLE for _ in questions]
+        """NOT_VISIBLE for each question, or NO_CHANGE where the task asks for a change."""
+        return [
+            TASKS[question.task].absent_token if question.task in TASKS else NOT_VISIBLE
+            for question in questions
+        ]
