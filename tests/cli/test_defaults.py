@@ -114,7 +114,7 @@ def test_defaults(path: str) -> None:
         "eval_dir", "tasks_dir", "scenes", "emit_concat" if path == "zeroshot" else "",
     }  # fmt: skip
     if path == "zeroshot":
-        not_options |= {"crop_reference", "splits", "tasks"}
+        not_options |= {"crop_reference", "decoys", "splits", "tasks"}
     for source in sources:
         assert set(source) - seen <= not_options, path
 

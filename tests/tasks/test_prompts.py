@@ -18,7 +18,8 @@ def test_built_in_templates_render() -> None:
         assert "<image>" not in text and "{" not in text
         assert ("(0.100, 0.200)" in text) == (name == "t1_concat")
         assert template.format not in template.question
-        assert ("NOT_VISIBLE" in text) == (name not in ("t0_marked", "t2b_multi"))
+        assert ("NOT_VISIBLE" in text) == (name in ("t1_multi", "t1_concat"))
+        assert ("NO_CHANGE" in text) == (name == "t2b_unchanged")
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,13 @@ from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
 from x3spatial.evaluation.scoring.scores import Score, failed, score_answer, truth_of
 from x3spatial.evaluation.statistics.by_size import size_rows
 from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, chance_rows
+from x3spatial.evaluation.statistics.consistency import consistency
 from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
 from x3spatial.evaluation.statistics.metrics import compute, table_of
 from x3spatial.evaluation.stored import entry_of
 from x3spatial.formats.results_file import (
     CiUnit,
+    ConsistencyRow,
     DataInfo,
     Interval,
     MaskChoice,
@@ -51,6 +53,7 @@ class ScoredRun:
     ci_unit: CiUnit | None
     chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
+    consistency: dict[str, ConsistencyRow]
     problems: tuple[MaskProblem, ...]
     """Unreadable masks, each path once."""
 
@@ -70,6 +73,7 @@ class ScoredRun:
             ci_unit=self.ci_unit,
             chance=self.chance,
             by_mask_area=self.by_mask_area,
+            consistency=self.consistency,
             scoring=ScoringInfo(self.rule, self.mask),
             problems=self.problems,
             settings=settings,
@@ -148,5 +152,6 @@ def score_run(
         ci_unit=clusters.unit,
         chance=chance_rows(samples),
         by_mask_area=size_rows(scores, [sample.area for sample in samples]),
+        consistency=consistency(records, scores),
         problems=tuple(MaskProblem(path, reason) for path, reason in problems.items()),
     )

@@ -35,6 +35,7 @@ from x3spatial.evaluation.scoring.scores import truth_of
 from x3spatial.evaluation.stored import failures
 from x3spatial.formats.results_file import (
     CiUnit,
+    ConsistencyRow,
     Interval,
     MaskProblem,
     ModelInfo,
@@ -72,6 +73,8 @@ class EvalResult(Tabular):
     chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
     """Visible samples by the share of the image that the object covers."""
+    consistency: dict[str, ConsistencyRow]
+    """Figure → how often related answers are right together; empty for sets without two views."""
     asked: int
     """Number of samples asked by this call."""
     kept: int
@@ -111,6 +114,7 @@ class EvalResult(Tabular):
             ci_unit=scored.ci_unit,
             chance=scored.chance,
             by_mask_area=scored.by_mask_area,
+            consistency=scored.consistency,
             asked=asked,
             kept=kept,
             errors=len(failed),
@@ -135,6 +139,7 @@ class EvalResult(Tabular):
             ci_unit=stored.ci_unit,
             chance=stored.chance,
             by_mask_area=stored.by_mask_area,
+            consistency=stored.consistency,
             asked=asked,
             kept=kept,
             errors=len(failed),

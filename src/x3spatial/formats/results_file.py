@@ -63,6 +63,19 @@ class SizeRow:
     """Expected Hit@Mask of a uniformly drawn point: the mean share of the image that the masks cover."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsistencyRow:
+    """How often all answers of a unit (a pair of samples, or an object) are right."""
+
+    value: float | None
+    """Share of the units; null without one."""
+    units: int = field(metadata=_COUNT)
+    ci95: Interval | None
+    ci_unit: CiUnit | None
+    independent: float | None
+    """The share that independent answers with the same rates of single answers would give."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScoringInfo:
     """How answers were scored."""
@@ -160,6 +173,8 @@ class ResultsFile(Tabular):
     """Chance baseline → metric → value; null if the baseline does not apply to any sample."""
     by_mask_area: tuple[SizeRow, ...] = ()
     """Visible samples by the share of the image that the object covers."""
+    consistency: dict[str, ConsistencyRow] = field(default_factory=dict, metadata=LEFT_OUT)
+    """Figure → how often related answers are right together; only for sets with two views."""
     scoring: ScoringInfo
     problems: tuple[MaskProblem, ...]
     """Masks that are missing or unreadable, each path once."""
