@@ -47,6 +47,7 @@ class SceneSummary(Tabular):
     visible: int = 0
     absent: dict[str, int] = field(default_factory=dict)  # reason -> views
     originals: int = 0  # cameras, each rendered once in full
+    completed: int = 0  # scenes of an older format whose scene.json was written again
 
     def table(self) -> Table:
         """The counts in one row."""
@@ -185,7 +186,8 @@ def render_scenes(
 def _run(
     out_dir: Path, scenes: dict[str, int], options: SceneOptions, workers: int
 ) -> SceneSummary:
-    from x3spatial.synth.writer import SCENE_FILE, SceneJob, count, write_scene
+    from x3spatial.roots.scene_file import FORMAT, SCENE_FILE
+    from x3spatial.synth.writer import SceneJob, count, write_scene
 
     summary = SceneSummary(out_dir, {split: number for split, number in scenes.items() if number})
     todo: list[SceneJob] = []
@@ -193,14 +195,17 @@ def _run(
         make_dir(out_dir / split, _OPTION)
         for index in range(number):
             scene_file = out_dir / split / scene_name(split, index) / SCENE_FILE
-            if scene_file.exists():
-                summary.add(count(read_json(scene_file)))
+            contents = read_json(scene_file) if scene_file.exists() else None
+            if contents is not None and contents.get("format") == FORMAT:
+                summary.add(count(contents))
             else:
-                todo.append(SceneJob(split, index, out_dir / split, options))
+                # Images of a scene with an older scene.json are kept.
+                todo.append(SceneJob(split, index, out_dir / split, options, contents is not None))
     total = sum(summary.scenes.values())
     with progress("scenes", total, done=total - len(todo)) as advance:
         for counts in map_unordered(write_scene, todo, max(1, min(workers, len(todo)))):
-            summary.made += 1
+            summary.made += not counts.completed
+            summary.completed += counts.completed
             summary.add(counts)
             advance()
     return summary

@@ -56,6 +56,12 @@ def estimate(
     )
 
 
+def clear_points(geometry: Geometry, camera: Camera, points: Float64) -> Bool:
+    """Return which surface points [n, 3] a camera sees: in its frame, nothing in front of them: [n]."""
+    positions = np.repeat(camera.position[None], len(points), axis=0)
+    return camera.inside(*camera.project(points)) & ~_occluded(geometry, positions, points)
+
+
 def occluded_from(
     geometry: Geometry, uid: int, positions: Float64, rng: np.random.Generator
 ) -> Bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from x3spatial.arrays import Bool, UInt16
-from x3spatial.io.files import write_bytes, write_json
+from x3spatial.errors import UserError
+from x3spatial.io.files import read_json, write_bytes, write_json
 from x3spatial.io.images import encode_depth_png, encode_mask_png, encode_png
+from x3spatial.roots.scene_file import FORMAT, SCENE_FILE
 from x3spatial.synth.options import SceneOptions, scene_name
 from x3spatial.synth.plan import Plan, make_plan
 from x3spatial.synth.rendering.camera import Camera
@@ -20,8 +23,8 @@ from x3spatial.synth.rendering.denoise import final_image
 from x3spatial.synth.rendering.geometry import Geometry
 from x3spatial.synth.rendering.render import render
 from x3spatial.synth.rendering.styles import apply_style
+from x3spatial.synth.sightings import sightings
 
-SCENE_FILE = "scene.json"
 CONVENTIONS = {
     "units": "metres",
     "world": "right-handed, z up, the floor at z = 0, the room from (0, 0, 0) to room.size",
@@ -34,12 +37,16 @@ CONVENTIONS = {
 
 @dataclass(frozen=True)
 class SceneJob:
-    """One scene to make; picklable. ``folder`` is the split's folder."""
+    """One scene to make; picklable. ``folder`` is the split's folder.
+
+    ``rendered``: the images are there, and only ``scene.json`` lacks what its present format holds.
+    """
 
     split: str
     index: int
     folder: Path
     options: SceneOptions
+    rendered: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class SceneCounts:
     views: int
     cameras: int
     absent: dict[str, int]
+    completed: bool = False
+    """Whether only ``scene.json`` was written."""
 
 
 def dilate(mask: Bool, margin: int) -> Bool:
@@ -105,7 +114,10 @@ def describe(job: SceneJob, plan: Plan) -> dict[str, Any]:
         for choice in plan.choices
     }
     room = plan.layout.room
+    cameras = {frame_name(number): camera for number, camera in plan.cameras.items()}
+    targets = [choice.uid for choice in plan.choices]
     return {
+        "format": FORMAT,
         "scene": scene_name(job.split, job.index),
         "split": job.split,
         "settings": options.to_json(),
@@ -137,6 +149,7 @@ def describe(job: SceneJob, plan: Plan) -> dict[str, Any]:
             }
             for item in plan.layout.objects
         ],
+        **sightings(plan.world.geometry, targets, cameras, options.side),
     }
 
 
@@ -174,9 +187,15 @@ def _write_camera(job: SceneJob, plan: Plan, number: int) -> None:
 
 
 def write_scene(job: SceneJob) -> SceneCounts:
-    """Plan, render and write one scene; an incomplete one is replaced."""
+    """Plan, render and write one scene; an incomplete one is replaced.
+
+    Raises:
+        UserError: the images are there, but another version of the renderer made them.
+    """
     name = scene_name(job.split, job.index)
     scene = job.folder / name
+    if job.rendered:
+        return complete_scene(job, scene)
     if scene.exists():
         shutil.rmtree(scene)  # left by an interrupted run
     plan = make_plan(job.split, job.index, job.options)
@@ -193,6 +212,24 @@ def write_scene(job: SceneJob) -> SceneCounts:
             write_json(folder / f"{name}_uid_{entry['uid']}_five_frames.json", note)
     write_json(scene / SCENE_FILE, contents, fsync=True)
     return count(contents)
+
+
+def complete_scene(job: SceneJob, scene: Path) -> SceneCounts:
+    """Write ``scene.json`` of a rendered scene again, with the keys that an older format lacks.
+
+    Raises:
+        UserError: the older file describes another room; another version of the renderer made it.
+    """
+    written = read_json(scene / SCENE_FILE)
+    contents = describe(job, make_plan(job.split, job.index, job.options))
+    same = json.loads(json.dumps({key: contents.get(key) for key in written if key != "format"}))
+    if same != {key: value for key, value in written.items() if key != "format"}:
+        raise UserError(
+            f"{scene / SCENE_FILE}: describes a room of another version of x3 scenes, which cannot be"
+            " completed; add --fresh, or use the folder as it is"
+        )
+    write_json(scene / SCENE_FILE, contents, fsync=True)
+    return replace(count(contents), completed=True)
 
 
 def count(contents: dict[str, Any]) -> SceneCounts:

@@ -1,0 +1,169 @@
+"""``scene.json``: what the maker of a scene knows about its cameras, its objects and who sees what.
+
+The file is optional. Without it, tasks are built all the same, but nothing is known of angles, of the reasons
+why an object is absent, or of look-alikes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from x3spatial.arrays import Float64
+from x3spatial.errors import UserError
+from x3spatial.io.files import read_json
+
+SCENE_FILE = "scene.json"
+FORMAT = 2
+"""The format that is written. Format 1 (no key ``format``) knows visibility in an object's own views only."""
+
+ABSENT_BY = ("framing", "occlusion", "both")
+"""Why a view does not show an object: outside of the frame, hidden, or partly each."""
+
+
+class SceneFileError(ValueError):
+    """A ``scene.json`` that cannot be used; the message is the reason, without the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one frame shows of one object."""
+
+    pixels: int
+    visible_fraction: float | None
+    """Share of the object's outline, the part beyond the frame included, that is visible."""
+    in_frame_fraction: float | None
+    absent_by: str | None
+    """One of ``ABSENT_BY`` if no sample of the image shows the object, else None."""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneFile:
+    """The contents that tasks use. Frames and objects are named as in the data root."""
+
+    place: str | None
+    positions: Mapping[str, Float64]
+    """Frame → position of its camera, ``[3]``, in metres."""
+    centres: Mapping[str, Float64]
+    """uid → centre of the object's box, ``[3]``, in metres."""
+    kinds: Mapping[str, str]
+    """uid → kind of the object, for look-alikes."""
+    pixels: Mapping[str, Mapping[str, int]]
+    """Frame → uid → visible pixels, for every object of the scene; empty in format 1."""
+    sights: Mapping[str, Mapping[str, Sight]]
+    """uid → frame → what the frame shows; only frames about which it is known."""
+    overlap: Mapping[str, Mapping[str, Mapping[str, float]]]
+    """uid → frame A → frame B → share of the surface points seen in A that lie in B's frame."""
+
+    def angle(self, uid: str, a: str, b: str) -> float | None:
+        """Degrees between the directions in which two frames look at an object; None if unknown."""
+        centre = self.centres.get(uid)
+        if centre is None or a not in self.positions or b not in self.positions:
+            return None
+        to_a, to_b = self.positions[a] - centre, self.positions[b] - centre
+        size = float(np.linalg.norm(to_a) * np.linalg.norm(to_b))
+        if size == 0:
+            return None
+        return math.degrees(math.acos(min(1.0, max(-1.0, float(to_a @ to_b) / size))))
+
+    def baseline(self, a: str, b: str) -> float | None:
+        """Metres between the cameras of two frames; None if unknown."""
+        if a not in self.positions or b not in self.positions:
+            return None
+        return float(np.linalg.norm(self.positions[a] - self.positions[b]))
+
+    def lookalikes(self, uid: str, frame: str) -> int | None:
+        """The number of other objects of the same kind that a frame shows; None if unknown."""
+        if uid not in self.kinds or frame not in self.pixels:
+            return None
+        return count_kind(self.pixels[frame], self.kinds, self.kinds[uid], uid)
+
+
+def count_kind(
+    pixels: Mapping[str, int], kinds: Mapping[str, str], kind: str, but: str | None
+) -> int:
+    """The number of objects of a kind with visible pixels, except one."""
+    return sum(
+        count > 0 and other != but and kinds.get(other) == kind for other, count in pixels.items()
+    )
+
+
+def read_scene_file(folder: Path) -> SceneFile | None:
+    """Read the ``scene.json`` of a scene's folder; None if there is none.
+
+    Raises:
+        SceneFileError: the file cannot be read, or its contents are malformed.
+    """
+    path = folder / SCENE_FILE
+    if not path.exists():
+        return None
+    try:
+        value = read_json(path)
+    except UserError as error:
+        raise SceneFileError(str(error).removeprefix(f"{path}: ")) from None
+    try:
+        return _scene_of(value)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise SceneFileError(f"malformed: {type(error).__name__}: {error}") from None
+
+
+def _scene_of(value: Any) -> SceneFile:
+    objects = {str(item["uid"]): item for item in value["objects"]}
+    sights: dict[str, dict[str, Sight]] = {
+        uid: {str(view["frame"]): _sight(view) for view in item["views"]}
+        for uid, item in objects.items()
+        if item.get("views") is not None
+    }
+    for uid, frames in value.get("visibility", {}).items():
+        sights[uid] = {frame: _sight(entry) for frame, entry in frames.items()}
+    place = value.get("place")
+    if place is not None and not isinstance(place, str):
+        raise ValueError("'place' is not a text")
+    return SceneFile(
+        place=place,
+        positions={
+            frame: _vector([row[3] for row in entry["camera_to_world"][:3]])
+            for frame, entry in value["frames"].items()
+        },
+        centres={uid: _vector(np.mean(item["box"], axis=0)) for uid, item in objects.items()},
+        kinds={uid: str(item.get("kind") or item["label"]) for uid, item in objects.items()},
+        pixels={
+            frame: {uid: int(count) for uid, count in counts.items()}
+            for frame, counts in value.get("pixels", {}).items()
+        },
+        sights=sights,
+        overlap={
+            uid: {
+                a: {b: float(share) for b, share in others.items()} for a, others in frames.items()
+            }
+            for uid, frames in value.get("overlap", {}).items()
+        },
+    )
+
+
+def _sight(entry: Mapping[str, Any]) -> Sight:
+    absent_by = entry.get("absent_by")
+    if absent_by is not None and absent_by not in ABSENT_BY:
+        raise ValueError(f"'absent_by' is {absent_by!r}; known are {', '.join(ABSENT_BY)}")
+    return Sight(
+        int(entry["pixels"]),
+        _share(entry.get("visible_fraction")),
+        _share(entry.get("in_frame_fraction")),
+        absent_by,
+    )
+
+
+def _share(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _vector(values: Any) -> Float64:
+    vector = np.asarray(values, np.float64)
+    if vector.shape != (3,) or not np.isfinite(vector).all():
+        raise ValueError("a position is not three finite numbers")
+    return vector
