@@ -1,11 +1,12 @@
 """What can be wrong with a data root: one entry per finding, with its text and its cure.
 
-Listing, loading and audit report through these entries, and the table in ``docs/audit.md`` is made from them
+Listing, loading and audit report through these entries, and ``docs/audit.md`` is made from them
 (``python scripts/make_findings.py``).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -242,11 +243,14 @@ def all_findings() -> dict[str, Finding]:
 
 
 def grouped(found: Iterable[Problem]) -> list[Problem]:
-    """One entry per reason, at the first of its paths, with the number of others: for lists on a terminal."""
-    paths: dict[str, list[str]] = {}
+    """One entry per reason, at the first of its paths, with the number of others: for lists on a terminal.
+
+    Reasons that differ only in their numbers are one.
+    """
+    groups: dict[str, list[Problem]] = {}
     for problem in found:
-        paths.setdefault(problem.reason, []).append(problem.path)
+        groups.setdefault(re.sub(r"\d[\d.]*", "#", problem.reason), []).append(problem)
     return [
-        Problem(first, reason if not others else f"{reason} (and {len(others)} more like it)")
-        for reason, (first, *others) in paths.items()
+        first if not others else first._replace(reason=f"{first.reason} (and {len(others)} more like it)")
+        for first, *others in groups.values()
     ]
