@@ -42,7 +42,9 @@ def findings_markdown() -> str:
     parts = [HEAD]
     for level, (title, text) in TITLES.items():
         rows = [_row(found) for found in all_findings().values() if found.level is level]
-        parts.append(f"## {title}\n\n{text}\n\n| reason | cure |\n|---|---|\n" + "\n".join(rows) + "\n")
+        parts.append(
+            f"## {title}\n\n{text}\n\n| reason | cure |\n|---|---|\n" + "\n".join(rows) + "\n"
+        )
     return "\n".join(parts)
 
 

@@ -134,13 +134,13 @@ def build_tasks(
     # Not resolve(): records keep the paths that the user gave, symbolic links included.
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
-    outside_root(root, out_dir, out_option)
     templates = {
         name: template
         for name, template in task_templates(options.prompts).items()
         if name in options.templates
     }
     listing = _limit_objects(list_root(root, options.splits), options.limit)
+    outside_root(root, out_dir, out_option)
     make_dir(out_dir, out_option)
     _check_ours(out_dir, out_option)
     with lock_dir(out_dir, out_option):
@@ -218,8 +218,13 @@ def _fingerprint(item: ObjectFiles, place: str | None, provenance: dict[str, Any
     stats = []
     for view in item.views:
         for kind, path in sorted(view.files.items()):
-            stat = path.stat()
-            stats.append([view.rank, view.frame, kind, path.name, stat.st_size, stat.st_mtime_ns])
+            state: list[int | None]
+            try:
+                stat = path.stat()
+                state = [stat.st_size, stat.st_mtime_ns]
+            except OSError as error:  # reported when the file is read
+                state = [error.errno]
+            stats.append([view.rank, view.frame, kind, path.name, *state])
     inputs = [provenance, item.label, [list(problem) for problem in item.problems], stats]
     # Only where one is declared: the journals of builds from before places stay valid.
     return sha256_json(inputs if place is None else [*inputs, place])

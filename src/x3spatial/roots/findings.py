@@ -251,6 +251,8 @@ def grouped(found: Iterable[Problem]) -> list[Problem]:
     for problem in found:
         groups.setdefault(re.sub(r"\d[\d.]*", "#", problem.reason), []).append(problem)
     return [
-        first if not others else first._replace(reason=f"{first.reason} (and {len(others)} more like it)")
+        first
+        if not others
+        else first._replace(reason=f"{first.reason} (and {len(others)} more like it)")
         for first, *others in groups.values()
     ]

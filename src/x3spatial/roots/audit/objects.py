@@ -7,7 +7,6 @@ same words. Beyond that it decodes every image and checks what no build looks at
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,21 +94,27 @@ class AuditedObject:
 def audit_object(job: AuditJob) -> AuditedObject:
     """Decode and check every image of an object."""
     listed = list_object(job.key, job.folder)
-    result = AuditedObject(job.key, listed.label, problems=list(_build_problems(job, listed)))
+    problems, used = _build(job, listed)
+    result = AuditedObject(job.key, listed.label, problems=problems)
     result.any_inpainted = any(INPAINTED in files.files for files in listed.views)
     masks: dict[str, dict[Path, MaskFacts]] = {MASK: {}, DILATED: {}}
     for files in listed.views:
         result.one_mask_only += (MASK in files.files) != (DILATED in files.files)
-        _audit_view(files, job, masks, result)
+        _audit_view(files, job, used, masks, result)
     for of_kind in masks.values():
         for found, path, value, usual in compare_values(of_kind):
             result.add(found, path, value=value, usual=usual)
     return result
 
 
-def _build_problems(job: AuditJob, listed: ObjectFiles) -> Iterator[Problem]:
-    """What builds with the tight and with the dilated mask report of an object, each problem once."""
+def _build(job: AuditJob, listed: ObjectFiles) -> tuple[list[Problem], set[Path]]:
+    """Load the views as builds with the tight and with the dilated mask do.
+
+    Returns:
+        What they report, each problem once, and the originals of the views that one of them uses.
+    """
     problems = list(listed.problems)
+    used: set[Path] = set()
     for use_dilated in (False, True):
         views = load_views(
             listed,
@@ -118,14 +123,16 @@ def _build_problems(job: AuditJob, listed: ObjectFiles) -> Iterator[Problem]:
             problems=problems,
             use_inpainted=job.use_inpainted,
         )
+        used.update(loaded.files.files[ORIGINAL] for loaded in views)
         missing = anchor_problem(listed, views, _FIRST_RANK) if job.use_pairs else None
         problems.extend([] if missing is None else [missing])
-    return iter(dict.fromkeys(problems))
+    return list(dict.fromkeys(problems)), used
 
 
 def _audit_view(
     files: ViewFiles,
     job: AuditJob,
+    used: set[Path],
     masks: dict[str, dict[Path, MaskFacts]],
     result: AuditedObject,
 ) -> None:
@@ -148,7 +155,8 @@ def _audit_view(
                 _check_depth(path, data, result)
             _check_orientation(path, data, result)
         except ImageError as error:
-            damaged = findings.ORIGINAL_DAMAGED if kind == ORIGINAL else findings.DAMAGED
+            # A build finds these pixels when it marks the view; those of other files it never reads.
+            damaged = findings.ORIGINAL_DAMAGED if path in used else findings.DAMAGED
             result.add(damaged, path, what=_NAMES[kind], reason=error.reason)
     if ORIGINAL not in images:
         return
