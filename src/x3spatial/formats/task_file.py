@@ -54,6 +54,8 @@ class TaskRecord:
     """The share of the query image that its mask covers."""
     twin: str | None = None
     """t1_counterfactual: id of the t1_multi sample that asks the question with the object in place."""
+    place: str | None = None
+    """Where the scene was recorded, if its ``scene.json`` says so."""
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -81,7 +83,7 @@ class TaskRecord:
                 ]
             elif name != "answer":
                 value[name] = _plain(getattr(self, name))
-        for name in ("reference_point", "twin"):
+        for name in ("reference_point", "twin", "place"):
             if value[name] is None:
                 del value[name]
         return value
