@@ -12,6 +12,7 @@ from typing import Any
 
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.render import crop_reference, mark, side_by_side
+from x3spatial.formats.image_paths import CONCAT, MARKED
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import write_bytes
 from x3spatial.io.images import ImageError, encode_jpeg, encode_png
@@ -30,9 +31,6 @@ from x3spatial.tasks.samples import (
     View,
     pair_views,
 )
-
-MARKED, CONCAT = IMAGE_FOLDERS = ("marked_abs", "concat_abs")
-"""Folders of the images that a build makes, below its output folder."""
 
 
 @dataclass(frozen=True, slots=True)
