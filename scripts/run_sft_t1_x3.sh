@@ -15,6 +15,7 @@ if [ -z "${PYTHON:-}" ]; then
   if [ -x .venv/bin/python ]; then PYTHON=.venv/bin/python; else PYTHON=python3; fi
 fi
 export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"
+export X3_SCRIPT=scripts/run_sft_t1_x3.sh # messages then name the variables below, not the options
 MODEL=${MODEL:-./runs/train/RoboRefer-2B-Depth-Align}
 OUT_DIR=${OUT_DIR:-./tmp/spatial_tasks_x3}
 RUN_DIR=${RUN_DIR:-runs/train/mv_consistency_sft_x3}

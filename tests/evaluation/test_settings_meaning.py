@@ -98,7 +98,7 @@ def test_a_checkpoint_that_was_moved_is_its_files(tmp_path: Path) -> None:
 def test_refusals_have_the_words_of_the_user(tmp_path: Path) -> None:
     tasks = make_set(tmp_path / "data")
     run(tasks, tmp_path / "r.json", Named("/a", "abc"))
-    with pytest.raises(UserError, match="the files of --model was abc, is def"):
+    with pytest.raises(UserError, match="the content of --model was abc, is def"):
         run(tasks, tmp_path / "r.json", Named("/a", "def"))
 
     class Half(Named):

@@ -22,7 +22,7 @@ _NAMES = {
 }
 """Setting → its name in messages. These settings affect answers; all others may change between runs."""
 
-_DESCRIBED = {"fingerprint": "the files of --model", "versions": "the installed version of"}
+_DESCRIBED = {"fingerprint": "the content of --model", "versions": "the installed version of"}
 """Parts of a model's description that have a name of their own in messages."""
 
 

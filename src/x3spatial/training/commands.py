@@ -40,6 +40,7 @@ def check_data_command(arguments: Sequence[str]) -> int:
     parser.option(
         "image_folder", type=Path, default=Path("/"), help="Base folder for relative image paths."
     )
+    parser.option("image_root", type=Path, help="Where the data root is now, if it was moved.")
     parser.option("image_aspect_ratio", default="resize", help="resize, pad or dynamic.")
     parser.option("batch_size", type=int, default=1, help="Batch size.")
     parser.option("model_max_length", type=int, default=8192, help="Most tokens of a sample.")
