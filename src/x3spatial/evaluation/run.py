@@ -277,6 +277,28 @@ def evaluate(
     )
 
 
+def chance_of(
+    data_json: Path, options: EvalOptions, workers: int | None = None
+) -> dict[str, dict[str, float | None] | None]:
+    """The chance baselines of a task file, for sets that no model was asked.
+
+    Raises:
+        UserError: the file is missing or malformed.
+    """
+    records = ImagePaths(data_json, options.image_folder, options.image_root).records(
+        read_records(data_json)[: options.limit]
+    )
+    scored = score_run(
+        records,
+        {},
+        convention="fraction",
+        rule=check_scoring(options.scoring),
+        mask=check_mask_choice(options.mask),
+        workers=default_workers() if workers is None else workers,
+    )
+    return scored.chance
+
+
 def _take_part(
     inference: _Inference, output_json: Path, settings: AnswerSettings, world: World
 ) -> EvalResult:
