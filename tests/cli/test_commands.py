@@ -173,7 +173,9 @@ def test_a_closed_pipe_is_no_error(root: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_set_that_no_model_answers_says_so_and_has_its_chance_rows(root: Path, tmp_path: Path) -> None:
+def test_a_set_that_no_model_answers_says_so_and_has_its_chance_rows(
+    root: Path, tmp_path: Path
+) -> None:
     done = x3(
         "zeroshot", root, "-o", tmp_path / "r", "--tasks-dir", tmp_path / "t", "--model", "sift"
     )

@@ -155,7 +155,7 @@ def build_tasks(
         (out_dir / MANIFEST).unlink(missing_ok=True)
         with state.journal.open(fresh=fresh):
             jobs = (
-                ObjectJob(item, out_dir, options, templates, fingerprint)
+                ObjectJob(item, out_dir, options, templates, fingerprint, root)
                 for item, fingerprint in state.pending()
             )
             state.void_stale()

@@ -32,6 +32,28 @@ def with_paths(record: TaskRecord, change: Callable[[str], str]) -> TaskRecord:
     return replace(record, **changed)
 
 
+class RelativePaths:
+    """Writes paths relative to the folder of the task files, as ``ImagePaths`` reads them.
+
+    Args:
+        tasks_dir: the folder of the task files.
+        data_root: the data root. Symbolic links above both folders are resolved, those below are not.
+    """
+
+    def __init__(self, tasks_dir: Path, data_root: Path) -> None:
+        self._tasks_dir = tasks_dir
+        self._root = data_root
+        here = os.path.realpath(tasks_dir)
+        self._to_root = PurePath(os.path.relpath(os.path.realpath(data_root), here))
+
+    def __call__(self, path: str) -> str:
+        """``path`` of a file below one of the folders, relative to the first."""
+        file = PurePath(path)
+        if file.is_relative_to(self._tasks_dir):
+            return file.relative_to(self._tasks_dir).as_posix()
+        return (self._to_root / file.relative_to(self._root)).as_posix()
+
+
 class ImagePaths:
     """Finds the files that the records of a task file name.
 
