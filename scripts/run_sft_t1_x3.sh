@@ -25,7 +25,12 @@ if [ "${FREEZE_VISION:-0}" = 1 ]; then TUNE_VISION=False; fi
 
 if [ ! -f "$OUT_DIR/t1_train_multi.json" ]; then
   if [ -z "${DATA_ROOT_X3:-}" ]; then
-    echo "x3: $OUT_DIR/t1_train_multi.json is missing; set DATA_ROOT_X3 to build it" >&2
+    echo "x3: $OUT_DIR/t1_train_multi.json is missing; set DATA_ROOT_X3 to build it, or run" \
+      "python tools/build_spatial_tasks_x3.py --data_root ROOT --out_dir $OUT_DIR first" >&2
+    exit 2
+  fi
+  if [ -d "$DATA_ROOT_X3" ] && [ ! -d "$DATA_ROOT_X3/train" ]; then
+    echo "x3: DATA_ROOT_X3 $DATA_ROOT_X3 has no train split (no folder train), so there is nothing to train on" >&2
     exit 2
   fi
   "$PYTHON" -m x3spatial build --data_root "$DATA_ROOT_X3" --out_dir "$OUT_DIR" \

@@ -205,6 +205,8 @@ def zeroshot(
     options = (options or ZeroshotOptions()).changed(changes)
     if not models:
         raise UserError("--model: name at least one")
+    if data_root is None:
+        _check_tasks(tasks_dir)  # before models are loaded
     with ExitStack() as stack:
         opened: list[tuple[str, str, Model]] = []
         for spec, own in _options_by_spec(models, options.evaluation.model_options).items():
@@ -221,8 +223,15 @@ def zeroshot(
             stack.enter_context(meeting)
         if isinstance(meeting, Worker):
             meeting.join()
-        else:
-            built = _build(data_root, tasks_dir, options.build, workers, fresh)
+        elif data_root is not None:
+            built = build_tasks(
+                data_root,
+                tasks_dir,
+                options.build,
+                workers=workers,
+                fresh=fresh,
+                out_option="--tasks-dir",
+            )
         if isinstance(meeting, Coordinator):
             meeting.ready()
         if world is not None and meeting is not None:
@@ -310,22 +319,17 @@ def _options_by_spec(
     return shares
 
 
-def _build(
-    data_root: str | Path | None,
-    tasks_dir: Path,
-    options: BuildOptions,
-    workers: int | None,
-    fresh: bool,
-) -> BuildSummary | None:
-    if data_root is not None:
-        return build_tasks(
-            data_root, tasks_dir, options, workers=workers, fresh=fresh, out_option="--tasks-dir"
-        )
+def _check_tasks(tasks_dir: Path) -> None:
+    """Check that the task files of a finished build are there.
+
+    Raises:
+        UserError: they are not.
+    """
     missing = [name for _, name in zero_shot_sets() if not (tasks_dir / name).is_file()]
     if missing:
         raise UserError(
             f"--tasks-dir {tasks_dir}: {missing[0]} is missing; give the data root (ROOT or"
-            " DATA_ROOT_X3) to build it"
+            f" DATA_ROOT_X3) to build it, or run x3 build ROOT -o {tasks_dir} first"
         )
     # Other builders write no manifest; that of x3 build is only missing during a build.
     if (tasks_dir / JOURNAL).exists() and not (tasks_dir / MANIFEST).is_file():
@@ -333,7 +337,6 @@ def _build(
             f"--tasks-dir {tasks_dir}: a build was started there and not finished; run x3 build again,"
             " or give the data root (ROOT)"
         )
-    return None
 
 
 def _name(name: str, others: Sequence[tuple[str, str, Model]]) -> str:

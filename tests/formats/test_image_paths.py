@@ -148,7 +148,7 @@ def test_a_task_file_without_its_images_is_refused_once_before_anything_is_asked
     with pytest.raises(UserError, match=f"image {first} is missing; .*--image-root"):
         export(tasks / NAMES[0], tmp_path / "e", "llava")
     assert not (tmp_path / "e" / "export.json").exists()
-    with pytest.raises(UserError, match="--image-root .*/nowhere: no such folder"):
+    with pytest.raises(UserError, match=r"--image-root .*/nowhere: no such folder"):
         evaluate(tasks / NAMES[0], out, model, workers=1, image_root=place / "nowhere")
     with pytest.raises(UserError, match="files of all 2 samples are missing"):
         evaluate(tasks / NAMES[0], out, model, workers=1, image_root=place)

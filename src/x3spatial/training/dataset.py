@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from x3spatial.arrays import Int32
 from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import ImagePaths
+from x3spatial.formats.task_file import check_exists
 from x3spatial.io.images import ImageError
 from x3spatial.io.json_stream import iter_array
 from x3spatial.models.local.image_loading import load_rgb
@@ -110,6 +111,7 @@ def read_samples(data_path: Path) -> list[Sample]:
     Raises:
         UserError: the file is missing, neither a JSON array nor JSON Lines, or a record is malformed.
     """
+    check_exists(data_path, "data file")
     samples = []
     for number, value in enumerate(iter_array(data_path, what="data file"), start=1):
         try:

@@ -1,6 +1,6 @@
 """``x3 sft``: fine-tune a checkpoint on task files.
 
-``python -m x3spatial.training.sft --help`` lists the options. The same command continues a run that was
+``x3 sft --help`` lists the options. The same command continues a run that was
 stopped, reports one that is finished, and refuses the folder of another run.
 """
 
