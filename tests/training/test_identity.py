@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from helpers.paths import REPOSITORY
-from training.common import CHECKPOINT, FIXTURE, RGB, options, write_data
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.training.arguments import (
@@ -27,6 +26,8 @@ from x3spatial.training.data_module import make_supervised_data_module
 from x3spatial.training.identity import RunIdentity, run_identity
 from x3spatial.training.options import _VARIABLES
 from x3spatial.training.setup import read_base
+
+from .common import CHECKPOINT, FIXTURE, RGB, options, write_data
 
 SCRIPT = "scripts/run_sft_t1_x3.sh"
 
