@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
+from x3spatial.formats.image_paths import PATH_CHOICES
 from x3spatial.roots.crops import check_times
 from x3spatial.tasks.spec import TASKS, TaskSpec, choose_tasks, default_tasks
 
@@ -46,6 +47,8 @@ class BuildOptions:
     """JPEG quality of side-by-side images and of the pairs of t2b_unchanged, 1 to 100."""
     decoys: bool = False
     """Fill a hole of the object's shape elsewhere in t2b_unchanged's unchanged pairs."""
+    paths: str = "absolute"
+    """Image paths in task files: ``absolute``, or ``relative`` to the folder of the task file."""
     tasks: tuple[str, ...] = field(default_factory=default_tasks)
     """Tasks to build, by name or short name; stored as full names in the registry's order."""
 
@@ -58,6 +61,9 @@ class BuildOptions:
             raise UserError(
                 f"--tasks {names}: with --emit-concat 0 no task is left to build; use --emit-concat 1"
             )
+        object.__setattr__(self, "alpha", float(self.alpha))  # 1 and 1.0 are the same build
+        if self.paths not in PATH_CHOICES:
+            raise UserError(f"--paths {self.paths}: must be {' or '.join(PATH_CHOICES)}")
         if self.mode not in ("anchor", "allpairs"):
             raise UserError(f"--mode {self.mode}: must be anchor or allpairs")
         if self.anchor_k < 1:
@@ -96,6 +102,7 @@ class BuildOptions:
             # key is the option's first name for the same reason.
             **({} if self.crop_reference is None else {"closeup": list(self.crop_reference)}),
             **({"decoys": True} if self.decoys else {}),
+            **({} if self.paths == "absolute" else {"paths": self.paths}),
             **({} if self.tasks == default_tasks() else {"tasks": list(self.tasks)}),
         }
 

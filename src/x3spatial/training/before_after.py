@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from x3spatial.errors import UserError
+from x3spatial.errors import Reported, packages_of
 
 _COLUMNS = (
     ("hit_at_mask", "Hit@Mask"),
@@ -91,11 +91,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--image_folder", type=Path)
     parser.add_argument("--limit", type=int)
     try:
-        for line in render(measure_before_after(**vars(parser.parse_args(list(arguments))))):
-            print(line)
-    except UserError as error:
+        given = vars(parser.parse_args(list(arguments)))
+        with packages_of("train", "the evaluation before and after"):
+            for line in render(measure_before_after(**given)):
+                print(line)
+    except Reported as error:
         print(f"x3: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     return 0
 
 

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from x3spatial.errors import UserError
+from x3spatial.errors import Reported, UserError, packages_of
+from x3spatial.formats.task_file import check_exists
 from x3spatial.training.options import OptionParser
 
 logger = logging.getLogger("x3spatial")
@@ -40,6 +41,7 @@ def check_data_command(arguments: Sequence[str]) -> int:
     parser.option(
         "image_folder", type=Path, default=Path("/"), help="Base folder for relative image paths."
     )
+    parser.option("image_root", type=Path, help="Where the data root is now, if it was moved.")
     parser.option("image_aspect_ratio", default="resize", help="resize, pad or dynamic.")
     parser.option("batch_size", type=int, default=1, help="Batch size.")
     parser.option("model_max_length", type=int, default=8192, help="Most tokens of a sample.")
@@ -51,6 +53,8 @@ def check_data_command(arguments: Sequence[str]) -> int:
         "show", type=int, default=1, help="Number of samples to print as the model reads them."
     )
     given = vars(parser.parse_args(list(arguments)))
+    if given["data_path"] is not None:
+        check_exists(given["data_path"], "data file")  # before torch is imported
     from x3spatial.training.data_check import check_data
 
     check_data(**given)
@@ -148,14 +152,16 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run ``COMMAND [OPTIONS]``; a user's mistake is one line on stderr and exit code 2."""
+    """Run ``COMMAND [OPTIONS]``; a reported error is one line on stderr and its exit code, 2 for a user's."""
     try:
         if not arguments or arguments[0] not in COMMANDS:
             raise UserError(f"expected a command: {', '.join(COMMANDS)}")
-        return COMMANDS[arguments[0]](arguments[1:])
-    except UserError as error:
+        name = arguments[0]
+        with packages_of("train", f"x3 {name if name == 'check-data' else name.replace('-', ' ')}"):
+            return COMMANDS[name](arguments[1:])
+    except Reported as error:
         print(f"x3: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except KeyboardInterrupt:
         print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
         return 130
