@@ -22,6 +22,8 @@ from x3spatial.io.images import ImageError, encode_jpeg, encode_png, read_rgb
 from x3spatial.roots import findings
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.layout import INPAINTED, ORIGINAL, ObjectFiles, ObjectKey
+from x3spatial.roots.scene_file import SceneFile
+from x3spatial.roots.strata import strata_of
 from x3spatial.roots.views import LoadedView, anchor_problem, load_views
 from x3spatial.tasks.ground_truth import sample_seed
 from x3spatial.tasks.prompts import Template
@@ -37,7 +39,8 @@ from x3spatial.tasks.samples import (
     View,
     pair_views,
 )
-from x3spatial.tasks.spec import Views
+from x3spatial.tasks.spec import TASKS, Views
+from x3spatial.tasks.strata import Strata
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class ObjectJob:
     """The folder of the splits."""
     place: str | None = None
     """The place that the scene's ``scene.json`` declares."""
+    scene: SceneFile | None = None
+    """What the scene's ``scene.json`` knows."""
 
 
 @dataclass(slots=True)
@@ -129,7 +134,8 @@ def build_object(job: ObjectJob) -> ObjectResult:
     for draft in drafts:
         paths = [writer.path(source) for source in draft.images]
         record = _record(job, draft, paths, writer)
-        if job.options.paths == "relative":
+        # Marked views for pairs across objects stay absolute until they are paired.
+        if job.options.paths == "relative" and not TASKS[draft.task].across_objects:
             record = with_paths(record, relative)
         result.records.setdefault(draft.task, []).append(record.to_json())
     result.images = writer.written
@@ -153,6 +159,8 @@ def _draft(job: ObjectJob, views: list[LoadedView]) -> tuple[dict[str, int], lis
         for task in job.options.chosen
         for draft in task.draft(item, pairs, job.templates[task.template])
     ]
+    if any(task.across_objects for task in job.options.chosen):
+        counts["positives"] = sum(query.target is not None for _, query in pairs.pairs)
     if job.options.decoys:
         drafts, counts["views_without_room_for_a_decoy"] = _with_room(job, drafts)
     return dict(counts), drafts
@@ -276,6 +284,12 @@ class _ImageWriter:
         return str(path)
 
 
+def _strata(job: ObjectJob, a: View, b: View, mask_share: float) -> Strata | None:
+    if job.scene is None:
+        return None
+    return strata_of(job.scene, job.files.key.uid, a.frame, b.frame, mask_share)
+
+
 def _record(job: ObjectJob, draft: Draft, paths: list[str], writer: _ImageWriter) -> TaskRecord:
     key = job.files.key
     reference, query = writer.loaded(draft.reference), writer.loaded(draft.query)
@@ -313,5 +327,6 @@ def _record(job: ObjectJob, draft: Draft, paths: list[str], writer: _ImageWriter
         image_sizes=sizes,
         mask_area_fraction=query.mask_area_fraction,
         twin=draft.twin,
+        strata=_strata(job, reference.view, query.view, query.mask_area_fraction),
         place=job.place,
     )

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from x3spatial.builder.negatives import DEFAULT_SHARES, parse_shares
 from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import PATH_CHOICES
 from x3spatial.roots.crops import check_times
 from x3spatial.tasks.spec import TASKS, TaskSpec, choose_tasks, default_tasks
+
+_NEGATIVES = ",".join(f"{kind}={share}" for kind, share in DEFAULT_SHARES.items())
 
 TASKS_DIR = Path("tmp/spatial_tasks_x3")
 """Where task files go unless told otherwise, as in the source document."""
@@ -47,6 +50,8 @@ class BuildOptions:
     """JPEG quality of side-by-side images and of the pairs of t2b_unchanged, 1 to 100."""
     decoys: bool = False
     """Fill a hole of the object's shape elsewhere in t2b_unchanged's unchanged pairs."""
+    negatives: str = _NEGATIVES
+    """t1_negatives: KIND=SHARE of the positives, comma-separated."""
     paths: str = "absolute"
     """Image paths in task files: ``absolute``, or ``relative`` to the folder of the task file."""
     tasks: tuple[str, ...] = field(default_factory=default_tasks)
@@ -81,6 +86,7 @@ class BuildOptions:
                     f"--crop-reference: only for {supported}, not {', '.join(uncuttable)};"
                     " use --tasks t1,t2a --emit-concat 0"
                 )
+        parse_shares(self.negatives)
         if not 1 <= self.jpeg_quality <= 100:
             raise UserError(f"--jpeg-quality {self.jpeg_quality}: must be 1 to 100")
         if self.limit is not None and self.limit < 1:
@@ -102,6 +108,7 @@ class BuildOptions:
             # key is the option's first name for the same reason.
             **({} if self.crop_reference is None else {"closeup": list(self.crop_reference)}),
             **({"decoys": True} if self.decoys else {}),
+            **({} if self.negatives == _NEGATIVES else {"negatives": self.negatives}),
             **({} if self.paths == "absolute" else {"paths": self.paths}),
             **({} if self.tasks == default_tasks() else {"tasks": list(self.tasks)}),
         }

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -20,11 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.builder.manifest import MANIFEST, build_provenance, run_info, sorted_counts
+from x3spatial.builder.negative_records import negatives_of_split
+from x3spatial.builder.negatives import parse_shares
 from x3spatial.builder.objects import ObjectJob, ObjectResult, build_object
 from x3spatial.builder.options import BuildOptions
+from x3spatial.builder.scenes import SceneFiles
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
-from x3spatial.formats.image_paths import IMAGE_FOLDERS
+from x3spatial.formats.image_paths import IMAGE_FOLDERS, RelativePaths, with_paths
+from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import (
     make_dir,
     read_manifest,
@@ -156,7 +160,14 @@ def build_tasks(
         with state.journal.open(fresh=fresh):
             jobs = (
                 ObjectJob(
-                    item, out_dir, options, templates, fingerprint, root, state.place(item.key)
+                    item,
+                    out_dir,
+                    options,
+                    templates,
+                    fingerprint,
+                    root,
+                    state.place(item.key),
+                    state.scenes.get(item.key.split, item.key.scene),
                 )
                 for item, fingerprint in state.pending()
             )
@@ -216,7 +227,9 @@ def _object_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
     return {**provenance, "parameters": parameters, "prompts": prompts}
 
 
-def _fingerprint(item: ObjectFiles, place: str | None, provenance: dict[str, Any]) -> str:
+def _fingerprint(
+    item: ObjectFiles, place: str | None, scene: list[int] | None, provenance: dict[str, Any]
+) -> str:
     """Return the hash of an object's inputs (name, size, modification time) and of all parameters."""
     stats = []
     for view in item.views:
@@ -229,8 +242,8 @@ def _fingerprint(item: ObjectFiles, place: str | None, provenance: dict[str, Any
                 state = [error.errno]
             stats.append([view.rank, view.frame, kind, path.name, *state])
     inputs = [provenance, item.label, [list(problem) for problem in item.problems], stats]
-    # Only where one is declared: the journals of builds from before places stay valid.
-    return sha256_json(inputs if place is None else [*inputs, place])
+    # Only where there are such: the journals of builds from before places and strata stay valid.
+    return sha256_json([*inputs, *(fact for fact in (place, scene) if fact is not None)])
 
 
 class _BuildState:
@@ -244,9 +257,11 @@ class _BuildState:
         self._listing = listing
         self.any_inpainted = False
         """Whether any view of the root has an inpainted image."""
+        self.scenes = SceneFiles(listing.root)
         self._wanted: dict[ObjectKey, str] = {}
         for key, item in self._list(listing.objects):
-            self._wanted[key] = _fingerprint(item, self.place(key), provenance)
+            about = self.scenes.state(key.split, key.scene)
+            self._wanted[key] = _fingerprint(item, self.place(key), about, provenance)
             self.any_inpainted |= any(INPAINTED in view.files for view in item.views)
         self._offsets: dict[ObjectKey, int] = {}
         self._superseded: set[str] = set()
@@ -291,6 +306,10 @@ class _BuildState:
         if self._wanted.get(result.key) != result.fingerprint:
             return False
         return all(_size(self.out_dir / path) == size for path, size in result.images.items())
+
+    def objects(self, keys: Iterable[ObjectKey]) -> Iterator[ObjectFiles]:
+        """The files of objects."""
+        return (item for _, item in self._list(tuple(keys)))
 
     def pending(self) -> Iterator[tuple[ObjectFiles, str]]:
         """Yield the objects to build and the fingerprints of their results."""
@@ -377,6 +396,12 @@ def _write_task_files(
     files: dict[str, Any] = {}
     counts: dict[str, Any] = {}
     problems = list(listing.problems)
+    negatives: dict[str, Any] = {}
+    relative = RelativePaths(out_dir, listing.root)
+
+    def shown(record: TaskRecord) -> TaskRecord:
+        return with_paths(record, relative) if options.paths == "relative" else record
+
     by_split = {s: list(g) for s, g in groupby(listing.objects, key=lambda key: key.split)}
     results = state.results()
     for split in _splits_to_write(listing, options):
@@ -389,14 +414,27 @@ def _write_task_files(
                 task.name: stack.enter_context(JsonArrayWriter(out_dir / task.file(short)))
                 for task in tasks
             }
+            marked: dict[str, list[TaskRecord]] = {}
             for _ in by_split.get(split, []):
                 result = next(results)
                 problems.extend(result.problems)
                 total.update({"objects": 1, **result.counts})
                 for name, records in result.records.items():
+                    if TASKS[name].across_objects:
+                        marked.setdefault(name, []).extend(map(TaskRecord.from_json, records))
+                        continue
                     for record in records:
                         writers[name].write(record)
                     per_task[name] += len(records)
+            for name, seeds in marked.items():
+                found = negatives_of_split(
+                    split, seeds, total["positives"], state.objects(by_split[split]), listing,
+                    state.scenes, parse_shares(options.negatives), options.seed,
+                )  # fmt: skip
+                for negative in found.records:
+                    writers[name].write(shown(negative).to_json())
+                per_task[name] += len(found.records)
+                negatives[split] = found.counts
         for task in tasks:
             path = out_dir / task.file(short)
             if per_task[task.name] == 0 and task.optional_in_train and short == "train":
@@ -410,6 +448,7 @@ def _write_task_files(
         counts[split] = {
             **sorted_counts(total),
             "samples": {t.name: per_task[t.name] for t in tasks},
+            **({"negatives": negatives[split]} if split in negatives else {}),
         }
     for short in {short_split(split) for split in SPLITS}:
         for task in TASKS.values():

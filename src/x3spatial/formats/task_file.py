@@ -13,6 +13,7 @@ from x3spatial.errors import UserError
 from x3spatial.io.files import read_manifest
 from x3spatial.io.json_stream import iter_array
 from x3spatial.tasks.spec import TASKS, TaskSpec, Views
+from x3spatial.tasks.strata import Strata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,13 @@ class TaskRecord:
     """t1_counterfactual: id of the t1_multi sample that asks the question with the object in place."""
     place: str | None = None
     """Where the scene was recorded, if its ``scene.json`` says so."""
+    absence: str | None = None
+    """t1_negatives: why view B does not show the object: ``framing``, ``occlusion``, ``both`` or
+    ``other_scene``."""
+    verified: str | None = None
+    """t1_negatives: how that is known: ``geometry`` (poses and visibility) or ``none``."""
+    strata: Strata | None = None
+    """What ``scene.json`` says of the sample; only in roots with such files."""
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -85,7 +93,7 @@ class TaskRecord:
                 ]
             elif name != "answer":
                 value[name] = _plain(getattr(self, name))
-        for name in ("reference_point", "twin", "place"):
+        for name in _LEFT_OUT:
             if value[name] is None:
                 del value[name]
         return value
@@ -114,7 +122,7 @@ class TaskRecord:
         if count != expected:
             raise ValueError(f"field 'image' holds {count} image(s); {task} shows {expected}")
         point = value.get("reference_point")
-        area = value.get("mask_area_fraction")
+        area, strata = value.get("mask_area_fraction"), value.get("strata")
         if area is not None and not isinstance(area, int | float):
             raise ValueError("field 'mask_area_fraction' must be a number")
         try:
@@ -127,12 +135,15 @@ class TaskRecord:
                 reference_point=None if point is None else (float(point[0]), float(point[1])),
                 image_sizes=tuple((int(w), int(h)) for w, h in value.get("image_sizes") or ()),
                 mask_area_fraction=area,
+                strata=None if strata is None else Strata.from_json(strata),
                 **{name: _optional_text(value, name) for name in _TEXT_FIELDS},
             )
         except (TypeError, IndexError, KeyError, OverflowError) as error:
             raise ValueError(f"malformed field: {error}") from None
 
 
+_LEFT_OUT = ("reference_point", "twin", "place", "absence", "verified", "strata")
+"""Fields that are omitted where they are None."""
 _FIELDS = tuple(field.name for field in fields(TaskRecord))
 _TEXT_FIELDS = tuple(
     name for name, hint in get_type_hints(TaskRecord).items() if hint == str | None
@@ -141,7 +152,9 @@ _TEXT_FIELDS = tuple(
 
 
 def _plain(value: Any) -> Any:
-    """``value`` with lists in place of tuples."""
+    """``value`` with lists in place of tuples and objects in place of strata."""
+    if isinstance(value, Strata):
+        return value.to_json()
     return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 

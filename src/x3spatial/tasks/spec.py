@@ -91,6 +91,8 @@ class TaskSpec:
     mask_of_removed: bool = False
     """Whether the query mask shows where the object was before it was taken out of the query image. The
     answer is then the absent token, and points in the mask are counted (``points_at_removed``)."""
+    across_objects: bool = False
+    """Whether drafts are marked views that the build pairs with views of other objects' folders."""
     zero_shot: bool = False
     """Whether its validation set is one of the sets of ``x3 zeroshot``."""
 
@@ -206,6 +208,20 @@ _TASKS: dict[str, TaskSpec] = {
             reference_may_be_cut=True,
             by_default=False,
             mask_of_removed=True,
+        ),
+        TaskSpec(
+            name="t1_negatives",
+            group=HARD,
+            title="Task1 negatives",
+            summary="views of other folders that are verified not to show the object: answer NOT_VISIBLE",
+            file_name="t1_{split}_negatives.json",
+            draft=task1.draft_marked,
+            views=Views.TWO,
+            template="t1_multi",
+            optional_in_train=True,
+            reference_may_be_cut=True,
+            by_default=False,
+            across_objects=True,
         ),
         TaskSpec(
             name="t2b_unchanged",

@@ -56,6 +56,24 @@ def draft_concat(item: SpatialObject, pairs: Pairs, template: Template) -> Itera
         )
 
 
+def draft_marked(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
+    """Each reference view, marked. The build pairs it with other folders' views that do not show the object.
+
+    The second image, the original of the same view, is a placeholder.
+    """
+    for a in dict.fromkeys(a for a, _ in pairs.pairs):
+        yield Draft(
+            id=f"T1_NEGATIVES_{item.scene}_uid{item.uid}_A{a.name}",
+            task="t1_negatives",
+            images=(Marked(a), Original(a)),
+            reference=a,
+            query=a,
+            question=template.question,
+            prompt=template.render(),
+            answer=NOT_VISIBLE,
+        )
+
+
 def draft_counterfactual(item: SpatialObject, pairs: Pairs, template: Template) -> Iterator[Draft]:
     """[A marked, B inpainted] of each Task1 multi pair whose view B shows the object: NOT_VISIBLE.
 
