@@ -162,7 +162,7 @@ def test_a_task_needs_a_unique_name(tmp_path: Path) -> None:
             spec.register(toy_task(tmp_path, **changes))
     with pytest.raises(ValueError, match=r"\{split\}"):
         toy_task(tmp_path, file_name="toy.json")
-    assert "toy_added" not in spec.TASKS and len(spec.TASKS) == 8
+    assert "toy_added" not in spec.TASKS and len(spec.TASKS) == 9
 
 
 # --- other kinds of answers: yes or no, and a list of points

@@ -74,7 +74,7 @@ def metrics(data: Path, model: Any) -> dict[str, Any]:
 
 def test_the_group_is_named_in_full_or_together() -> None:
     hard = choose_tasks([HARD])
-    assert hard == ("t1_counterfactual", "t2b_unchanged", "t2b_added")
+    assert hard == ("t1_counterfactual", "t1_negatives", "t2b_unchanged", "t2b_added")
     assert not set(hard) & set(choose_tasks(None))
     assert choose_tasks(["t1"]) == ("t1_multi", "t1_concat")
     assert choose_tasks(["t2b"]) == ("t2b_multi",)

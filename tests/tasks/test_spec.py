@@ -13,7 +13,7 @@ from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.spec import TASKS, TaskSpec, Views
 
 DEFAULT = ("t1_multi", "t1_concat", "t2a_multi", "t2b_multi")
-HARD = ("t1_counterfactual", "t2b_unchanged", "t2b_added")
+HARD = ("t1_counterfactual", "t1_negatives", "t2b_unchanged", "t2b_added")
 TOY = TaskSpec(
     name="toy",
     group="toys",
@@ -39,7 +39,7 @@ def test_the_tasks_of_the_package() -> None:
     assert features == {
         "side_by_side": {"t1_concat"},
         "reference_in_prompt": {"t1_concat"},
-        "reference_may_be_cut": {"t1_multi", "t2a_multi", "t1_counterfactual"},
+        "reference_may_be_cut": {"t1_multi", "t2a_multi", "t1_counterfactual", "t1_negatives"},
         "optional_in_train": {"t2a_multi", "t2b_multi", "t0_marked", *HARD},
     }
     assert {name: (task.image_count, task.frame) for name, task in TASKS.items()} == {
@@ -52,8 +52,8 @@ def test_the_tasks_of_the_package() -> None:
     }
     assert {task.file("val") for task in TASKS.values()} == {
         "t1_val_multi.json", "t1_val_concat.json", "t2a_val_multi.json", "t2b_val_multi.json",
-        "t0_val_marked.json", "t1_val_counterfactual.json", "t2b_val_unchanged.json",
-        "t2b_val_added.json",
+        "t0_val_marked.json", "t1_val_counterfactual.json", "t1_val_negatives.json",
+        "t2b_val_unchanged.json", "t2b_val_added.json",
     }  # fmt: skip
 
 

@@ -1,0 +1,175 @@
+"""t1_negatives on whole roots: ids painted into the pixels, and rays cast into rendered rooms."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from helpers.roots import box_mask
+from x3spatial.builder.options import BuildOptions
+from x3spatial.builder.run import build_tasks
+from x3spatial.evaluation.run import evaluate
+from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.io.images import encode_mask_png, encode_png, read_mask, read_rgb
+
+WIDTH, HEIGHT = 48, 32
+EVERYTHING = "framing=1000,occlusion=1000,both=1000,other_scene=3"
+
+
+def painted_root(folder: Path, scenes: int, objects: int = 4, views: int = 4) -> Path:
+    """Rooms whose images show ids: each object is one colour, in some frames, or hidden, or outside."""
+    for number in range(scenes):
+        rng = random.Random(number)
+        frames = [f"{10 * k:06d}" for k in range(1, views + 4)]
+        images: dict[str, Any] = {}
+        sights: dict[str, dict[str, Any]] = {str(uid): {} for uid in range(1, objects + 1)}
+        for frame in frames:
+            ids = np.zeros((HEIGHT, WIDTH), int)
+            for uid in range(1, objects + 1):
+                if rng.random() < 0.5:
+                    x, y = rng.randrange(WIDTH - 12), rng.randrange(HEIGHT - 10)
+                    ids[
+                        box_mask(
+                            x, y, x + rng.randrange(1, 12), y + rng.randrange(1, 10), WIDTH, HEIGHT
+                        )
+                    ] = uid
+            images[frame] = ids
+            for uid in range(1, objects + 1):
+                pixels = int((ids == uid).sum())
+                reason = rng.choice(["framing", "occlusion", "both"]) if pixels == 0 else None
+                sights[str(uid)][frame] = {
+                    "pixels": pixels, "visible_fraction": None, "in_frame_fraction": None,
+                    "absent_by": reason,
+                }  # fmt: skip
+        scene = folder / "validation" / f"room_{number:02d}"
+        for uid in range(1, objects + 1):
+            shown = [frame for frame in frames if (images[frame] == uid).any()]
+            if not shown:
+                continue
+            others = [frame for frame in frames if frame != shown[0]]
+            for rank, frame in enumerate([shown[0], *rng.sample(others, views - 1)], start=1):
+                place = scene / f"uid_{uid}"
+                place.mkdir(parents=True, exist_ok=True)
+                ids = images[frame]
+                picture = np.stack([ids * 20, ids * 10, np.full_like(ids, number * 3)], -1)
+                stem = place / f"{rank:02d}_{frame}"
+                encoded = encode_png(picture.astype(np.uint8))
+                stem.with_name(stem.name + "_original.png").write_bytes(encoded)
+                stem.with_name(stem.name + "_inpainted.png").write_bytes(encoded)
+                mask = encode_mask_png(ids == uid)
+                stem.with_name(stem.name + "_mask.png").write_bytes(mask)
+        about: dict[str, Any] = {
+            "format": 2,
+            "frames": {f: {"camera_to_world": np.eye(4).tolist()} for f in frames},
+            "objects": [
+                {
+                    "uid": uid,
+                    "label": "box",
+                    "kind": f"kind{uid % 2}",
+                    "box": [[uid, 0, 1], [uid, 1, 2]],
+                    "views": None,
+                }
+                for uid in range(1, objects + 1)
+            ],
+            "visibility": sights,
+            "pixels": {
+                f: {str(u): int((ids == u).sum()) for u in range(1, objects + 1)}
+                for f, ids in images.items()
+            },
+        }
+        (scene / "scene.json").write_text(json.dumps(about))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return painted_root(tmp_path_factory.mktemp("painted"), 12)
+
+
+def build(root: Path, out: Path, **options: Any) -> tuple[list[TaskRecord], dict[str, Any]]:
+    given = {"tasks": ("t1_multi", "t2a_multi", "t1_negatives"), "mode": "allpairs", **options}
+    summary = build_tasks(data_root=root, out_dir=out, options=BuildOptions(**given))
+    counts: dict[str, Any] = summary.manifest["counts"]["validation"]
+    return read_records(out / "t1_val_negatives.json"), counts
+
+
+def test_no_negative_shows_its_object(painted: Path, tmp_path: Path) -> None:
+    negatives, counts = build(painted, tmp_path / "t", negatives=EVERYTHING)
+    assert len(negatives) > 300
+    own = {
+        (r.scene, r.uid, r.query_frame) for r in read_records(tmp_path / "t" / "t1_val_multi.json")
+    }
+    for record in negatives:
+        colour = int(record.uid or 0) * 20
+        shown = read_rgb(Path(record.images[1]))
+        same_room = f"/{record.scene}/" in record.images[1]
+        assert same_room == (record.absence != "other_scene")
+        if same_room:
+            assert not (shown[:, :, 0] == colour).any()
+            assert (record.scene, record.uid, record.query_frame) not in own
+        assert record.answer == "NOT_VISIBLE" and record.verified == "geometry"
+        assert record.query_mask is None and record.image_sizes == ((WIDTH, HEIGHT),) * 2
+        marked = read_rgb(Path(record.images[0]))
+        assert (marked[read_mask(Path(record.ref_mask or ""))][:, 0] > 100).all()
+    ids = [record.id for record in negatives]
+    assert len(set(ids)) == len(ids)
+    assert counts["negatives"]["made"] == Counter(r.absence for r in negatives)
+
+
+def test_lookalikes_are_counted(painted: Path, tmp_path: Path) -> None:
+    negatives, _ = build(painted, tmp_path / "t", negatives=EVERYTHING)
+    for record in negatives:
+        ids = read_rgb(Path(record.images[1]))[:, :, 0] // 20
+        there = set(np.unique(ids)) - {0}
+        if record.absence != "other_scene":
+            there -= {int(record.uid or 0)}
+        alike = [uid for uid in there if uid % 2 == int(record.uid or 0) % 2]
+        assert record.strata is not None and record.strata.lookalikes == len(alike)
+
+
+def test_shares_of_the_positives(painted: Path, tmp_path: Path) -> None:
+    negatives, counts = build(painted, tmp_path / "t")
+    wanted = round(0.2 * counts["positives"])
+    made, missing = counts["negatives"]["made"], counts["negatives"]["missing"]
+    for kind in ("framing", "occlusion", "other_scene"):
+        assert made.get(kind, 0) + missing.get(kind, 0) == wanted
+    assert sum(made.values()) == len(negatives) == counts["samples"]["t1_negatives"]
+
+
+def test_one_scene_without_its_file_has_none(tmp_path: Path) -> None:
+    root = painted_root(tmp_path / "root", 1)
+    next(root.rglob("scene.json")).unlink()
+    negatives, counts = build(root, tmp_path / "t")
+    assert negatives == [] and counts["negatives"]["made"] == {}
+    assert counts["negatives"]["missing"]["other_scene"] > 0
+
+
+def test_the_same_bytes_for_any_number_of_workers_and_when_continued(
+    painted: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "t"
+    build(painted, out)
+    whole = (out / "t1_val_negatives.json").read_bytes()
+    (out / "t1_val_negatives.json").unlink()
+    options = BuildOptions(tasks=("t1_multi", "t2a_multi", "t1_negatives"), mode="allpairs")
+    again = build_tasks(data_root=painted, out_dir=out, options=options, workers=3)
+    assert again.objects_built == 0
+    assert (out / "t1_val_negatives.json").read_bytes() == whole
+
+
+def test_relative_paths(painted: Path, tmp_path: Path) -> None:
+    negatives, _ = build(painted, tmp_path / "t", paths="relative")
+    for record in negatives[:5]:
+        assert not any(Path(path).is_absolute() for path in record.images)
+    result = evaluate(
+        data_json=tmp_path / "t" / "t1_val_negatives.json",
+        output_json=tmp_path / "r.json",
+        model="centre",
+    )
+    assert result.metrics["errors"] == 0 and result.metrics["not_visible_accuracy"] == 0.0
