@@ -13,6 +13,7 @@ from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
 from x3spatial.evaluation.scoring.scores import Score, failed, score_answer, truth_of
 from x3spatial.evaluation.statistics.by_size import size_rows
+from x3spatial.evaluation.statistics.by_stratum import stratum_rows
 from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, chance_rows
 from x3spatial.evaluation.statistics.consistency import consistency
 from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
@@ -32,6 +33,7 @@ from x3spatial.formats.results_file import (
     ScoringInfo,
     ScoringRule,
     SizeRow,
+    StratumRow,
     Value,
 )
 from x3spatial.formats.task_file import TaskRecord
@@ -52,6 +54,7 @@ class ScoredRun:
     ci_unit: CiUnit | None
     chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
+    by_stratum: dict[str, tuple[StratumRow, ...]]
     consistency: dict[str, ConsistencyRow]
     problems: tuple[MaskProblem, ...]
     """Unreadable masks, each path once."""
@@ -72,6 +75,7 @@ class ScoredRun:
             ci_unit=self.ci_unit,
             chance=self.chance,
             by_mask_area=self.by_mask_area,
+            by_stratum=self.by_stratum,
             consistency=self.consistency,
             scoring=ScoringInfo(self.rule, self.mask),
             problems=self.problems,
@@ -141,6 +145,7 @@ def score_run(
         if problem is not None:
             problems.setdefault(*problem)
     table = table_of(scores)
+    areas = [sample.area for sample in samples]
     clusters = clusters_of(scores)
     return ScoredRun(
         rule=rule,
@@ -150,7 +155,8 @@ def score_run(
         ci95=intervals(table, clusters),
         ci_unit=clusters.unit,
         chance=chance_rows(samples),
-        by_mask_area=size_rows(scores, [sample.area for sample in samples]),
+        by_mask_area=size_rows(scores, areas),
+        by_stratum=stratum_rows(records, scores, areas),
         consistency=consistency(records, scores),
         problems=tuple(MaskProblem(path, reason) for path, reason in problems.items()),
     )

@@ -44,6 +44,7 @@ from x3spatial.formats.results_file import (
     RunInfo,
     RunSettings,
     SizeRow,
+    StratumRow,
     Value,
     check_replaceable,
     read_results,
@@ -75,6 +76,8 @@ class EvalResult(Tabular):
     chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
     """Visible samples by the share of the image that the object covers."""
+    by_stratum: dict[str, tuple[StratumRow, ...]]
+    """Stratum → a row per bin with samples; empty where nothing is known."""
     consistency: dict[str, ConsistencyRow]
     """Figure → how often related answers are right together; empty for sets without two views."""
     asked: int
@@ -116,6 +119,7 @@ class EvalResult(Tabular):
             ci_unit=scored.ci_unit,
             chance=scored.chance,
             by_mask_area=scored.by_mask_area,
+            by_stratum=scored.by_stratum,
             consistency=scored.consistency,
             asked=asked,
             kept=kept,
@@ -141,6 +145,7 @@ class EvalResult(Tabular):
             ci_unit=stored.ci_unit,
             chance=stored.chance,
             by_mask_area=stored.by_mask_area,
+            by_stratum=stored.by_stratum,
             consistency=stored.consistency,
             asked=asked,
             kept=kept,

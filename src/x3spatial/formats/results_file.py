@@ -64,6 +64,24 @@ class SizeRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StratumRow:
+    """The samples of one bin of a stratum."""
+
+    least: float | None = field(metadata=named("from"))
+    most: float | None = field(metadata=named("to"))
+    """Null: no upper bound, or a stratum of names."""
+    name: str | None
+    """The name, for a stratum of names."""
+    samples: int = field(metadata=_COUNT)
+    """Number of answered samples."""
+    metrics: dict[str, float | None]
+    ci95: dict[str, Interval | None]
+    ci_unit: CiUnit | None
+    chance: float | None = field(metadata=named("chance_uniform"))
+    """Expected Hit@Mask of a uniformly drawn point; null without visible samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsistencyRow:
     """How often all answers of a unit (a pair of samples, or an object) are right."""
 
@@ -175,6 +193,8 @@ class ResultsFile(Tabular):
     """Chance baseline → metric → value; null if the baseline does not apply to any sample."""
     by_mask_area: tuple[SizeRow, ...] = ()
     """Visible samples by the share of the image that the object covers."""
+    by_stratum: dict[str, tuple[StratumRow, ...]] = field(default_factory=dict, metadata=LEFT_OUT)
+    """Stratum → a row per bin with samples; only for roots whose ``scene.json`` knows something."""
     consistency: dict[str, ConsistencyRow] = field(default_factory=dict, metadata=LEFT_OUT)
     """Figure → how often related answers are right together; only for sets with two views."""
     scoring: ScoringInfo

@@ -1,0 +1,151 @@
+"""Metrics by stratum: samples grouped by what is known of them (``tasks.strata``) or why an object is absent.
+
+Bins are fixed, so that results of different runs and roots can be compared. A bin contains its lower bound but
+not its upper one, except for the last, which contains both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from x3spatial.errors import UserError
+from x3spatial.evaluation.scoring.scores import Score
+from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
+from x3spatial.evaluation.statistics.metrics import table_of, value_of
+from x3spatial.formats.results_file import StratumRow
+from x3spatial.formats.task_file import TaskRecord
+
+METRICS = (
+    "hit_at_mask", "median_l2_error", "success_005", "false_not_visible_rate",
+    "not_visible_accuracy", "balanced_accuracy",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """One way to group samples."""
+
+    name: str
+    """Field of ``Strata``, or ``absence``."""
+    short: str
+    """Name in ``--by``."""
+    title: str
+    bounds: tuple[float, ...] = ()
+    """Bounds of the bins; empty for names."""
+
+
+STRATA: dict[str, Stratum] = {
+    stratum.name: stratum
+    for stratum in (
+        Stratum("angle_deg", "angle", "angle between the views", (0, 20, 40, 60, 90, 180)),
+        Stratum(
+            "baseline_m", "baseline", "metres between the cameras", (0, 0.5, 1, 2, 4, math.inf)
+        ),
+        Stratum("overlap", "overlap", "share of A's surface in B's frame", (0, 0.25, 0.5, 0.75, 1)),
+        Stratum("visible_a", "visible-a", "visible share in A", (0, 0.25, 0.5, 0.75, 1)),
+        Stratum("visible_b", "visible-b", "visible share in B", (0, 0.25, 0.5, 0.75, 1)),
+        Stratum("lookalikes", "lookalikes", "look-alikes in B", (0, 1, 2, 4, math.inf)),
+        Stratum("mask_share", "size", "share of the image", (0, 0.0025, 0.01, 0.04, 1)),
+        Stratum("absence", "absence", "why the object is absent"),
+    )
+}
+"""All strata by name, in the order of tables."""
+
+
+def choose_strata(names: Sequence[str]) -> tuple[Stratum, ...]:
+    """The strata of ``--by``, by short or full name, in the order of the registry.
+
+    Raises:
+        UserError: a name is unknown.
+    """
+    known = {stratum.short: stratum.name for stratum in STRATA.values()}
+    chosen = {known.get(name, name) for name in names}
+    unknown = sorted(chosen - set(STRATA))
+    if unknown:
+        raise UserError(f"--by {unknown[0]}: known are {', '.join(known)}")
+    return tuple(stratum for name, stratum in STRATA.items() if name in chosen)
+
+
+def stratum_rows(
+    records: Sequence[TaskRecord], scores: Sequence[Score], areas: Sequence[float | None]
+) -> dict[str, tuple[StratumRow, ...]]:
+    """Rows per bin of every stratum of which something is known; bins without samples are left out.
+
+    Args:
+        records: the questions.
+        scores: one per record; unanswered ones are in no row.
+        areas: ``[N]``, the share of the query image that each sample's mask covers, for chance; None if the
+            object is not visible or has no mask.
+    """
+    found = {}
+    for stratum in STRATA.values():
+        values = [value_in(record, stratum) for record in records]
+        rows = []
+        for least, most, name in _bins(stratum, values):
+            chosen = [
+                (score, area)
+                for score, area, value in zip(scores, areas, values, strict=True)
+                if score.status != "error" and _is_in(value, least, most, name, stratum)
+            ]
+            if chosen:
+                rows.append(_row(chosen, least, most, name))
+        if rows:
+            found[stratum.name] = tuple(rows)
+    return found
+
+
+def value_in(record: TaskRecord, stratum: Stratum) -> float | str | None:
+    """The value of a record in a stratum; None if unknown."""
+    if stratum.name == "absence":
+        return record.absence
+    if record.strata is None:
+        return None
+    value: float | None = getattr(record.strata, stratum.name)
+    return value
+
+
+def _bins(
+    stratum: Stratum, values: Sequence[float | str | None]
+) -> list[tuple[float | None, float | None, str | None]]:
+    if stratum.bounds:
+        return [(least, most, None) for least, most in pairwise(stratum.bounds)]
+    return [(None, None, name) for name in sorted({v for v in values if isinstance(v, str)})]
+
+
+def _is_in(
+    value: float | str | None,
+    least: float | None,
+    most: float | None,
+    name: str | None,
+    stratum: Stratum,
+) -> bool:
+    if isinstance(value, str) or value is None or least is None or most is None:
+        return value is not None and value == name
+    return least <= value < most or value == most == stratum.bounds[-1]
+
+
+def _row(
+    chosen: Sequence[tuple[Score, float | None]],
+    least: float | None,
+    most: float | None,
+    name: str | None,
+) -> StratumRow:
+    part = [score for score, _ in chosen]
+    table, clusters = table_of(part), clusters_of(part)
+    ci95 = intervals(table, clusters)
+    known = [area for _, area in chosen if area is not None]
+    return StratumRow(
+        least=least,
+        most=most if most is not None and math.isfinite(most) else None,
+        name=name,
+        samples=len(part),
+        metrics={metric: value_of(metric, table) for metric in METRICS},
+        ci95={metric: ci95[metric] for metric in METRICS},
+        ci_unit=clusters.unit,
+        chance=float(np.mean(known)) if known else None,
+    )
