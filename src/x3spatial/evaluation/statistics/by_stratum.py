@@ -1,7 +1,7 @@
 """Metrics by stratum: samples grouped by what is known of them (``tasks.strata``) or why an object is absent.
 
-Bins are fixed, so that results of different runs and roots can be compared. A bin contains its lower bound but
-not its upper one, except for the last, which contains both.
+Bins are fixed, so that results of different runs and roots can be compared. A bin contains its lower bound
+but not its upper one, except for the last, which contains both.
 """
 
 from __future__ import annotations
