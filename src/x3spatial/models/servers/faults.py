@@ -43,16 +43,27 @@ class Stop(UserError):
 
 
 def status_fault(
-    status: int, body: bytes, *, where: str, retry_after: float | None = None
+    status: int,
+    body: bytes | str,
+    *,
+    where: str,
+    retry_after: float | None = None,
+    target: str | None = None,
 ) -> Fault | Stop:
     """The error that an HTTP status other than 2xx means.
 
-    401, 402 and 403 (a wrong key) and 404, 405 and 410 (a wrong address or model) concern every
+    Redirects are not followed, because images and prompts would be sent to a server that the user did not
+    name. They, 401, 402 and 403 (a wrong key) and 404, 405 and 410 (a wrong address or model) concern every
     question and stop the run; so does an exhausted quota. Time-outs, rate limits and server errors are
     retried; any other status concerns this question only.
     """
     reason = error_message(body)
     message = f"HTTP {status}" + (f": {reason}" if reason else "")
+    if target is not None:
+        return Stop(
+            f"{where}: redirects to {target} (HTTP {status}), which is not followed; if that server is"
+            " meant, name its address"
+        )
     if status in _WRONG_KEY:
         return Stop(
             f"{where}: the server refuses: {message}; is the key right (the environment's OPENAI_API_KEY,"
@@ -73,9 +84,9 @@ def status_fault(
     )
 
 
-def error_message(body: bytes) -> str:
+def error_message(body: bytes | str) -> str:
     """The message in an error's body, on one line, shortened; empty if there is none."""
-    text = body.decode("utf-8", "replace")
+    text = body if isinstance(body, str) else body.decode("utf-8", "replace")
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):
@@ -95,7 +106,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
 
 
-def _code(body: bytes) -> Any:
+def _code(body: bytes | str) -> Any:
     try:
         return json.loads(body)["error"]["code"]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -56,6 +56,7 @@ class ServerModel(Model):
         settings: servers, limits and retries.
         api_key: the API key.
         limits: limits of the images that are sent.
+        environment_headers: send the headers that OpenAI's client takes from the environment to any server.
     """
 
     concurrent: ClassVar[bool] = True
@@ -63,7 +64,13 @@ class ServerModel(Model):
     """Path of the request, below the URL of the server."""
 
     def __init__(
-        self, convention: Convention, settings: Settings, api_key: ApiKey, limits: ImageLimits
+        self,
+        convention: Convention,
+        settings: Settings,
+        api_key: ApiKey,
+        limits: ImageLimits,
+        *,
+        environment_headers: bool = False,
     ) -> None:
         self.convention = convention.name
         # Slightly more than the number of concurrent requests, so that the next images are encoded in time.
@@ -76,7 +83,12 @@ class ServerModel(Model):
         self._identity = self.identity()
         self._loop = LoopThread("x3-requests")
         self._hosts = Hosts(settings.urls, settings.concurrency)
-        self._transport = Transport(settings.timeout, api_key)
+        self._transport = Transport(
+            settings.timeout,
+            api_key,
+            max_reply_bytes=settings.max_reply_bytes,
+            environment_headers=environment_headers,
+        )
         self._lock = threading.Lock()
         self._stop: Stop | None = None
         """Why the requests were cancelled."""
@@ -89,8 +101,8 @@ class ServerModel(Model):
         """The JSON of a request."""
 
     @abstractmethod
-    def read(self, content: bytes) -> ParsedReply:
-        """Parse the bytes of a reply.
+    def read(self, content: str) -> ParsedReply:
+        """Parse the text of a reply.
 
         Raises:
             Fault: the reply cannot be used.

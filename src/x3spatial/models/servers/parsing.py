@@ -24,7 +24,7 @@ class ParsedReply:
     """Further fields of the reply."""
 
 
-def _object(content: bytes) -> Mapping[str, Any]:
+def _object(content: bytes | str) -> Mapping[str, Any]:
     """The JSON object in a reply.
 
     Raises:
@@ -33,14 +33,15 @@ def _object(content: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
-        text = shortened(content.decode("utf-8", "replace"))
+        text = content if isinstance(content, str) else content.decode("utf-8", "replace")
+        text = shortened(text)
         raise Fault(f"the reply is not JSON: {text[:80]!r}") from None
     if not isinstance(value, dict):
         raise Fault(f"the reply is not a JSON object: {shortened(str(value))[:80]!r}")
     return value
 
 
-def parse_chat(content: bytes) -> ParsedReply:
+def parse_chat(content: bytes | str) -> ParsedReply:
     """The answer in a reply of ``/chat/completions``.
 
     Only the message's content is the answer: reasoning beside it (``reasoning_content``) is not. Parts of
@@ -116,7 +117,7 @@ def _nothing(finish: str | None) -> Fault:
     return Fault("the reply's content is empty")
 
 
-def parse_roborefer(content: bytes) -> ParsedReply:
+def parse_roborefer(content: bytes | str) -> ParsedReply:
     """The answer in a reply of ``/query`` of RoboRefer's own server: ``{"result": 1, "answer": TEXT}``.
 
     Raises:

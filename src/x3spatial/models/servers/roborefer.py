@@ -119,7 +119,7 @@ class RoboReferServer(ServerModel):
             "text": request.text,
         }
 
-    def read(self, content: bytes) -> ParsedReply:
+    def read(self, content: str) -> ParsedReply:
         """See ``ServerModel.read``."""
         return parse_roborefer(content)
 

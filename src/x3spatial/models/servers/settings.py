@@ -13,7 +13,8 @@ from x3spatial.errors import UserError, flag
 
 OPTIONS = frozenset(
     {
-        "base_url", "cache", "concurrency", "max_image_bytes", "max_image_pixels", "retries", "timeout",
+        "base_url", "cache", "concurrency", "max_image_bytes", "max_image_pixels", "max_reply_bytes",
+        "retries", "timeout",
     }
 )  # fmt: skip
 
@@ -32,6 +33,8 @@ class Settings:
     max_image_pixels: int | None = None
     max_image_bytes: int = 20_000_000
     """Of the encoded image; base64 adds a third."""
+    max_reply_bytes: int = 4_000_000
+    """Of a reply, decompressed: room for a million tokens of reasoning."""
     cache: Path | None = None
     max_new_tokens: int = 64
     seed: int = 0
@@ -43,7 +46,12 @@ class Settings:
             check_url(url)
         if len(set(self.urls)) < len(self.urls):
             raise UserError("--base-url: the same server is named twice")
-        for name, least in (("concurrency", 1), ("retries", 0), ("max_image_bytes", 1000)):
+        for name, least in (
+            ("concurrency", 1),
+            ("retries", 0),
+            ("max_image_bytes", 1000),
+            ("max_reply_bytes", 1000),
+        ):
             value = getattr(self, name)
             if value < least:
                 raise UserError(f"{flag(name)} {value}: must be at least {least}")
