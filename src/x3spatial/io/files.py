@@ -1,22 +1,67 @@
-"""Atomic file writing.
+"""Reading of regular files, and atomic writing.
 
 Files are written to a temporary file beside the target (``.{name}.part``) and then renamed. The temporary
 name depends only on the name of the target, so a killed run leaves at most one part file per target, which
-the next run replaces.
+the next run replaces. What else has that name, such as a symbolic link, is never written through.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from x3spatial.errors import UserError
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+_ATTEMPTS = 100
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a regular file for reading. A pipe would block for ever, and a device may have no end.
+
+    Raises:
+        OSError: missing, unreadable, a folder, a pipe or a device, or no file can have this path.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY)
+    except ValueError as error:  # NUL, or a character that file names cannot have
+        raise OSError(errno.EINVAL, f"no file can have this path ({error})") from None
+    try:
+        mode = os.fstat(number).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return os.fdopen(number, "rb")
+    except BaseException:
+        os.close(number)
+        raise
+
+
+def open_text(path: Path) -> IO[str]:
+    """``open_regular`` of a UTF-8 text, with or without a byte order mark."""
+    return io.TextIOWrapper(open_regular(path), encoding="utf-8-sig")
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        OSError: see ``open_regular``.
+    """
+    with open_regular(path) as file:
+        return file.read()
 
 
 def part_path(path: Path) -> Path:
@@ -24,10 +69,78 @@ def part_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def write_bytes(path: Path, data: bytes, *, fsync: bool = False) -> None:
-    """Replace ``path`` by ``data`` atomically; ``fsync`` for files whose loss would go unnoticed."""
+def new_part(path: Path) -> Path:
+    """``part_path``, with nothing at that place.
+
+    Raises:
+        UserError: a symbolic link or a folder is there, which no run of ours leaves.
+    """
     part = part_path(path)
-    with open(part, "wb") as file:
+    _refuse_link(part)
+    try:
+        part.unlink(missing_ok=True)
+    except (IsADirectoryError, PermissionError) as error:
+        if not part.is_dir():
+            raise
+        raise UserError(f"{part}: cannot write there: {error.strerror}; remove it") from None
+    return part
+
+
+def open_part(path: Path) -> IO[bytes]:
+    """A new, empty ``part_path`` for writing; a hard link that a victim shares is not written to.
+
+    Raises:
+        UserError: see ``new_part``.
+        OSError: it cannot be created.
+    """
+    for attempt in range(_ATTEMPTS):
+        part = new_part(path)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY
+            return os.fdopen(os.open(part, flags, 0o666), "wb")
+        except FileExistsError:  # another process was faster
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def open_append(path: Path) -> IO[bytes]:
+    """Open a file of ours for appending; it is created if missing.
+
+    Raises:
+        UserError: it is a symbolic link, a pipe or a device.
+        OSError: it cannot be opened.
+    """
+    _refuse_link(path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY
+    number = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise UserError(f"{path}: not a regular file; remove it")
+    return os.fdopen(number, "ab")
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise UserError(f"{path}: is a symbolic link, which x3 does not write through; remove it")
+
+
+def _touch(path: Path) -> None:
+    """Create and remove ``path``, also while another process does the same."""
+    _refuse_link(path)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | _NO_LINK | _NO_WAIT, 0o666))
+    path.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes, *, fsync: bool = False) -> None:
+    """Replace ``path`` by ``data`` atomically; ``fsync`` for files whose loss would go unnoticed.
+
+    Raises:
+        UserError: a symbolic link has the name of the temporary file.
+        OSError: it cannot be written.
+    """
+    part = part_path(path)
+    with open_part(path) as file:
         file.write(data)
         if fsync:
             file.flush()
@@ -57,13 +170,16 @@ def read_json(path: Path, *, what: str = "JSON file") -> Any:
         UserError: the file is missing, unreadable or not JSON.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open_text(path) as file:
             return json.load(file)
     except FileNotFoundError:
         raise UserError(f"{path}: no such {what}") from None
     except RecursionError:
         raise UserError(f"{path}: cannot read this {what}: nested too deep") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{path}: cannot read this {what}: {reason}") from None
+    except (UnicodeDecodeError, ValueError) as error:
         raise UserError(f"{path}: cannot read this {what}: {error}") from None
 
 
@@ -80,7 +196,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -98,12 +214,23 @@ def make_dir(path: Path, option: str) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".x3-probe"
-        probe.touch()
-        probe.unlink(missing_ok=True)  # another process may probe at the same time
+        _touch(path / ".x3-probe")
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{option} {path}: cannot write there: {reason}") from None
+
+
+def empty_dir(path: Path) -> None:
+    """Make ``path`` an empty folder; what a killed run left in it is deleted.
+
+    Raises:
+        UserError: it is a symbolic link.
+        OSError: it cannot be emptied or created.
+    """
+    _refuse_link(path)
+    if path.exists():
+        shutil.rmtree(path)
+    path.mkdir(parents=True)
 
 
 @contextmanager
@@ -120,8 +247,7 @@ def new_dir(path: Path, option: str) -> Iterator[Path]:
     part = path / ".part"
     if any(entry != part for entry in path.iterdir()):
         raise UserError(f"{path}: not empty; name a new folder")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
+    empty_dir(part)
     try:
         yield part
         for entry in sorted(part.iterdir()):
@@ -148,9 +274,7 @@ def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:
                 if source.exists() and path.samefile(source):
                     raise UserError(f"{option} {path}: is also an input file; choose another path")
         # As long as the longest temporary name beside a target.
-        probe = path.with_name(f".{path.name}.x3-probe")
-        probe.touch()
-        probe.unlink()
+        _touch(path.with_name(f".{path.name}.x3-probe"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{option} {path}: cannot write there: {reason}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from x3spatial.errors import UserError
-from x3spatial.io.files import part_path
+from x3spatial.io.files import open_part, open_text, part_path
 
 _CHUNK = 1 << 16
 _SPACE = " \t\r\n"
@@ -29,7 +30,7 @@ def iter_array(path: Path, *, what: str = "task file") -> Iterator[Any]:
         UserError: the file is missing, unreadable or not a JSON array.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open_text(path) as file:
             text = _Buffer(file)
             if path.suffix.lower() == ".jsonl":
                 yield from _line_values(text)
@@ -41,7 +42,10 @@ def iter_array(path: Path, *, what: str = "task file") -> Iterator[Any]:
         raise UserError(f"{path}: is a folder; name one of the {what}s in it") from None
     except _NoArrayError as error:
         raise UserError(f"{path}: expected a JSON array of records{error}") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{path}: cannot read this {what}: {reason}") from None
+    except ValueError as error:
         raise UserError(f"{path}: cannot read this {what}: {error}") from None
     except RecursionError:
         raise UserError(f"{path}: cannot read this {what}: nested too deep") from None
@@ -152,7 +156,7 @@ class JsonArrayWriter:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        self._file = open(part_path(self.path), "w", encoding="utf-8")
+        self._file = io.TextIOWrapper(open_part(self.path), encoding="utf-8")
         self._file.write("[")
         return self
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from isal import isal_zlib
 from PIL import Image
 
+from x3spatial.io.files import open_regular
 from x3spatial.io.images import max_pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -34,7 +35,7 @@ def open_plain_png(path: Path | str) -> Image.Image | None:
     Raises:
         OSError: the file does not exist or cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_regular(Path(path)) as file:
         if file.read(len(_SIGNATURE)) != _SIGNATURE:
             return None
         data = file.read()

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import (
+    empty_dir,
     make_dir,
     part_path,
     read_manifest,
@@ -215,9 +216,7 @@ def crop_object(job: CropJob) -> tuple[int, list[Problem]]:
     extents = [extent(loaded.view.mask) for loaded, _ in views if loaded.view.mask.any()]
     default_extent = float(np.exp(np.mean(np.log(extents)))) if extents else 1.0
     part = part_path(job.folder)
-    if part.exists():
-        shutil.rmtree(part)  # left by an interrupted run
-    part.mkdir(parents=True)
+    empty_dir(part)
     for loaded, found in views:
         view = loaded.view
         name = f"{view.rank}_{view.frame}"

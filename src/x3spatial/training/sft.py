@@ -22,7 +22,7 @@ from transformers.trainer_utils import set_seed
 from x3spatial import __version__
 from x3spatial.engine.cores import cores_per_process, usable_cores
 from x3spatial.errors import Reported, UserError
-from x3spatial.io.files import make_dir, write_json
+from x3spatial.io.files import empty_dir, make_dir, open_append, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.models.local.runtime import DTYPES, set_threads
 from x3spatial.models.roborefer.checkpoint import Checkpoint
@@ -79,8 +79,8 @@ class RunLog(TrainerCallback):
     def line(self, text: str) -> None:
         """Write one line."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(f"{stamp} {text}\n")
+        with open_append(self.path) as file:
+            file.write(f"{stamp} {text}\n".encode())
         print(text, flush=True)
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
@@ -339,8 +339,7 @@ def finish(
         return
     model = trainer.accelerator.unwrap_model(trainer.model)
     temporary = output_dir / ".saving-final"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    empty_dir(temporary)
     adapted = is_adapted(model)
     if adapted:
         save_adapter(model, temporary / ADAPTER)
