@@ -114,6 +114,13 @@ def _options() -> dict[str, Any]:
             int, SERVERS, f"Attempts after the first one (default {_SERVER['retries']})."
         ),
         "max_image_pixels": _option(int, SERVERS, "Downscale larger images before sending."),
+        "image_format": _option(
+            str,
+            SERVERS,
+            "auto: PNG and JPEG files as they are, others as PNG; png: all as PNG; original: WebP files as"
+            " they are, too (default auto).",
+            metavar="FORMAT",
+        ),
         "max_image_bytes": _option(
             int, SERVERS, f"Re-encode larger files (default {_SERVER['max_image_bytes']:,})."
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from x3spatial.errors import UserError
@@ -13,6 +14,17 @@ _OVERLOADED = frozenset({429, 503, 529})
 _WRONG_KEY = frozenset({401, 402, 403})
 _WRONG_ADDRESS = frozenset({404, 405, 410})
 _LONGEST_MESSAGE = 300
+_IMAGE = re.compile(r"image|media.?type|mime|webp|jpe?g", re.IGNORECASE)
+_UNREAD = re.compile(
+    r"cannot|can't|could not|couldn't|unable|failed|invalid|not (?:a )?valid|unsupported|not supported"
+    r"|unknown|unrecogni|corrupt|decod|malformed",
+    re.IGNORECASE,
+)
+_OTHER = re.compile(
+    r"at most|too (?:many|large|big|long)|exceed|limit|download|mmproj|multi-?modal|image input is not"
+    r"|(?:not|n't) support(?: any)? (?:image|vision)|image_url is only",
+    re.IGNORECASE,
+)
 
 
 class Fault(Exception):
@@ -25,6 +37,7 @@ class Fault(Exception):
         again: bool = True,
         overloaded: bool = False,
         unreachable: bool = False,
+        unreadable_image: bool = False,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
@@ -34,6 +47,8 @@ class Fault(Exception):
         """Whether the server is overloaded: fewer concurrent requests from now on."""
         self.unreachable = unreachable
         """Whether the server is unreachable."""
+        self.unreadable_image = unreadable_image
+        """Whether the server says that it cannot read an image: another format may help."""
         self.retry_after = retry_after
         """Seconds after which the server allows a retry."""
 
@@ -80,8 +95,19 @@ def status_fault(
         message,
         again=status in _AGAIN or (status >= 500 and status not in _NEVER),
         overloaded=status in _OVERLOADED,
+        unreadable_image=cannot_read_image(reason),
         retry_after=retry_after,
     )
+
+
+def cannot_read_image(message: str) -> bool:
+    """Whether an error message says that an image cannot be read, in the words of the servers known to us.
+
+    "Failed to load image or audio file" (llama.cpp), "cannot identify image file" (vLLM, SGLang), "image:
+    unknown format" (Ollama), "unsupported image" (OpenAI), "Could not process image", "invalid image". Too
+    many or too large images, and models without image input, are other errors.
+    """
+    return bool(_IMAGE.search(message) and _UNREAD.search(message) and not _OTHER.search(message))
 
 
 def error_message(body: bytes | str) -> str:

@@ -120,6 +120,7 @@ class OpenAIModel(ServerModel):
             "fields": self.fields,
             "max_image_pixels": self.limits.max_pixels,
             "max_image_bytes": self.limits.max_bytes,
+            "image_format": self.limits.format,
             "resized": None if self._areas is None else {"factor": _PATCH, "areas": self._areas},
         }
 
@@ -150,11 +151,13 @@ def _limits_for(
             )
         low, high = _areas(min_pixels, max_pixels)
         resized = partial(smart_resize, factor=_PATCH, min_pixels=low, max_pixels=high)
-        return ImageLimits(settings.max_image_bytes, resized=resized)
+        return ImageLimits(settings.max_image_bytes, resized=resized, format=settings.image_format)
     for name, value in (("min_pixels", min_pixels), ("max_pixels", max_pixels)):
         if value is not None:
             raise UserError(
                 f"{flag(name)}: with --convention {convention.name} the server alone decides how images are"
                 " resized; to send smaller ones use --max-image-pixels"
             )
-    return ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
+    return ImageLimits(
+        settings.max_image_bytes, settings.max_image_pixels, format=settings.image_format
+    )

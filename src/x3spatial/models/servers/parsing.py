@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from x3spatial.models.base import AT_SERVER_LIMIT
-from x3spatial.models.servers.faults import Fault, error_message, shortened
+from x3spatial.models.servers.faults import Fault, cannot_read_image, error_message, shortened
 
 _OVERLOADED = frozenset({429, 503, "429", "503"})
 
@@ -55,8 +55,11 @@ def parse_chat(content: bytes | str) -> ParsedReply:
         error = value.get("error")
         code = error.get("code") if isinstance(error, dict) else value.get("code")
         code = code if isinstance(code, int | str) else None
+        reason = error_message(content)
         raise Fault(
-            f"the reply is an error: {error_message(content)}", overloaded=code in _OVERLOADED
+            f"the reply is an error: {reason}",
+            overloaded=code in _OVERLOADED,
+            unreadable_image=cannot_read_image(reason),
         )
     choices = value.get("choices")
     if not isinstance(choices, list):
@@ -126,7 +129,11 @@ def parse_roborefer(content: bytes | str) -> ParsedReply:
     value = _object(content)
     text = value.get("answer")
     if not isinstance(text, str):
-        raise Fault(f"the reply has no text 'answer': {error_message(content)}")
+        message = error_message(content)
+        raise Fault(
+            f"the reply has no text 'answer': {message}",
+            unreadable_image=cannot_read_image(message),
+        )
     if not text.strip():
         raise Fault("the reply's answer is empty")
     return ParsedReply(text)
