@@ -148,3 +148,79 @@ def test_everything_as_png_by_option(tmp_path: Path) -> None:
         assert x3(data, tmp_path / "other.json", url, **{"image-format": "bmp"}) == 2
     settings = json.loads((tmp_path / "out.json").read_text())["settings"]
     assert settings["describe"]["image_format"] == "png"
+
+
+ANSWER = "[(0.5, 0.5)]"
+THOUGHT = "maybe NOT_VISIBLE, maybe [(0.1, 0.1)]"
+REASONED = {
+    "vllm": chat(ANSWER, reasoning_content=THOUGHT),
+    "vllm new": chat(ANSWER, reasoning=THOUGHT),
+    "openrouter": chat(ANSWER, reasoning=THOUGHT, reasoning_details=[{"type": "x", "text": THOUGHT}]),
+    "litellm": chat(ANSWER, thinking_blocks=[{"type": "thinking", "thinking": THOUGHT}]),
+    "ollama": chat(ANSWER, thinking=THOUGHT),
+    "anthropic": chat([{"type": "thinking", "thinking": THOUGHT}, {"type": "text", "text": ANSWER}]),
+    "redacted": chat([{"type": "redacted_thinking", "data": THOUGHT}, {"type": "text", "text": ANSWER}]),
+    "mistral": chat(
+        [{"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]},
+         {"type": "text", "text": ANSWER}]
+    ),
+    "google": chat([{"text": THOUGHT, "thought": True}, {"text": ANSWER}]),
+    "responses": chat(
+        [{"type": "reasoning", "text": THOUGHT, "summary": [{"type": "summary_text", "text": THOUGHT}]},
+         {"type": "output_text", "text": ANSWER}]
+    ),
+    "reasoning text": chat([{"type": "reasoning_text", "text": THOUGHT}, {"type": "text", "text": ANSWER}]),
+    "in tags": chat(f"<think>{THOUGHT}</think>{ANSWER}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("server", list(REASONED))
+def test_reasoning_is_never_the_answer(tmp_path: Path, server: str) -> None:
+    data = task_file(tmp_path, "PNG")
+    whole = REASONED[server]
+    with acting(lambda handler: reply(handler, json.dumps(whole).encode())) as http:
+        assert x3(data, tmp_path / "out.json", f"{http.url}/v1") == 0
+    (entry,) = results(tmp_path / "out.json")
+    assert entry["pred_parsed"] == {"is_not_visible": False, "coord": [0.5, 0.5]}
+    assert entry["contradictory"] is False
+
+
+@pytest.mark.parametrize("finish", ["stop", "length"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        chat(None, reasoning_content=ANSWER), chat("", reasoning=ANSWER), chat(" \n", thinking=ANSWER),
+        chat([{"type": "thinking", "thinking": ANSWER}]), chat([{"text": ANSWER, "thought": True}]),
+        chat(None, reasoning_details=[{"text": ANSWER}]),
+    ],
+)  # fmt: skip
+def test_reasoning_alone_is_no_answer(tmp_path: Path, message: dict[str, Any], finish: str) -> None:
+    data = task_file(tmp_path, "PNG")
+    choice = {**message["choices"][0], "finish_reason": finish}
+    body = json.dumps({**message, "choices": [choice]}).encode()
+    out = tmp_path / "out.json"
+    with acting(lambda handler: reply(handler, body)) as http:
+        assert x3(data, out, f"{http.url}/v1", retries=1) == 1
+    (entry,) = results(out)
+    assert entry["pred_text"] is None
+    assert ("--max-new-tokens" if finish == "length" else "content is empty") in entry["error"]
+
+
+@pytest.mark.parametrize(
+    "finish", ["length", "max_tokens", "MAX_TOKENS", "model_length", "max_output_tokens"]
+)
+def test_answers_that_the_token_limit_ended_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], finish: str
+) -> None:
+    data = task_file(tmp_path, "PNG")
+    out = tmp_path / "out.json"
+    whole = chat("First I compare the two images, and", finish)
+    with acting(lambda handler: reply(handler, json.dumps(whole).encode())) as http:
+        assert x3(data, out, f"{http.url}/v1") == 0
+    assert json.loads(out.read_text())["metrics"]["cut_off"] == 1
+    assert "--max-new-tokens" in capsys.readouterr().err
+    # Without any message, as some gateways do.
+    nothing = {"choices": [{"index": 0, "finish_reason": finish}]}
+    with acting(lambda handler: reply(handler, json.dumps(nothing).encode())) as http:
+        assert x3(data, out, f"{http.url}/v1", fresh=True) == 1
+        assert len(http.methods) == 1
