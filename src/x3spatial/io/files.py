@@ -76,7 +76,7 @@ def new_part(path: Path) -> Path:
         UserError: a symbolic link or a folder is there, which no run of ours leaves.
     """
     part = part_path(path)
-    _refuse_link(part)
+    refuse_link(part)
     try:
         part.unlink(missing_ok=True)
     except (IsADirectoryError, PermissionError) as error:
@@ -111,7 +111,7 @@ def open_append(path: Path) -> IO[bytes]:
         UserError: it is a symbolic link, a pipe or a device.
         OSError: it cannot be opened.
     """
-    _refuse_link(path)
+    refuse_link(path)
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY
     number = os.open(path, flags, 0o666)
     if not stat.S_ISREG(os.fstat(number).st_mode):
@@ -120,14 +120,19 @@ def open_append(path: Path) -> IO[bytes]:
     return os.fdopen(number, "ab")
 
 
-def _refuse_link(path: Path) -> None:
+def refuse_link(path: Path) -> None:
+    """Check that ``path``, which is about to be written, does not lead elsewhere.
+
+    Raises:
+        UserError: it is a symbolic link.
+    """
     if path.is_symlink():
         raise UserError(f"{path}: is a symbolic link, which x3 does not write through; remove it")
 
 
 def _touch(path: Path) -> None:
     """Create and remove ``path``, also while another process does the same."""
-    _refuse_link(path)
+    refuse_link(path)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | _NO_LINK | _NO_WAIT, 0o666))
     path.unlink(missing_ok=True)
 
@@ -227,9 +232,11 @@ def empty_dir(path: Path) -> None:
         UserError: it is a symbolic link.
         OSError: it cannot be emptied or created.
     """
-    _refuse_link(path)
-    if path.exists():
+    refuse_link(path)
+    if path.is_dir():
         shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
     path.mkdir(parents=True)
 
 
