@@ -82,7 +82,7 @@ class RunLog(TrainerCallback):
     def line(self, text: str) -> None:
         """Write one line."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with open(self.path, "a", encoding="utf-8") as file:
+        with writing(self.path.parent), open(self.path, "a", encoding="utf-8") as file:
             file.write(f"{stamp} {text}\n")
         print(text, flush=True)
 
