@@ -17,19 +17,11 @@ from helpers.roots import write_view
 from helpers.task_sets import box_mask, make_record, write_set
 from x3spatial.cli import run
 from x3spatial.errors import UserError
-from x3spatial.io.files import (
-    check_output,
-    empty_dir,
-    open_append,
-    open_part,
-    open_regular,
-    part_path,
-    read_json,
-    write_bytes,
-)
+from x3spatial.io.files import check_output, empty_dir, read_json, write_bytes
 from x3spatial.io.images import ImageError, read_rgb
 from x3spatial.io.journal import Journal
 from x3spatial.io.json_stream import JsonArrayWriter, iter_array
+from x3spatial.io.opening import open_append, open_part, open_regular, part_path
 
 VICTIM = b"precious\n"
 

@@ -14,8 +14,9 @@ from typing import Any
 from x3spatial.errors import UserError
 from x3spatial.exporters.image_paths import HASH_DIGITS
 from x3spatial.exporters.manifest import MANIFEST, NOTE
-from x3spatial.io.files import part_path, read_manifest, write_json
+from x3spatial.io.files import read_manifest, write_json
 from x3spatial.io.images import ImageError, read_bytes
+from x3spatial.io.opening import part_path
 
 _COPY = re.compile(rf".*-([0-9a-f]{{{HASH_DIGITS}}})(\.[^.]*)?", re.DOTALL)
 """The name of a copy, with the beginning of its hash."""

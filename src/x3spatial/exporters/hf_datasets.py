@@ -11,7 +11,8 @@ from typing import Any
 from x3spatial.exporters.base import Format
 from x3spatial.exporters.samples import Sample
 from x3spatial.exporters.tables import batches, image_value, require_datasets
-from x3spatial.io.files import empty_dir, open_part, part_path, sha256_file
+from x3spatial.io.files import empty_dir, naming, sha256_file
+from x3spatial.io.opening import open_part, part_path
 
 _FACTS = (
     "split", "scene", "uid", "label", "ref_rank", "ref_frame", "query_rank", "query_frame",
@@ -60,11 +61,15 @@ class HfDatasets(Format):
         part, table = part_path(path), part_path(arrow)
         try:
             schema = features.arrow_schema
-            with open_part(arrow) as file, pyarrow.ipc.new_stream(file, schema) as stream:
+            with (
+                naming(path),
+                open_part(arrow) as file,
+                pyarrow.ipc.new_stream(file, schema) as stream,
+            ):
                 for batch in batches(self._rows(samples), schema):
                     stream.write_batch(batch)
             empty_dir(part)
-            with _quiet(datasets):
+            with _quiet(datasets), naming(path):
                 rows = datasets.Dataset(
                     datasets.table.MemoryMappedTable.from_file(str(table)),
                     # By default it depends on path and time of the file.

@@ -10,7 +10,7 @@ from typing import Any
 from x3spatial.exporters.base import Format
 from x3spatial.exporters.samples import Sample
 from x3spatial.exporters.tables import batches, image_value, require_datasets
-from x3spatial.io.files import open_part, part_path
+from x3spatial.io.opening import open_part, part_path
 
 
 class Trl(Format):

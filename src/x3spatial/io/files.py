@@ -1,4 +1,4 @@
-"""Reading of regular files, and atomic writing.
+"""Atomic file writing.
 
 Files are written to a temporary file beside the target (``.{name}.part``) and then renamed. The temporary
 name depends only on the name of the target, so a killed run leaves at most one part file per target, which
@@ -8,133 +8,72 @@ the next run replaces. What else has that name, such as a symbolic link, is neve
 from __future__ import annotations
 
 import errno
+import filecmp
 import hashlib
-import io
 import json
+import logging
 import os
+import re
 import shutil
-import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from x3spatial.errors import UserError
+from x3spatial.io.opening import open_part, open_regular, open_text, part_path, refuse_link, touch
 
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
-_BINARY = getattr(os, "O_BINARY", 0)
-_ATTEMPTS = 100
+_LOG = logging.getLogger(__name__)
 
 
-def open_regular(path: Path) -> io.BufferedReader:
-    """Open a regular file for reading. A pipe would block for ever, and a device may have no end.
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""In messages of libraries written in Rust (safetensors, tokenizers)."""
+_TORCH_WRITER = re.compile("inline_container|PytorchStreamWriter|iostream error")
+"""In messages of ``torch.save``, which do not say why a file could not be written."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of writing in the block become ``OSError`` with the name of ``path``.
+
+    The error of a write has no name, because the file is open already; libraries raise types of their own.
 
     Raises:
-        OSError: missing, unreadable, a folder, a pipe or a device, or no file can have this path.
+        OSError: the disk is full, a limit is reached, or something else of the system.
     """
     try:
-        number = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY)
-    except ValueError as error:  # NUL, or a character that file names cannot have
-        raise OSError(errno.EINVAL, f"no file can have this path ({error})") from None
-    try:
-        mode = os.fstat(number).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        return os.fdopen(number, "rb")
-    except BaseException:
-        os.close(number)
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
+    except Exception as error:
+        if found := _OS_ERROR.search(str(error)):
+            number = int(found[1])
+            raise OSError(number, os.strerror(number), os.fspath(path)) from error
+        if isinstance(error, RuntimeError) and _TORCH_WRITER.search(str(error)):
+            raise OSError(
+                errno.EIO, "a file could not be completed; is the disk full?", os.fspath(path)
+            ) from error
         raise
 
 
-def open_text(path: Path) -> IO[str]:
-    """``open_regular`` of a UTF-8 text, with or without a byte order mark."""
-    return io.TextIOWrapper(open_regular(path), encoding="utf-8-sig")
-
-
-def read_regular(path: Path) -> bytes:
-    """The bytes of a regular file.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The temporary file for ``path``, which is renamed after the block; an error removes it.
 
     Raises:
-        OSError: see ``open_regular``.
-    """
-    with open_regular(path) as file:
-        return file.read()
-
-
-def part_path(path: Path) -> Path:
-    """The temporary file for writing ``path``."""
-    return path.with_name(f".{path.name}.part")
-
-
-def new_part(path: Path) -> Path:
-    """``part_path``, with nothing at that place.
-
-    Raises:
-        UserError: a symbolic link or a folder is there, which no run of ours leaves.
+        OSError: it cannot be written; the error names ``path``.
     """
     part = part_path(path)
-    refuse_link(part)
-    try:
-        part.unlink(missing_ok=True)
-    except (IsADirectoryError, PermissionError) as error:
-        if not part.is_dir():
-            raise
-        raise UserError(f"{part}: cannot write there: {error.strerror}; remove it") from None
-    return part
-
-
-def open_part(path: Path) -> IO[bytes]:
-    """A new, empty ``part_path`` for writing; a hard link that a victim shares is not written to.
-
-    Raises:
-        UserError: see ``new_part``.
-        OSError: it cannot be created.
-    """
-    for attempt in range(_ATTEMPTS):
-        part = new_part(path)
+    with naming(path):
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY
-            return os.fdopen(os.open(part, flags, 0o666), "wb")
-        except FileExistsError:  # another process was faster
-            if attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError("unreachable")
-
-
-def open_append(path: Path) -> IO[bytes]:
-    """Open a file of ours for appending; it is created if missing.
-
-    Raises:
-        UserError: it is a symbolic link, a pipe or a device.
-        OSError: it cannot be opened.
-    """
-    refuse_link(path)
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _NO_LINK | _NO_WAIT | _BINARY
-    number = os.open(path, flags, 0o666)
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
-        raise UserError(f"{path}: not a regular file; remove it")
-    return os.fdopen(number, "ab")
-
-
-def refuse_link(path: Path) -> None:
-    """Check that ``path``, which is about to be written, does not lead elsewhere.
-
-    Raises:
-        UserError: it is a symbolic link.
-    """
-    if path.is_symlink():
-        raise UserError(f"{path}: is a symbolic link, which x3 does not write through; remove it")
-
-
-def _touch(path: Path) -> None:
-    """Create and remove ``path``, also while another process does the same."""
-    refuse_link(path)
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | _NO_LINK | _NO_WAIT, 0o666))
-    path.unlink(missing_ok=True)
+            yield part
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
 
 
 def write_bytes(path: Path, data: bytes, *, fsync: bool = False) -> None:
@@ -144,13 +83,11 @@ def write_bytes(path: Path, data: bytes, *, fsync: bool = False) -> None:
         UserError: a symbolic link has the name of the temporary file.
         OSError: it cannot be written.
     """
-    part = part_path(path)
-    with open_part(path) as file:
+    with replacing(path), open_part(path) as file:
         file.write(data)
+        file.flush()
         if fsync:
-            file.flush()
             os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def write_text(path: Path, text: str, *, fsync: bool = False) -> None:
@@ -219,7 +156,7 @@ def make_dir(path: Path, option: str) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        _touch(path / ".x3-probe")
+        touch(path / ".x3-probe")
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{option} {path}: cannot write there: {reason}") from None
@@ -245,22 +182,46 @@ def new_dir(path: Path, option: str) -> Iterator[Path]:
     """A temporary folder whose entries are moved to the new folder ``path`` after the block.
 
     It is created inside ``path``, which may be the current folder or a mount point. Remains of a killed run
-    in it are deleted.
+    in it are deleted. A run that was killed while it moved the entries, or after that, has left some of them
+    in ``path``: those that equal the new ones stay.
 
     Raises:
-        UserError: ``path`` cannot be created or written to, or is not empty.
+        UserError: ``path`` cannot be created, or contains something else than the block writes.
+        OSError: an entry cannot be written; the error has a name.
     """
     make_dir(path, option)
     part = path / ".part"
-    if any(entry != part for entry in path.iterdir()):
+    before = {entry.name for entry in path.iterdir() if entry != part}
+    if before and not (part.exists() or (path / "config.json").is_file()):
         raise UserError(f"{path}: not empty; name a new folder")
     empty_dir(part)
     try:
-        yield part
-        for entry in sorted(part.iterdir()):
-            entry.rename(path / entry.name)
+        with naming(path):
+            yield part
+        made = {entry.name for entry in part.iterdir()}
+        for name in sorted(before):
+            if name not in made or not _equal(part / name, path / name):
+                raise UserError(
+                    f"{path}: not empty: {name} is not what this command writes; name a new folder"
+                )
+        if made and made == before:
+            _LOG.info("%s: already there, equal", path)
+        for name in sorted(made - before):
+            (part / name).rename(path / name)
     finally:
         shutil.rmtree(part)
+
+
+def _equal(one: Path, other: Path) -> bool:
+    """Whether two files or folders have the same content."""
+    if one.is_dir() != other.is_dir():
+        return False
+    if one.is_file():
+        return other.is_file() and filecmp.cmp(one, other, shallow=False)
+    names = {entry.name for entry in one.iterdir()}
+    return names == {entry.name for entry in other.iterdir()} and all(
+        _equal(one / name, other / name) for name in names
+    )
 
 
 def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:
@@ -281,7 +242,7 @@ def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:
                 if source.exists() and path.samefile(source):
                     raise UserError(f"{option} {path}: is also an input file; choose another path")
         # As long as the longest temporary name beside a target.
-        _touch(path.with_name(f".{path.name}.x3-probe"))
+        touch(path.with_name(f".{path.name}.x3-probe"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{option} {path}: cannot write there: {reason}") from None

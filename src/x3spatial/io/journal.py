@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from x3spatial.errors import UserError
-from x3spatial.io.files import open_append, open_regular
+from x3spatial.io.files import naming
+from x3spatial.io.opening import open_append, open_regular
 
 
 class Journal:
@@ -80,8 +81,9 @@ class Journal:
         assert self._file is not None, "call open() first"
         offset = self._file.seek(0, os.SEEK_END)
         line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        with naming(self.path):
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
         return offset
 
     def sync(self) -> None:
@@ -92,8 +94,9 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            with naming(self.path):  # what an append could not write is tried again
+                file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -14,8 +14,8 @@ from pathlib import Path
 from isal import isal_zlib
 from PIL import Image
 
-from x3spatial.io.files import open_regular
 from x3spatial.io.images import max_pixels
+from x3spatial.io.opening import open_regular
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MODES = {2: ("RGB", 3), 6: ("RGBA", 4)}

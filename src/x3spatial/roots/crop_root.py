@@ -18,14 +18,7 @@ import numpy.typing as npt
 
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
-from x3spatial.io.files import (
-    empty_dir,
-    make_dir,
-    part_path,
-    read_manifest,
-    write_bytes,
-    write_json,
-)
+from x3spatial.io.files import empty_dir, make_dir, read_manifest, write_bytes, write_json
 from x3spatial.io.images import (
     ImageError,
     encode_mask_png,
@@ -36,6 +29,7 @@ from x3spatial.io.images import (
     resize_rgb,
 )
 from x3spatial.io.locks import lock_dir
+from x3spatial.io.opening import part_path
 from x3spatial.progress import progress
 from x3spatial.roots.crops import check_times, draw_crop, extent
 from x3spatial.roots.layout import (

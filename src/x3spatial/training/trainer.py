@@ -13,7 +13,7 @@ from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from x3spatial.errors import Diverged
-from x3spatial.io.files import refuse_link
+from x3spatial.io.opening import refuse_link
 from x3spatial.models.roborefer.checkpoint import Checkpoint, read_checkpoint, read_tensors
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor

@@ -15,7 +15,8 @@ import torch
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 
-from x3spatial.io.files import make_dir, new_part, write_json
+from x3spatial.io.files import make_dir, write_json
+from x3spatial.io.opening import new_part
 from x3spatial.models.roborefer.checkpoint import stored_name
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE, RoboReferConfig
 from x3spatial.models.roborefer.modeling import PARTS, RoboReferForConditionalGeneration
