@@ -63,9 +63,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """The temporary file for ``path``, which is renamed after the block; an error removes it.
 
     Raises:
+        UserError: a symbolic link has the name of the temporary file.
         OSError: it cannot be written; the error names ``path``.
     """
     part = part_path(path)
+    refuse_link(part)
     with naming(path):
         try:
             yield part

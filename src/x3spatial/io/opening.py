@@ -44,16 +44,6 @@ def open_text(path: Path) -> IO[str]:
     return io.TextIOWrapper(open_regular(path), encoding="utf-8-sig")
 
 
-def read_regular(path: Path) -> bytes:
-    """The bytes of a regular file.
-
-    Raises:
-        OSError: see ``open_regular``.
-    """
-    with open_regular(path) as file:
-        return file.read()
-
-
 def part_path(path: Path) -> Path:
     """The temporary file for writing ``path``."""
     return path.with_name(f".{path.name}.part")
