@@ -25,6 +25,7 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import (
+    check_utf8,
     make_dir,
     read_manifest,
     sha256_file,
@@ -135,6 +136,9 @@ def build_tasks(
         raise UserError(
             f"{out_option} {out_dir}: lies in the data root; choose a folder outside it"
         )
+    check_utf8(root, "ROOT")
+    if options.prompts is not None:
+        check_utf8(options.prompts, "--prompts")
     templates = {
         name: template
         for name, template in task_templates(options.prompts).items()

@@ -15,7 +15,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -107,15 +107,25 @@ def write_json(path: Path, value: Any, *, fsync: bool = False) -> None:
     write_text(path, text + "\n", fsync=fsync)
 
 
-def read_json(path: Path, *, what: str = "JSON file") -> Any:
+def read_json(
+    path: Path,
+    *,
+    what: str = "JSON file",
+    pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> Any:
     """Parse ``path``.
+
+    Args:
+        path: the file, UTF-8 with or without a byte order mark.
+        what: how messages call it.
+        pairs_hook: makes an object of its keys and values; None: a dictionary, the last of equal keys counts.
 
     Raises:
         UserError: the file is missing, unreadable or not JSON.
     """
     try:
         with open_text(path) as file:
-            return json.load(file)
+            return json.load(file, object_pairs_hook=pairs_hook)
     except FileNotFoundError:
         raise UserError(f"{path}: no such {what}") from None
     except RecursionError:
@@ -150,12 +160,30 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def check_utf8(path: Path, option: str) -> None:
+    """Check that a path can stand in our files, which are UTF-8.
+
+    Raises:
+        UserError: a name in it is not UTF-8; the message names ``option``.
+    """
+    text = os.path.abspath(path)  # noqa: PTH100 - symbolic links are not resolved
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{option} {ascii(text)[1:-1]}: a name in this path is not UTF-8, as files that hold paths must"
+            " be; rename it"
+        ) from None
+
+
 def make_dir(path: Path, option: str) -> None:
     """Create ``path`` and its parents, and check that files can be written there.
 
     Raises:
-        UserError: the folder cannot be created or written to; the message names ``option``.
+        UserError: the folder cannot be created or written to, or its name is not UTF-8; the message names
+            ``option``.
     """
+    check_utf8(path, option)
     try:
         path.mkdir(parents=True, exist_ok=True)
         touch(path / ".x3-probe")
@@ -233,6 +261,10 @@ def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:
         UserError: ``path`` is not a regular file, is one of the input files ``sources``, or cannot be
             written (its name may be too long); the message names ``option``.
     """
+    check_utf8(path, option)
+    sources = list(sources)
+    for source in sources:
+        check_utf8(source, "input")
     make_dir(path.parent, option)
     try:
         if path.is_dir():

@@ -19,7 +19,27 @@ _CHUNK = 1 << 16
 _SPACE = " \t\r\n"
 
 
-def iter_array(path: Path, *, what: str = "task file") -> Iterator[Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object as a dictionary (``object_pairs_hook``), of which no key may be dropped.
+
+    Raises:
+        ValueError: a key occurs twice; readers of JSON do not agree on which value counts.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise DuplicateKey(f"key {twice[:80]!r} occurs twice in an object")
+    return value
+
+
+class DuplicateKey(ValueError):
+    """A JSON object with a key that occurs twice."""
+
+
+def iter_array(
+    path: Path, *, what: str = "task file", decoder: json.JSONDecoder | None = None
+) -> Iterator[Any]:
     """The elements of the JSON array in ``path``, decoded one at a time.
 
     A file whose name ends in ``.jsonl`` holds one element per line instead (JSON Lines, jsonlines.org).
@@ -27,13 +47,14 @@ def iter_array(path: Path, *, what: str = "task file") -> Iterator[Any]:
     Args:
         path: the file, UTF-8 with or without a byte order mark.
         what: how messages call it.
+        decoder: decodes the elements; None: as ``json.loads`` does, but refusing a key that occurs twice.
 
     Raises:
         UserError: the file is missing, unreadable or not a JSON array.
     """
     try:
         with open_text(path) as file:
-            text = _Buffer(file)
+            text = _Buffer(file, decoder or json.JSONDecoder(object_pairs_hook=unique_keys))
             if path.suffix.lower() == ".jsonl":
                 yield from _line_values(text)
             else:
@@ -99,11 +120,11 @@ def _array_values(text: _Buffer) -> Iterator[Any]:
 class _Buffer:
     """A buffer over the part of a file that is being decoded."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], decoder: json.JSONDecoder) -> None:
         self._file = file
         self._text = ""
         self._at = 0
-        self._decoder = json.JSONDecoder()
+        self._decoder = decoder
 
     def _more(self) -> bool:
         chunk = self._file.read(max(_CHUNK, len(self._text) - self._at))
@@ -135,6 +156,8 @@ class _Buffer:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
+            except DuplicateKey:
+                raise
             except ValueError:
                 if not self._more():
                     raise
