@@ -136,8 +136,8 @@ def export(
         drop_copies(out_dir / IMAGES, placer.copies)
         if placer.turned:
             _LOG.info(
-                "%d images have an orientation tag, which readers of the export would apply although points"
-                " refer to the stored pixels; it holds them without the tag",
+                "orientation tags of %d image(s) left out: data loaders would apply them, but points"
+                " refer to the stored pixels",
                 len(placer.turned),
             )
         manifest = {
