@@ -35,7 +35,6 @@ from x3spatial.program.reporting import guarded
 from x3spatial.training.arguments import Arguments, parse
 from x3spatial.training.checkpoints import (
     NOTE_FILE,
-    RUN_FILE,
     STATE_FILE,
     clean,
     last_good,
@@ -166,8 +165,10 @@ def _sft(chosen: Arguments) -> int:
     if rank == 0:
         make_dir(output_dir, "--output-dir")
         with lock_dir(output_dir, "--output-dir"):
-            return _run(chosen, base, processor, module, evaluation, identity, output_dir)
-    return _run(chosen, base, processor, module, evaluation, identity, output_dir)
+            return _run(
+                chosen, base, processor, module, evaluation, identity, output_dir, run is None
+            )
+    return _run(chosen, base, processor, module, evaluation, identity, output_dir, run is None)
 
 
 def run_identity(
@@ -199,6 +200,7 @@ def _run(
     evaluation: Evaluation | None,
     identity: Mapping[str, Any],
     output_dir: Path,
+    is_new: bool,
 ) -> int:
     training = chosen.training
     first = training.process_index == 0
@@ -230,7 +232,7 @@ def _run(
     log = RunLog(output_dir / LOG_FILE)
     if first:
         clean(output_dir)
-        if not (output_dir / RUN_FILE).is_file():
+        if is_new:
             write_run(output_dir, identity, finished=False)
         trainer.add_callback(log)
         for text in header_lines(chosen, module, model, base):
