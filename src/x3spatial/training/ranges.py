@@ -38,7 +38,8 @@ class Range:
 
     def __str__(self) -> str:
         low = f"{'above' if self.above else 'at least'} {self.least:g}"
-        high = "" if self.most >= _MOST else f"{'below' if self.below else 'at most'} {self.most:g}"
+        high = f"{'below' if self.below else 'at most'} {self.most:,.10g}"
+        high = "" if self.most in (_MOST, _ANY) else high
         text = f"{low} and {high}" if high else low
         return text if self.also is None else f"{text}, or {self.also:g}"
 
