@@ -14,10 +14,11 @@ from x3spatial.errors import UserError
 from .common import RGB, options, write_data
 
 from x3spatial.training import arguments as home  # isort: skip
+from x3spatial.training.data_arguments import DataArguments  # isort: skip
 from x3spatial.training.options import dashed  # isort: skip
 from x3spatial.training.ranges import RANGES  # isort: skip
 
-KINDS = (home.ModelArguments, home.DataArguments, home.SftArguments)
+KINDS = (home.ModelArguments, DataArguments, home.SftArguments)
 
 
 def numbers() -> dict[str, bool]:

@@ -7,7 +7,7 @@ import difflib
 import logging
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import torch
@@ -20,17 +20,18 @@ from x3spatial.errors import UserError
 from x3spatial.models.local.runtime import ATTENTIONS
 from x3spatial.models.roborefer.attention import NAME as LEAN
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE
-from x3spatial.models.roborefer.images import check_aspect_mode
 from x3spatial.models.roborefer.model import CHAT_TEMPLATES
 from x3spatial.models.roborefer.modeling import PARTS
+from x3spatial.training.data_arguments import (
+    MODEL_MAX_LENGTH,
+    MODEL_MAX_LENGTH_HELP,
+    DataArguments,
+)
+from x3spatial.training.data_arguments import with_help as _help
 from x3spatial.training.options import dashed, one_spelling, underscored
 from x3spatial.training.ranges import check_ranges
 
 LORA_SAVES = ("merged", "adapter")
-
-
-def _help(text: str, default: Any, **metadata: Any) -> Any:
-    return field(default=default, metadata={"help": text, **metadata})
 
 
 @dataclass
@@ -128,31 +129,6 @@ class ModelArguments:
             raise UserError("--tune-language-model: every part is frozen, nothing would be trained")
 
 
-@dataclass
-class DataArguments:
-    """The training and evaluation data."""
-
-    data_path: str = _help("A task file of x3 build; then --data-mixture must be empty.", "")
-    data_mixture: str = _help('Data sets of the registry, or task files: "a+b*3".', "")
-    data_registry: str | None = _help("YAML file with data sets and mixtures.", None)
-    image_folder: str = _help("Base folder for relative image paths.", "/")
-    depth_path: str | None = _help("Folder with depth maps that mirrors the data root.", None)
-    image_aspect_ratio: str = _help("resize, pad or dynamic.", "resize")
-    long_samples: str = _help("Samples longer than --model-max-length: error or drop.", "error")
-    text_samples: str = _help("Records without an image: error or keep.", "error")
-    eval_data_path: str | None = _help("A task file to evaluate on every --eval-steps steps.", None)
-    eval_limit: int | None = _help("Evaluate only its first N questions.", None)
-    eval_max_new_tokens: int = _help("Longest answer in an evaluation, in tokens.", 64)
-
-    def check(self) -> None:
-        """Check values and combinations.
-
-        Raises:
-            UserError: a value is not supported; the message names the option.
-        """
-        check_aspect_mode(self.image_aspect_ratio)
-
-
 REFUSED = {
     "load_best_model_at_end": "evaluate the checkpoints and choose",
     "metric_for_best_model": "evaluate the checkpoints and choose",
@@ -204,7 +180,7 @@ class SftArguments(transformers.TrainingArguments):
     )  # fmt: skip
     logging_nan_inf_filter: bool = _help("Leave NaN and infinite losses out of the log.", False)
     group_by_length: bool = _help("Batch samples of similar length.", False)
-    model_max_length: int = _help("Most tokens of a sample, images included.", 8192)
+    model_max_length: int = _help(MODEL_MAX_LENGTH_HELP, MODEL_MAX_LENGTH)
     vision_tower_lr: float | None = _help("Peak learning rate of this part.", None)
     mm_projector_lr: float | None = _help("Peak learning rate of this part.", None)
     depth_tower_lr: float | None = _help("Peak learning rate of this part.", None)

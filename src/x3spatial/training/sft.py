@@ -305,6 +305,8 @@ def header_lines(chosen: Arguments, module: DataModule, model: Any, base: Checkp
             f"data: {entry['path']}, {entry['samples']} samples x {entry['weight']:g}"
             + (f", {entry['dropped']} too long left out" if entry["dropped"] else "")
         )
+    for part, found in zip(module.train_dataset.parts, module.findings, strict=True):
+        lines += found.unread(part.data_path)
     text_only = sum(found.images[0] for found in module.findings)
     if text_only:
         lines.append(f"records without an image: {text_only}, trained on as text")
