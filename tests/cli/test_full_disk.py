@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.command_lines import LINES, Inputs, make_inputs, words
+from helpers.command_lines import LINES, TORCH, Inputs, make_inputs, words
 from x3spatial.cli import run
-
-from .test_misuse import TORCH
 
 ROOM = 64
 """Bytes; every file that a command writes is larger."""

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from helpers.command_lines import LINES, Inputs, make_inputs, words
+from helpers.command_lines import LINES, TORCH, Inputs, make_inputs, words
 from x3spatial.cli import run
 from x3spatial.cli.table import ENTRIES
 
-TRAIN = {"sft", "check-data", "data list", "recipe run"}
-TORCH = TRAIN | {"model inspect", "model tiny", "model resize"}
 WITHOUT_ARGUMENTS = {"models", "conventions", "help", "version"}
 """Commands that need none."""
 

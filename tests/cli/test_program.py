@@ -52,7 +52,7 @@ def test_signals_end_a_command_as_ctrl_c_does(name: str, when: str, tmp_path: Pa
     if when == "importing":
         time.sleep(0.3)
     else:
-        while not list((tmp_path / "out").glob("train/*")):
+        while not list((tmp_path / "out").rglob("*.png")):
             time.sleep(0.05)
     process.send_signal(getattr(signal, name))
     _, errors = process.communicate(timeout=60)

@@ -203,7 +203,7 @@ def test_a_missing_image_is_named_before_training(processor: Any, tmp_path: Path
 
 
 def test_long_samples_are_an_error_or_left_out(processor: Any, tmp_path: Path) -> None:
-    from x3spatial.training.arguments import DataArguments
+    from x3spatial.training.data_arguments import DataArguments
     from x3spatial.training.data_module import make_supervised_data_module
 
     path = write_data(tmp_path / "d.json", RGB)

@@ -41,7 +41,7 @@ def _start_worker(parent: int) -> None:
 
 
 def _end_workers(pool: Executor) -> None:
-    """End the processes of a pool, whose items may take minutes; whatever they write is replaced as a whole."""
+    """End the processes of a pool, whose items may take minutes; files are replaced as a whole."""
     for process in list((getattr(pool, "_processes", None) or {}).values()):
         process.terminate()
 

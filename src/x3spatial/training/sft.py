@@ -311,8 +311,8 @@ def header_lines(chosen: Arguments, module: DataModule, model: Any, base: Checkp
     if text_only:
         lines.append(f"records without an image: {text_only}, trained on as text")
     lines.append(f"answers: {module.not_visible:.0%} of an epoch's are NOT_VISIBLE")
-    for part, number in parameter_counts(model).items():
-        lines.append(f"{part}: {number['trained']:,} of {number['all']:,} parameters are trained")
+    for name, number in parameter_counts(model).items():
+        lines.append(f"{name}: {number['trained']:,} of {number['all']:,} parameters are trained")
     if base.config.enable_depth and not chosen.model.enable_depth:
         lines.append("depth: left out of this run and of its checkpoints (--enable-depth False)")
     context = int(base.config.text_config.max_position_embeddings)
