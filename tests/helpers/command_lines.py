@@ -41,6 +41,11 @@ LINES: dict[str, str] = {
 }
 """Command → its arguments; names in braces are fields of ``Inputs``, or ``out``, a new path."""
 
+TORCH = frozenset(
+    {"sft", "check-data", "data list", "recipe run", "model inspect", "model tiny", "model resize"}
+)
+"""Commands that need torch."""
+
 _RECIPE = """
 datasets: {seen: tasks.json}
 options: {bf16: false, gradient_checkpointing: false, dataloader_num_workers: 0}

@@ -40,6 +40,12 @@ def _start_worker(parent: int) -> None:
     streams.protect()
 
 
+def _end_workers(pool: Executor) -> None:
+    """End the processes of a pool, whose items may take minutes; files are replaced as a whole."""
+    for process in list((getattr(pool, "_processes", None) or {}).values()):
+        process.terminate()
+
+
 def _submit(pool: Executor, work: Callable[[T], R], item: T) -> Future[R]:
     with signals.inherited_blocked():  # a process pool starts its workers when work is submitted
         return pool.submit(work, item)
@@ -97,7 +103,9 @@ def map_unordered(
             "a worker process died: out of memory (use fewer --workers; the same command continues),"
             " or the calling script has no `if __name__ == '__main__':` guard"
         ) from None
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            _end_workers(pool)
         if interrupt is not None:
             pool.shutdown(wait=False, cancel_futures=True)
             while running := [future for future in pending if not future.done()]:

@@ -27,7 +27,7 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} |
 
 def one_line(text: str) -> str:
     """``text`` on one line of at most 2,000 characters, without characters that control a terminal."""
-    line = text.strip().translate(_CONTROL)
+    line = text.strip().translate(_CONTROL).encode("utf-8", "backslashreplace").decode()
     if len(line) > _LONGEST:
         line = f"{line[: _LONGEST - 500]} … {line[-490:]}"
     return line
@@ -119,9 +119,9 @@ def _text_error(error: UnicodeError) -> str:
 
 def _bug(error: BaseException) -> str:
     """A line about an error that nobody foresaw, with the place in our code."""
-    package = Path(__file__).parent.parent
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
+    package, here = Path(__file__).parent.parent, Path(__file__)
+    files = [(Path(f.filename), f) for f in traceback.extract_tb(error.__traceback__)]
+    ours = [frame for file, frame in files if file.is_relative_to(package) and file != here]
     place = ""
     if ours:
         file = Path(ours[-1].filename).relative_to(package.parent).as_posix()

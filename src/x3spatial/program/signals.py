@@ -70,6 +70,9 @@ def interrupted() -> bool:
 def work_is_over() -> None:
     """Further signals end the process at once: an exception would find nobody to handle it."""
     _State.over = True
+    # An interrupt that left the text of an exec (dataclasses do that while they are imported) makes Python
+    # end the process by SIGINT in place of its exit code, unless another one has run since.
+    exec("")  # noqa: S102
 
 
 def announces() -> bool:

@@ -125,6 +125,8 @@ def _is_whole(folder: Path) -> bool:
 def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     """The run file of an earlier start of the same run; None if this is the first.
 
+    A run that has written no checkpoint yet leaves nothing to continue: the folder may be used by another.
+
     Raises:
         UserError: the folder contains another run, or files of something else.
     """
@@ -147,6 +149,8 @@ def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | 
         return None
     run: dict[str, Any] = read_json(file, what="run file")
     difference = _difference(run.get("identity", {}), identity)
+    if difference is not None and not run.get("finished") and not checkpoints(output_dir):
+        return None
     if difference is not None:
         name, there, here = difference
         raise UserError(

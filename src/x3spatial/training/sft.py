@@ -36,7 +36,6 @@ from x3spatial.program.reporting import guarded
 from x3spatial.training.arguments import Arguments, parse
 from x3spatial.training.checkpoints import (
     NOTE_FILE,
-    RUN_FILE,
     STATE_FILE,
     clean,
     last_good,
@@ -167,8 +166,10 @@ def _sft(chosen: Arguments) -> int:
     if rank == 0:
         make_dir(output_dir, "--output-dir")
         with lock_dir(output_dir, "--output-dir"):
-            return _run(chosen, base, processor, module, evaluation, identity, output_dir)
-    return _run(chosen, base, processor, module, evaluation, identity, output_dir)
+            return _run(
+                chosen, base, processor, module, evaluation, identity, output_dir, run is None
+            )
+    return _run(chosen, base, processor, module, evaluation, identity, output_dir, run is None)
 
 
 def run_identity(
@@ -200,6 +201,7 @@ def _run(
     evaluation: Evaluation | None,
     identity: Mapping[str, Any],
     output_dir: Path,
+    is_new: bool,
 ) -> int:
     training = chosen.training
     first = training.process_index == 0
@@ -231,7 +233,7 @@ def _run(
     log = RunLog(output_dir / LOG_FILE)
     if first:
         clean(output_dir)
-        if not (output_dir / RUN_FILE).is_file():
+        if is_new:
             write_run(output_dir, identity, finished=False)
         trainer.add_callback(log)
         for text in header_lines(chosen, module, model, base):
@@ -304,12 +306,14 @@ def header_lines(chosen: Arguments, module: DataModule, model: Any, base: Checkp
             f"data: {entry['path']}, {entry['samples']} samples x {entry['weight']:g}"
             + (f", {entry['dropped']} too long left out" if entry["dropped"] else "")
         )
+    for part, found in zip(module.train_dataset.parts, module.findings, strict=True):
+        lines += found.unread(part.data_path)
     text_only = sum(found.images[0] for found in module.findings)
     if text_only:
         lines.append(f"records without an image: {text_only}, trained on as text")
     lines.append(f"answers: {module.not_visible:.0%} of an epoch's are NOT_VISIBLE")
-    for part, number in parameter_counts(model).items():
-        lines.append(f"{part}: {number['trained']:,} of {number['all']:,} parameters are trained")
+    for name, number in parameter_counts(model).items():
+        lines.append(f"{name}: {number['trained']:,} of {number['all']:,} parameters are trained")
     if base.config.enable_depth and not chosen.model.enable_depth:
         lines.append("depth: left out of this run and of its checkpoints (--enable-depth False)")
     context = int(base.config.text_config.max_position_embeddings)
