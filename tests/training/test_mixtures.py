@@ -133,3 +133,45 @@ def test_grouping_by_length_pads_less_and_loses_nothing() -> None:
         )
 
     assert padding(True) < padding(False) / 5
+
+
+def _registry(path: Path, text: str) -> Path:
+    file = path / "registry.yaml"
+    file.write_text(f"datasets:\n  a: a.json\n  b: {{data_path: b.json, weight: 2}}\n{text}")
+    return file
+
+
+def test_mixtures_of_mixtures_are_expanded_once(tmp_path: Path) -> None:
+    """Forty that double would be 2^40 parts, and would weigh as much."""
+    doubling = "".join(f"  m{n}: m{n - 1} + m{n - 1}\n" for n in range(1, 40))
+    registry = read_registry(_registry(tmp_path, f"mixtures:\n  m0: a + b\n{doubling}"))
+    found = resolve_mixture("m9", registry)
+    assert [(one.name, one.weight) for one in found] == [("a", 512.0), ("b", 1024.0)]
+    with pytest.raises(UserError, match="b has weight 1"):
+        resolve_mixture("m39", registry)
+    chain = "".join(f"  m{n}: m{n - 1}\n" for n in range(1, 5000))
+    registry = read_registry(_registry(tmp_path, f"mixtures:\n  m0: a + b\n{chain}"))
+    assert len(resolve_mixture("m50", registry)) == 2
+    with pytest.raises(UserError, match="within more than 100 mixtures"):
+        resolve_mixture("m4999", registry)
+
+
+@pytest.mark.parametrize(
+    "weight", [".nan", ".inf", "-.inf", "1e308", "0", "-1", "yes", "[1]", "9" * 400]
+)
+def test_weights_that_are_none(weight: str, tmp_path: Path) -> None:
+    path = _registry(tmp_path, f"  c: {{data_path: c.json, weight: {weight}}}\n")
+    with pytest.raises(
+        UserError, match=r"data set 'c': weight is .*expected a number above 0, at most"
+    ):
+        read_registry(path)
+
+
+def test_expressions_that_are_none(tmp_path: Path) -> None:
+    registry = read_registry(_registry(tmp_path, "  c: {data_path: c.json, image_folder: /}\n"))
+    for text in ("a*" + "9" * 400, "a*1e9", "x" * 5000, "a\0b", "a+", "a*0"):
+        with pytest.raises(UserError) as caught:
+            resolve_mixture(text, registry)
+        assert len(str(caught.value)) < 1000
+    with pytest.raises(UserError, match="image_folder is 5; expected a path"):
+        read_registry(_registry(tmp_path, "  c: {data_path: c.json, image_folder: 5}\n"))

@@ -31,7 +31,7 @@ class Journal:
                     return
                 try:
                     value = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     return  # lines after a damaged one are not reliable either
                 yield offset, value
                 offset += len(line)
@@ -45,7 +45,7 @@ class Journal:
     def open(self, *, fresh: bool = False) -> Self:
         """Open for appending; ``fresh`` discards existing lines."""
         end = 0
-        if not fresh and self.path.exists():
+        if not fresh and next(self.entries(), None) is not None:
             for offset, _ in self.entries():
                 end = offset
             with open(self.path, "rb") as file:
