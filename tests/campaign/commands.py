@@ -98,7 +98,8 @@ COMMANDS: tuple[Command, ...] = (
             ROOT),
     Command("zeroshot", "-o out/eval --tasks-dir tasks --model openai:m --base-url BASE_URL/v1 --workers 1 "
             + ASK, form="openai", server="openai", needs=("openai",)),
-    Command("check-model", "--model openai:m --base-url BASE_URL/v1 " + ASK, server="openai",
+    Command("check-model", "--model openai:m --base-url BASE_URL/v1 --convention unit --retries 0"
+            " --timeout 2 --concurrency 16", server="openai",
             needs=("openai",), code=1),
     Command("models", ""),
     Command("conventions", ""),

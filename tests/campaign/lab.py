@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -51,6 +51,7 @@ class Case:
     seed: int
     findings: list[Finding] = field(default_factory=list)
     seconds: float = 0.0
+    cpu: float = 0.0
     runs: int = 0
 
     def add(self, fault: str, text: str) -> None:
@@ -97,7 +98,7 @@ class Lab:
         make_template(self._zygotes[False], self.folder)
         self.folder.rename(self._template)
         self.stub = Stub()
-        self.restore = lambda: None
+        self.restore: Callable[[], object] = _nothing
 
     @property
     def out(self) -> Path:
@@ -107,7 +108,7 @@ class Lab:
     def fresh(self) -> Path:
         """The folder of a new case."""
         self.restore()
-        self.restore = lambda: None
+        self.restore = _nothing
         if self.folder.exists():
             _make_writable(self.folder)
             shutil.rmtree(self.folder)
@@ -178,6 +179,10 @@ class Lab:
         shutil.rmtree(self._template)
 
 
+def _nothing() -> None:
+    """Nothing has to be undone."""
+
+
 def _make_writable(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():
@@ -208,6 +213,7 @@ def judge(case: Case, ran: Ran, *, killed: bool = False) -> None:
     """Find what no run may show, whatever its circumstances."""
     case.runs += 1
     case.seconds += ran.seconds
+    case.cpu += ran.cpu
     said = ran.err + ran.out
     if ran.timed_out:
         case.add(HANG, f"still running after {ran.seconds:.0f} s\n{said}")
@@ -227,10 +233,10 @@ def judge(case: Case, ran: Ran, *, killed: bool = False) -> None:
 
 
 def check_kept(case: Case, before: Snapshot, after: Snapshot) -> None:
-    """Nothing that the command did not write has changed."""
-    for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name):
-            case.add(LOST, f"{name}: was {before.get(name)}, is {after.get(name)}")
+    """Nothing has changed or gone that was there."""
+    for name, state in before.items():
+        if after.get(name) != state:
+            case.add(LOST, f"{name}: was {state}, is {after.get(name)}")
 
 
 def check_whole(case: Case, found: Snapshot, reference: Snapshot) -> None:

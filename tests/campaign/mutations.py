@@ -358,6 +358,12 @@ def _filled(word: bytes) -> Callable[[Path], None]:
 
 
 _WEIGHTS = "llm/model.safetensors"
+_OPTIONAL = (
+    "llm/tokenizer.json",
+    "llm/tokenizer_config.json",
+    "vision_tower/preprocessor_config.json",
+)
+"""Files without which the others are enough."""
 CHECKPOINTS: dict[str, Mutation] = {
     "missing": Mutation(_moved, REFUSED),
     **{
@@ -365,7 +371,7 @@ CHECKPOINTS: dict[str, Mutation] = {
         for name in ("config.json", "llm/config.json", _WEIGHTS, "llm/tokenizer.json",
                      "llm/tokenizer_config.json", "vision_tower/preprocessor_config.json")
         for what, one in FILES.items()
-        if not (name != "config.json" and what in ("missing", "half", "UTF-16"))
+        if not (name in _OPTIONAL and what in ("missing", "a folder", "a link to itself"))
     },
     **{
         f"{name}: {field} is {what}": _config(name, **{field: value})

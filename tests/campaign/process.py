@@ -45,6 +45,8 @@ class Ran:
     out: str
     err: str
     seconds: float
+    cpu: float
+    """Seconds of CPU."""
     timed_out: bool
     megabytes: int
     left: list[str]

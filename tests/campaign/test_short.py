@@ -51,7 +51,7 @@ def _variant(kind: Kind, name: str) -> str:
     return variants[zlib.crc32(f"{name} {kind.name}".encode()) % len(variants)]
 
 
-@pytest.mark.parametrize(("command", "kind"), _pairs())
+@pytest.mark.parametrize(("command", "kind"), list(_pairs()))
 def test_every_command_under_every_kind(command: str, kind: str, lab: Lab) -> None:
     chosen = next(one for one in COMMANDS if one.name == command)
     variant = _variant(KINDS[kind], command)
@@ -67,7 +67,7 @@ def test_every_command_has_an_entry() -> None:
 
 
 def test_a_round_has_every_pair_once() -> None:
-    drawn = []
+    drawn: list[tuple[str, str, str]] = []
     for command, kind, variant in cases(COMMANDS, KINDS.values(), random.Random(0)):
         if (command.name, kind.name) in {(one, two) for one, two, _ in drawn}:
             break

@@ -39,6 +39,7 @@ PRELOAD_HEAVY = (
 
 LOCK_ERRNO = "X3_CAMPAIGN_LOCK_ERRNO"
 """With this variable ``flock`` fails with its value: as on a file system without locks."""
+_SENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SUBREAPER = 36
 _MOST_OUTPUT = 1 << 22
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
@@ -66,7 +67,7 @@ def _without_locks(number: int) -> None:
     def refuse(*_: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    fcntl.flock = fcntl.lockf = refuse  # type: ignore[assignment]
+    fcntl.flock = fcntl.lockf = refuse
 
 
 def _set_streams(streams: str, out: int, err: int) -> None:
@@ -80,12 +81,11 @@ def _set_streams(streams: str, out: int, err: int) -> None:
     os.dup2(err, 2)
     if streams == "closed":
         os.close(1)
-        sys.stdout = None  # type: ignore[assignment]  # as Python does for a closed descriptor
+        sys.stdout = None  # as Python does for a closed descriptor
 
 
 def _child(request: dict[str, Any], out: int, err: int) -> int:
     os.setsid()
-    signal.set_wakeup_fd(-1)
     os.chdir(request["cwd"])
     os.environ.update(request["env"])
     _set_streams(request["streams"], out, err)
@@ -95,6 +95,7 @@ def _child(request: dict[str, Any], out: int, err: int) -> int:
     if request["drop_rights"]:
         _drop_rights()
     words = [os.fsdecode(bytes.fromhex(word)) for word in request["arguments"]]
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SENT)
     if request["exec"]:
         os.execv(sys.executable, [sys.executable, "-m", "x3spatial", *words])
     if LOCK_ERRNO in request["env"]:
@@ -156,7 +157,10 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
     started = time.monotonic()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SENT)  # for the child: until it is the command
     pid = os.fork()
+    if pid != 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SENT)
     if pid == 0:
         code = 1
         try:
@@ -206,6 +210,7 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
         "out": texts[out_read].decode(errors="replace"),
         "err": texts[err_read].decode(errors="replace"),
         "seconds": seconds,
+        "cpu": usage.ru_utime + usage.ru_stime,
         "timed_out": timed_out,
         "megabytes": usage.ru_maxrss // 1024,
         "left": left,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +255,7 @@ READERS: dict[str, Reader] = {
     ),
     **{
         f"checkpoint-{name.replace('/', '-').removesuffix('.json')}": Reader(
-            read_checkpoint(name), (UserError,), lambda name=name: seeds.checkpoint_file(name), JSON_WORDS
+            read_checkpoint(name), (UserError,), partial(seeds.checkpoint_file, name), JSON_WORDS
         )
         for name in (
             "config.json", "llm/config.json", "vision_tower/config.json",

@@ -60,14 +60,18 @@ def _run(case: Case, lab: Lab, rng: random.Random) -> None:
 
 def _says_why(text: str) -> bool:
     text = text.lower()
-    return any(word in text for word in ("no space", "file too large", "disk", "too large", "full"))
+    return any(word in text for word in ("no space", "too large", "disk", "full", "make room"))
 
 
 def _mount(lab: Lab, size: int) -> None:
     out = lab.out
     (out / NOTES).rename(lab.folder / "kept-notes")
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(out)], check=True)
-    lab.restore = lambda: subprocess.run(["umount", "-l", str(out)], check=False)
+
+    def restore() -> None:
+        subprocess.run(["umount", "-l", str(out)], check=False)
+
+    lab.restore = restore
     shutil.move(lab.folder / "kept-notes", out / NOTES)
 
 

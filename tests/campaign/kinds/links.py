@@ -63,14 +63,10 @@ def _run(case: Case, lab: Lab, rng: random.Random) -> None:
     before = lab.inputs()
     ran = lab.run(case.command, Circumstances())
     judge(case, ran)
-    after = lab.inputs()
-    if what == "a folder":
-        # A folder that the user links elsewhere is theirs to choose; what lies in it stays.
-        for name in [n for n in after if n.startswith(("victim.txt/", "missing"))]:
-            if name not in before:
-                del after[name]
-    check_kept(case, before, after)
-    if victim.is_file() and victim.read_text() != _VICTIM:
+    check_kept(case, before, lab.inputs())
+    if target == "nothing" and what != "a folder" and victim.exists():
+        case.add(LOST, f"{link.name} pointed at nothing, and a file was written there")
+    if target == "a file" and victim.is_file() and victim.read_text() != _VICTIM:
         case.add(LOST, f"{link.name} pointed at a file, which was written to")
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from campaign.commands import Command
 from campaign.kinds.base import Kind
 from campaign.lab import Case, Lab, check_kept, judge
-from campaign.process import Circumstances
 
 _VALUES = (
     "",
@@ -27,7 +26,6 @@ _VALUES = (
     "--",
     "-1e308",
 )
-_TIMEOUT = 30.0
 
 
 @cache
@@ -75,21 +73,24 @@ def _raw(path: str) -> Iterator[tuple[str, int]]:
 
 
 def _variants(command: Command) -> Sequence[str]:
-    if command.form:
+    if command.form or not command.arguments:
         return ()
-    options = [name for name, _ in options_of(command.path) if name not in ("--log-level",)]
-    return [f"{name} {number}" for name in options for number in range(len(_VALUES))]
+    return [f"value {number}" for number in range(len(_VALUES))]
 
 
 def _run(case: Case, lab: Lab, rng: random.Random) -> None:
     lab.fresh()
-    name, _, number = case.variant.partition(" ")
-    count = dict(options_of(case.command.path))[name]
+    value = _VALUES[int(case.variant.split()[1])]
+    options = [one for one in options_of(case.command.path) if one[0] != "--log-level"]
+    if not options:
+        return
+    name, count = rng.choice(options)
+    case.variant = f"{case.variant} ({value[:20]!r}) of {name}"
     before = lab.inputs()
-    words = [*lab.words(case.command), name, *[_VALUES[int(number)]] * max(1, count)]
-    ran = lab.run(case.command, Circumstances(timeout=_TIMEOUT), words)
+    words = [*lab.words(case.command), name, *[value] * max(1, count)]
+    ran = lab.run(case.command, words=words)
     judge(case, ran)
     check_kept(case, before, lab.inputs())
 
 
-OPTIONS = Kind("options", _variants, _run)
+OPTIONS = Kind("options", _variants, _run, repeated=True)
