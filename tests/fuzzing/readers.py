@@ -6,6 +6,7 @@ that a damaged file causes, which is a fault.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from fuzzing import seeds
 from helpers.convention_cases import question
 from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.errors import UserError
-from x3spatial.formats.results_file import read_results
+from x3spatial.formats.results_file import read_results, write_results
 from x3spatial.formats.task_file import read_records
 from x3spatial.io import images
 from x3spatial.io.files import read_manifest
@@ -126,6 +127,21 @@ def parse_answers(data: bytes) -> None:
             assert isinstance(number, float) and number == number
 
 
+def read_and_write_results(path: Path) -> None:
+    """What is read can be written again, as x3 score does, and is then the same."""
+    results = read_results(path)
+    again = path.with_name("again.json")
+    write_results(again, results)
+    assert write_results(again, read_results(again)) is None
+    assert [one.id for one in read_results(again).results] == [one.id for one in results.results]
+
+
+def read_and_write_tasks(path: Path) -> None:
+    """What is read can be written again."""
+    for record in read_records(path):
+        json.dumps(record.to_json(), allow_nan=False, ensure_ascii=False).encode()
+
+
 def read_mixture(path: Path) -> None:
     """A registry with all of its mixtures."""
     from x3spatial.training.mixtures import read_registry, resolve_mixture
@@ -222,15 +238,17 @@ READERS: dict[str, Reader] = {
     "png": Reader(every_decoder, (), seeds.pngs, PNG_WORDS),
     "jpeg": Reader(every_decoder, (), seeds.jpegs, JPEG_WORDS),
     "other-images": Reader(every_decoder, (), seeds.other_images),
-    "task-file": Reader(through_file(read_records, "t.json"), (UserError,), seeds.task_files, TASK_WORDS),
+    "task-file": Reader(
+        through_file(read_and_write_tasks, "t.json"), (UserError,), seeds.task_files, TASK_WORDS
+    ),
     "json-lines": Reader(
-        through_file(read_records, "t.jsonl"), (UserError,), seeds.json_lines, TASK_WORDS
+        through_file(read_and_write_tasks, "t.jsonl"), (UserError,), seeds.json_lines, TASK_WORDS
     ),
     "training-data": Reader(
         through_file(read_samples, "t.json"), (UserError,), seeds.task_files, TASK_WORDS
     ),
     "results": Reader(
-        through_file(read_results, "r.json"), (UserError,), seeds.results_files, JSON_WORDS
+        through_file(read_and_write_results, "r.json"), (UserError,), seeds.results_files, JSON_WORDS
     ),
     "journal": Reader(through_file(read_journal, "j.jsonl"), (), seeds.journals, JSON_WORDS),
     "manifest": Reader(through_file(read_manifest, "build.json"), (), seeds.manifests, JSON_WORDS),
