@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -81,6 +83,8 @@ class Reference:
     """Bytes of the largest file."""
     total: int
     """Bytes of all files."""
+    hidden: tuple[str, ...]
+    """Hidden files that it left below ``out/``."""
 
 
 class Lab:
@@ -110,7 +114,8 @@ class Lab:
         self.restore()
         self.restore = _nothing
         if self.folder.exists():
-            _make_writable(self.folder)
+            if os.geteuid() != 0:
+                _make_writable(self.folder)
             shutil.rmtree(self.folder)
         shutil.copytree(self._template, self.folder, symlinks=True)
         return self.folder
@@ -127,8 +132,11 @@ class Lab:
             self.stub.set(GOOD)
             ran = self.run(command)
             assert ran.code == command.code, f"{command.name}: {ran.err or ran.out}"
-            sizes = [p.stat().st_size for p in self.out.rglob("*") if p.is_file()]
-            found = Reference(ran, self.outputs(command), max(sizes), sum(sizes))
+            files = dict(_states(self.out))
+            sizes = [state.st_size for state in files.values()]
+            hidden = tuple(name for name in files if Path(name).name.startswith("."))
+            outputs = self.outputs(command)
+            found = Reference(ran, outputs, max(sizes), sum(sizes), hidden)
             self._references[command.name] = found
         return found
 
@@ -149,25 +157,20 @@ class Lab:
     def outputs(self, command: Command) -> Snapshot:
         """What lies below ``out/``, hidden files and the user's own aside."""
         found = {}
-        for path in sorted(self.out.rglob("*")):
-            name = str(path.relative_to(self.out))
+        for name, state in _states(self.out):
             hidden = any(part.startswith(".") for part in Path(name).parts)
             differs = any(fnmatch(name, pattern) for pattern in command.differs)
-            if name != NOTES and not hidden and not differs and path.is_file():
-                found[name] = _digest(path)
+            if name != NOTES and not hidden and not differs and stat.S_ISREG(state.st_mode):
+                found[name] = _digest(self.out / name)
         return found
 
     def inputs(self) -> Snapshot:
-        """The state of everything that a command must not change."""
-        found = {}
-        for path in sorted(self.folder.rglob("*")):
-            name = str(path.relative_to(self.folder))
-            if name == f"out/{NOTES}" or not name.startswith("out"):
-                state = path.lstat()
-                found[name] = f"{state.st_mode} {state.st_size} {state.st_mtime_ns}"
-                if path.is_dir() and not path.is_symlink():
-                    found[name] = "folder"
-        return found
+        """The state of every file that a command must not change."""
+        return {
+            name: f"{state.st_mode} {state.st_size} {state.st_mtime_ns}"
+            for name, state in _states(self.folder)
+            if name == f"out/{NOTES}" or not name.startswith("out/")
+        }
 
     def close(self) -> None:
         """Remove the folders."""
@@ -183,10 +186,21 @@ def _nothing() -> None:
     """Nothing has to be undone."""
 
 
+def _states(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Path and state of everything below a folder that is no folder, sorted; links are not followed."""
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        links = [name for name in folders if os.path.islink(f"{place}/{name}")]  # noqa: PTH114
+        for name in sorted([*names, *links]):
+            path = f"{place}/{name}"
+            yield os.path.relpath(path, folder), os.lstat(path)
+
+
 def _make_writable(folder: Path) -> None:
-    for path in (folder, *folder.rglob("*")):
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(0o755)
+    for place, folders, _ in os.walk(folder):
+        for name in folders:
+            if not os.path.islink(f"{place}/{name}"):  # noqa: PTH114
+                Path(place, name).chmod(0o755)
 
 
 def _digest(path: Path) -> str:
@@ -273,11 +287,11 @@ def rerun(case: Case, lab: Lab, why: str) -> None:
         case.add(WRONG, f"{why}, then the same command: exit code {ran.code}\n{ran.err}{ran.out}")
         return
     check_same(case, lab.outputs(case.command), reference.outputs, why)
-    stray = [str(p.relative_to(lab.out)) for p in lab.out.rglob("*.part") if not p.is_symlink()]
+    stray = [str(p.relative_to(lab.out)) for p in files_below(lab.out) if p.suffix == ".part"]
     if stray:
         case.add(WRONG, f"{why}, then the same command: left {', '.join(stray[:5])}")
 
 
 def files_below(folder: Path) -> Iterator[Path]:
     """Regular files, sorted."""
-    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+    return (folder / name for name, state in _states(folder) if stat.S_ISREG(state.st_mode))

@@ -32,17 +32,10 @@ def places(case: Case, lab: Lab, what: str) -> list[str]:
         return [str(Path(n).with_name(f".{Path(n).name}.part")) for n in outputs]
     if what == "a folder":
         return [folder for folder in folders if folder != "."] or outputs
-    hidden = lab_hidden(case, lab)
+    hidden = lab.reference(case.command).hidden
     if what == "a lock":
         return [n for n in hidden if "lock" in n] or [f"{folders[0]}/.x3-lock"]
     return [n for n in hidden if n.endswith(".jsonl")] or [f"{folders[0]}/.x3-build.jsonl"]
-
-
-def lab_hidden(case: Case, lab: Lab) -> list[str]:
-    """Hidden files that an undisturbed run leaves."""
-    lab.fresh()
-    lab.run(case.command)
-    return [str(p.relative_to(lab.out)) for p in sorted(lab.out.rglob(".*")) if p.is_file()]
 
 
 def _run(case: Case, lab: Lab, rng: random.Random) -> None:
