@@ -11,7 +11,7 @@ TINY ?= runs/tiny
 
 MINUTES ?= 60
 
-.PHONY: help demo demo-vlm demo-sft tiny test test-slow campaign fuzz lint format bench check-fullsize clean
+.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow campaign fuzz lint format bench check-fullsize clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -19,6 +19,7 @@ help:
 	@echo "make demo-sft   fine-tune x3-tiny on rooms by night, compare before and after"
 	@echo "make test       install everything, lint, type-check, run the tests"
 	@echo "make test-slow  run the slow tests"
+	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
 	@echo "make campaign  kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
 	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
 	@echo "make bench      run the benchmarks, one JSON line each"
@@ -64,6 +65,9 @@ test: lint
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
 
+# The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
+test-gpu:
+	$(BIN)/python -m pytest -m gpu -rs
 campaign: $(VENV)/.dev
 	PYTHONPATH=src:tests $(BIN)/python -m campaign --minutes $(MINUTES)
 
@@ -85,7 +89,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	@for script in $(filter-out benchmarks/fullsize.py,$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out benchmarks/fullsize.py benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do \
 	  $(BIN)/python $$script || exit 1; done
 
 check-fullsize: $(VENV)/.dev
