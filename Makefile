@@ -20,7 +20,7 @@ help:
 	@echo "make test       install everything, lint, type-check, run the tests"
 	@echo "make test-slow  run the slow tests"
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
-	@echo "make campaign  kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
+	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
 	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
 	@echo "make bench      run the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
@@ -68,6 +68,7 @@ test-slow: $(VENV)/.dev
 # The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
 test-gpu:
 	$(BIN)/python -m pytest -m gpu -rs
+
 campaign: $(VENV)/.dev
 	PYTHONPATH=src:tests $(BIN)/python -m campaign --minutes $(MINUTES)
 

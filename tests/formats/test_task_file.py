@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,40 +58,3 @@ def test_every_text_is_read_and_nothing_else(name: str, tmp_path: Path) -> None:
     path.write_text(json.dumps([{**value, name: 5}]))
     with pytest.raises(UserError, match=f"tasks.json: record 1: field '{name}' must be a string"):
         read_tasks(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "reason"),
-    [
-        ("id", "\ud800", "not valid Unicode"),
-        ("label", "cup \udfff", "not valid Unicode"),
-        ("note", {"of another builder": ["\ud83d"]}, "not valid Unicode"),
-        ("image_sizes", [[math.inf, 5]], "'image_sizes' must hold a width and a height"),
-        ("image_sizes", [[0, 5]], "'image_sizes' must hold a width and a height"),
-        ("image_sizes", [[2.5, 5]], "'image_sizes' must hold a width and a height"),
-        ("image_sizes", [5], "'image_sizes' must hold a width and a height"),
-        ("image_sizes", 5, "malformed field"),
-        ("reference_point", {}, "'reference_point' must be two numbers"),
-        ("reference_point", [math.nan, 0.5], "'reference_point' must be two numbers"),
-        ("reference_point", ["0.5", "0.5"], "'reference_point' must be two numbers"),
-        ("reference_point", [10**400, 0.5], "'reference_point' must be two numbers"),
-        ("mask_area_fraction", math.nan, "'mask_area_fraction' must be a number"),
-        ("mask_area_fraction", True, "'mask_area_fraction' must be a number"),
-    ],
-)
-def test_what_could_not_be_written_again_is_refused(
-    name: str, value: Any, reason: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "tasks.json"
-    path.write_text(json.dumps([{**RECORD.to_json(), name: value}]))
-    with pytest.raises(UserError, match=f"record 1: .*{reason}"):
-        read_tasks(path)
-
-
-def test_characters_beyond_16_bits_are_read_however_they_are_spelt(tmp_path: Path) -> None:
-    path = tmp_path / "tasks.json"
-    for ascii_only in (True, False):
-        path.write_text(
-            json.dumps([{**RECORD.to_json(), "label": "\U0001f600"}], ensure_ascii=ascii_only)
-        )
-        assert read_tasks(path)[0].label == "\U0001f600"

@@ -15,15 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from x3spatial.errors import UserError
 from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_table import results_table, samples_frame
-from x3spatial.formats.typed_json import (
-    LEFT_OUT,
-    Malformed,
-    decode,
-    described,
-    encode,
-    is_unicode,
-    named,
-)
+from x3spatial.formats.typed_json import LEFT_OUT, Malformed, decode, described, encode, named
 from x3spatial.io.files import read_json, sha256_file, sha256_json, write_text
 from x3spatial.tables import Table, Tabular
 
@@ -286,6 +278,4 @@ def _read_outline(path: Path) -> tuple[dict[str, Any], int]:
         )
     if not value.keys() >= set(_OUTLINE):
         raise UserError(f"{path}: not a results file of x3 eval")
-    if not is_unicode(value):
-        raise UserError(f"{path}: damaged results file: a text in it is not valid Unicode")
     return value, version

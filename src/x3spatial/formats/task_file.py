@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from x3spatial.errors import UserError
-from x3spatial.formats.typed_json import is_unicode
 from x3spatial.io.json_stream import iter_array
 from x3spatial.tasks.spec import TASKS, TaskSpec, Views
 
@@ -108,11 +106,9 @@ class TaskRecord:
         count, expected = 1 if isinstance(image, str) else len(image), TASKS[task].image_count
         if count != expected:
             raise ValueError(f"field 'image' holds {count} image(s); {task} shows {expected}")
-        if not is_unicode(value):
-            raise ValueError("a text in it is not valid Unicode")
         point = value.get("reference_point")
         area = value.get("mask_area_fraction")
-        if area is not None and not _is_number(area):
+        if area is not None and not isinstance(area, int | float):
             raise ValueError("field 'mask_area_fraction' must be a number")
         try:
             return cls(
@@ -121,8 +117,8 @@ class TaskRecord:
                 image=image,
                 prompt=_turn(value, 0, "human"),
                 answer=_turn(value, 1, "gpt"),
-                reference_point=None if point is None else _point(point),
-                image_sizes=tuple(map(_size, value.get("image_sizes") or ())),
+                reference_point=None if point is None else (float(point[0]), float(point[1])),
+                image_sizes=tuple((int(w), int(h)) for w, h in value.get("image_sizes") or ()),
                 mask_area_fraction=area,
                 **{name: _optional_text(value, name) for name in _TEXT_FIELDS},
             )
@@ -161,34 +157,6 @@ def _task_of(image: tuple[str, ...] | str) -> str:
     return next(
         name for name, spec in TASKS.items() if spec.views is views and not spec.side_by_side
     )
-
-
-def _is_number(value: Any) -> bool:
-    """Whether it is a finite number that a float can hold."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-def _point(value: Any) -> tuple[float, float]:
-    if not isinstance(value, list) or len(value) != 2 or not all(map(_is_number, value)):
-        raise ValueError("field 'reference_point' must be two numbers")
-    return float(value[0]), float(value[1])
-
-
-def _size(value: Any) -> tuple[int, int]:
-    if (
-        not isinstance(value, list)
-        or len(value) != 2
-        or not all(_is_number(side) and side >= 1 and side == int(side) for side in value)
-    ):
-        raise ValueError(
-            "field 'image_sizes' must hold a width and a height in pixels for each image"
-        )
-    return int(value[0]), int(value[1])
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:

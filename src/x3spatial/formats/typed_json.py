@@ -7,7 +7,6 @@ may be missing in the input. Supported types: ``str``, ``int``, ``float``, ``boo
 
 from __future__ import annotations
 
-import json
 import math
 import types
 from collections.abc import Callable, Mapping
@@ -124,15 +123,6 @@ def finite(value: Any) -> Any:
     return value
 
 
-def is_unicode(value: Any) -> bool:
-    """Whether every text in a JSON value can be written as UTF-8; JSON can spell halves of characters."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def decode(cls: type[T], value: Any) -> T:
     """Convert a JSON value to the dataclass ``cls``; unknown keys are ignored.
 
@@ -159,7 +149,7 @@ def decode(cls: type[T], value: Any) -> T:
 def _decoder(hint: Any) -> Decoder:
     """The function that converts a JSON value to type ``hint`` or raises ``Malformed``."""
     if hint is Any:
-        return finite  # Python reads NaN, but it could not be written again
+        return lambda value: value
     if is_dataclass(hint):
         return lambda value: decode(cast(type, hint), value)
     origin, arguments = get_origin(hint), get_args(hint)

@@ -21,18 +21,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from reprlib import repr as shortened
 from typing import Any
 
 from x3spatial.errors import UserError
-from x3spatial.io.yaml_files import read_yaml
 from x3spatial.tasks.answers import says_not_visible
 
 _FIELDS = frozenset({"data_path", "image_folder", "depth_folder", "weight", "repeat", "only"})
 VISIBLE, NOT_VISIBLE = ONLY = ("visible", "not_visible")
-MAX_WEIGHT = 1e6
-"""Most often that a record can be seen in one epoch."""
-_MAX_DEPTH = 100
 _TIMES = re.compile(r"(?P<name>.+?)\s*\*\s*(?P<times>[0-9]*\.?[0-9]+)\s*")
 
 
@@ -91,6 +86,23 @@ def read_registry(path: Path) -> Registry:
     return Registry(path, sources, {str(name): str(text) for name, text in mixtures.items()})
 
 
+def read_yaml(path: Path, what: str) -> Any:
+    """The value of a YAML file; ``what`` names it in errors.
+
+    Raises:
+        UserError: the file is missing or not YAML.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{what} {path}: no such file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{what} {path}: cannot be read as YAML: {reason}") from None
+
+
 def parse_sources(path: Path, datasets: Mapping[Any, Any]) -> dict[str, Source]:
     """The data sets of a registry's or recipe's ``datasets``.
 
@@ -114,22 +126,13 @@ def _source(path: Path, name: str, entry: Any) -> Source:
     if "weight" in entry and "repeat" in entry:
         raise UserError(f"{where}: give weight or repeat, not both")
     weight = entry.get("weight", entry.get("repeat", 1))
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not _is_weight(weight):
-        raise UserError(
-            f"{where}: weight is {shortened(weight)}; expected a number above 0, at most {MAX_WEIGHT:,.0f}"
-        )
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
+        raise UserError(f"{where}: weight is {weight!r}; expected a number above 0")
     only = entry.get("only")
     if only is not None and only not in ONLY:
-        raise UserError(f"{where}: only is {shortened(only)}; expected {' or '.join(ONLY)}")
-    for key in ("image_folder", "depth_folder"):
-        if not isinstance(entry.get(key), str | None):
-            raise UserError(f"{where}: {key} is {shortened(entry[key])}; expected a path")
+        raise UserError(f"{where}: only is {only!r}; expected {' or '.join(ONLY)}")
     folders = [Path(entry[k]) if entry.get(k) else None for k in ("image_folder", "depth_folder")]
     return Source(name, Path(entry["data_path"]), folders[0], folders[1], float(weight), only)
-
-
-def _is_weight(value: float) -> bool:
-    return 0 < value <= MAX_WEIGHT  # not of NaN
 
 
 def resolve_mixture(expression: str, registry: Registry | None) -> list[Source]:
@@ -139,80 +142,45 @@ def resolve_mixture(expression: str, registry: Registry | None) -> list[Source]:
     often it is seen (a fraction is possible). A data set named twice is seen that much more often.
 
     Raises:
-        UserError: a part is neither, a mixture contains itself, or a weight is not above 0 and at most
-            ``MAX_WEIGHT``.
+        UserError: a part is neither, or a mixture contains itself.
     """
-    return list(_expand(expression, registry, (), {}).values())
+    found: dict[str, Source] = {}
+    for source in _expand(expression, registry, ()):
+        earlier = found.get(source.name)
+        weight = source.weight + (earlier.weight if earlier else 0.0)
+        found[source.name] = replace(source, weight=weight)
+    return list(found.values())
 
 
-_Weighted = dict[str, Source]
-"""Name → data set, each once."""
-
-
-def _expand(
-    expression: str,
-    registry: Registry | None,
-    inside: tuple[str, ...],
-    known: dict[str, _Weighted],
-) -> _Weighted:
-    """The data sets of an expression; ``known`` holds those of mixtures that have been expanded."""
-    found: _Weighted = {}
+def _expand(expression: str, registry: Registry | None, inside: tuple[str, ...]) -> list[Source]:
+    found: list[Source] = []
     for part in expression.split("+"):
         match = _TIMES.fullmatch(part.strip())
         name = match["name"].strip() if match else part.strip()
         times = float(match["times"]) if match else 1.0
         if not name or times <= 0:
-            raise UserError(
-                f"--data-mixture {_cut(expression)}: {_cut(part.strip())!r} is not a data set"
-            )
-        for source in _named(name, registry, inside, expression, known).values():
-            earlier = found.get(source.name)
-            weight = source.weight * times + (earlier.weight if earlier else 0.0)
-            if not _is_weight(weight):
-                raise UserError(
-                    f"--data-mixture {_cut(expression)}: {source.name} has weight {weight:g}; expected a"
-                    f" number above 0, at most {MAX_WEIGHT:,.0f}"
-                )
-            found[source.name] = replace(source, weight=weight)
+            raise UserError(f"--data-mixture {expression}: {part.strip()!r} is not a data set")
+        for source in _named(name, registry, inside, expression):
+            found.append(replace(source, weight=source.weight * times))
     return found
 
 
 def _named(
-    name: str,
-    registry: Registry | None,
-    inside: tuple[str, ...],
-    expression: str,
-    known: dict[str, _Weighted],
-) -> _Weighted:
+    name: str, registry: Registry | None, inside: tuple[str, ...], expression: str
+) -> list[Source]:
     if registry is not None and name in registry.sources:
-        return {name: registry.sources[name]}
+        return [registry.sources[name]]
     if registry is not None and name in registry.mixtures:
         if name in inside:
             raise UserError(f"{registry.path}: mixture {name!r} contains itself")
-        if len(inside) >= _MAX_DEPTH:
-            raise UserError(f"{registry.path}: mixtures within more than {_MAX_DEPTH} mixtures")
-        if name not in known:
-            known[name] = _expand(registry.mixtures[name], registry, (*inside, name), known)
-        return known[name]
-    if name.endswith(".json") or _is_file(name):
-        return {name: Source(name, Path(name))}
-    names = sorted([*registry.sources, *registry.mixtures]) if registry else []
-    hint = f"known are {', '.join(names)}" if names else "give --data-registry FILE for names"
+        return _expand(registry.mixtures[name], registry, (*inside, name))
+    if name.endswith(".json") or Path(name).is_file():
+        return [Source(name, Path(name))]
+    known = sorted([*registry.sources, *registry.mixtures]) if registry else []
+    hint = f"known are {', '.join(known)}" if known else "give --data-registry FILE for names"
     raise UserError(
-        f"--data-mixture {_cut(expression)}: {_cut(name)!r} is neither a registered data set nor a .json"
-        f" file; {hint}"
+        f"--data-mixture {expression}: {name!r} is neither a registered data set nor a .json file; {hint}"
     )
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # too long for a path, or with characters that none can have
-        return False
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _count(source: Source) -> int:

@@ -28,14 +28,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as shortened
 from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json, write_json
-from x3spatial.io.yaml_files import read_yaml
 from x3spatial.models.roborefer.layout import locate
-from x3spatial.training.mixtures import Registry, parse_sources, resolve_mixture
+from x3spatial.training.mixtures import Registry, parse_sources, read_yaml, resolve_mixture
 from x3spatial.training.options import dashed
 
 CURVE_FILE = "curve.png"
@@ -112,7 +110,7 @@ def read_recipe(path: Path) -> Recipe:
             if not isinstance(entry.get(field), str) or not entry[field].strip():
                 raise UserError(f"{where}: needs a text {field!r}")
         name = entry["name"]
-        if Path(name).name != name or name.startswith(".") or not name.isprintable():
+        if Path(name).name != name or name.startswith("."):
             raise UserError(f"{where}: name {name!r} cannot be a folder's name")
         if any(name == other.name for other in stages):
             raise UserError(f"{where}: there is another stage {name!r}")
@@ -153,7 +151,7 @@ def _resize(value: Any, where: str) -> dict[str, int]:
     _only(value, _RESIZE, f"{where}: resize")
     if type(value.get("rotate_heads", 0)) is not int:
         raise UserError(
-            f"{where}: resize: rotate_heads {shortened(value['rotate_heads'])} is not a number of heads"
+            f"{where}: resize: rotate_heads {value['rotate_heads']!r} is not a number of heads"
         )
     return dict(value)
 
@@ -168,7 +166,7 @@ def _options(value: Any, where: str) -> dict[str, Any]:
         if name in _OURS:
             raise UserError(f"{where}: option {name} is set by the recipe; leave it out")
         if not isinstance(given, str | int | float):
-            raise UserError(f"{where}: option {name} is {shortened(given)}; expected one value")
+            raise UserError(f"{where}: option {name} is {given!r}; expected one value")
     return options
 
 

@@ -225,14 +225,7 @@ def expected_shapes(config: RoboReferConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _check_tensors(checkpoint: Checkpoint) -> None:
-    try:
-        expected = expected_shapes(checkpoint.config)
-    except (
-        Exception
-    ) as error:  # sizes that do not fit each other, an unknown activation, text for a number
-        raise UserError(
-            f"{checkpoint.layout.root}: no model can be built from its config.json files: {_reason(error)}"
-        ) from None
+    expected = expected_shapes(checkpoint.config)
     head = "llm.lm_head.weight"
     for part in checkpoint.layout.parts.values():
         weights = min((tensor.file for tensor in part.tensors.values()), default=part.folder)
@@ -261,8 +254,8 @@ def _read_hf(layout: Layout) -> Checkpoint:
     file = layout.root / "config.json"
     try:
         config = RoboReferConfig.from_dict(dict(layout.config))
-    except Exception as error:  # as in _part_config
-        raise UserError(f"{file}: {_reason(error)}") from None
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{file}: {str(error).splitlines()[0]}") from None
     generation_file = layout.root / "generation_config.json"
     processor_file = layout.root / "processor_config.json"
     processor = read_object(processor_file) if processor_file.is_file() else {}
@@ -296,20 +289,10 @@ def _part_config(part: Part, kind: type[Any], fields: tuple[str, ...]) -> Any:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             state = "is missing" if value is None else f"is {value!r}"
             raise UserError(f"{file}: field {name!r} {state}; expected a positive integer")
-    layers = part.config["num_hidden_layers"]
-    if layers > len(part.tensors):  # building a model of a million layers takes minutes
-        raise UserError(
-            f"{file}: num_hidden_layers is {layers}, but the weights have {len(part.tensors)} tensors"
-        )
     try:
         return kind.from_dict({k: v for k, v in part.config.items() if k != "torch_dtype"})
-    except Exception as error:  # each version of transformers checks in its own way
-        raise UserError(f"{file}: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    """What an error of a library says, in one line."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{file}: {str(error).splitlines()[0]}") from None
 
 
 def _integer(layout: Layout, name: str, default: int | None) -> int:
@@ -361,11 +344,9 @@ def _end_tokens(layout: Layout) -> tuple[str | None, str | None]:
         if isinstance(value, str):
             try:
                 value = json.loads(value)
-            except (ValueError, RecursionError):
+            except ValueError:
                 value = None
-        if not isinstance(value, dict) or not all(
-            isinstance(value.get(key), str | None) for key in ("start_tokens", "end_tokens")
-        ):
+        if not isinstance(value, dict):
             raise UserError(f"{file}: field {name!r} is not an encoder's settings")
         target = str(value.get("_target_", ENCODER)).rpartition(".")[2]
         if target != ENCODER:

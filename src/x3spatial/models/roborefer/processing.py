@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from reprlib import repr as shortened
 from typing import Any
 
 import torch
@@ -30,8 +29,6 @@ from x3spatial.models.roborefer.images import (
 from x3spatial.models.roborefer.tokens import load_tokenizer
 
 IGNORE_INDEX = -100
-_LARGEST = 1e6
-"""Above any mean or deviation of pixels, in whatever units."""
 
 
 class RoboReferProcessor(ProcessorMixin):
@@ -291,25 +288,6 @@ class Media:
         return {values: rows, indices: table}
 
 
-def _channels(value: Any, where: str, *, zero: bool) -> list[float]:
-    """A number for each colour channel.
-
-    Raises:
-        UserError: something else, or a number that is not finite, or 0 where ``zero`` is not set.
-    """
-    numbers = value if isinstance(value, list) and len(value) == 3 else [None]
-    if not all(
-        isinstance(one, int | float)
-        and not isinstance(one, bool)
-        and -_LARGEST < one < _LARGEST
-        and (zero or one > 0)
-        for one in numbers
-    ):
-        kind = "numbers" if zero else "numbers above 0"
-        raise UserError(f"{where} is {shortened(value)}; expected three {kind}")
-    return value  # type: ignore[no-any-return]
-
-
 def load_processor(
     path: Path | Checkpoint, *, image_aspect_ratio: str | None = None
 ) -> RoboReferProcessor:
@@ -334,13 +312,12 @@ def load_processor(
     else:
         file = root / "processor_config.json"
         stored = read_object(file).get("image_processor", {}) if file.is_file() else {}
-    stored = stored if isinstance(stored, dict) else {}
     size = stored.get("size") or {"height": side, "width": side}
-    if not isinstance(size, dict) or size.get("height") != side or size.get("width") != side:
+    if size.get("height") != side or size.get("width") != side:
         raise UserError(f"{file}: size is {size}; expected {side} x {side}, the tower's image_size")
     for name in ("image_mean", "image_std"):
         if stored.get(name) is not None:
-            settings[name] = _channels(stored[name], f"{file}: {name}", zero=name == "image_mean")
+            settings[name] = stored[name]
     return RoboReferProcessor(
         RoboReferImageProcessor(
             size={"height": int(side), "width": int(side)},

@@ -140,9 +140,11 @@ def encode_image(data: bytes, limits: ImageLimits) -> EncodedImage:
         ImageError: it cannot be decoded, or does not fit the limits.
     """
     size = probe(data)
-    format = _plain_format(data)
+    with Image.open(io.BytesIO(data)) as image:
+        format = str(image.format)
+        plain = format in _MEDIA_TYPES and _is_plain(image)
     target = limits.size(size)
-    if format is not None and target == size and len(data) <= limits.max_bytes:
+    if plain and target == size and len(data) <= limits.max_bytes:
         return _as_encoded(data, format, size)
     pixels = decode_rgb(data, probed=True)
     resize = resize_rgb if limits.resized is None else _as_processors_do
@@ -156,18 +158,6 @@ def encode_image(data: bytes, limits: ImageLimits) -> EncodedImage:
         if limits.resized is not None or min(smaller) < _SMALLEST_SIDE:
             raise ImageError(f"cannot be sent in {limits.max_bytes} bytes (--max-image-bytes)")
         pixels = resize_rgb(pixels, *smaller)
-
-
-def _plain_format(data: bytes) -> str | None:
-    """The format in which servers can take the bytes as they are; None if they have to be encoded anew."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            format = str(image.format)
-            return format if format in _MEDIA_TYPES and _is_plain(image) else None
-    except (
-        Exception
-    ):  # Pillow's readers raise what they like; OpenCV may read the file all the same
-        return None
 
 
 def _is_plain(image: Image.Image) -> bool:
