@@ -77,6 +77,7 @@ def main() -> int:
     """Run the campaign, or one case of it."""
     parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--cases", type=int, help="at most this many, to compare two versions")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 1_000_000)
     parser.add_argument("--command", action="append", help="only commands of this name; repeat")
     parser.add_argument(
@@ -106,7 +107,8 @@ def main() -> int:
     ):
         lab = Lab(Path(folder))
         for command, kind, variant in cases(commands, kinds, rng):
-            if time.monotonic() > end or (options.case is not None and done):
+            most = 1 if options.case is not None else options.cases
+            if time.monotonic() > end or (most is not None and len(done) >= most):
                 break
             if options.variant and options.variant not in variant:
                 continue
