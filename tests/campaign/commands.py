@@ -25,7 +25,7 @@ LOGS = ("*.log", "*/events.out.*", "*loss.png", "*curve.png")
 RUN_FILES = ("*x3_run.json",)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Command:
     """One way to call one command."""
 

@@ -13,7 +13,7 @@ Try = Callable[[Case, Lab, random.Random], None]
 """Runs a case and adds its findings."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
     """One kind of circumstances."""
 
