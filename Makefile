@@ -9,7 +9,9 @@ DEMO ?= demo
 
 TINY ?= runs/tiny
 
-.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow lint format bench check-fullsize clean
+MINUTES ?= 60
+
+.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow campaign fuzz lint format bench check-fullsize clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -18,6 +20,8 @@ help:
 	@echo "make test       install everything, lint, type-check, run the tests"
 	@echo "make test-slow  run the slow tests"
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
+	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
+	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
 	@echo "make bench      run the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
 	@echo "make tiny       train a small VLM from random weights on synthetic scenes: about 4.5 hours on two cores"
@@ -64,6 +68,16 @@ test-slow: $(VENV)/.dev
 # The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
 test-gpu:
 	$(BIN)/python -m pytest -m gpu -rs
+
+campaign: $(VENV)/.dev
+	PYTHONPATH=src:tests $(BIN)/python -m campaign --minutes $(MINUTES)
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(PIP) install --constraint requirements/constraints.txt atheris
+	@touch $@
+
+fuzz: $(VENV)/.fuzz
+	PYTHONPATH=src:tests $(BIN)/python -m fuzzing --minutes $(MINUTES)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

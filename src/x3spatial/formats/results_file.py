@@ -260,7 +260,7 @@ def run_identity(path: Path) -> str:
     """
     try:
         return sha256_json(read_json(path)["run"])
-    except (UserError, TypeError, KeyError):
+    except (UserError, TypeError, KeyError, UnicodeEncodeError):
         return sha256_file(path)
 
 

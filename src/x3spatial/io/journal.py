@@ -65,7 +65,7 @@ class Journal:
             UserError: the file is a symbolic link, or cannot be read.
         """
         end = 0
-        if not fresh and self.path.exists():
+        if not fresh and next(self.entries(), None) is not None:
             for offset, _ in self.entries():
                 end = offset
             with self._reading() as file:

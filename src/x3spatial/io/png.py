@@ -54,13 +54,12 @@ def _decode(data: bytes) -> Image.Image | None:
         body = memoryview(data)[place + 8 : place + 8 + length]
         (crc,) = struct.unpack_from(">I", data, place + 8 + length)
         place += 12 + length
+        # Also of the image data, as in ``images.probe_png``: what one reader refuses, none may show.
+        if crc != isal_zlib.crc32(body, zlib.crc32(name)):
+            return None
         if name == b"IDAT":
             packed.append(body)
-            continue
-        # As in the decoders: image data is checked by the checksum of its zlib stream instead.
-        if crc != zlib.crc32(body, zlib.crc32(name)):
-            return None
-        if name == b"IHDR" and not header and not packed:
+        elif name == b"IHDR" and not header and not packed:
             header = bytes(body)
         elif name not in _HARMLESS and name != b"IEND":
             return None
