@@ -53,6 +53,8 @@ class TaskRecord:
     """(width, height) of each image."""
     mask_area_fraction: float | None = None
     """The share of the query image that its mask covers."""
+    place: str | None = None
+    """Where the scene was recorded, if its ``scene.json`` says so."""
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -80,8 +82,9 @@ class TaskRecord:
                 ]
             elif name != "answer":
                 value[name] = _plain(getattr(self, name))
-        if self.reference_point is None:
-            del value["reference_point"]
+        for name in ("reference_point", "place"):
+            if value[name] is None:
+                del value[name]
         return value
 
     @classmethod

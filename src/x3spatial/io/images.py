@@ -220,6 +220,17 @@ def _decode(data: bytes, *, probed: bool = False) -> npt.NDArray[Any]:
     return image
 
 
+def decode_channels(data: bytes) -> npt.NDArray[Any]:
+    """Decode to the stored channels at their native depth: ``[H, W]``, or ``[H, W, C]`` in BGR(A) order.
+
+    Palettes are expanded.
+
+    Raises:
+        ImageError: the data is not a readable image.
+    """
+    return _decode(data)
+
+
 def decode_rgb(data: bytes, *, probed: bool = False) -> UInt8:
     """Decode to ``uint8 [H, W, 3]`` RGB: 16-bit keeps the high byte, grey is repeated, alpha is dropped.
 

@@ -43,6 +43,7 @@ from x3spatial.roots.layout import (
     RootListing,
     list_object,
     list_root,
+    outside_root,
 )
 from x3spatial.roots.views import LoadedView, load_views
 from x3spatial.tasks.ground_truth import sample_seed
@@ -123,10 +124,7 @@ def crop_root(
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
     listing = list_root(data_root, None if splits is None else list(splits))
-    if out_dir.resolve().is_relative_to(data_root.resolve()):
-        raise UserError(
-            f"--out {out_dir}: is in the data root {data_root}; choose a folder outside it"
-        )
+    outside_root(data_root, out_dir, "--out")
     make_dir(out_dir, "--out")
     settings = {
         "version": 1,

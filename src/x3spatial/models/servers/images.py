@@ -151,9 +151,8 @@ def encode_image(data: bytes, limits: ImageLimits) -> EncodedImage:
         ImageError: it cannot be decoded, or does not fit the limits.
     """
     size = probe(data)
-    with Image.open(io.BytesIO(data)) as image:
-        format = str(image.format)
-        plain = format in _UNCHANGED[limits.format] and _is_plain(image, data)
+    format, plain = _kind(data)
+    plain = plain and format in _UNCHANGED[limits.format]
     target = limits.size(size)
     if plain and target == size and len(data) <= limits.max_bytes:
         return _as_encoded(data, format, size)
@@ -170,6 +169,17 @@ def encode_image(data: bytes, limits: ImageLimits) -> EncodedImage:
         if limits.resized is not None or min(smaller) < _SMALLEST_SIDE:
             raise ImageError(f"cannot be sent in {limits.max_bytes} bytes (--max-image-bytes)")
         pixels = resize_rgb(pixels, *smaller)
+
+
+def _kind(data: bytes) -> tuple[str, bool]:
+    """The format, and whether all servers read the same pixels from this file."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return str(image.format), _is_plain(image, data)
+    except (
+        Exception
+    ):  # Pillow's readers raise what they like; OpenCV may read the file all the same
+        return "other", False
 
 
 def _is_plain(image: Image.Image, data: bytes) -> bool:
