@@ -241,8 +241,8 @@ def test_paths_that_are_not_utf_8_are_one_line(
     )
     assert code == 2
     (line,) = error.strip().splitlines()
-    assert "M\\xfcller" in line or "M\\udcfcller" in line
-    assert "not UTF-8" in line
+    assert "M\\xfcller" in line
+    assert "path is not valid UTF-8" in line
 
 
 def test_half_of_a_surrogate_pair_in_an_answer_is_stored(

@@ -135,7 +135,6 @@ def build_tasks(
     # Not resolve(): records keep the paths that the user gave, symbolic links included.
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
-    check_utf8(root, "ROOT")
     if options.prompts is not None:
         check_utf8(options.prompts, "--prompts")
     templates = {

@@ -170,9 +170,10 @@ def check_utf8(path: Path, option: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
+        # A byte that is not UTF-8 is half of a surrogate pair in Python: \udcfc for 0xfc.
+        shown = text.encode("utf-8", "backslashreplace").decode().replace("\\udc", "\\x")
         raise UserError(
-            f"{option} {ascii(text)[1:-1]}: a name in this path is not UTF-8, as files that hold paths must"
-            " be; rename it"
+            f"{option} {shown}: path is not valid UTF-8, as the files that hold it need it; rename it"
         ) from None
 
 
