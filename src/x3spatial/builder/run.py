@@ -25,6 +25,7 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import (
+    check_utf8,
     make_dir,
     read_manifest,
     sha256_file,
@@ -141,6 +142,7 @@ def build_tasks(
     }
     listing = _limit_objects(list_root(root, options.splits), options.limit)
     outside_root(root, out_dir, out_option)
+    check_utf8(out_dir, out_option)
     make_dir(out_dir, out_option)
     _check_ours(out_dir, out_option)
     with lock_dir(out_dir, out_option):

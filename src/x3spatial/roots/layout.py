@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from x3spatial.errors import UserError
+from x3spatial.io.files import check_utf8
 from x3spatial.roots import findings, locate
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.names import DILATED, INPAINTED, MASK, ORIGINAL, FileName, parse_name
@@ -93,9 +94,7 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
         UserError: ``root`` is not a folder, not UTF-8 or has no split, a requested split is missing, or
             both ``val`` and ``validation`` exist.
     """
-    if not _encodable(str(root)):
-        shown = os.fsencode(root).decode("utf-8", "backslashreplace")
-        raise UserError(f"ROOT {shown}: path is not valid UTF-8, as task files need it; rename it")
+    check_utf8(root, "ROOT")
     if not os.path.isdir(root):  # noqa: PTH112 - never raises
         reason = "not a folder" if os.path.lexists(root) else "no such folder"
         raise UserError(f"ROOT {root}: {reason}")
