@@ -20,7 +20,8 @@ from x3spatial.evaluation.options import EvalOptions, for_model
 from x3spatial.evaluation.questions import missing_field
 from x3spatial.evaluation.run import EvalResult, evaluate
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.io.files import check_utf8, make_dir, read_json, read_manifest, write_json
+from x3spatial.io.files import make_dir, read_json, read_manifest, write_json
+from x3spatial.io.paths import check_utf8
 from x3spatial.models import registry
 from x3spatial.models.base import Model
 from x3spatial.tables import Table, Tabular, figure

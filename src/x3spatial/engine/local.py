@@ -105,9 +105,7 @@ def map_unordered(
     source = iter(items)
     pending: set[Future[R]] = set()
     try:
-        pending.update(
-            pool.submit(work, item) for item in islice(source, min(4 * workers, sys.maxsize))
-        )
+        pending.update(pool.submit(work, item) for item in islice(source, 4 * workers))
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             pending.update(pool.submit(work, item) for item in islice(source, len(done)))

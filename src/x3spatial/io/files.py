@@ -90,21 +90,6 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def check_utf8(path: Path, option: str) -> None:
-    """Check a path that will be written into a JSON file.
-
-    Raises:
-        UserError: it is not valid UTF-8; the message names ``option``.
-    """
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-        raise UserError(
-            f"{option} {shown}: path is not valid UTF-8, as JSON files need it; rename it"
-        ) from None
-
-
 def make_dir(path: Path, option: str) -> None:
     """Create ``path`` and its parents, and check that files can be written there.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from x3spatial.errors import UserError
-from x3spatial.io.files import check_utf8
+from x3spatial.io.paths import check_utf8
 from x3spatial.roots import findings, locate
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.names import DILATED, INPAINTED, MASK, ORIGINAL, FileName, parse_name
