@@ -21,6 +21,7 @@ from x3spatial.evaluation.questions import missing_field
 from x3spatial.evaluation.run import EvalResult, evaluate
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import make_dir, read_json, read_manifest, write_json
+from x3spatial.io.paths import check_utf8
 from x3spatial.models import registry
 from x3spatial.models.base import Model
 from x3spatial.tables import Table, Tabular, figure
@@ -199,6 +200,7 @@ def zeroshot(
             asking = replace(options.evaluation, model_options=own)
             model = stack.enter_context(closing(registry.create(spec, for_model(asking))))
             opened.append((_folder_name(model.name, opened), spec, model))
+        check_utf8(eval_dir, "--out")
         make_dir(eval_dir, "--out")
         path = eval_dir / "summary.json"
         _check_summary(path)

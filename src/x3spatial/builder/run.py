@@ -25,7 +25,6 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import (
-    check_utf8,
     make_dir,
     read_manifest,
     sha256_file,
@@ -35,6 +34,7 @@ from x3spatial.io.files import (
 from x3spatial.io.journal import Journal
 from x3spatial.io.json_stream import JsonArrayWriter
 from x3spatial.io.locks import lock_dir
+from x3spatial.io.paths import check_utf8
 from x3spatial.progress import progress
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.layout import (
@@ -144,6 +144,7 @@ def build_tasks(
     }
     listing = _limit_objects(list_root(root, options.splits), options.limit)
     outside_root(root, out_dir, out_option)
+    check_utf8(out_dir, out_option)
     make_dir(out_dir, out_option)
     _check_ours(out_dir, out_option)
     with lock_dir(out_dir, out_option):

@@ -36,7 +36,11 @@ RootOut = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", min=1, help="Parallel workers (default: one per CPU).", rich_help_panel=RUN
+        "--workers",
+        min=1,
+        max=4096,
+        help="Parallel workers (default: one per CPU).",
+        rich_help_panel=RUN,
     ),
 ]
 Fresh = Annotated[

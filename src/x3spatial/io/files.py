@@ -22,6 +22,7 @@ from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.io.opening import open_part, open_regular, open_text, part_path, refuse_link, touch
+from x3spatial.io.paths import check_utf8
 
 _LOG = logging.getLogger(__name__)
 
@@ -158,23 +159,6 @@ def sha256_json(value: Any) -> str:
     """Hex SHA-256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def check_utf8(path: Path, option: str) -> None:
-    """Check that a path can stand in our files, which are UTF-8.
-
-    Raises:
-        UserError: a name in it is not UTF-8; the message names ``option``.
-    """
-    text = os.path.abspath(path)  # noqa: PTH100 - symbolic links are not resolved
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # A byte that is not UTF-8 is half of a surrogate pair in Python: \udcfc for 0xfc.
-        shown = text.encode("utf-8", "backslashreplace").decode().replace("\\udc", "\\x")
-        raise UserError(
-            f"{option} {shown}: path is not valid UTF-8, as the files that hold it need it; rename it"
-        ) from None
 
 
 def make_dir(path: Path, option: str) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from x3spatial.errors import UserError
-from x3spatial.io.files import check_utf8
 from x3spatial.io.json_stream import unique_keys
 from x3spatial.io.opening import open_regular
+from x3spatial.io.paths import check_utf8
 from x3spatial.roots import findings, locate
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.names import DILATED, INPAINTED, MASK, ORIGINAL, FileName, parse_name

@@ -113,7 +113,7 @@ def make_tiny(
         tied: whether the head shares the embedding.
 
     Raises:
-        UserError: the size or type is unknown, or the folder is not empty.
+        UserError: the size or type is unknown, the seed out of range, or the folder not empty.
     """
     out = Path(out)
     if isinstance(size, str):
@@ -122,6 +122,8 @@ def make_tiny(
         raise UserError(f"--size {size}: expected one of {', '.join(SIZES)}")
     if dtype not in DTYPES:
         raise UserError(f"--dtype {dtype}: expected one of {', '.join(DTYPES)}")
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed {seed}: must be between 0 and {2**63 - 1}")
     dimensions = SIZES[size] if isinstance(size, str) else size
     tokenizer = small_tokenizer(
         depth=depth, phrases=prompt_phrases() if dimensions.trainable else ()
