@@ -55,13 +55,13 @@ def _empty_folder(path: Path, _: Path) -> None:
 
 
 def _unreadable(path: Path, right: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root can read everything")
     if right.is_dir():
         path.mkdir()
     else:
         path.write_bytes(right.read_bytes())
     path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user can read everything")
 
 
 def _loop(path: Path, _: Path) -> None:
