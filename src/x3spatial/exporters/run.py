@@ -28,7 +28,7 @@ from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.rewrite import Rewriter
 from x3spatial.exporters.samples import Sample
 from x3spatial.formats.task_file import iter_records
-from x3spatial.io.files import make_dir, read_manifest, write_json
+from x3spatial.io.files import make_dir, naming, read_manifest, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
@@ -127,7 +127,8 @@ def export(
             for source in sources:
                 before = counts["records"]
                 samples = _samples(source, form, placer, rewriter, limit, counts)
-                form.write(out_dir / outputs[source], samples)
+                with naming(out_dir / outputs[source]):
+                    form.write(out_dir / outputs[source], samples)
                 facts = written_facts(out_dir / outputs[source])
                 files[outputs[source]] = {"records": counts["records"] - before, **facts}
                 advance()

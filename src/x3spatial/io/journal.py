@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
+
+from x3spatial.io.files import naming
 
 
 class Journal:
@@ -58,12 +61,22 @@ class Journal:
         return self
 
     def append(self, value: Any) -> int:
-        """Append one line and flush it to the operating system; returns its byte offset."""
+        """Append one line and flush it to the operating system; returns its byte offset.
+
+        Raises:
+            OSError: it could not be written; the journal is closed then.
+        """
         assert self._file is not None, "call open() first"
         offset = self._file.seek(0, os.SEEK_END)
         line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        try:
+            with naming(self.path):
+                self._file.write(line.encode() + b"\n")
+                self._file.flush()
+        except OSError:
+            with suppress(OSError):
+                self.close()
+            raise
         return offset
 
     def sync(self) -> None:
@@ -74,8 +87,9 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            with naming(self.path):  # what an append could not write is tried again
+                file.close()
 
     def __enter__(self) -> Self:
         return self

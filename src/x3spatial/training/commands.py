@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
-from x3spatial.errors import UserError
+from x3spatial.engine.parent import end_with
+from x3spatial.errors import UserError, packages_of
+from x3spatial.program import run_program
+from x3spatial.program.reporting import guarded
+from x3spatial.program.signals import PARENT_VARIABLE
+from x3spatial.training.data_arguments import NOT_CHECKED, CheckArguments
 from x3spatial.training.options import OptionParser
 
 logger = logging.getLogger("x3spatial")
@@ -27,33 +35,21 @@ def check_data_command(arguments: Sequence[str]) -> int:
             "x3 check-data --data-registry configs/mixtures.yaml --data-mixture everything",
         ],
     )
-    parser.option("data_path", type=Path, help="A task file of x3 build.")
-    parser.option(
-        "data_mixture", default="", help='Data sets of the registry, or task files: "a+b*3".'
-    )
-    parser.option("data_registry", type=Path, help="YAML file with data sets and mixtures.")
-    parser.option(
-        "model_name_or_path",
-        type=Path,
-        help="A checkpoint or tokenizer folder (default: 448 pixels and a small tokenizer).",
-    )
-    parser.option(
-        "image_folder", type=Path, default=Path("/"), help="Base folder for relative image paths."
-    )
-    parser.option("image_aspect_ratio", default="resize", help="resize, pad or dynamic.")
-    parser.option("batch_size", type=int, default=1, help="Batch size.")
-    parser.option("model_max_length", type=int, default=8192, help="Most tokens of a sample.")
-    parser.option("long_samples", default="error", help="Longer samples: error or drop.")
-    parser.option("text_samples", default="error", help="Records without an image: error or keep.")
-    parser.option("enable_depth", action="store_true", help="Check depth maps too.")
-    parser.option("depth_path", type=Path, help="Folder with depth maps.")
-    parser.option(
-        "show", type=int, default=1, help="Number of samples to print as the model reads them."
-    )
-    given = vars(parser.parse_args(list(arguments)))
+    for field in dataclasses.fields(CheckArguments):
+        if field.name in NOT_CHECKED:
+            continue
+        settings: dict[str, Any] = {"default": field.default, "help": field.metadata["help"]}
+        if isinstance(field.default, bool):
+            settings["action"] = "store_true"
+        elif isinstance(field.default, int):
+            settings["type"] = int
+        elif field.name.endswith(("_path", "_folder", "_registry")):
+            settings["metavar"] = "PATH"
+        parser.option(field.name, **settings)
+    given = CheckArguments(**vars(parser.parse_args(list(arguments))))
     from x3spatial.training.data_check import check_data
 
-    check_data(**given)
+    check_data(given)
     return 0
 
 
@@ -148,18 +144,25 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run ``COMMAND [OPTIONS]``; a user's mistake is one line on stderr and exit code 2."""
-    try:
-        if not arguments or arguments[0] not in COMMANDS:
-            raise UserError(f"expected a command: {', '.join(COMMANDS)}")
+    """Run ``COMMAND [OPTIONS]`` and return the exit code; an error is one line on stderr."""
+    return guarded(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] not in COMMANDS:
+        raise UserError(f"expected a command: {', '.join(COMMANDS)}")
+    with packages_of("train", f"x3 {arguments[0]}"):
         return COMMANDS[arguments[0]](arguments[1:])
-    except UserError as error:
-        print(f"x3: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
-        return 130
+
+
+def program(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit; ``arguments`` default to those of the process."""
+    given = sys.argv[1:] if arguments is None else arguments
+    parent = os.environ.get(PARENT_VARIABLE, "")
+    if parent.isdigit():
+        end_with(int(parent))
+    run_program(lambda: main(given))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    program()

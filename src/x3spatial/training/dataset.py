@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from x3spatial.arrays import Int32
 from x3spatial.errors import UserError
+from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError
 from x3spatial.io.json_stream import iter_array
 from x3spatial.models.local.image_loading import load_rgb
@@ -52,6 +53,8 @@ class Sample:
     conversations: tuple[Mapping[str, str], ...]
     other: str | None = None
     """A field that other formats hold images in, if the record has one and no ``image``."""
+    unknown: tuple[str, ...] = ()
+    """Its fields that task files do not have; they are not read."""
 
     @classmethod
     def from_json(cls, value: Any, number: int) -> Sample:
@@ -80,6 +83,7 @@ class Sample:
             None
             if value.get("image")
             else next((n for n in value if _OTHER.fullmatch(str(n))), None),
+            tuple(sorted(str(name) for name in value if name not in _KNOWN)),
         )
 
     @property
@@ -88,6 +92,10 @@ class Sample:
         return tuple(turn["value"] for turn in self.conversations if turn["from"] == "gpt")
 
 
+_KNOWN = frozenset(f.name for f in fields(TaskRecord)) - {"prompt", "answer"} | {
+    "conversations", "depth", "strata",
+}  # fmt: skip
+"""Fields of task files, and the depth maps of other builders."""
 _OTHER = re.compile(r"(?!image_sizes).*(?:image|img|picture|photo|visual).*", re.IGNORECASE)
 """Names of fields that hold images in the formats of other trainers, or are misspelt."""
 

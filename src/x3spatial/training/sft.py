@@ -21,7 +21,8 @@ from transformers.trainer_utils import set_seed
 
 from x3spatial import __version__
 from x3spatial.engine.cores import cores_per_process, usable_cores
-from x3spatial.errors import Reported, UserError
+from x3spatial.engine.parent import end_forks_with_this_process
+from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.models.local.runtime import DTYPES, set_threads
@@ -29,10 +30,11 @@ from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.saving import save_upstream
+from x3spatial.program import run_program
+from x3spatial.program.reporting import guarded
 from x3spatial.training.arguments import Arguments, parse
 from x3spatial.training.checkpoints import (
     NOTE_FILE,
-    RUN_FILE,
     STATE_FILE,
     clean,
     last_good,
@@ -79,7 +81,7 @@ class RunLog(TrainerCallback):
     def line(self, text: str) -> None:
         """Write one line."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with open(self.path, "a", encoding="utf-8") as file:
+        with writing(self.path.parent), open(self.path, "a", encoding="utf-8") as file:
             file.write(f"{stamp} {text}\n")
         print(text, flush=True)
 
@@ -119,6 +121,7 @@ def sft(arguments: Sequence[str]) -> int:
     if {"-h", "--help", "--help-all", "--help_all"} & set(arguments):
         print(sft_help(everything=not {"-h", "--help"} & set(arguments)), end="")
         return 0
+    end_forks_with_this_process()
     try:
         return _sft(parse(arguments))
     except UserError as error:
@@ -162,8 +165,10 @@ def _sft(chosen: Arguments) -> int:
     if rank == 0:
         make_dir(output_dir, "--output-dir")
         with lock_dir(output_dir, "--output-dir"):
-            return _run(chosen, base, processor, module, evaluation, identity, output_dir)
-    return _run(chosen, base, processor, module, evaluation, identity, output_dir)
+            return _run(
+                chosen, base, processor, module, evaluation, identity, output_dir, run is None
+            )
+    return _run(chosen, base, processor, module, evaluation, identity, output_dir, run is None)
 
 
 def run_identity(
@@ -195,6 +200,7 @@ def _run(
     evaluation: Evaluation | None,
     identity: Mapping[str, Any],
     output_dir: Path,
+    is_new: bool,
 ) -> int:
     training = chosen.training
     first = training.process_index == 0
@@ -226,7 +232,7 @@ def _run(
     log = RunLog(output_dir / LOG_FILE)
     if first:
         clean(output_dir)
-        if not (output_dir / RUN_FILE).is_file():
+        if is_new:
             write_run(output_dir, identity, finished=False)
         trainer.add_callback(log)
         for text in header_lines(chosen, module, model, base):
@@ -299,12 +305,14 @@ def header_lines(chosen: Arguments, module: DataModule, model: Any, base: Checkp
             f"data: {entry['path']}, {entry['samples']} samples x {entry['weight']:g}"
             + (f", {entry['dropped']} too long left out" if entry["dropped"] else "")
         )
+    for part, found in zip(module.train_dataset.parts, module.findings, strict=True):
+        lines += found.unread(part.data_path)
     text_only = sum(found.images[0] for found in module.findings)
     if text_only:
         lines.append(f"records without an image: {text_only}, trained on as text")
     lines.append(f"answers: {module.not_visible:.0%} of an epoch's are NOT_VISIBLE")
-    for part, number in parameter_counts(model).items():
-        lines.append(f"{part}: {number['trained']:,} of {number['all']:,} parameters are trained")
+    for name, number in parameter_counts(model).items():
+        lines.append(f"{name}: {number['trained']:,} of {number['all']:,} parameters are trained")
     if base.config.enable_depth and not chosen.model.enable_depth:
         lines.append("depth: left out of this run and of its checkpoints (--enable-depth False)")
     context = int(base.config.text_config.max_position_embeddings)
@@ -364,16 +372,9 @@ def finish(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run as a program: errors on stderr, one line each."""
-    try:
-        return sft(sys.argv[1:] if arguments is None else arguments)
-    except Reported as error:
-        print(f"x3: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
-        return 130
+    """Run ``x3 sft`` and return the exit code; an error is one line on stderr."""
+    return guarded(lambda: sft(sys.argv[1:] if arguments is None else arguments))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

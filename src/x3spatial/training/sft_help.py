@@ -11,10 +11,10 @@ import transformers
 
 from x3spatial.training.arguments import (
     REFUSED,
-    DataArguments,
     ModelArguments,
     SftArguments,
 )
+from x3spatial.training.data_arguments import DataArguments
 from x3spatial.training.options import Formatter, dashed
 
 GROUPS: dict[str, tuple[str, ...]] = {
