@@ -154,7 +154,7 @@ def test_the_source_and_other_files_are_never_overwritten(tmp_path: Path) -> Non
     root = make_root(tmp_path / "root", splits=("train",))
     before = tree_bytes(root)
     for out in (root, root / "train" / "zoomed"):
-        with pytest.raises(UserError, match="is in the data root"):
+        with pytest.raises(UserError, match="lies in the data root"):
             crop_root(data_root=root, out_dir=out, times=(1, 2))
     crop_root(data_root=root, out_dir=tmp_path / "out", times=(1, 2), workers=1)
     (tmp_path / "out" / "notes").mkdir()

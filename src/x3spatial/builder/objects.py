@@ -15,8 +15,10 @@ from x3spatial.builder.render import crop_reference, mark, side_by_side
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import write_bytes
 from x3spatial.io.images import ImageError, encode_jpeg, encode_png
-from x3spatial.roots.layout import ORIGINAL, ObjectFiles, ObjectKey, Problem
-from x3spatial.roots.views import LoadedView, load_views
+from x3spatial.roots import findings
+from x3spatial.roots.findings import Problem
+from x3spatial.roots.layout import ORIGINAL, ObjectFiles, ObjectKey
+from x3spatial.roots.views import LoadedView, anchor_problem, load_views
 from x3spatial.tasks.ground_truth import sample_seed
 from x3spatial.tasks.prompts import Template
 from x3spatial.tasks.samples import (
@@ -30,6 +32,7 @@ from x3spatial.tasks.samples import (
     View,
     pair_views,
 )
+from x3spatial.tasks.spec import Views
 
 MARKED, CONCAT = IMAGE_FOLDERS = ("marked_abs", "concat_abs")
 """Folders of the images that a build makes, below its output folder."""
@@ -45,6 +48,8 @@ class ObjectJob:
     templates: dict[str, Template]
     fingerprint: str
     """Hash of the inputs and of every parameter that decides the result."""
+    place: str | None = None
+    """The place that the scene's ``scene.json`` declares."""
 
 
 @dataclass(slots=True)
@@ -92,6 +97,7 @@ def build_object(job: ObjectJob) -> ObjectResult:
         use_dilated=job.options.use_dilated_mask,
         seed=job.options.seed,
         problems=problems,
+        use_inpainted=any(task.needs_inpainted for task in job.options.chosen),
     )
     while True:
         counts, drafts = _draft(job, views)
@@ -101,17 +107,11 @@ def build_object(job: ObjectJob) -> ObjectResult:
             break
         # Right checksums, but not a decodable image. This is rare: draft again without the view.
         view, reason = bad
-        problems.append(
-            Problem(str(view.files.files[ORIGINAL]), f"view left out: original: {reason}")
-        )
+        problems.append(findings.ORIGINAL_DAMAGED.at(view.files.files[ORIGINAL], reason=reason))
         views = [other for other in views if other is not view]
-    if counts.pop("anchor_missing", 0):
-        problems.append(
-            Problem(
-                str(job.files.folder),
-                f"no usable view of rank {job.options.anchor_k} (--anchor-k): no Task1 or Task2A",
-            )
-        )
+    if job.options.mode == "anchor" and any(task.views is Views.TWO for task in job.options.chosen):
+        missing = anchor_problem(job.files, views, job.options.anchor_k)
+        problems.extend([] if missing is None else [missing])
     result = ObjectResult(job.files.key, job.fingerprint, problems=problems, counts=counts)
     writer = _ImageWriter(job, {id(loaded.view): loaded for loaded in views})
     for draft in drafts:
@@ -134,8 +134,6 @@ def _draft(job: ObjectJob, views: list[LoadedView]) -> tuple[dict[str, int], lis
         pairs=len(pairs.pairs),
         pairs_with_empty_reference=pairs.empty_references,
     )
-    if pairs.anchor_missing:
-        counts["anchor_missing"] = 1
     drafts = [
         draft
         for task in job.options.chosen
@@ -251,4 +249,5 @@ def _record(job: ObjectJob, draft: Draft, paths: list[str], writer: _ImageWriter
         query_mask_kind=query.mask_kind,
         image_sizes=sizes,
         mask_area_fraction=query.mask_area_fraction,
+        place=job.place,
     )

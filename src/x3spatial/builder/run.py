@@ -25,6 +25,7 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import (
+    check_utf8,
     make_dir,
     read_manifest,
     sha256_file,
@@ -35,16 +36,19 @@ from x3spatial.io.journal import Journal
 from x3spatial.io.json_stream import JsonArrayWriter
 from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
+from x3spatial.roots.findings import Problem
 from x3spatial.roots.layout import (
+    INPAINTED,
     SPLITS,
     ObjectFiles,
     ObjectKey,
-    Problem,
     RootListing,
     list_object,
     list_root,
+    outside_root,
     short_split,
 )
+from x3spatial.roots.views import is_missing_inpainted, split_missing_inpainted
 from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.spec import TASKS, task_templates
 
@@ -131,16 +135,15 @@ def build_tasks(
     # Not resolve(): records keep the paths that the user gave, symbolic links included.
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
-    if out_dir == root or root in out_dir.parents:
-        raise UserError(
-            f"{out_option} {out_dir}: lies in the data root; choose a folder outside it"
-        )
+    if options.prompts is not None:
+        check_utf8(options.prompts, "--prompts")
     templates = {
         name: template
         for name, template in task_templates(options.prompts).items()
         if name in options.templates
     }
     listing = _limit_objects(list_root(root, options.splits), options.limit)
+    outside_root(root, out_dir, out_option)
     make_dir(out_dir, out_option)
     _check_ours(out_dir, out_option)
     with lock_dir(out_dir, out_option):
@@ -154,7 +157,7 @@ def build_tasks(
         (out_dir / MANIFEST).unlink(missing_ok=True)
         with state.journal.open(fresh=fresh):
             jobs = (
-                ObjectJob(item, out_dir, options, templates, fingerprint)
+                ObjectJob(item, out_dir, options, templates, fingerprint, state.place(item.key))
                 for item, fingerprint in state.pending()
             )
             state.void_stale()
@@ -164,6 +167,7 @@ def build_tasks(
                     state.add(result)
                     advance()
         files, counts, problems = _write_task_files(out_dir, listing, state, options)
+        problems, notes = split_missing_inpainted(root, problems, any_inpainted=state.any_inpainted)
         state.finish()
         manifest = {
             **provenance,
@@ -171,6 +175,7 @@ def build_tasks(
             "files": files,
             "skipped_total": len(problems),
             "skipped": [problem._asdict() for problem in problems],
+            **({"notes": [note._asdict() for note in notes]} if notes else {}),
             "run": run_info(time.monotonic() - start, workers),
         }
         write_json(out_dir / MANIFEST, manifest, fsync=True)
@@ -201,7 +206,7 @@ def _limit_objects(listing: RootListing, limit: int | None) -> RootListing:
         for _, keys in groupby(listing.objects, key=lambda key: key.split)
         for key in list(keys)[:limit]
     ]
-    return RootListing(listing.root, listing.splits, tuple(kept), listing.problems)
+    return replace(listing, objects=tuple(kept))
 
 
 def _object_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
@@ -211,16 +216,21 @@ def _object_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
     return {**provenance, "parameters": parameters, "prompts": prompts}
 
 
-def _fingerprint(item: ObjectFiles, provenance: dict[str, Any]) -> str:
+def _fingerprint(item: ObjectFiles, place: str | None, provenance: dict[str, Any]) -> str:
     """Return the hash of an object's inputs (name, size, modification time) and of all parameters."""
     stats = []
     for view in item.views:
         for kind, path in sorted(view.files.items()):
-            stat = path.stat()
-            stats.append([view.rank, view.frame, kind, path.name, stat.st_size, stat.st_mtime_ns])
-    return sha256_json(
-        [provenance, item.label, [list(problem) for problem in item.problems], stats]
-    )
+            state: list[int | None]
+            try:
+                stat = path.stat()
+                state = [stat.st_size, stat.st_mtime_ns]
+            except OSError as error:  # reported when the file is read
+                state = [error.errno]
+            stats.append([view.rank, view.frame, kind, path.name, *state])
+    inputs = [provenance, item.label, [list(problem) for problem in item.problems], stats]
+    # Only where one is declared: the journals of builds from before places stay valid.
+    return sha256_json(inputs if place is None else [*inputs, place])
 
 
 class _BuildState:
@@ -232,16 +242,19 @@ class _BuildState:
         self.out_dir = out_dir
         self.journal = Journal(out_dir / JOURNAL)
         self._listing = listing
-        self._wanted = {
-            key: _fingerprint(item, provenance) for key, item in self._list(listing.objects)
-        }
+        self.any_inpainted = False
+        """Whether any view of the root has an inpainted image."""
+        self._wanted: dict[ObjectKey, str] = {}
+        for key, item in self._list(listing.objects):
+            self._wanted[key] = _fingerprint(item, self.place(key), provenance)
+            self.any_inpainted |= any(INPAINTED in view.files for view in item.views)
         self._offsets: dict[ObjectKey, int] = {}
         self._superseded: set[str] = set()
         """Images of earlier results; those that no current result uses are deleted at the end."""
         self._stale: set[ObjectKey] = set()
         """Objects whose last line has other inputs or parameters and is not marked void yet."""
         self._problems: dict[ObjectKey, int] = {}
-        """Number of problems of each object whose result is current."""
+        """Number of listed problems of each object whose result is current."""
         for offset, value in self.journal.entries():
             if "void" in value:
                 voided = self._offsets.pop(ObjectKey(*value["void"]), None)
@@ -253,12 +266,22 @@ class _BuildState:
             self._offsets.pop(result.key, None)
             if not fresh and self._is_current(result):
                 self._offsets[result.key] = offset
-                self._problems[result.key] = len(result.problems)
+                self._problems[result.key] = self._count(result.problems)
                 self._stale.discard(result.key)
             else:
                 self._superseded.update(result.images)
                 self._stale.add(result.key)
         self.todo = [key for key in listing.objects if key not in self._offsets]
+
+    def place(self, key: ObjectKey) -> str | None:
+        """The place that the scene of an object declares."""
+        return self._listing.places.get((key.split, key.scene))
+
+    def _count(self, problems: list[Problem]) -> int:
+        """The number of problems that the manifest lists one by one."""
+        if self.any_inpainted:
+            return len(problems)
+        return sum(not is_missing_inpainted(problem) for problem in problems)
 
     def _list(self, keys: tuple[ObjectKey, ...]) -> Iterator[tuple[ObjectKey, ObjectFiles]]:
         for key in keys:

@@ -19,11 +19,13 @@ from x3spatial.cli.options import (
     RootOut,
     Seed,
     Splits,
+    TaskNames,
     Workers,
     building,
     listed,
     names,
 )
+from x3spatial.roots.findings import Problem, grouped
 from x3spatial.roots.layout import SPLITS
 from x3spatial.synth.options import FAST, FULL, STYLES
 
@@ -162,7 +164,7 @@ def crop(
     summary = crop_root(
         data_root, out, times=times, seed=seed, splits=names(splits), workers=workers, fresh=fresh
     )
-    output.problems(summary.problems, f"x3 audit {data_root} --json")
+    output.problems(grouped(summary.problems), f"x3 audit {data_root} --json")
     typer.echo(
         f"{summary.objects} objects ({summary.made} made now), {summary.views} views,"
         f" {len(summary.problems)} problems; in {output.shown(summary.out_dir)}"
@@ -172,23 +174,29 @@ def crop(
 @command(
     "ROOT",
     "x3 audit /data/views",
-    "x3 audit /data/views --json > audit.json",
+    "x3 audit /data/views --tasks t1,t2a --json > audit.json",
     defaults="roots.audit.run:audit",
 )
-def audit(data_root: Root, as_json: Json = False, workers: Workers = DEFAULT) -> int:
-    """Builds nothing. Exits 1 if something is wrong."""
+def audit(
+    data_root: Root, tasks: TaskNames = DEFAULT, as_json: Json = False, workers: Workers = DEFAULT
+) -> int:
+    """Builds nothing. Problems are what a build leaves out, in its words, and data that would make wrong
+    samples: exit 1. Notes are worth a look.
+    """
     from x3spatial.roots.audit.run import audit as run
 
-    report = run(data_root, workers=workers)
+    report = run(data_root, tasks=names(tasks), workers=workers)
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
         return 1 if report.problems else 0
     found = report.table()
     output.table(found.title, found.columns, found.rows)
-    output.problems(report.problems, f"x3 audit {data_root} --json")
-    count = len(report.problems)
-    typer.echo("no problems" if count == 0 else f"{count} problem{'s' * (count > 1)}")
-    return 1 if count else 0
+    every = f"x3 audit {data_root} --json"
+    output.problems(grouped(report.problems), every)
+    notes = [(note.path, f"note: {note.reason}") for note in grouped(report.notes)]
+    output.problems(notes, every)
+    typer.echo(report.counts)
+    return 1 if report.problems else 0
 
 
 @command(
@@ -218,8 +226,10 @@ def build(
     manifest = summary.manifest
     found = summary.table()
     output.table(output.shown(summary.out_dir), found.columns, found.rows)
-    skipped = [(entry["path"], entry["reason"]) for entry in manifest["skipped"]]
-    output.problems(skipped, str(summary.out_dir / "build.json"))
+    skipped = [Problem(**entry) for entry in manifest["skipped"]]
+    output.problems(grouped(skipped), str(summary.out_dir / "build.json"))
+    notes = [(entry["path"], f"note: {entry['reason']}") for entry in manifest.get("notes", [])]
+    output.problems(notes, str(summary.out_dir / "build.json"))
     typer.echo(f"{found.notes[0]}; details in {output.shown(summary.out_dir / 'build.json')}")
     if summary.records == 0:
         LOG.error("no sample could be built from %s", data_root)

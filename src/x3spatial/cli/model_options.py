@@ -114,8 +114,18 @@ def _options() -> dict[str, Any]:
             int, SERVERS, f"Attempts after the first one (default {_SERVER['retries']})."
         ),
         "max_image_pixels": _option(int, SERVERS, "Downscale larger images before sending."),
+        "image_format": _option(
+            str,
+            SERVERS,
+            "auto: PNG and JPEG files as they are, others as PNG; png: all as PNG; original: WebP files as"
+            " they are, too (default auto).",
+            metavar="FORMAT",
+        ),
         "max_image_bytes": _option(
             int, SERVERS, f"Re-encode larger files (default {_SERVER['max_image_bytes']:,})."
+        ),
+        "max_reply_bytes": _option(
+            int, SERVERS, f"Refuse larger replies (default {_SERVER['max_reply_bytes']:,})."
         ),
         "cache": _option(Path, SERVERS, "File that keeps answers across runs.", metavar="FILE"),
         "api_key_env": _option(
@@ -129,6 +139,13 @@ def _options() -> dict[str, Any]:
             SERVERS,
             "Of openai: extra request fields as JSON; null removes a field.",
             metavar="JSON",
+        ),
+        "openai_headers": _option(
+            bool,
+            SERVERS,
+            "Of openai: send OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS of the environment to"
+            " any server, not only to OpenAI's own.",
+            "--openai-headers",
         ),
         "enable_depth": _option(
             bool, SERVERS, "Of roborefer-server: it estimates depth itself.", "--enable-depth"

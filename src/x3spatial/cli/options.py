@@ -56,6 +56,12 @@ Seed = Annotated[int, typer.Option(help="Random seed: same seed, same bytes.")]
 Splits = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Comma-separated splits (default: all).")
 ]
+TaskNames = Annotated[
+    str | None,
+    typer.Option(
+        "--tasks", metavar="NAMES", help="Comma-separated: the tasks to be built, as of x3 build."
+    ),
+]
 ProcessTimeout = Annotated[
     float,
     typer.Option(

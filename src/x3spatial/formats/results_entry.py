@@ -77,5 +77,7 @@ class SampleResult:
     """(width, height) of each image in the pixels of the model's convention; only if it uses pixels."""
     details: dict[str, Any] = field(default_factory=dict, metadata=LEFT_OUT)
     """Further information from the adapter, such as the sizes of the images that were sent."""
+    place: str | None = field(default=None, metadata=LEFT_OUT)
+    """Where the scene was recorded, if its ``scene.json`` says so."""
     error: str | None = field(default=None, metadata=LEFT_OUT)
     """The reason if there is no answer."""

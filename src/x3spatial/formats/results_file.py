@@ -17,6 +17,7 @@ from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_table import results_table, samples_frame
 from x3spatial.formats.typed_json import LEFT_OUT, Malformed, decode, described, encode, named
 from x3spatial.io.files import read_json, sha256_file, sha256_json, write_text
+from x3spatial.io.json_stream import unique_keys
 from x3spatial.tables import Table, Tabular
 
 if TYPE_CHECKING:
@@ -202,9 +203,13 @@ def read_results(path: str | Path) -> ResultsFile:
     try:
         head = decode(ResultsFile, {**value, "format": version, "results": []})
         results = []
+        seen: set[str] = set()
         for number, entry in enumerate(entries, start=1):
             where = f"result {number}"
             results.append(decode(SampleResult, entry))
+            if results[-1].id in seen:
+                raise Malformed("occurs twice", "id")
+            seen.add(results[-1].id)
     except Malformed as error:
         colon = ": " if where and error.keys else " " if where else ""
         raise UserError(f"{path}: damaged results file: {where}{colon}{error}") from None
@@ -265,7 +270,7 @@ def _read_outline(path: Path) -> tuple[dict[str, Any], int]:
     Raises:
         UserError: the file is missing or not a results file, or its format is later than ``FORMAT``.
     """
-    value = read_json(path, what="results file")
+    value = read_json(path, what="results file", pairs_hook=unique_keys)
     if not isinstance(value, dict) or not {"metrics", "results"} <= value.keys():
         raise UserError(f"{path}: not a results file of x3 eval")
     version = value.get("format", 1)

@@ -18,6 +18,9 @@ T = TypeVar("T")
 Decoder = Callable[[Any], Any]
 Json = dict[str, Any]
 
+_DEEPEST = 100
+"""Levels of a value of type ``Any``; those that are written have fewer than ten."""
+
 LEFT_OUT: Mapping[str, Any] = {"left_out": True}
 """Metadata of a field that is omitted if it has its default value."""
 
@@ -149,7 +152,7 @@ def decode(cls: type[T], value: Any) -> T:
 def _decoder(hint: Any) -> Decoder:
     """The function that converts a JSON value to type ``hint`` or raises ``Malformed``."""
     if hint is Any:
-        return lambda value: value
+        return _any
     if is_dataclass(hint):
         return lambda value: decode(cast(type, hint), value)
     origin, arguments = get_origin(hint), get_args(hint)
@@ -167,6 +170,28 @@ def _decoder(hint: Any) -> Decoder:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise Malformed("is not a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Malformed("is not valid Unicode") from None
+    return value
+
+
+def _any(value: Any, depth: int = 0) -> Any:
+    """A JSON value that can be written again: finite, valid Unicode, and not nested absurdly."""
+    if depth > _DEEPEST:
+        raise Malformed("is nested too deep")
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, dict):
+        for key, part in value.items():
+            _text(key)
+            _any(part, depth + 1)
+    elif isinstance(value, list):
+        for part in value:
+            _any(part, depth + 1)
     return value
 
 
@@ -260,9 +285,9 @@ def _dict_decoder(hint: Any) -> Decoder:
         found = {}
         for key, part in value.items():
             try:
-                found[key] = inner(part)
+                found[_text(key)] = inner(part)
             except Malformed as error:
-                error.keys.insert(0, key)
+                error.keys.insert(0, ascii(key)[1:-1])
                 raise
         return found
 

@@ -2,7 +2,7 @@
 
 Files are written to a temporary file beside the target (``.{name}.part``) and then renamed. The temporary
 name depends only on the name of the target, so a killed run leaves at most one part file per target, which
-the next run replaces.
+the next run replaces. What else has that name, such as a symbolic link, is never written through.
 """
 
 from __future__ import annotations
@@ -15,19 +15,15 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
+from x3spatial.io.opening import open_part, open_regular, open_text, part_path, refuse_link, touch
 
 _LOG = logging.getLogger(__name__)
-
-
-def part_path(path: Path) -> Path:
-    """The temporary file for writing ``path``."""
-    return path.with_name(f".{path.name}.part")
 
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
@@ -67,9 +63,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """The temporary file for ``path``, which is renamed after the block; an error removes it.
 
     Raises:
+        UserError: a symbolic link has the name of the temporary file.
         OSError: it cannot be written; the error names ``path``.
     """
     part = part_path(path)
+    refuse_link(part)
     with naming(path):
         try:
             yield part
@@ -81,8 +79,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes, *, fsync: bool = False) -> None:
-    """Replace ``path`` by ``data`` atomically; ``fsync`` for files whose loss would go unnoticed."""
-    with replacing(path) as part, open(part, "wb") as file:
+    """Replace ``path`` by ``data`` atomically; ``fsync`` for files whose loss would go unnoticed.
+
+    Raises:
+        UserError: a symbolic link has the name of the temporary file.
+        OSError: it cannot be written.
+    """
+    with replacing(path), open_part(path) as file:
         file.write(data)
         file.flush()
         if fsync:
@@ -104,20 +107,33 @@ def write_json(path: Path, value: Any, *, fsync: bool = False) -> None:
     write_text(path, text + "\n", fsync=fsync)
 
 
-def read_json(path: Path, *, what: str = "JSON file") -> Any:
+def read_json(
+    path: Path,
+    *,
+    what: str = "JSON file",
+    pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> Any:
     """Parse ``path``.
+
+    Args:
+        path: the file, UTF-8 with or without a byte order mark.
+        what: how messages call it.
+        pairs_hook: makes an object of its keys and values; None: a dictionary, the last of equal keys counts.
 
     Raises:
         UserError: the file is missing, unreadable or not JSON.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            return json.load(file)
+        with open_text(path) as file:
+            return json.load(file, object_pairs_hook=pairs_hook)
     except FileNotFoundError:
         raise UserError(f"{path}: no such {what}") from None
     except RecursionError:
         raise UserError(f"{path}: cannot read this {what}: nested too deep") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{path}: cannot read this {what}: {reason}") from None
+    except (UnicodeDecodeError, ValueError) as error:
         raise UserError(f"{path}: cannot read this {what}: {error}") from None
 
 
@@ -134,7 +150,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -144,20 +160,52 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def check_utf8(path: Path, option: str) -> None:
+    """Check that a path can stand in our files, which are UTF-8.
+
+    Raises:
+        UserError: a name in it is not UTF-8; the message names ``option``.
+    """
+    text = os.path.abspath(path)  # noqa: PTH100 - symbolic links are not resolved
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # A byte that is not UTF-8 is half of a surrogate pair in Python: \udcfc for 0xfc.
+        shown = text.encode("utf-8", "backslashreplace").decode().replace("\\udc", "\\x")
+        raise UserError(
+            f"{option} {shown}: path is not valid UTF-8, as the files that hold it need it; rename it"
+        ) from None
+
+
 def make_dir(path: Path, option: str) -> None:
     """Create ``path`` and its parents, and check that files can be written there.
 
     Raises:
-        UserError: the folder cannot be created or written to; the message names ``option``.
+        UserError: the folder cannot be created or written to, or its name is not UTF-8; the message names
+            ``option``.
     """
+    check_utf8(path, option)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".x3-probe"
-        probe.touch()
-        probe.unlink(missing_ok=True)  # another process may probe at the same time
+        touch(path / ".x3-probe")
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{option} {path}: cannot write there: {reason}") from None
+
+
+def empty_dir(path: Path) -> None:
+    """Make ``path`` an empty folder; what a killed run left in it is deleted.
+
+    Raises:
+        UserError: it is a symbolic link.
+        OSError: it cannot be emptied or created.
+    """
+    refuse_link(path)
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    path.mkdir(parents=True)
 
 
 @contextmanager
@@ -177,8 +225,7 @@ def new_dir(path: Path, option: str) -> Iterator[Path]:
     before = {entry.name for entry in path.iterdir() if entry != part}
     if before and not (part.exists() or (path / "config.json").is_file()):
         raise UserError(f"{path}: not empty; name a new folder")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
+    empty_dir(part)
     try:
         with naming(path):
             yield part
@@ -215,6 +262,10 @@ def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:
         UserError: ``path`` is not a regular file, is one of the input files ``sources``, or cannot be
             written (its name may be too long); the message names ``option``.
     """
+    check_utf8(path, option)
+    sources = list(sources)
+    for source in sources:
+        check_utf8(source, "input")
     make_dir(path.parent, option)
     try:
         if path.is_dir():
@@ -226,9 +277,7 @@ def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:
                 if source.exists() and path.samefile(source):
                     raise UserError(f"{option} {path}: is also an input file; choose another path")
         # As long as the longest temporary name beside a target.
-        probe = path.with_name(f".{path.name}.x3-probe")
-        probe.touch()
-        probe.unlink()
+        touch(path.with_name(f".{path.name}.x3-probe"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{option} {path}: cannot write there: {reason}") from None

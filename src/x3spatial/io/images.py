@@ -22,6 +22,7 @@ from PIL import Image
 
 from x3spatial.arrays import Bool, UInt8, UInt16
 from x3spatial.errors import UserError
+from x3spatial.io.opening import open_regular
 from x3spatial.program.streams import native_silenced
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # errors are reported with the path of the file
@@ -55,10 +56,14 @@ def read_bytes(path: Path) -> bytes:
     """A file's bytes.
 
     Raises:
-        ImageError: the file cannot be opened or is empty.
+        ImageError: the file cannot be opened, is no regular file, is empty, or is far too large.
     """
     try:
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            # Twice the bytes of the largest uncompressed image.
+            if (size := os.fstat(file.fileno()).st_size) > 16 * max_pixels() + (1 << 20):
+                raise ImageError(f"file has {size:,} bytes, more than an image of the largest size")
+            data = file.read()
     except FileNotFoundError:
         raise ImageError("file is missing") from None
     except OSError as error:
@@ -213,6 +218,17 @@ def _decode(data: bytes, *, probed: bool = False) -> npt.NDArray[Any]:
     if image is None:
         raise ImageError("cannot be decoded as an image")
     return image
+
+
+def decode_channels(data: bytes) -> npt.NDArray[Any]:
+    """Decode to the stored channels at their native depth: ``[H, W]``, or ``[H, W, C]`` in BGR(A) order.
+
+    Palettes are expanded.
+
+    Raises:
+        ImageError: the data is not a readable image.
+    """
+    return _decode(data)
 
 
 def decode_rgb(data: bytes, *, probed: bool = False) -> UInt8:

@@ -1,6 +1,6 @@
 """Listing of a data root: ``{split}/{scene}/uid_{uid}/{NN}_{frame}_{kind}.png``.
 
-The module reads names and label files only, no images. It reports every name that does not fit the
+The module reads names, label files and ``scene.json``, no images. It reports every name that does not fit the
 layout, so that no file in a root is skipped silently.
 """
 
@@ -9,38 +9,28 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from x3spatial.errors import UserError
+from x3spatial.io.files import check_utf8
+from x3spatial.io.json_stream import unique_keys
+from x3spatial.io.opening import open_regular
+from x3spatial.roots import findings, locate
+from x3spatial.roots.findings import Problem
+from x3spatial.roots.names import DILATED, INPAINTED, MASK, ORIGINAL, FileName, parse_name
+
+__all__ = (
+    "DILATED", "INPAINTED", "MASK", "ORIGINAL", "SPLITS", "ObjectFiles", "ObjectKey", "Problem",
+    "RootListing", "ViewFiles", "list_object", "list_root", "outside_root", "short_split",
+)  # fmt: skip
 
 SPLITS = ("train", "validation", "val", "test")
 """Folder names of splits, in processing order."""
-
-ORIGINAL, INPAINTED, MASK, DILATED = "original", "inpainted", "mask", "mask_dilated"
-_KIND_OF_SUFFIX = {
-    "original": ORIGINAL,
-    "inpainted": INPAINTED,
-    "mask": MASK,
-    "mask_dialated": DILATED,  # the spelling of the published data
-    "mask_dilated": DILATED,
-    "depth": "depth",
-}
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
-"""Endings of originals and inpainted images, in any case; masks and depth maps are PNG only."""
-MAX_FRAME_BYTES = 115
-"""Longest frame name: the name of a concat image holds two of them, and a file name 255 bytes."""
-_FILE_NAME = re.compile(rf"(\d{{2,}})_(.+?)_({'|'.join(_KIND_OF_SUFFIX)})(\.[A-Za-z0-9]+)")
+SCENE_FILE = "scene.json"
 _OBJECT_DIR = re.compile(r"uid_(.+)")
-
-
-class Problem(NamedTuple):
-    """Bad data: its path and the reason."""
-
-    path: str
-    reason: str
 
 
 class ObjectKey(NamedTuple):
@@ -82,6 +72,8 @@ class RootListing:
     splits: tuple[str, ...]
     objects: tuple[ObjectKey, ...]
     problems: tuple[Problem, ...]
+    places: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(split, scene) → ``place`` of its ``scene.json``, for the scenes that declare one."""
 
     def folder(self, key: ObjectKey) -> Path:
         """Return the folder of an object's files."""
@@ -101,46 +93,64 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
         splits: folder names to use (``val`` and ``validation`` name the same split); None for all.
 
     Raises:
-        UserError: ``root`` is not a folder or has no split, a requested split is missing, or both
-            ``val`` and ``validation`` exist.
+        UserError: ``root`` is not a folder, not UTF-8 or has no split, a requested split is missing, or
+            both ``val`` and ``validation`` exist.
     """
-    if not root.is_dir():
-        reason = "not a folder" if root.exists() else "no such folder"
+    check_utf8(root, "ROOT")
+    if not os.path.isdir(root):  # noqa: PTH112 - never raises
+        reason = "not a folder" if os.path.lexists(root) else "no such folder"
         raise UserError(f"ROOT {root}: {reason}")
     present = [split for split in SPLITS if os.path.isdir(root / split)]  # noqa: PTH112 - never raises
     if not present:
         raise UserError(
             f"ROOT {root}: has no split folder; expected train/, validation/ or test/"
-            " with {scene}/uid_{uid}/ below"
+            " with {scene}/uid_{uid}/ below" + locate.suggestion(root, SPLITS)
         )
     if "val" in present and "validation" in present:
         raise UserError(
             f"ROOT {root}: has both val/ and validation/, which name the same split; merge them"
         )
     chosen = present if splits is None else [_find_split(root, name, present) for name in splits]
+    ordered = tuple(sorted(set(chosen), key=SPLITS.index))
     problems: list[Problem] = []
     for entry in _entries(root, problems):
         if not _is_utf8(entry, problems) or entry.name in present:
             continue
         if entry.name in SPLITS:
-            problems.append(
-                Problem(entry.path, "a split's name, but not a folder (a broken link?)")
-            )
+            problems.append(findings.SPLIT_NOT_A_FOLDER.at(entry.path))
         elif _is_folder(entry):
-            problems.append(Problem(entry.path, f"not a split folder ({', '.join(SPLITS)})"))
+            problems.append(findings.NOT_A_SPLIT.at(entry.path))
     objects: list[ObjectKey] = []
-    for split in sorted(set(chosen), key=SPLITS.index):
+    places: dict[tuple[str, str], str] = {}
+    for split in ordered:
         found: list[ObjectKey] = []
         for scene in _entries(root / split, problems):
             if not _is_utf8(scene, problems):
                 continue
             if not _is_folder(scene):
-                problems.append(Problem(scene.path, "unexpected file where scene folders are"))
+                problems.append(findings.FILE_AMONG_SCENES.at(scene.path))
                 continue
-            found.extend(_list_scene(split, scene, problems))
+            keys, place = _list_scene(split, scene, problems)
+            found.extend(keys)
+            if place is not None:
+                places[split, scene.name] = place
+        if not found:
+            problems.append(findings.SPLIT_EMPTY.at(root / split))
         objects.extend(_distinct(root, found, problems))
-    return RootListing(root, tuple(sorted(set(chosen), key=SPLITS.index)), tuple(objects),
-                       tuple(problems))  # fmt: skip
+    return RootListing(root, ordered, tuple(objects), tuple(problems), places)
+
+
+def outside_root(root: Path, out_dir: Path, option: str) -> None:
+    """Refuse an output folder in the data root, also where it is reached through a link.
+
+    Raises:
+        UserError: ``out_dir`` lies in ``root``; the message names ``option``.
+    """
+    for path in (os.path.abspath, os.path.realpath):
+        if Path(path(out_dir)).is_relative_to(path(root)):
+            raise UserError(
+                f"{option} {out_dir}: lies in the data root {root}; choose a folder outside it"
+            )
 
 
 def _find_split(root: Path, name: str, present: list[str]) -> str:
@@ -164,12 +174,7 @@ def _distinct(
         if first is key:
             yield key
         else:
-            problems.append(
-                Problem(
-                    str(root / str(key)),
-                    f"object left out: its samples would have the same ids as those of {first}",
-                )
-            )
+            problems.append(findings.SAME_OBJECT_IDS.at(root / str(key), first=first))
 
 
 def _entries(folder: Path | str, problems: list[Problem]) -> list[os.DirEntry[str]]:
@@ -181,7 +186,7 @@ def _entries(folder: Path | str, problems: list[Problem]) -> list[os.DirEntry[st
         with os.scandir(folder) as entries:
             return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
     except OSError as error:
-        problems.append(Problem(str(folder), f"folder cannot be read: {error.strerror or error}"))
+        problems.append(findings.FOLDER_UNREADABLE.at(folder, reason=error.strerror or error))
         return []
 
 
@@ -207,22 +212,69 @@ def _is_utf8(entry: os.DirEntry[str], problems: list[Problem]) -> bool:
         entry.name.encode()
     except UnicodeEncodeError:
         shown = os.fsencode(entry.path).decode("utf-8", "backslashreplace")
-        problems.append(Problem(shown, "name is not valid UTF-8"))
+        problems.append(findings.NOT_UTF8.at(shown))
         return False
     return True
 
 
-def _list_scene(split: str, scene: os.DirEntry[str], problems: list[Problem]) -> list[ObjectKey]:
+def _list_scene(
+    split: str, scene: os.DirEntry[str], problems: list[Problem]
+) -> tuple[list[ObjectKey], str | None]:
+    """The objects of a scene and the place that its ``scene.json`` declares."""
     keys: list[ObjectKey] = []
+    place = None
+    others: list[Problem] = []
     for entry in _entries(scene.path, problems):
         found = _OBJECT_DIR.fullmatch(entry.name)
         if not _is_utf8(entry, problems):
             continue
         if _is_folder(entry) and found:
             keys.append(ObjectKey(split, scene.name, found[1]))
-        elif entry.name != "scene.json" and not entry.name.endswith("_five_frames.json"):
-            problems.append(Problem(entry.path, "not an object folder (uid_{uid}) or scene.json"))
-    return keys
+        elif entry.name == SCENE_FILE:
+            place = _read_place(Path(entry.path), problems)
+        elif entry.name != SCENE_FILE and not entry.name.endswith("_five_frames.json"):
+            others.append(findings.NOT_AN_OBJECT.at(entry.path))
+    if not keys and _OBJECT_DIR.fullmatch(scene.name):
+        others = [findings.SCENE_LEVEL_MISSING.at(scene.path)]  # instead of each of its files
+    problems.extend(others)
+    return keys, place
+
+
+def _read_place(path: Path, problems: list[Problem]) -> str | None:
+    try:
+        value = _load_json(path)
+    except ValueError as error:
+        problems.append(findings.SCENE_FILE_UNREADABLE.at(path, reason=error))
+        return None
+    place = value.get("place") if isinstance(value, dict) else None
+    if place is None or (isinstance(place, str) and place and _encodable(place)):
+        return place
+    problems.append(findings.PLACE_INVALID.at(path))
+    return None
+
+
+def _load_json(path: Path) -> Any:
+    """Parse a small file.
+
+    Raises:
+        ValueError: it is no regular file, is not JSON, is nested too deep, or has a key twice.
+    """
+    try:
+        with open_regular(path) as file:
+            return json.loads(file.read(), object_pairs_hook=unique_keys)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from None
+
+
+def _encodable(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which UTF-8 cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def list_object(key: ObjectKey, folder: Path) -> ObjectFiles:
@@ -241,13 +293,13 @@ def list_object(key: ObjectKey, folder: Path) -> ObjectFiles:
         if entry.name.endswith("_five_frames.json"):
             label_file = path
             continue
-        found = _FILE_NAME.fullmatch(entry.name)
-        reason = _misfit(entry, found)
-        if found is None or reason is not None:
-            problems.append(Problem(entry.path, reason or ""))
+        name = parse_name(entry.name, entry.path)
+        if isinstance(name, FileName) and not _is_file(entry):
+            name = findings.NOT_A_FILE.at(entry.path)
+        if isinstance(name, Problem):
+            problems.append(name)
             continue
-        rank, frame, suffix, _ = found.groups()
-        by_rank.setdefault(int(rank), []).append((rank, frame, _KIND_OF_SUFFIX[suffix], path))
+        by_rank.setdefault(int(name.rank), []).append((*name, path))
     views: list[ViewFiles] = []
     names: dict[str, ViewFiles] = {}
     for _, files in sorted(by_rank.items()):
@@ -258,29 +310,12 @@ def list_object(key: ObjectKey, folder: Path) -> ObjectFiles:
         if first is view:
             views.append(view)
         else:
-            reason = (
-                "view left out: rank and frame make the same name as those of"
-                f" {first.rank}_{first.frame}"
-            )
-            problems.append(Problem(str(next(iter(view.files.values()))), reason))
-    label = _read_label(label_file, problems) if os.path.isfile(label_file) else None  # noqa: PTH113
+            path = next(iter(view.files.values()))
+            problems.append(findings.SAME_VIEW_NAMES.at(path, first=f"{first.rank}_{first.frame}"))
+    if not views:
+        problems.append(findings.OBJECT_EMPTY.at(folder))
+    label = _read_label(label_file, problems) if os.path.lexists(label_file) else None
     return ObjectFiles(key, folder, tuple(views), label, tuple(problems))
-
-
-def _misfit(entry: os.DirEntry[str], found: re.Match[str] | None) -> str | None:
-    """Return why a file of an object's folder is not used; None if it fits the layout."""
-    if found is None:
-        return "name is not {NN}_{frame}_{kind}.png"
-    if not _is_file(entry):
-        return "not a file, or a broken link"
-    _, frame, suffix, ending = found.groups()
-    endings = IMAGE_ENDINGS if suffix in (ORIGINAL, INPAINTED) else IMAGE_ENDINGS[:1]
-    if ending.lower() not in endings:
-        allowed = " or ".join(endings)
-        return f"{suffix} files must be {allowed}, not {ending}; convert it"
-    if len(frame.encode()) > MAX_FRAME_BYTES:
-        return f"frame name of more than {MAX_FRAME_BYTES} bytes; shorten it"
-    return None
 
 
 def _group_view(
@@ -293,7 +328,7 @@ def _group_view(
     for kind, paths in by_kind.items():
         if len(paths) > 1:
             names = " and ".join(path.name for path in paths)
-            problems.append(Problem(str(paths[0]), f"two files of one rank and kind: {names}"))
+            problems.append(findings.TWO_FILES.at(paths[0], names=names))
             usable = usable and kind in (INPAINTED, "depth")
     single = {kind: paths[0] for kind, paths in by_kind.items() if len(paths) == 1}
     if not usable:
@@ -301,9 +336,7 @@ def _group_view(
     frames = sorted({(rank, frame) for rank, frame, kind, _ in files if kind in single})
     if len(frames) > 1:
         names = ", ".join(f"{rank}_{frame}" for rank, frame in frames)
-        problems.append(
-            Problem(str(files[0][3]), f"files of one view name different frames: {names}")
-        )
+        problems.append(findings.TWO_FRAMES.at(files[0][3], names=names))
         return None
     if not frames:
         return None
@@ -312,19 +345,17 @@ def _group_view(
 
 def _read_label(path: Path, problems: list[Problem]) -> str | None:
     try:
-        value = json.loads(path.read_bytes())
-    except RecursionError:
-        problems.append(Problem(str(path), "label file cannot be read: nested too deep"))
+        value = _load_json(path)
+    except ValueError as error:
+        problems.append(findings.LABEL_UNREADABLE.at(path, reason=error))
         return None
-    except (OSError, ValueError) as error:
-        problems.append(Problem(str(path), f"label file cannot be read: {error}"))
+    if isinstance(value, dict) and "label" not in value:
         return None
-    label = value.get("label") if isinstance(value, dict) else None
-    if not isinstance(label, str):
+    label = value["label"] if isinstance(value, dict) else value
+    if not isinstance(value, dict) or not isinstance(label, str):
+        problems.append(findings.LABEL_INVALID.at(path, found=type(label).__name__))
         return None
-    try:
-        label.encode()
-    except UnicodeEncodeError:
-        problems.append(Problem(str(path), "label is not valid Unicode"))
+    if not _encodable(label):
+        problems.append(findings.LABEL_NOT_UNICODE.at(path))
         return None
     return label

@@ -93,7 +93,6 @@ class Pairs:
 
     pairs: tuple[tuple[View, View], ...]
     empty_references: int
-    anchor_missing: bool = False
 
 
 def pair_views(item: SpatialObject, mode: str, anchor_rank: int) -> Pairs:
@@ -105,8 +104,6 @@ def pair_views(item: SpatialObject, mode: str, anchor_rank: int) -> Pairs:
     references = item.views
     if mode == "anchor":
         references = tuple(view for view in item.views if int(view.rank) == anchor_rank)
-        if not references:
-            return Pairs((), 0, anchor_missing=True)
     candidates = [(a, b) for a in references for b in item.views if a is not b]
     pairs = tuple((a, b) for a, b in candidates if a.target is not None)
     return Pairs(pairs, len(candidates) - len(pairs))

@@ -92,6 +92,11 @@ class TaskSpec:
         return Frame.CONCAT_RIGHT if self.side_by_side else Frame.IMAGE
 
     @property
+    def needs_inpainted(self) -> bool:
+        """Whether its questions show a view without the object."""
+        return self.views is Views.TWICE
+
+    @property
     def image_count(self) -> int:
         """The number of images in a question."""
         return 1 if self.side_by_side or self.views is Views.ONE else 2

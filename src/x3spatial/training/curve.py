@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.io.files import replacing
+from x3spatial.io.opening import open_part
 
 _HIT = "eval_hit_at_mask"
 _EVALUATED = (_HIT, "eval_not_visible_accuracy")
@@ -103,5 +104,5 @@ def _figure(width: float) -> Any:
 
 
 def _save(figure: Any, out: Path) -> None:
-    with replacing(out) as part:
-        figure.savefig(part, format="png", dpi=110)
+    with replacing(out), open_part(out) as file:
+        figure.savefig(file, format="png", dpi=110)

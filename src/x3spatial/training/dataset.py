@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from x3spatial.arrays import Int32
 from x3spatial.errors import UserError
+from x3spatial.formats.record_fields import checked_text
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError
 from x3spatial.io.json_stream import iter_array
@@ -71,12 +72,13 @@ class Sample:
         for turn in turns:
             if not isinstance(turn, Mapping) or not isinstance(turn.get("value"), str):
                 raise ValueError("a turn must have 'from' and a text 'value'")
+            checked_text(turn["value"], "value")
             if turn.get("from") not in ("human", "gpt"):
                 raise ValueError(f"a turn is from {turn.get('from')!r}; expected human or gpt")
         if all(turn["from"] != "gpt" for turn in turns):
             raise ValueError("no turn is from 'gpt': nothing to train on")
         return cls(
-            str(value.get("id", number)),
+            checked_text(str(value.get("id", number)), "id"),
             _paths(value, "image"),
             _paths(value, "depth"),
             tuple({"from": turn["from"], "value": turn["value"]} for turn in turns),
@@ -108,6 +110,8 @@ def _paths(value: Mapping[str, Any], name: str) -> tuple[str, ...]:
     entries = [found] if isinstance(found, str) else found
     if not isinstance(entries, list) or not all(isinstance(e, str) and e for e in entries):
         raise ValueError(f"field {name!r} must be a path or a list of paths")
+    for entry in entries:
+        checked_text(entry, name)
     return tuple(entries)
 
 

@@ -23,8 +23,9 @@ from x3spatial import __version__
 from x3spatial.engine.cores import cores_per_process, usable_cores
 from x3spatial.engine.parent import end_forks_with_this_process
 from x3spatial.errors import UserError
-from x3spatial.io.files import make_dir, write_json
+from x3spatial.io.files import empty_dir, make_dir, write_json
 from x3spatial.io.locks import lock_dir
+from x3spatial.io.opening import open_append
 from x3spatial.models.local.runtime import DTYPES, set_threads
 from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.layout import fingerprint
@@ -81,8 +82,8 @@ class RunLog(TrainerCallback):
     def line(self, text: str) -> None:
         """Write one line."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with writing(self.path.parent), open(self.path, "a", encoding="utf-8") as file:
-            file.write(f"{stamp} {text}\n")
+        with writing(self.path.parent), open_append(self.path) as file:
+            file.write(f"{stamp} {text}\n".encode())
         print(text, flush=True)
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
@@ -347,8 +348,7 @@ def finish(
         return
     model = trainer.accelerator.unwrap_model(trainer.model)
     temporary = output_dir / ".saving-final"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    empty_dir(temporary)
     adapted = is_adapted(model)
     if adapted:
         save_adapter(model, temporary / ADAPTER)

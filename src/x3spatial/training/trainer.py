@@ -13,6 +13,7 @@ from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from x3spatial.errors import Diverged, UserError
+from x3spatial.io.opening import refuse_link
 from x3spatial.models.roborefer.checkpoint import Checkpoint, read_checkpoint, read_tensors
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
@@ -229,6 +230,7 @@ class SpatialTrainer(Trainer):
         run, step = Path(str(self.args.output_dir)), self.state.global_step
         with writing(run):
             self._saving = saving_dir(run, step)
+            refuse_link(self._saving)
             try:
                 super()._save_checkpoint(model, trial)
             finally:

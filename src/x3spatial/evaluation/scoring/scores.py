@@ -103,6 +103,8 @@ class Score:
     gt_value: Any = None
     correct: bool | None = None
     """Whether the answer is correct by the criterion of its type; None for points and unanswered samples."""
+    place: str | None = None
+    """The place that the scene declares (``roots.places``); None: it follows from the scene's name."""
     error: str | None = None
     images_seen: str | None = None
     """State of the image files at the time of the answer (size and modification time)."""
@@ -149,6 +151,7 @@ def score_answer(
         id=record.id,
         scene=scene,
         uid=uid,
+        place=record.place,
         status="unparsed" if answer.kind is AnswerKind.UNPARSED else "answered",
         gt_text=truth.text,
         gt_point=truth.point,
@@ -186,6 +189,7 @@ def failed(record: TaskRecord, truth: Truth, message: str) -> Score:
         id=record.id,
         scene=scene,
         uid=uid,
+        place=record.place,
         status="error",
         gt_text=truth.text,
         gt_point=truth.point,

@@ -1,8 +1,9 @@
 """Bootstrap intervals over clusters of samples, vectorised.
 
-Pairs of one scene are not independent, so whole scenes are drawn with replacement. With fewer than ten scenes
-objects, (scene, uid), are drawn; with fewer than ten objects there is no interval. Intervals are the 2.5th
-and 97.5th percentiles of 2,000 resamples. A rate is a ratio of two sums, so a resample only needs the sums of
+Pairs of one scene are not independent, so whole scenes are drawn with replacement; scans of one place
+(``roots.places``) count as one scene. With fewer than ten scenes objects, (scene, uid), are drawn; with fewer
+than ten objects there is no interval. Intervals are the 2.5th and 97.5th percentiles of 2,000 resamples. A
+rate is a ratio of two sums, so a resample only needs the sums of
 each cluster; the median is computed from cluster-by-block counts of the sorted distances.
 """
 
@@ -17,6 +18,7 @@ from x3spatial.arrays import Float64, Int64
 from x3spatial.evaluation.scoring.scores import Score
 from x3spatial.evaluation.statistics.metrics import MEANS_OF, RATES, Table, estimated
 from x3spatial.formats.results_file import CiUnit, Interval
+from x3spatial.roots.places import place_of
 
 RESAMPLES = 2_000
 FEWEST = 10
@@ -41,18 +43,19 @@ class Clusters:
 def clusters_of(scores: Sequence[Score]) -> Clusters:
     """Clusters are scenes if there are at least ten, else objects if there are at least ten, else none.
 
+    Scans of one place are one scene.
     Unanswered samples are not counted. There are no clusters if a sample's scene or object is unknown.
     """
-    places = [(score.scene, score.uid) for score in scores]
-    scored = {place for place, score in zip(places, scores, strict=True) if score.status != "error"}
-    objects = _numbered(places, scored)
-    none = Clusters(None, np.zeros(len(places), np.int64), 0, objects)
-    if any(scene is None for scene, _ in places):
+    keys = [(score.scene, score.uid) for score in scores]
+    scored = {key for key, score in zip(keys, scores, strict=True) if score.status != "error"}
+    objects = _numbered(keys, scored)
+    none = Clusters(None, np.zeros(len(keys), np.int64), 0, objects)
+    if any(scene is None for scene, _ in keys):
         return none
-    scenes = {scene for scene, _ in scored}
+    places = [place_of(score.scene or "", score.place) for score in scores]
+    scenes = {place for place, score in zip(places, scores, strict=True) if score.status != "error"}
     if len(scenes) >= FEWEST:
-        index = _numbered([scene for scene, _ in places], scenes)
-        return Clusters("scene", index, len(scenes), objects)
+        return Clusters("scene", _numbered(places, scenes), len(scenes), objects)
     if len(scored) >= FEWEST:
         return Clusters("object", objects, len(scored), objects)
     return none

@@ -73,7 +73,7 @@ def table_of(scores: Sequence[Score]) -> Table:
         contradictory=flags(lambda score: score.contradictory),
         out_of_range=flags(lambda score: score.out_of_range),
         missing_mask=flags(lambda score: score.missing_mask),
-        cut_off=flags(lambda score: score.details.get("finish") in CUT_OFF),
+        cut_off=flags(lambda score: str(score.details.get("finish")) in CUT_OFF),
         l2=numbers(lambda score: score.l2),
         l2_full=numbers(lambda score: score.l2_full),
         hit=numbers(lambda score: score.hit),

@@ -148,7 +148,7 @@ def _read_header(file: Path) -> dict[str, Tensor]:
         raise UserError(f"{file}: not a readable safetensors file (cut short or damaged)") from None
     if start + end != size:
         raise UserError(f"{file}: {size} bytes, expected {start + end} (cut short or damaged)")
-    return tensors
+    return _readable(file, tensors)
 
 
 def load_bin(file: Path) -> dict[str, torch.Tensor]:
@@ -167,3 +167,18 @@ def load_bin(file: Path) -> dict[str, torch.Tensor]:
     ):
         raise UserError(f"{file}: expected a dictionary of tensors")
     return values
+
+
+def _readable(file: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """``tensors``, if safetensors reads the header too: it checks that they neither overlap nor leave gaps.
+
+    Raises:
+        UserError: it does not.
+    """
+    from safetensors import safe_open
+
+    try:
+        with safe_open(file, "pt"):
+            return tensors
+    except Exception as error:
+        raise UserError(f"{file}: not a readable safetensors file: {error}") from None

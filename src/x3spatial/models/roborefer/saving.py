@@ -15,7 +15,8 @@ import torch
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 
-from x3spatial.io.files import make_dir, part_path, write_json
+from x3spatial.io.files import make_dir, write_json
+from x3spatial.io.opening import new_part
 from x3spatial.models.roborefer.checkpoint import stored_name
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE, RoboReferConfig
 from x3spatial.models.roborefer.modeling import PARTS, RoboReferForConditionalGeneration
@@ -107,8 +108,9 @@ def write_weights(
     )
     for file, names in plan.filename_to_tensors.items():
         target = folder / file
-        save_file({name: tensors[name] for name in names}, part_path(target), {"format": "pt"})
-        os.replace(part_path(target), target)
+        part = new_part(target)
+        save_file({name: tensors[name] for name in names}, part, {"format": "pt"})
+        os.replace(part, target)
     index = folder / "model.safetensors.index.json"
     if plan.is_sharded:
         write_json(index, {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename})

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.progress import progress
+from x3spatial.roots import findings
 from x3spatial.roots.audit.objects import AuditedObject, AuditJob, audit_object
-from x3spatial.roots.layout import Problem, RootListing, list_root
+from x3spatial.roots.findings import Problem, grouped
+from x3spatial.roots.layout import RootListing, list_root
+from x3spatial.roots.places import place_of
+from x3spatial.roots.views import split_missing_inpainted
 from x3spatial.tables import Table, Tabular
+from x3spatial.tasks.spec import TASKS, Views, choose_tasks
 
 _COUNTS = (
     ("scenes", "scenes"),
@@ -29,11 +34,14 @@ _PROBLEMS_SHOWN = 5
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AuditReport(Tabular):
-    """Statistics of a root per split, and its problems sorted by path."""
+    """Statistics of a root per split, and its problems and notes sorted by path."""
 
     root: Path
     splits: dict[str, dict[str, Any]]
     problems: list[Problem]
+    """What a build leaves out, and data that would make wrong samples."""
+    notes: list[Problem] = field(default_factory=list)
+    """What deserves a look, although the data can be used as it is."""
 
     def table(self) -> Table:
         """A row per split."""
@@ -46,13 +54,20 @@ class AuditReport(Tabular):
                 (split, *counts, ", ".join(facts["sizes"]), median, str(len(facts["labels"])))
             )
         heads = tuple(head for head, _ in _COUNTS)
-        notes = [f"{problem.path}: {problem.reason}" for problem in self.problems[:_PROBLEMS_SHOWN]]
-        count = len(self.problems)
-        if count > _PROBLEMS_SHOWN:
-            notes.append(f"... and {count - _PROBLEMS_SHOWN} more")
-        notes.append("no problems" if count == 0 else f"{count} problem{'s' * (count > 1)}")
+        found = grouped(self.problems)
+        notes = [f"{problem.path}: {problem.reason}" for problem in found[:_PROBLEMS_SHOWN]]
+        if len(found) > _PROBLEMS_SHOWN:
+            notes.append(f"... and {len(found) - _PROBLEMS_SHOWN} more")
+        notes.append(self.counts)
         columns = ("split", *heads, "sizes", "median mask", "labels")
         return Table(str(self.root), columns, tuple(rows), tuple(notes))
+
+    @property
+    def counts(self) -> str:
+        """The numbers of problems and notes as text."""
+        problems, notes = len(self.problems), len(self.notes)
+        text = "no problems" if problems == 0 else f"{problems} problem{'s' * (problems > 1)}"
+        return f"{text}, {notes} note{'s' * (notes > 1)}" if notes else text
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as ``x3 audit --json`` prints it."""
@@ -61,23 +76,32 @@ class AuditReport(Tabular):
             "splits": self.splits,
             "problems_total": len(self.problems),
             "problems": [problem._asdict() for problem in self.problems],
+            "notes_total": len(self.notes),
+            "notes": [note._asdict() for note in self.notes],
         }
 
 
-def audit(data_root: str | Path, *, workers: int | None = None) -> AuditReport:
+def audit(
+    data_root: str | Path, *, tasks: Sequence[str] | None = None, workers: int | None = None
+) -> AuditReport:
     """Check every file of every split of a data root.
 
     Args:
         data_root: the folder that holds the splits.
+        tasks: the tasks that will be built, by name or short name; None for those of a default build. What
+            none of them needs is not checked.
         workers: threads; None for one per usable CPU.
 
     Raises:
-        UserError: ``data_root`` does not exist or has no split.
+        UserError: ``data_root`` does not exist or has no split, or a task is unknown.
     """
     data_root = Path(data_root)
     workers = default_workers() if workers is None else workers
+    chosen = [TASKS[name] for name in choose_tasks(tasks)]
+    use_inpainted = any(task.needs_inpainted for task in chosen)
+    use_pairs = any(task.views is Views.TWO for task in chosen)
     listing = list_root(data_root)
-    jobs = (AuditJob(key, listing.folder(key)) for key in listing.objects)
+    jobs = (AuditJob(key, listing.folder(key), use_inpainted, use_pairs) for key in listing.objects)
     objects: list[AuditedObject] = []
     duplicates = _Duplicates()
     with progress("auditing", len(listing.objects)) as advance:
@@ -87,32 +111,38 @@ def audit(data_root: str | Path, *, workers: int | None = None) -> AuditReport:
             objects.append(audited)
             advance()
     objects.sort(key=lambda item: item.key)
-    problems = [*listing.problems, *_scenes_in_two_splits(listing), *duplicates.problems()]
+    problems = [*listing.problems, *_places_in_two_splits(listing), *duplicates.problems()]
     for item in objects:
         problems.extend(item.problems)
-    for split in listing.splits:
-        if not any(item.key.split == split for item in objects):
-            problems.append(Problem(str(data_root / split), "split has no object"))
+    any_inpainted = any(item.any_inpainted for item in objects)
+    problems, notes = split_missing_inpainted(data_root, problems, any_inpainted=any_inpainted)
+    for item in objects:
+        notes.extend(item.notes)
     splits = {
         split: _summary(item for item in objects if item.key.split == split)
         for split in listing.splits
     }
-    return AuditReport(data_root, splits, sorted(set(problems)))
+    return AuditReport(data_root, splits, sorted(set(problems)), sorted(set(notes)))
 
 
-def _scenes_in_two_splits(listing: RootListing) -> list[Problem]:
-    splits: dict[str, list[str]] = {}
-    for key in listing.objects:
-        seen = splits.setdefault(key.scene, [])
-        if key.split not in seen:
-            seen.append(key.split)
-    return [
-        Problem(
-            str(listing.root / names[-1] / scene), f"scene is in two splits: {', '.join(names)}"
-        )
-        for scene, names in splits.items()
-        if len(names) > 1
-    ]
+def _places_in_two_splits(listing: RootListing) -> list[Problem]:
+    """One problem per place that is in two splits, at its last scene."""
+    members: dict[str, list[tuple[str, str]]] = {}
+    for split, scene in dict.fromkeys((key.split, key.scene) for key in listing.objects):
+        place = place_of(scene, listing.places.get((split, scene)))
+        members.setdefault(place, []).append((split, scene))
+    found = []
+    for place, scenes in members.items():
+        splits = dict.fromkeys(split for split, _ in scenes)
+        if len(splits) < 2:
+            continue
+        path = listing.root.joinpath(*scenes[-1])
+        if len({scene for _, scene in scenes}) == 1:
+            found.append(findings.SCENE_IN_TWO_SPLITS.at(path, splits=", ".join(splits)))
+        else:
+            shown = ", ".join("/".join(member) for member in scenes)
+            found.append(findings.PLACE_IN_TWO_SPLITS.at(path, place=place, scenes=shown))
+    return found
 
 
 class _Duplicates:
@@ -131,9 +161,7 @@ class _Duplicates:
         found = []
         for paths in self._first.values():
             first, *others = sorted(paths.values())
-            found += [
-                Problem(path, f"same image bytes as {first}, in another split") for path in others
-            ]
+            found += [findings.SAME_BYTES.at(path, first=first) for path in others]
         return found
 
 
