@@ -49,7 +49,9 @@ def read_yaml(path: Path, what: str) -> Any:
         raise
     except _Refused as error:
         raise UserError(f"{what} {path}: {error}") from None
-    except Exception as error:  # a date of month 13 is a ValueError, text as a date an AttributeError
+    except (
+        Exception
+    ) as error:  # a date of month 13 is a ValueError, text as a date an AttributeError
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{what} {path}: cannot be read as YAML: {reason}") from None
 
