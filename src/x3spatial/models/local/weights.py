@@ -62,7 +62,24 @@ def list_tensors(folder: Path) -> dict[str, Tensor]:
             if name in tensors:
                 raise UserError(f"{file}: tensor {name!r} is also in {tensors[name].file.name}")
             tensors[name] = tensor
+        if file.suffix != ".bin":
+            _check_layout(file)
     return tensors
+
+
+def _check_layout(file: Path) -> None:
+    """Check that safetensors reads the header too: that tensors neither overlap nor leave gaps.
+
+    Raises:
+        UserError: it does not.
+    """
+    from safetensors import safe_open
+
+    try:
+        with safe_open(file, "pt"):
+            pass
+    except Exception as error:
+        raise UserError(f"{file}: not a readable safetensors file: {error}") from None
 
 
 def weight_files(folder: Path, *, required: bool) -> list[Path]:
@@ -148,7 +165,7 @@ def _read_header(file: Path) -> dict[str, Tensor]:
         raise UserError(f"{file}: not a readable safetensors file (cut short or damaged)") from None
     if start + end != size:
         raise UserError(f"{file}: {size} bytes, expected {start + end} (cut short or damaged)")
-    return _readable(file, tensors)
+    return tensors
 
 
 def load_bin(file: Path) -> dict[str, torch.Tensor]:
@@ -167,18 +184,3 @@ def load_bin(file: Path) -> dict[str, torch.Tensor]:
     ):
         raise UserError(f"{file}: expected a dictionary of tensors")
     return values
-
-
-def _readable(file: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """``tensors``, if safetensors reads the header too: it checks that they neither overlap nor leave gaps.
-
-    Raises:
-        UserError: it does not.
-    """
-    from safetensors import safe_open
-
-    try:
-        with safe_open(file, "pt"):
-            return tensors
-    except Exception as error:
-        raise UserError(f"{file}: not a readable safetensors file: {error}") from None

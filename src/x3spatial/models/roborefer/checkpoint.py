@@ -254,8 +254,8 @@ def _read_hf(layout: Layout) -> Checkpoint:
     file = layout.root / "config.json"
     try:
         config = RoboReferConfig.from_dict(dict(layout.config))
-    except Exception as error:  # each version of transformers checks values in its own way
-        raise UserError(f"{file}: {' '.join(str(error).split())[:300]}") from None
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{file}: {str(error).splitlines()[0]}") from None
     generation_file = layout.root / "generation_config.json"
     processor_file = layout.root / "processor_config.json"
     processor = read_object(processor_file) if processor_file.is_file() else {}
@@ -291,8 +291,8 @@ def _part_config(part: Part, kind: type[Any], fields: tuple[str, ...]) -> Any:
             raise UserError(f"{file}: field {name!r} {state}; expected a positive integer")
     try:
         return kind.from_dict({k: v for k, v in part.config.items() if k != "torch_dtype"})
-    except Exception as error:  # each version of transformers checks values in its own way
-        raise UserError(f"{file}: {' '.join(str(error).split())[:300]}") from None
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{file}: {str(error).splitlines()[0]}") from None
 
 
 def _integer(layout: Layout, name: str, default: int | None) -> int:
