@@ -99,7 +99,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("zeroshot", "-o out/eval --tasks-dir tasks --model openai:m --base-url BASE_URL/v1 --workers 1 "
             + ASK, form="openai", server="openai", needs=("openai",)),
     Command("check-model", "--model openai:m --base-url BASE_URL/v1 --convention unit --retries 0"
-            " --timeout 2 --concurrency 16", server="openai",
+            " --timeout 0.5 --concurrency 16", server="openai",
             needs=("openai",), code=1),
     Command("models", ""),
     Command("conventions", ""),

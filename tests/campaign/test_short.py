@@ -22,7 +22,7 @@ from campaign.kinds import KINDS
 from campaign.kinds.base import Kind
 from campaign.lab import Lab
 
-_SLOW = ("of a new process", "a disk of", "endless", "gzip bomb", "silent", "slow")
+_SLOW = ("of a new process", "a disk of", "endless", "gzip bomb", "silent", "slow", "no reply")
 """Words of variants that are left to the long form: they take seconds, or need rights."""
 
 

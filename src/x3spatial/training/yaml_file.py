@@ -45,10 +45,14 @@ def read_yaml(path: Path, what: str) -> Any:
         if node is not None:
             _Measure().size(node)
         return yaml.safe_load(text)
+    except UserError:
+        raise
     except _Refused as error:
         raise UserError(f"{what} {path}: {error}") from None
-    except (OSError, ValueError, ArithmeticError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+    except (
+        Exception
+    ) as error:  # a date of month 13 is a ValueError, text as a date an AttributeError
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{what} {path}: cannot be read as YAML: {reason}") from None
 
 

@@ -45,7 +45,9 @@ def _run(case: Case, lab: Lab, rng: random.Random) -> None:
 
 
 def _unused(case: Case, reference: dict[str, str], found: dict[str, str]) -> bool:
-    """Whether the command did not need what was wrong: its outputs are those of an undisturbed run."""
+    """Whether the command does not need what was wrong."""
+    if "weights of" in case.variant and case.command.path == "check-data":  # it loads no weights
+        return True
     return bool(found) and found == reference and case.variant.startswith("checkpoint")
 
 

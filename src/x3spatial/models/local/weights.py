@@ -62,7 +62,24 @@ def list_tensors(folder: Path) -> dict[str, Tensor]:
             if name in tensors:
                 raise UserError(f"{file}: tensor {name!r} is also in {tensors[name].file.name}")
             tensors[name] = tensor
+        if file.suffix != ".bin":
+            _check_layout(file)
     return tensors
+
+
+def _check_layout(file: Path) -> None:
+    """Check that safetensors reads the header too: that tensors neither overlap nor leave gaps.
+
+    Raises:
+        UserError: it does not.
+    """
+    from safetensors import safe_open
+
+    try:
+        with safe_open(file, "pt"):
+            pass
+    except Exception as error:
+        raise UserError(f"{file}: not a readable safetensors file: {error}") from None
 
 
 def weight_files(folder: Path, *, required: bool) -> list[Path]:
