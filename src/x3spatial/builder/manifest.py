@@ -5,11 +5,12 @@ A build writes it last: a folder with a manifest is complete.
 
 from __future__ import annotations
 
+import os
 import platform
 from collections import Counter
 from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import cv2
@@ -17,6 +18,8 @@ import numpy as np
 
 import x3spatial
 from x3spatial.builder.options import BuildOptions
+from x3spatial.io.files import read_manifest, sha256_json
+from x3spatial.roots.layout import ObjectFiles
 from x3spatial.tasks.prompts import Template
 
 MANIFEST = "build.json"
@@ -38,11 +41,17 @@ def versions() -> dict[str, str]:
 def build_provenance(
     root: Path, out_dir: Path, options: BuildOptions, templates: Mapping[str, Template]
 ) -> dict[str, Any]:
-    """Return everything that decides the output of a build, except the data."""
+    """Return everything that decides the output of a build, except the data.
+
+    With relative paths only the place of the root as seen from ``out_dir`` does.
+    """
+    places = {"data_root": str(root), "out_dir": str(out_dir)}
+    if options.paths == "relative":
+        seen = os.path.relpath(os.path.realpath(root), os.path.realpath(out_dir))
+        places = {"data_root": Path(seen).as_posix(), "out_dir": "."}
     return {
         "format": FORMAT,
-        "data_root": str(root),
-        "out_dir": str(out_dir),
+        **places,
         "parameters": options.to_json(),
         "prompts": {
             name: {"source": template.source, "sha256": template.sha256}
@@ -50,6 +59,42 @@ def build_provenance(
         },
         "versions": versions(),
     }
+
+
+def object_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a build's provenance that decides one object's result."""
+    parameters = {k: v for k, v in provenance["parameters"].items() if k not in ("splits", "limit")}
+    prompts = {name: prompt["sha256"] for name, prompt in provenance["prompts"].items()}
+    return {**provenance, "parameters": parameters, "prompts": prompts}
+
+
+def fingerprint(item: ObjectFiles, place: str | None, provenance: dict[str, Any]) -> str:
+    """Return the hash of an object's inputs (name, size, modification time) and of all parameters."""
+    stats = []
+    for view in item.views:
+        for kind, path in sorted(view.files.items()):
+            state: list[int | None]
+            try:
+                stat = path.stat()
+                state = [stat.st_size, stat.st_mtime_ns]
+            except OSError as error:  # reported when the file is read
+                state = [error.errno]
+            stats.append([view.rank, view.frame, kind, path.name, *state])
+    inputs = [provenance, item.label, [list(problem) for problem in item.problems], stats]
+    # Only where one is declared: the journals of builds from before places stay valid.
+    return sha256_json(inputs if place is None else [*inputs, place])
+
+
+def as_spelt_before(root: Path, out_dir: Path) -> tuple[Path, Path]:
+    """Both folders as the build in ``out_dir`` spelt them, if they are the same through other links."""
+    manifest = read_manifest(out_dir / MANIFEST) or {}
+
+    def spelt(path: Path, before: object) -> Path:
+        absolute = isinstance(before, str) and PurePath(before).is_absolute()
+        same = absolute and os.path.realpath(str(before)) == os.path.realpath(path)
+        return Path(str(before)) if same else path
+
+    return spelt(root, manifest.get("data_root")), spelt(out_dir, manifest.get("out_dir"))
 
 
 def run_info(seconds: float, workers: int) -> dict[str, Any]:

@@ -19,16 +19,24 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from x3spatial.builder.manifest import MANIFEST, build_provenance, run_info, sorted_counts
-from x3spatial.builder.objects import IMAGE_FOLDERS, ObjectJob, ObjectResult, build_object
+from x3spatial.builder.manifest import (
+    MANIFEST,
+    as_spelt_before,
+    build_provenance,
+    fingerprint,
+    object_provenance,
+    run_info,
+    sorted_counts,
+)
+from x3spatial.builder.objects import ObjectJob, ObjectResult, build_object
 from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
+from x3spatial.formats.image_paths import IMAGE_FOLDERS
 from x3spatial.io.files import (
     make_dir,
     read_manifest,
     sha256_file,
-    sha256_json,
     write_json,
 )
 from x3spatial.io.journal import Journal
@@ -137,6 +145,8 @@ def build_tasks(
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
     if options.prompts is not None:
         check_utf8(options.prompts, "--prompts")
+    if not fresh:  # records have the paths as given; the same folders are not another build
+        root, out_dir = as_spelt_before(root, out_dir)
     templates = {
         name: template
         for name, template in task_templates(options.prompts).items()
@@ -149,7 +159,7 @@ def build_tasks(
     _check_ours(out_dir, out_option)
     with lock_dir(out_dir, out_option):
         provenance = build_provenance(root, out_dir, options, templates)
-        state = _BuildState(out_dir, listing, _object_provenance(provenance), fresh)
+        state = _BuildState(out_dir, listing, object_provenance(provenance), fresh)
         manifest = read_manifest(out_dir / MANIFEST)
         if not state.todo and _is_up_to_date(manifest, provenance, out_dir, listing, state):
             assert manifest is not None
@@ -158,7 +168,9 @@ def build_tasks(
         (out_dir / MANIFEST).unlink(missing_ok=True)
         with state.journal.open(fresh=fresh):
             jobs = (
-                ObjectJob(item, out_dir, options, templates, fingerprint, state.place(item.key))
+                ObjectJob(
+                    item, out_dir, options, templates, fingerprint, root, state.place(item.key)
+                )
                 for item, fingerprint in state.pending()
             )
             state.void_stale()
@@ -210,30 +222,6 @@ def _limit_objects(listing: RootListing, limit: int | None) -> RootListing:
     return replace(listing, objects=tuple(kept))
 
 
-def _object_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a build's provenance that decides one object's result."""
-    parameters = {k: v for k, v in provenance["parameters"].items() if k not in ("splits", "limit")}
-    prompts = {name: prompt["sha256"] for name, prompt in provenance["prompts"].items()}
-    return {**provenance, "parameters": parameters, "prompts": prompts}
-
-
-def _fingerprint(item: ObjectFiles, place: str | None, provenance: dict[str, Any]) -> str:
-    """Return the hash of an object's inputs (name, size, modification time) and of all parameters."""
-    stats = []
-    for view in item.views:
-        for kind, path in sorted(view.files.items()):
-            state: list[int | None]
-            try:
-                stat = path.stat()
-                state = [stat.st_size, stat.st_mtime_ns]
-            except OSError as error:  # reported when the file is read
-                state = [error.errno]
-            stats.append([view.rank, view.frame, kind, path.name, *state])
-    inputs = [provenance, item.label, [list(problem) for problem in item.problems], stats]
-    # Only where one is declared: the journals of builds from before places stay valid.
-    return sha256_json(inputs if place is None else [*inputs, place])
-
-
 class _BuildState:
     """The journal of the output folder: finished objects, and the objects still to build."""
 
@@ -247,7 +235,7 @@ class _BuildState:
         """Whether any view of the root has an inpainted image."""
         self._wanted: dict[ObjectKey, str] = {}
         for key, item in self._list(listing.objects):
-            self._wanted[key] = _fingerprint(item, self.place(key), provenance)
+            self._wanted[key] = fingerprint(item, self.place(key), provenance)
             self.any_inpainted |= any(INPAINTED in view.files for view in item.views)
         self._offsets: dict[ObjectKey, int] = {}
         self._superseded: set[str] = set()

@@ -30,25 +30,27 @@ _WITH_INTERVAL = {"hit_at_mask", "not_visible_accuracy"}
 def print_set(part: SetSummary) -> None:
     """Print one set of a zero-shot run: one row per model and the chance baselines."""
     rows: list[tuple[str, ...]] = []
-    total = 0
     notes = []
     for cell in part.cells:
         if cell.result is None:
             notes.append(f"{cell.model} {cell.skipped}")
             continue
         metrics = cell.result.metrics
-        total = int(metrics["total"] or 0)
         figures = _figures(metrics, cell.result.ci95)
         rows.append((cell.model, *figures, str(metrics["parse_failures"]), str(metrics["errors"])))
     for baseline, row in part.chance.items():
         if row is not None:
             rows.append((f"chance: {baseline}", *_figures(row, {}), "-", "-"))
     name = f"{part.name}: {part.data_json.name}"
+    if part.samples is not None:
+        name = f"{name}, {part.samples} samples"
+    if all(cell.result is None for cell in part.cells):
+        name = f"{name}, asked of no model"
     if rows:
         columns = [title for title, _ in _COLUMNS]
-        output.table(f"{name}, {total} samples", ("", *columns, "unparsed", "errors"), rows)
+        output.table(name, ("", *columns, "unparsed", "errors"), rows)
     else:
-        typer.echo(name)  # asked by no model: how many samples it has is unknown here
+        typer.echo(name)
     if notes:
         typer.echo(f"not asked: {'; '.join(notes)}")
 

@@ -35,7 +35,16 @@ from x3spatial.pipeline import ZeroshotOptions
 _BUILD = building(
     "pipeline:zeroshot_build",
     only=frozenset(
-        {"mode", "anchor_k", "alpha", "use_dilated_mask", "seed", "prompts", "jpeg_quality"}
+        {
+            "mode",
+            "anchor_k",
+            "alpha",
+            "use_dilated_mask",
+            "seed",
+            "prompts",
+            "jpeg_quality",
+            "paths",
+        }
     ),
     names={"seed": "build_seed"},
 )
@@ -147,6 +156,12 @@ def zeroshot(
         tables.print_set(part)
     typer.echo("square brackets: 95 % intervals (bootstrap); privileged models read the masks")
     typer.echo(f"summary: {output.shown(summary.summary_json)}")
-    if summary.errors:
-        LOG.error("%d samples without an answer", summary.errors)
+    for part in summary.sets:
+        for cell in part.cells:
+            if cell.result is not None and cell.result.errors:
+                LOG.error(
+                    "%s, %s: %d of %s samples without an answer; the same command asks them again."
+                    " First: %s",
+                    part.name, cell.model, cell.result.errors, part.samples, cell.result.first_error,
+                )  # fmt: skip
     return 1 if summary.errors else 0

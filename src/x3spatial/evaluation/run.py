@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,7 +32,9 @@ from x3spatial.evaluation.options import (
 from x3spatial.evaluation.provenance import data_provenance, versions
 from x3spatial.evaluation.questions import check_supported, files_state, question_of
 from x3spatial.evaluation.scoring.scores import truth_of
+from x3spatial.evaluation.settings import AnswerSettings
 from x3spatial.evaluation.stored import failures
+from x3spatial.formats.image_paths import ImagePaths, check_present, default_folder
 from x3spatial.formats.results_file import (
     CiUnit,
     Interval,
@@ -182,23 +184,25 @@ def evaluate(
     started = time.perf_counter()
     options = replace(options or EvalOptions(), **changes)
     data_json, output_json = Path(data_json), Path(output_json)
-    image_folder = options.image_folder
+    image_folder, image_root = options.image_folder, options.image_root
     check_workers(workers)
     workers = default_workers() if workers is None else workers
-    everything = read_records(data_json)
+    stored = read_records(data_json)
+    everything = ImagePaths(data_json, image_folder, image_root).records(stored)
     records = everything[: options.limit]
     for record in records:  # invalid ground truth is reported before the model is asked
         try:
             truth_of(record)
         except UserError as error:
             raise UserError(f"{data_json}: {error}") from None
+    check_present(data_json, (record.images for record in records))
     given = isinstance(model, Model)
     chosen = model if isinstance(model, Model) else registry.create(model, for_model(options))
     with nullcontext() if given else closing(chosen):
         find_convention(chosen.convention)
         check_supported(chosen, records, data_json)
         data_sha256 = sha256_file(data_json)
-        settings = {
+        values = {
             "model": chosen.spec or chosen.name,
             "describe": json.loads(
                 json.dumps(finite(chosen.describe()))
@@ -209,9 +213,8 @@ def evaluate(
             "seed": options.seed,
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
-        inference = _Inference(
-            chosen, tuple(records), image_folder, options.batch_size, workers, world
-        )
+        settings = AnswerSettings(values, default_folder(data_json, stored))
+        inference = _Inference(chosen, tuple(records), options.batch_size, workers, world)
         if world is not None and not world.leads:
             return _take_part(inference, output_json, settings, world)
         with nullcontext() if world is None else Coordinator(output_json, world) as coordinator:
@@ -231,19 +234,22 @@ def evaluate(
                     convention=chosen.convention,
                     rule=check_scoring(options.scoring),
                     mask=check_mask_choice(options.mask),
-                    image_folder=image_folder,
                     workers=workers,
                 )
                 seconds = time.perf_counter() - started
                 results = scored.complete(
-                    settings=RunSettings(**settings, limit=options.limit),
+                    settings=RunSettings(
+                        **values,
+                        limit=options.limit,
+                        image_root=None if image_root is None else str(image_root.absolute()),
+                    ),
                     versions=versions(),
                     model=ModelInfo(
                         name=chosen.name,
                         kind=chosen.spec and chosen.spec.partition(":")[0],
                         convention=chosen.convention,
                         privileged=chosen.privileged,
-                        describe=settings["describe"],
+                        describe=values["describe"],
                     ),
                     data=data_provenance(data_json, data_sha256),
                     run=RunInfo(
@@ -271,8 +277,30 @@ def evaluate(
     )
 
 
+def chance_of(
+    data_json: Path, options: EvalOptions, workers: int | None = None
+) -> dict[str, dict[str, float | None] | None]:
+    """The chance baselines of a task file, for sets that no model was asked.
+
+    Raises:
+        UserError: the file is missing or malformed.
+    """
+    records = ImagePaths(data_json, options.image_folder, options.image_root).records(
+        read_records(data_json)[: options.limit]
+    )
+    scored = score_run(
+        records,
+        {},
+        convention="fraction",
+        rule=check_scoring(options.scoring),
+        mask=check_mask_choice(options.mask),
+        workers=default_workers() if workers is None else workers,
+    )
+    return scored.chance
+
+
 def _take_part(
-    inference: _Inference, output_json: Path, settings: Mapping[str, Any], world: World
+    inference: _Inference, output_json: Path, settings: AnswerSettings, world: World
 ) -> EvalResult:
     """Ask the share of this rank, and wait until rank 0 has written the results."""
     with Worker(output_json, world) as worker:
@@ -289,7 +317,6 @@ class _Inference:
 
     model: Model
     records: tuple[TaskRecord, ...]
-    image_folder: Path | None
     batch_size: int
     workers: int
     world: World | None
@@ -309,7 +336,7 @@ class _Inference:
         """
         questions, states = [], {}
         for record in filter(self._is_mine, self.records):
-            question = question_of(record, self.image_folder, privileged=self.model.privileged)
+            question = question_of(record, None, privileged=self.model.privileged)
             state = _state(self.model, question)
             known = store.replies.get(record.id)
             if known is None or known.text is None or known.seen not in (None, state):

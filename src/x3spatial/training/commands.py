@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from x3spatial.engine.parent import end_with
 from x3spatial.errors import UserError, packages_of
+from x3spatial.formats.task_file import check_exists
 from x3spatial.program import run_program
 from x3spatial.program.reporting import guarded
 from x3spatial.program.signals import PARENT_VARIABLE
@@ -43,10 +44,12 @@ def check_data_command(arguments: Sequence[str]) -> int:
             settings["action"] = "store_true"
         elif isinstance(field.default, int):
             settings["type"] = int
-        elif field.name.endswith(("_path", "_folder", "_registry")):
+        elif field.name.endswith(("_path", "_folder", "_registry", "_root")):
             settings["metavar"] = "PATH"
         parser.option(field.name, **settings)
     given = CheckArguments(**vars(parser.parse_args(list(arguments))))
+    if given.data_path:
+        check_exists(Path(given.data_path), "data file")  # before torch is imported
     from x3spatial.training.data_check import check_data
 
     check_data(given)
@@ -151,8 +154,9 @@ def main(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         raise UserError(f"expected a command: {', '.join(COMMANDS)}")
-    with packages_of("train", f"x3 {arguments[0]}"):
-        return COMMANDS[arguments[0]](arguments[1:])
+    name = arguments[0]
+    with packages_of("train", f"x3 {name if name == 'check-data' else name.replace('-', ' ')}"):
+        return COMMANDS[name](arguments[1:])
 
 
 def program(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -22,6 +22,7 @@ class DataArguments:
     data_mixture: str = with_help('Data sets of the registry, or task files: "a+b*3".', "")
     data_registry: str | None = with_help("YAML file with data sets and mixtures.", None)
     image_folder: str = with_help("Base folder for relative image paths.", "/")
+    image_root: str | None = with_help("Where the data root is now, if it was moved.", None)
     depth_path: str | None = with_help("Folder with depth maps that mirrors the data root.", None)
     image_aspect_ratio: str = with_help("resize, pad or dynamic.", "resize")
     long_samples: str = with_help("Samples longer than --model-max-length: error or drop.", "error")
