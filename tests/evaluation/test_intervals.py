@@ -75,7 +75,7 @@ def test_intervals_equal_a_brute_force_bootstrap() -> None:
     scores = random_scores(500, 15)
     table, clusters = table_of(scores), clusters_of(scores)
     assert (clusters.unit, clusters.count) == ("scene", 15)
-    found = intervals(table, clusters, resamples=200, seed=5)
+    found = intervals(table, clusters, resamples=200, seed=5).ci95
     (counts,) = draw_counts(15, 200, seed=5)
     for name in ("hit_at_mask", "median_l2_error", "std_l2_error", "balanced_accuracy"):
         values = [value_of(name, resampled(table, clusters, row)) for row in counts]
@@ -98,7 +98,7 @@ def test_units() -> None:
     assert clusters_of(few).count == 12
     assert clusters_of(random_scores(300, 3)).unit is None  # nine objects
     assert clusters_of([]).unit is None
-    assert set(intervals(table_of(few), clusters_of([])).values()) == {None}
+    assert set(intervals(table_of(few), clusters_of([])).ci95.values()) == {None}
     unknown = [*random_scores(300, 10), replace(few[0], scene=None, uid=None)]
     assert clusters_of(unknown).unit is None
 
@@ -116,7 +116,7 @@ def test_a_metric_seen_in_few_objects_has_no_interval() -> None:
         replace(score, gt_point=Point(0.5, 0.5), gt_absent=False) if score.scene != "s3" else score
         for score in random_scores(400, 12)
     ]
-    found = intervals(table_of(scores), clusters_of(scores), resamples=50)
+    found = intervals(table_of(scores), clusters_of(scores), resamples=50).ci95
     assert found["not_visible_accuracy"] is None
     assert found["false_not_visible_rate"] is not None
 
@@ -124,8 +124,8 @@ def test_a_metric_seen_in_few_objects_has_no_interval() -> None:
 def test_order_of_samples_does_not_matter() -> None:
     scores = random_scores(200, 12)
     shuffled = scores[::-1]
-    a = intervals(table_of(scores), clusters_of(scores), resamples=50)
-    b = intervals(table_of(shuffled), clusters_of(shuffled), resamples=50)
+    a = intervals(table_of(scores), clusters_of(scores), resamples=50).ci95
+    b = intervals(table_of(shuffled), clusters_of(shuffled), resamples=50).ci95
     assert {k: v and pytest.approx(v) for k, v in a.items()} == b
 
 
@@ -134,6 +134,6 @@ def test_a_hundred_thousand_samples_take_seconds() -> None:
     table = table_of(base).take(np.tile(np.arange(1000), 100))
     index = np.random.default_rng(0).integers(0, 1000, 100_000)
     start = time.perf_counter()
-    found = intervals(table, Clusters("scene", index, 1000, index))
+    found = intervals(table, Clusters("scene", index, 1000, index)).ci95
     assert time.perf_counter() - start < 15  # about 1 s; the bound is for a busy machine
     assert found["median_l2_error"] is not None

@@ -20,6 +20,7 @@ from x3spatial.cli import logs
 from x3spatial.cli.help import LazyGroup
 from x3spatial.cli.table import Entry
 from x3spatial.errors import Reported
+from x3spatial.texts import message
 
 # Typer includes its own copy of click in some versions and imports click in others. The base classes are
 # taken from its public BadParameter.
@@ -120,15 +121,15 @@ def run(arguments: Sequence[str]) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except Reported as error:
-        print(f"x3: {error}", file=sys.stderr)
+        print(f"x3: {message(str(error))}", file=sys.stderr)
         return error.exit_code
     except _CommandError as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if isinstance(error, _UsageError) and context else "x3"
         format_message = getattr(error, "format_message", error.__str__)
-        message = " ".join(format_message().split())
-        missing = _MISSING.match(message)
-        line = f"x3: {missing[1]} is missing" if missing else f"{command}: {message}"
+        text = message(" ".join(format_message().split()))
+        missing = _MISSING.match(text)
+        line = f"x3: {missing[1]} is missing" if missing else f"{command}: {text}"
         print(f"{line} (see {command} --help)", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):

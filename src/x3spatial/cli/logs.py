@@ -13,6 +13,7 @@ import typer
 from x3spatial import progress
 from x3spatial.cli.help import RUN
 from x3spatial.errors import UserError
+from x3spatial.texts import message, printable
 
 LEVELS = ("debug", "info", "warning", "error")
 DEFAULTS: dict[str, Any] = {"quiet": False, "log_level": "info"}
@@ -33,12 +34,22 @@ LogLevel = Annotated[
 LOG = logging.getLogger("x3spatial")
 
 
+class _Line(logging.Formatter):
+    """One printable line per message; at the level debug a traceback may follow."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = f"x3: {message(record.getMessage())}"
+        if record.exc_info and LOG.isEnabledFor(logging.DEBUG):
+            text += "\n" + printable(self.formatException(record.exc_info))
+        return text
+
+
 class _Stderr(logging.StreamHandler[Any]):
     """A handler that writes to the current ``sys.stderr``."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
-        self.setFormatter(logging.Formatter("x3: %(message)s"))
+        self.setFormatter(_Line())
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr

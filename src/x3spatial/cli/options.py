@@ -51,7 +51,6 @@ ImageFolder = Annotated[
     Path | None,
     typer.Option("--image-folder", metavar="DIR", help="Base folder for relative image paths."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Seed = Annotated[int, typer.Option(help="Random seed: same seed, same bytes.")]
 Splits = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Comma-separated splits (default: all).")

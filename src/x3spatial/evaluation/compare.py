@@ -15,13 +15,16 @@ from x3spatial.evaluation.statistics.intervals import (
     RESAMPLES,
     Resampler,
     clusters_of,
+    difference_of_constants,
     draw_counts,
     interval_of,
 )
 from x3spatial.evaluation.statistics.metrics import estimated, table_of, value_of
 from x3spatial.evaluation.stored import score_of
 from x3spatial.formats.results_file import Interval, ResultsFile, read_results
+from x3spatial.formats.results_table import conditions
 from x3spatial.tables import Table, Tabular
+from x3spatial.texts import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Difference:
     b: float | None
     difference: float | None
     ci95: Interval | None
+    ci_method: str | None = None
+    """``bootstrap``, paired; ``newcombe`` where each run has the same rate, 0 or 1, in every cluster."""
 
     @property
     def is_clear(self) -> bool:
@@ -51,6 +56,8 @@ class Comparison(Tabular):
     """Number of samples that are missing or unanswered in one of the runs."""
     ci_unit: str | None
     differences: tuple[Difference, ...]
+    conditions: str = ""
+    """What both depend on: ``dilated masks, build seed 42``."""
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as JSON values."""
@@ -65,11 +72,15 @@ class Comparison(Tabular):
             figures = (_text(row.a), _text(row.b), _text(row.difference, "+"))
             rows.append((row.metric, *figures, interval, mark))
         notes = (
-            f"{self.samples} samples in both, {self.left_out} left out;"
-            f" 95 % intervals over {self.ci_unit or 'nothing: fewer than 10 objects'}",
+            f"{counted(self.samples, 'sample')} in both, {self.left_out} left out; "
+            + (
+                f"95 % intervals over {self.ci_unit}s"
+                if self.ci_unit
+                else "no intervals: fewer than 10 objects"
+            ),
             "*: the interval excludes zero",
         )
-        title = f"A: {self.name_a}\nB: {self.name_b}"
+        title = f"A: {self.name_a}\nB: {self.name_b}\n{self.conditions}"
         return Table(title, ("metric", "A", "B", "B - A", "95 %", ""), tuple(rows), notes)
 
     def render(self) -> str:
@@ -100,7 +111,7 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
             f"{run_a} and {run_b}: asked about images that were built with other parameters;"
             " compare runs on one build"
         )
-    if file_a.scoring != file_b.scoring:
+    if _scoring(file_a) != _scoring(file_b):
         raise UserError(
             f"{run_a} and {run_b}: scored differently ({_scoring(file_a)}; {_scoring(file_b)});"
             " score one of them again with x3 score"
@@ -118,6 +129,7 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
     clusters = clusters_of(a)
     names = estimated(table_a)
     found: dict[str, Interval | None] = dict.fromkeys(names)
+    method: dict[str, str | None] = dict.fromkeys(names)
     if clusters.unit is not None:
         resample_a, resample_b = Resampler(table_a, clusters), Resampler(table_b, clusters)
         drawn: dict[str, list[Any]] = {name: [] for name in names}
@@ -126,14 +138,28 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
             for name in names:
                 drawn[name].append(values_b[name] - values_a[name])
         for name in names:
-            if min(resample_a.support[name], resample_b.support[name]) >= FEWEST:
+            if min(resample_a.support[name], resample_b.support[name]) < FEWEST:
+                continue
+            constant_a, constant_b = resample_a.constant(name), resample_b.constant(name)
+            value_a, value_b = value_of(name, table_a), value_of(name, table_b)
+            if None in (constant_a, constant_b, value_a, value_b):
                 found[name] = interval_of(np.concatenate(drawn[name]))
+                method[name] = "bootstrap"
+            else:
+                assert constant_a and constant_b and value_a is not None and value_b is not None
+                found[name] = difference_of_constants((value_a, constant_a), (value_b, constant_b))
+                method[name] = "newcombe"
     rows = []
     for name in names:
         value_a, value_b = value_of(name, table_a), value_of(name, table_b)
         both = value_a is not None and value_b is not None
         difference = value_b - value_a if both else None  # type: ignore[operator]
-        rows.append(Difference(name, value_a, value_b, difference, found[name] if both else None))
+        interval = found[name] if both else None
+        rows.append(
+            Difference(
+                name, value_a, value_b, difference, interval, method[name] if interval else None
+            )
+        )
     return Comparison(
         name_a=_name(run_a, file_a),
         name_b=_name(run_b, file_b),
@@ -141,6 +167,7 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
         left_out=len(scores_a.keys() | scores_b.keys()) - len(common),
         ci_unit=clusters.unit,
         differences=tuple(rows),
+        conditions=conditions(file_b.scoring, file_b.data.build_seed),
     )
 
 

@@ -27,11 +27,14 @@ def versions() -> dict[str, str]:
 
 def data_provenance(data_json: Path, sha256: str) -> DataInfo:
     """Path and hash of the task file, and hash of the settings of its build."""
-    manifest = data_json.parent / "build.json"
+    manifest = read_manifest(data_json.parent / "build.json")
+    parameters = (manifest or {}).get("parameters")
+    seed = parameters.get("seed") if isinstance(parameters, dict) else None
     return DataInfo(
         path=str(data_json.absolute()),
         sha256=sha256,
-        build=_build_identity(read_manifest(manifest)),
+        build=_build_identity(manifest),
+        build_seed=seed if isinstance(seed, int) else None,
     )
 
 

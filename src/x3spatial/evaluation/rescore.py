@@ -86,7 +86,9 @@ def score(
         settings=stored.settings,
         versions=versions(),
         model=stored.model,
-        data=replace(data, build=stored.data.build),  # the build of the evaluated images
+        data=replace(
+            data, build=stored.data.build, build_seed=stored.data.build_seed
+        ),  # the build of the evaluated images
         run=stored.run,
     )
     write_results(target, again)
@@ -96,4 +98,6 @@ def score(
         model=stored.model.name,
         asked=0,
         kept=len(wanted),
+        privileged=stored.model.privileged,
+        build_seed=stored.data.build_seed,
     )

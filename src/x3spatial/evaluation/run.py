@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.assess import ScoredRun, score_run
+from x3spatial.evaluation.failures import FailureWatch
 from x3spatial.evaluation.inference import ask
 from x3spatial.evaluation.journal import Store, open_share, open_store
 from x3spatial.evaluation.options import (
@@ -33,20 +34,23 @@ from x3spatial.evaluation.provenance import data_provenance, versions
 from x3spatial.evaluation.questions import check_supported, files_state, question_of
 from x3spatial.evaluation.scoring.scores import truth_of
 from x3spatial.evaluation.stored import failures
+from x3spatial.evaluation.unread import examples
 from x3spatial.formats.results_file import (
+    CiMethod,
     CiUnit,
     Interval,
     MaskProblem,
     ModelInfo,
     RunInfo,
     RunSettings,
+    ScoringInfo,
     SizeRow,
     Value,
     check_replaceable,
     read_results,
     write_results,
 )
-from x3spatial.formats.results_table import results_table
+from x3spatial.formats.results_table import conditions, results_table
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.formats.typed_json import finite
 from x3spatial.io.files import check_output, sha256_file
@@ -55,6 +59,7 @@ from x3spatial.models.base import Model
 from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.question import Question
+from x3spatial.texts import counted, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,13 +85,29 @@ class EvalResult(Tabular):
     """Number of samples without an answer; the command exits with code 1 if there are any."""
     first_error: str | None
     problems: tuple[MaskProblem, ...]
+    ci_method: dict[str, CiMethod | None] = field(default_factory=dict)
+    """Metric → how its interval was computed."""
+    privileged: bool = False
+    """Whether the model reads ground truth or masks."""
+    conditions: str = ""
+    """What the figures depend on besides model and data: ``dilated masks, build seed 42``."""
+    unparsed_reasons: dict[str, int] = field(default_factory=dict)
+    """Reason → number of answers that could not be read."""
+    unread: tuple[str, ...] = ()
+    """Up to three different answers that could not be read, quoted."""
+    stopped: str | None = None
+    """Why this call did not ask all questions; None if it did."""
 
     def table(self) -> Table:
         """The main metrics."""
-        table = results_table(self.model, self.metrics, self.ci95, self.ci_unit)
+        title = f"{self.model}: {self.conditions}" if self.conditions else self.model
+        table = results_table(title, self.metrics, self.ci95, self.ci_unit)
         notes = [f"results: {self.output_json}"]
         if self.errors:
-            notes.append(f"{self.errors} samples without an answer; first: {self.first_error}")
+            notes.append(
+                f"{counted(self.errors, 'sample')} without an answer; first:"
+                f" {shortened(str(self.first_error))}"
+            )
         return replace(table, notes=tuple(notes))
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -99,9 +120,19 @@ class EvalResult(Tabular):
 
     @classmethod
     def of(
-        cls, scored: ScoredRun, *, output_json: Path, model: str, asked: int, kept: int
+        cls,
+        scored: ScoredRun,
+        *,
+        output_json: Path,
+        model: str,
+        asked: int,
+        kept: int,
+        privileged: bool = False,
+        build_seed: int | None = None,
+        stopped: str | None = None,
     ) -> EvalResult:
         """The result of ``scored``."""
+        scoring = ScoringInfo(scored.rule, scored.mask, scored.mask_kinds)
         failed = [f"{s.id}: {s.error}" for s in scored.scores if s.status == "error"]
         return cls(
             output_json=output_json,
@@ -116,6 +147,12 @@ class EvalResult(Tabular):
             errors=len(failed),
             first_error=failed[0] if failed else None,
             problems=scored.problems,
+            ci_method=scored.ci_method,
+            privileged=privileged,
+            conditions=conditions(scoring, build_seed),
+            unparsed_reasons=scored.unparsed_reasons,
+            unread=examples(s.pred_text for s in scored.scores if s.status == "unparsed"),
+            stopped=stopped,
         )
 
     @classmethod
@@ -140,6 +177,11 @@ class EvalResult(Tabular):
             errors=len(failed),
             first_error=failed[0] if failed else None,
             problems=stored.problems,
+            ci_method=stored.ci_method,
+            privileged=stored.model.privileged,
+            conditions=conditions(stored.scoring, stored.data.build_seed),
+            unparsed_reasons=stored.unparsed_reasons,
+            unread=examples(s.pred_text for s in stored.results if s.status == "unparsed"),
         )
 
 
@@ -210,7 +252,13 @@ def evaluate(
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
         inference = _Inference(
-            chosen, tuple(records), image_folder, options.batch_size, workers, world
+            chosen,
+            tuple(records),
+            image_folder,
+            options.batch_size,
+            workers,
+            world,
+            options.stop_after_failures,
         )
         if world is not None and not world.leads:
             return _take_part(inference, output_json, settings, world)
@@ -221,9 +269,11 @@ def evaluate(
                 _check_not_shrunk(store, records, everything, output_json, options.limit)
                 if coordinator is not None:
                     coordinator.ready()
-                asked = inference.run(store)
+                done = inference.run(store)
+                asked, left = done.asked, done.left
                 if coordinator is not None:
-                    asked += sum(report["asked"] for report in coordinator.wait())
+                    for report in coordinator.wait():
+                        asked, left = asked + report["asked"], left + report["left"]
                     store.merge_rank_journals()
                 scored = score_run(
                     records,
@@ -234,6 +284,7 @@ def evaluate(
                     image_folder=image_folder,
                     workers=workers,
                 )
+                data = data_provenance(data_json, data_sha256)
                 seconds = time.perf_counter() - started
                 results = scored.complete(
                     settings=RunSettings(**settings, limit=options.limit),
@@ -245,7 +296,7 @@ def evaluate(
                         privileged=chosen.privileged,
                         describe=settings["describe"],
                     ),
-                    data=data_provenance(data_json, data_sha256),
+                    data=data,
                     run=RunInfo(
                         seconds=round(seconds, 3),
                         samples_per_second=round(asked / seconds, 3),
@@ -267,7 +318,10 @@ def evaluate(
         output_json=output_json,
         model=chosen.name,
         asked=asked,
-        kept=len(records) - asked,
+        kept=len(records) - asked - left,
+        privileged=chosen.privileged,
+        build_seed=data.build_seed,
+        stopped=done.stopped,
     )
 
 
@@ -278,9 +332,20 @@ def _take_part(
     with Worker(output_json, world) as worker:
         worker.join()
         with open_share(output_json, world, settings) as store:
-            asked = inference.run(store, worker.check)
-        worker.done({"asked": asked})
-    return EvalResult.read(output_json, asked=asked, kept=inference.share - asked)
+            done = inference.run(store, worker.check)
+        worker.done({"asked": done.asked, "left": done.left})
+    kept = inference.share - done.asked - done.left
+    result = EvalResult.read(output_json, asked=done.asked, kept=kept)
+    return replace(result, stopped=done.stopped)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What inference did: questions asked, questions not asked, and why not; None if all were."""
+
+    asked: int
+    left: int
+    stopped: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +358,7 @@ class _Inference:
     batch_size: int
     workers: int
     world: World | None
+    stop_after_failures: int
 
     def _is_mine(self, record: TaskRecord) -> bool:
         return self.world is None or self.world.owns(record.id)
@@ -302,10 +368,12 @@ class _Inference:
         """The number of records in this process's share."""
         return sum(map(self._is_mine, self.records))
 
-    def run(self, store: Store, check: Callable[[], None] = lambda: None) -> int:
-        """Ask questions without an answer, or whose images have changed; returns the number of questions.
+    def run(self, store: Store, check: Callable[[], None] = lambda: None) -> _Asked:
+        """Ask questions without an answer, or whose images have changed.
 
-        ``check`` is called between batches and may raise to stop.
+        Args:
+            store: the journal.
+            check: called between batches; may raise to stop.
         """
         questions, states = [], {}
         for record in filter(self._is_mine, self.records):
@@ -315,21 +383,29 @@ class _Inference:
             if known is None or known.text is None or known.seen not in (None, state):
                 questions.append(question)
                 states[record.id] = state
-        share = self.share
+        share, asked = self.share, 0
+        succeeded = any(
+            reply.text is not None for id, reply in store.replies.items() if id not in states
+        )
+        watch = FailureWatch(self.stop_after_failures, questions, succeeded=succeeded)
         # Only rank 0 shows a progress bar, because the processes share a terminal.
         shown = (
             nullcontext(_no_progress)
             if self.world is not None and self.world.rank
             else progress(self.model.name, share, done=share - len(questions))
         )
-        with shown as advance:
-            for replies in ask(
-                self.model, questions, batch_size=self.batch_size, workers=self.workers
-            ):
+        replying = ask(self.model, questions, batch_size=self.batch_size, workers=self.workers)
+        with shown as advance, closing(replying):
+            for replies in replying:
                 store.add({id: replace(reply, seen=states[id]) for id, reply in replies.items()})
+                asked += len(replies)
                 advance(len(replies))
                 check()
-        return len(questions)
+                watch.add(replies)
+                if watch.hopeless:
+                    break
+        left = len(questions) - asked
+        return _Asked(asked, left, watch.message(left) if left else None)
 
 
 def _no_progress(n: int = 1) -> None:

@@ -83,6 +83,12 @@ KINDS: dict[str, Kind] = {
 }
 
 
+INSIDE: dict[str, str] = {
+    "roborefer:x3-tiny": "a RoboRefer model of 1.3 M parameters inside the package, for demonstrations",
+}
+"""Models that need no download: name for ``--model`` → summary."""
+
+
 def is_outside(spec: str) -> bool:
     """Whether ``spec`` names a class of another package, ``package.module:Class``."""
     module, colon, rest = spec.partition(":")
@@ -120,6 +126,11 @@ def own_options(spec: str) -> frozenset[str]:
     """
     kind, argument = split_spec(spec)
     return _model_class(kind).options_for(argument)
+
+
+def is_privileged(kind: str) -> bool:
+    """Whether the model of a kind without extra packages reads masks or right answers."""
+    return _model_class(kind).privileged
 
 
 def create(spec: str, options: Mapping[str, Any] | None = None) -> Model:

@@ -170,6 +170,8 @@ RATES: dict[str, Rate] = {
     "hit_at_mask_tight": hit_at_mask_tight,
     "accuracy": accuracy,
 }
+DISTANCES = frozenset({"mean_l2_error", "mean_l2_error_full"})
+"""Entries of ``RATES`` that are means of distances, not shares."""
 MEANS_OF: dict[str, tuple[str, ...]] = {
     "balanced_accuracy": ("not_visible_accuracy", "visible_recall"),
 }
