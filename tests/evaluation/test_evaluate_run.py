@@ -310,7 +310,8 @@ def test_scoring_may_change_without_asking(tmp_path: Path) -> None:
     assert model.asked == []
     assert result.metrics["hit_at_mask_total"] == 0  # the set has no dilated masks
     assert result.metrics["missing_mask"] == 9
-    assert output(tmp_path)["scoring"] == {"rule": "roborefer", "mask": "dilated"}
+    scoring = output(tmp_path)["scoring"]
+    assert scoring == {"rule": "roborefer", "mask": "dilated", "mask_kinds": {"dilated": 12}}
 
 
 def test_an_empty_set_is_nulls(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from x3spatial.evaluation.statistics.intervals import (
     RESAMPLES,
     Resampler,
     clusters_of,
-    difference_of_constants,
     draw_counts,
     interval_of,
 )
@@ -36,8 +35,6 @@ class Difference:
     b: float | None
     difference: float | None
     ci95: Interval | None
-    ci_method: str | None = None
-    """``bootstrap``, paired; ``newcombe`` where each run has the same rate, 0 or 1, in every cluster."""
 
     @property
     def is_clear(self) -> bool:
@@ -129,7 +126,6 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
     clusters = clusters_of(a)
     names = estimated(table_a)
     found: dict[str, Interval | None] = dict.fromkeys(names)
-    method: dict[str, str | None] = dict.fromkeys(names)
     if clusters.unit is not None:
         resample_a, resample_b = Resampler(table_a, clusters), Resampler(table_b, clusters)
         drawn: dict[str, list[Any]] = {name: [] for name in names}
@@ -138,28 +134,14 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
             for name in names:
                 drawn[name].append(values_b[name] - values_a[name])
         for name in names:
-            if min(resample_a.support[name], resample_b.support[name]) < FEWEST:
-                continue
-            constant_a, constant_b = resample_a.constant(name), resample_b.constant(name)
-            value_a, value_b = value_of(name, table_a), value_of(name, table_b)
-            if None in (constant_a, constant_b, value_a, value_b):
+            if min(resample_a.support[name], resample_b.support[name]) >= FEWEST:
                 found[name] = interval_of(np.concatenate(drawn[name]))
-                method[name] = "bootstrap"
-            else:
-                assert constant_a and constant_b and value_a is not None and value_b is not None
-                found[name] = difference_of_constants((value_a, constant_a), (value_b, constant_b))
-                method[name] = "newcombe"
     rows = []
     for name in names:
         value_a, value_b = value_of(name, table_a), value_of(name, table_b)
         both = value_a is not None and value_b is not None
         difference = value_b - value_a if both else None  # type: ignore[operator]
-        interval = found[name] if both else None
-        rows.append(
-            Difference(
-                name, value_a, value_b, difference, interval, method[name] if interval else None
-            )
-        )
+        rows.append(Difference(name, value_a, value_b, difference, found[name] if both else None))
     return Comparison(
         name_a=_name(run_a, file_a),
         name_b=_name(run_b, file_b),

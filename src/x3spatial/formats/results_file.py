@@ -62,7 +62,7 @@ class SizeRow:
     """The resampling unit of this row's intervals; a row may contain too few scenes."""
     chance: float | None = field(metadata=named("chance_uniform"))
     """Expected Hit@Mask of a uniformly drawn point: the mean share of the image that the masks cover."""
-    ci_method: dict[str, CiMethod | None] = field(default_factory=dict)
+    ci_method: dict[str, CiMethod | None] = field(default_factory=dict, metadata=LEFT_OUT)
     """As in the head of the file."""
 
 
@@ -72,7 +72,7 @@ class ScoringInfo:
 
     rule: ScoringRule
     mask: MaskChoice
-    mask_kinds: dict[str, int] = field(default_factory=dict)
+    mask_kinds: dict[str, int] = field(default_factory=dict, metadata=LEFT_OUT)
     """Kind of mask → number of samples whose visibility and hits it decides."""
 
 
@@ -127,7 +127,7 @@ class DataInfo:
     sha256: str
     build: str | None = None
     """Hash of the build's parameters and prompts; null without a build.json beside the file."""
-    build_seed: int | None = None
+    build_seed: int | None = field(default=None, metadata=LEFT_OUT)
     """The build's random seed; null without a build.json beside the file."""
 
 
@@ -163,9 +163,9 @@ class ResultsFile(Tabular):
     """Metric → 95 % interval over ci_unit; null with too few clusters."""
     ci_unit: CiUnit | None
     """The resampling unit; null with fewer than ten objects."""
-    ci_method: dict[str, CiMethod | None] = field(default_factory=dict)
+    ci_method: dict[str, CiMethod | None] = field(default_factory=dict, metadata=LEFT_OUT)
     """Metric → how its interval was computed: bootstrap; wilson where every cluster has rate 0, or 1."""
-    unparsed_reasons: dict[str, int] = field(default_factory=dict)
+    unparsed_reasons: dict[str, int] = field(default_factory=dict, metadata=described(always=False))
     """Reason why an answer could not be read → number of samples; they add up to parse_failures."""
     chance: dict[str, dict[str, float | None] | None]
     """Chance baseline → metric → value; null if the baseline does not apply to any sample."""

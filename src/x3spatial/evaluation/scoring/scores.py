@@ -14,7 +14,7 @@ from typing import Any
 from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.masks import Masks
-from x3spatial.evaluation.scoring.roborefer import point_fraction, text_fraction
+from x3spatial.evaluation.scoring.roborefer import is_dropped, point_fraction, text_fraction
 from x3spatial.formats.results_entry import Status
 from x3spatial.formats.results_file import ScoringRule
 from x3spatial.formats.task_file import TaskRecord
@@ -98,6 +98,8 @@ class Score:
     hit_tight: float | None = None
     """The same for the tight mask."""
     missing_mask: bool = False
+    roborefer_dropped: bool | None = None
+    """Whether RoboRefer's own code gives no score; None under another rule, or if it has no mask."""
     pred_value: Any = None
     """The parsed value, for tasks that are not answered with a point; likewise below."""
     gt_value: Any = None
@@ -143,6 +145,11 @@ def score_answer(
             return text_fraction(text, mask, is_concat=record.is_concat)
         return point_fraction(point, mask, is_concat=record.is_concat)
 
+    dropped = None
+    if rule == "roborefer" and masks.chosen is not None and truth.point is not None:
+        height, width = masks.chosen.shape
+        shown = 2 * width if record.is_concat else width
+        dropped = reads_text and is_dropped(text, shown, height)
     judge = record.spec.answer.is_right
     scene, uid = cluster_of(record)
     return Score(
@@ -162,6 +169,7 @@ def score_answer(
         l2_full=l2_full,
         hit=hit(masks.chosen),
         hit_tight=hit(masks.tight),
+        roborefer_dropped=dropped,
         missing_mask=truth.visible and masks.chosen is None and judge is None,
         pred_value=answer.value,
         gt_value=truth.answer.value,

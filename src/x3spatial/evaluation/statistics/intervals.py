@@ -242,20 +242,6 @@ def wilson(always: bool, trials: int) -> Interval:
     return (1.0 - reach, 1.0) if always else (0.0, reach)
 
 
-def difference_of_constants(
-    a: tuple[float, Interval], b: tuple[float, Interval]
-) -> tuple[float, float]:
-    """Newcombe's interval of B - A for two rates with Wilson's intervals, each (value, interval).
-
-    Resamples of two rates that never change do not differ either.
-    """
-    (value_a, (low_a, high_a)), (value_b, (low_b, high_b)) = a, b
-    difference = value_b - value_a
-    below = np.hypot(value_b - low_b, high_a - value_a)
-    above = np.hypot(high_b - value_b, value_a - low_a)
-    return float(difference - below), float(difference + above)
-
-
 def interval_of(values: Float64) -> Interval | None:
     """The middle 95 % of ``values`` [resamples] without NaN."""
     known = values[~np.isnan(values)]
