@@ -174,5 +174,7 @@ def test_their_denominator_stands_beside_ours() -> None:
     assert (found["hit_at_mask"], found["hit_at_mask_total"]) == (0.25, 4)
     assert found["hit_at_mask_evaluated"] == pytest.approx(1 / 3)
     assert found["hit_at_mask_evaluated_total"] == 3
-    ours = [score_answer(record, truth, text, parse_unit(text), Masks(MASK, MASK)) for text in texts]
+    ours = [
+        score_answer(record, truth, text, parse_unit(text), Masks(MASK, MASK)) for text in texts
+    ]
     assert not {name for name in compute(table_of(ours)) if "evaluated" in name}

@@ -6,10 +6,12 @@ package.module:Class`` names any subclass of ``Model``.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 from x3spatial.errors import UserError, flag, packages_of
 from x3spatial.models.base import Model
 
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMON_OPTIONS = frozenset({"max_new_tokens", "seed"})
 
 
@@ -114,8 +117,27 @@ def split_spec(spec: str) -> tuple[str, str | None]:
         name, colon, argument = argument.partition(":")
         return f"{kind}:{name}", argument if colon else None
     if kind not in KINDS:
-        raise UserError(f"--model {spec}: unknown kind {kind!r}; known are {', '.join(KINDS)}")
+        raise UserError(f"--model {spec}: {unknown_kind(spec)}")
     return kind, argument if colon else None
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether ``name`` looks like ORG/NAME of the Hugging Face Hub."""
+    return _HUB_NAME.fullmatch(name) is not None
+
+
+def unknown_kind(spec: str) -> str:
+    """What is wrong with a ``spec`` whose kind does not exist, and what was probably meant."""
+    kind = spec.partition(":")[0]
+    if is_hub_name(spec):
+        return f"no such folder; for a model of the Hugging Face Hub write hf:{spec}"
+    inside = {name.partition(":")[2]: name for name in INSIDE}
+    near = get_close_matches(kind.lower(), [*KINDS, *inside], n=1)
+    if near:
+        hint = f"did you mean {inside.get(near[0], near[0])}?"
+    else:
+        hint = f"known are {', '.join(KINDS)}"
+    return f"unknown kind {kind!r}; {hint} (see x3 models)"
 
 
 def own_options(spec: str) -> frozenset[str]:
@@ -171,8 +193,7 @@ def _outside_class(name: str) -> type[Model]:
         sys.path.insert(0, str(Path.cwd()))  # python -m adds it, the x3 script does not
     if "." not in module_name and find_spec(module_name) is None:
         raise UserError(
-            f"--model {name}: unknown kind {module_name!r}; known are {', '.join(KINDS)}, and there is no"
-            " module of that name"
+            f"--model {name}: {unknown_kind(name)}; there is no module of that name either"
         )
     try:
         module = import_module(module_name)
