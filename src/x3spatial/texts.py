@@ -6,8 +6,6 @@ import unicodedata
 
 QUOTE = 200
 """Most characters of a quoted answer or server reply in a message."""
-LINE = 2_000
-"""Most characters of a message."""
 
 _KEPT = frozenset("\n\t")
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -43,11 +41,6 @@ def shortened(text: str, limit: int = QUOTE) -> str:
 def quoted(text: str, limit: int = QUOTE) -> str:
     """``text`` on one line between quotation marks, shortened."""
     return f"'{shortened(' '.join(text.split()), limit)}'"
-
-
-def message(text: str, limit: int = LINE) -> str:
-    """``text`` as one printable line of limited length."""
-    return shortened(printable(" ".join(text.split("\n"))).replace("\t", " "), limit)
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

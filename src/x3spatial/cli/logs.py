@@ -13,7 +13,8 @@ import typer
 from x3spatial import progress
 from x3spatial.cli.help import RUN
 from x3spatial.errors import UserError
-from x3spatial.texts import message, printable
+from x3spatial.program.reporting import one_line
+from x3spatial.texts import printable
 
 LEVELS = ("debug", "info", "warning", "error")
 DEFAULTS: dict[str, Any] = {"quiet": False, "log_level": "info"}
@@ -34,11 +35,11 @@ LogLevel = Annotated[
 LOG = logging.getLogger("x3spatial")
 
 
-class _Line(logging.Formatter):
-    """One printable line per message; at the level debug a traceback may follow."""
+class _OneLine(logging.Formatter):
+    """Names of files and replies of servers may contain anything; at the level debug a traceback may follow."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = f"x3: {message(record.getMessage())}"
+        text = one_line(f"x3: {record.getMessage()}")
         if record.exc_info and LOG.isEnabledFor(logging.DEBUG):
             text += "\n" + printable(self.formatException(record.exc_info))
         return text
@@ -49,7 +50,7 @@ class _Stderr(logging.StreamHandler[Any]):
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
-        self.setFormatter(_Line())
+        self.setFormatter(_OneLine())
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -70,6 +71,11 @@ def to_stderr() -> Iterator[None]:
         LOG.propagate = propagate
         LOG.setLevel(level)
         progress.show_bars(True)
+
+
+def debugging() -> bool:
+    """Whether ``--log-level debug`` is in effect."""
+    return LOG.isEnabledFor(logging.DEBUG)
 
 
 def set_level(context: typer.Context, quiet: bool, level: str) -> None:

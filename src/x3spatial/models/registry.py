@@ -133,10 +133,8 @@ def unknown_kind(spec: str) -> str:
         return f"no such folder; for a model of the Hugging Face Hub write hf:{spec}"
     inside = {name.partition(":")[2]: name for name in INSIDE}
     near = get_close_matches(kind.lower(), [*KINDS, *inside], n=1)
-    if near:
-        hint = f"did you mean {inside.get(near[0], near[0])}?"
-    else:
-        hint = f"known are {', '.join(KINDS)}"
+    known = f"known are {', '.join(KINDS)}"
+    hint = f"did you mean {inside.get(near[0], near[0])}?" if near else known
     return f"unknown kind {kind!r}; {hint} (see x3 models)"
 
 

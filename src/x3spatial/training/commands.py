@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from x3spatial.errors import UserError
+from x3spatial.engine.parent import end_with
+from x3spatial.errors import UserError, packages_of
+from x3spatial.program import run_program
+from x3spatial.program.reporting import guarded
+from x3spatial.program.signals import PARENT_VARIABLE
 from x3spatial.training.options import OptionParser
 
 logger = logging.getLogger("x3spatial")
@@ -148,18 +154,25 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run ``COMMAND [OPTIONS]``; a user's mistake is one line on stderr and exit code 2."""
-    try:
-        if not arguments or arguments[0] not in COMMANDS:
-            raise UserError(f"expected a command: {', '.join(COMMANDS)}")
+    """Run ``COMMAND [OPTIONS]`` and return the exit code; an error is one line on stderr."""
+    return guarded(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] not in COMMANDS:
+        raise UserError(f"expected a command: {', '.join(COMMANDS)}")
+    with packages_of("train", f"x3 {arguments[0]}"):
         return COMMANDS[arguments[0]](arguments[1:])
-    except UserError as error:
-        print(f"x3: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
-        return 130
+
+
+def program(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit; ``arguments`` default to those of the process."""
+    given = sys.argv[1:] if arguments is None else arguments
+    parent = os.environ.get(PARENT_VARIABLE, "")
+    if parent.isdigit():
+        end_with(int(parent))
+    run_program(lambda: main(given))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    program()

@@ -23,8 +23,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +31,7 @@ from typing import Any
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.models.roborefer.layout import locate
+from x3spatial.training import launch
 from x3spatial.training.mixtures import Registry, parse_sources, read_yaml, resolve_mixture
 from x3spatial.training.options import dashed
 
@@ -253,8 +252,7 @@ def run_recipe(
     if not dry_run:
         make_dir(output_dir, "--output-dir")
         _write_registry(read, data_dir, output_dir)
-    launch = _launch(processes)
-    shown = "x3 sft" if processes == 1 else f"torchrun {shlex.join(launch[3:])}"
+    shown = "x3 sft" if processes == 1 else launch.shown(processes)
     for number, run in enumerate(runs, start=1):
         name = f"stage {number} of {len(runs)}, {run.stage.name}"
         if (options := run.stage.resize) is not None:
@@ -266,10 +264,8 @@ def run_recipe(
             continue
         if processes == 1:
             _sft(run.arguments)
-        elif code := subprocess.run([*launch, *run.arguments], check=False).returncode:  # noqa: S603
-            raise UserError(
-                f"stage {run.stage.name}: its processes exited with code {code}; see above"
-            )
+        else:
+            launch.launch(processes, run.arguments, f"stage {run.stage.name}")
     if not dry_run:
         _draw(read, output_dir)
     return stage_dir(output_dir, len(runs), read.stages[-1])
@@ -316,15 +312,6 @@ def _resize_base(run: Run, options: Mapping[str, int]) -> None:
         # refuses to continue that run.
         shutil.rmtree(run.base)
     resize_checkpoint(checkpoint=run.before, out=run.base, **options)
-
-
-def _launch(processes: int) -> list[str]:
-    """The first arguments of a command that runs ``x3 sft`` in several processes."""
-    return [
-        *(sys.executable, "-m", "torch.distributed.run"),
-        *("--standalone", f"--nproc_per_node={processes}"),
-        *("-m", "x3spatial.training.commands", "sft"),
-    ]
 
 
 def _sft(arguments: Sequence[str]) -> None:

@@ -21,7 +21,8 @@ from transformers.trainer_utils import set_seed
 
 from x3spatial import __version__
 from x3spatial.engine.cores import cores_per_process, usable_cores
-from x3spatial.errors import Reported, UserError
+from x3spatial.engine.parent import end_forks_with_this_process
+from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.models.local.runtime import DTYPES, set_threads
@@ -29,6 +30,8 @@ from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.saving import save_upstream
+from x3spatial.program import run_program
+from x3spatial.program.reporting import guarded
 from x3spatial.training.arguments import Arguments, parse
 from x3spatial.training.checkpoints import (
     NOTE_FILE,
@@ -119,6 +122,7 @@ def sft(arguments: Sequence[str]) -> int:
     if {"-h", "--help", "--help-all", "--help_all"} & set(arguments):
         print(sft_help(everything=not {"-h", "--help"} & set(arguments)), end="")
         return 0
+    end_forks_with_this_process()
     try:
         return _sft(parse(arguments))
     except UserError as error:
@@ -364,16 +368,9 @@ def finish(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run as a program: errors on stderr, one line each."""
-    try:
-        return sft(sys.argv[1:] if arguments is None else arguments)
-    except Reported as error:
-        print(f"x3: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
-        return 130
+    """Run ``x3 sft`` and return the exit code; an error is one line on stderr."""
+    return guarded(lambda: sft(sys.argv[1:] if arguments is None else arguments))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)
