@@ -66,9 +66,14 @@ def _bar(label: str, total: int, done: int) -> Iterator[Advance]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    # Refreshed manually: rich's refresh thread could be running while worker processes are forked.
+    # Refreshed manually: rich's refresh thread could be running while worker processes are forked. Lines on
+    # stdout are drawn above the bar if both are the terminal; a file must get them as they are.
     with Progress(
-        *columns, console=Console(stderr=True), transient=True, auto_refresh=False
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        auto_refresh=False,
+        redirect_stdout=sys.stdout.isatty(),
     ) as bar:
         task = bar.add_task(printable(label), total=total, completed=done)
         bar.refresh()

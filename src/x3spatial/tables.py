@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import shutil
+import sys
 import textwrap
 import unicodedata
 from abc import ABC, abstractmethod
@@ -14,6 +16,7 @@ from x3spatial.texts import printable
 
 _CELL = "padding: 0.15em 0.7em"
 _GAP, _NARROW_GAP = "  ", " "
+_LEAST_WIDTH = 40
 _LEAST_PROSE = 24
 """Least width of a wrapped column; in less room its text goes below the row."""
 
@@ -138,6 +141,13 @@ def figure(value: float | None, interval: Sequence[float] | None = None, digits:
         return text
     low, high = interval
     return f"{text} [{low:.{digits - 1}f}, {high:.{digits - 1}f}]"
+
+
+def terminal_width() -> int | None:
+    """The columns of the terminal on stdout; None for a pipe or a file."""
+    if not sys.stdout.isatty():
+        return None
+    return max(shutil.get_terminal_size().columns, _LEAST_WIDTH)
 
 
 def wrap(text: str, width: int | None, indent: str = "") -> list[str]:

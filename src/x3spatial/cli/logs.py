@@ -36,7 +36,7 @@ LOG = logging.getLogger("x3spatial")
 
 
 class _OneLine(logging.Formatter):
-    """Names of files and replies of servers may contain anything; at the level debug a traceback may follow."""
+    """File names and replies of servers may contain anything; a traceback follows at the level debug."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = one_line(f"x3: {record.getMessage()}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -15,7 +14,7 @@ import typer
 
 from x3spatial.cli.help import RUN
 from x3spatial.formats.typed_json import document
-from x3spatial.tables import Line, Table
+from x3spatial.tables import Line, Table, terminal_width
 from x3spatial.texts import printable, shortened
 
 AsJson = Annotated[
@@ -23,7 +22,6 @@ AsJson = Annotated[
     typer.Option("--json", help="Print one JSON document, for programs.", rich_help_panel=RUN),
 ]
 SHOWN_PROBLEMS = 10
-_LEAST_WIDTH = 40
 _STYLES: dict[Line, dict[str, Any]] = {Line.TITLE: {"bold": True}, Line.HEAD: {"underline": True}}
 
 
@@ -77,13 +75,6 @@ def table(found: Table) -> None:
     for kind, text in found.lines(terminal_width()):
         style = _STYLES.get(kind, {}) if styled and text else {}
         typer.echo(typer.style(text, **style) if style else text)
-
-
-def terminal_width() -> int | None:
-    """The columns of the terminal on stdout; None for a pipe or a file."""
-    if not sys.stdout.isatty():
-        return None
-    return max(shutil.get_terminal_size().columns, _LEAST_WIDTH)
 
 
 def problems(found: Sequence[tuple[str, str]], where: str) -> None:

@@ -259,6 +259,7 @@ def evaluate(
             workers,
             world,
             options.stop_after_failures,
+            f"{chosen.name}, {data_json.name}",
         )
         if world is not None and not world.leads:
             return _take_part(inference, output_json, settings, world)
@@ -359,6 +360,7 @@ class _Inference:
     workers: int
     world: World | None
     stop_after_failures: int
+    label: str
 
     def _is_mine(self, record: TaskRecord) -> bool:
         return self.world is None or self.world.owns(record.id)
@@ -392,7 +394,7 @@ class _Inference:
         shown = (
             nullcontext(_no_progress)
             if self.world is not None and self.world.rank
-            else progress(self.model.name, share, done=share - len(questions))
+            else progress(self.label, share, done=share - len(questions))
         )
         replying = ask(self.model, questions, batch_size=self.batch_size, workers=self.workers)
         with shown as advance, closing(replying):

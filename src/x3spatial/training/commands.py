@@ -6,14 +6,18 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
 from x3spatial.engine.parent import end_with
 from x3spatial.errors import UserError, packages_of
+from x3spatial.formats.typed_json import document
 from x3spatial.program import run_program
 from x3spatial.program.reporting import guarded
 from x3spatial.program.signals import PARENT_VARIABLE
+from x3spatial.tables import Table, terminal_width
 from x3spatial.training.options import OptionParser
 
 logger = logging.getLogger("x3spatial")
@@ -56,10 +60,15 @@ def check_data_command(arguments: Sequence[str]) -> int:
     parser.option(
         "show", type=int, default=1, help="Number of samples to print as the model reads them."
     )
+    parser.option("json", action="store_true", help="Print one JSON document, for programs.")
     given = vars(parser.parse_args(list(arguments)))
     from x3spatial.training.data_check import check_data
 
-    check_data(**given)
+    as_json = given.pop("json")
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        found = check_data(**given)
+    if as_json:
+        print(document(found))
     return 0
 
 
@@ -77,14 +86,25 @@ def list_data_command(arguments: Sequence[str]) -> int:
     parser.option(
         "data_registry", type=Path, default=Path("configs/mixtures.yaml"), help="A YAML file."
     )
+    parser.option("json", action="store_true", help="Print one JSON document, for programs.")
     given = parser.parse_args(list(arguments))
     from x3spatial.training.mixtures import list_data
 
     rows = list_data(given.data_registry)
-    width = max((len(row.name) for row in rows), default=0)
-    for row in rows:
-        count = "-" if row.samples is None else str(row.samples)
-        print(f"{row.name:{width}}  {row.kind:8}  {count:>8} per epoch  {row.definition}")
+    if given.json:
+        print(document([asdict(row) for row in rows]))
+    else:
+        cells = tuple(
+            (
+                row.name,
+                row.kind,
+                "-" if row.samples is None else str(row.samples),
+                row.definition,
+            )
+            for row in rows
+        )
+        columns = ("name", "kind", "per epoch", "definition")
+        print(Table(str(given.data_registry), columns, cells, prose=True).text(terminal_width()))
     problems = dict.fromkeys(row.problem for row in rows if row.problem)
     for problem in problems:
         logger.warning(problem)
@@ -155,7 +175,18 @@ COMMANDS = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run ``COMMAND [OPTIONS]`` and return the exit code; an error is one line on stderr."""
+    if not logger.handlers:
+        _log_to_stderr()
     return guarded(lambda: _run(arguments))
+
+
+def _log_to_stderr() -> None:
+    """Print the package's messages; of several processes only the first prints its progress."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("x3: %(message)s"))
+    logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
 
 
 def _run(arguments: Sequence[str]) -> int:

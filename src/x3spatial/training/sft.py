@@ -47,8 +47,10 @@ from x3spatial.training.curve import draw_curve
 from x3spatial.training.data_module import DataModule, make_supervised_data_module
 from x3spatial.training.evaluation import Evaluation
 from x3spatial.training.lora import ADAPTER, attach, core, is_adapted, merged_state, save_adapter
+from x3spatial.training.options import QUIET, be_quiet
 from x3spatial.training.setup import build_model, parameter_counts, read_base, unsharded
 from x3spatial.training.sft_help import sft_help
+from x3spatial.training.step_progress import StepProgress
 from x3spatial.training.trainer import SpatialTrainer
 
 LOG_FILE = "train.log"
@@ -123,6 +125,9 @@ def sft(arguments: Sequence[str]) -> int:
         print(sft_help(everything=not {"-h", "--help"} & set(arguments)), end="")
         return 0
     end_forks_with_this_process()
+    if QUIET & set(arguments):
+        be_quiet()
+        arguments = [word for word in arguments if word not in QUIET]
     try:
         return _sft(parse(arguments))
     except UserError as error:
@@ -257,7 +262,10 @@ def _run(
         trainer.load_weights(start)
         trainer.state = TrainerState.load_from_json(str(start / STATE_FILE))
     else:
-        trainer.train(resume_from_checkpoint=None if start is None else str(start))
+        with StepProgress() as steps:
+            if first:
+                trainer.add_callback(steps)
+            trainer.train(resume_from_checkpoint=None if start is None else str(start))
     state = trainer.state
     trainer.check_weights()
     with writing(output_dir):
