@@ -205,9 +205,11 @@ def _with_prose(
 ) -> Iterator[tuple[Line, str]]:
     """A table whose last column is broken at blanks, or stands below its row where there is no room."""
     before = _total(widths[:-1]) + len(_GAP)
-    beside = width - before >= _LEAST_PROSE
+    longest = max((_width(word) for row in rows for word in row[-1].split()), default=0)
+    beside = width - before >= max(_LEAST_PROSE, longest)
     indent = before if beside else 2
-    yield from _grid(columns[:-1], [], widths[:-1], left)
+    shown = len(columns) if beside else len(columns) - 1
+    yield from _grid(columns[:shown], [], widths[:shown], left)
     for row in rows:
         start = _join(row[:-1], widths[:-1], left)
         text = wrap(row[-1], width - indent)

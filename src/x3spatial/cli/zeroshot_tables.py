@@ -49,6 +49,8 @@ def show(summary: ZeroshotSummary) -> None:
         if sizes is not None:
             output.line("")
             output.table(sizes)
+    if overview is None or PRIVILEGED not in overview.notes:
+        output.line(PRIVILEGED)  # of a chance row
 
 
 def warn(summary: ZeroshotSummary) -> None:

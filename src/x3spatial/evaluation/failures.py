@@ -58,5 +58,6 @@ class FailureWatch:
         """Why the run stopped, with the number of questions that were not asked."""
         return (
             f"stopped: {self._count} questions in a row failed alike and none succeeded, so {left} were not"
-            f" asked (--stop-after-failures 0 asks all): {quoted(self._last, 500)}"
+            f" asked; the same command asks them (--stop-after-failures 0: all at once). Last error:"
+            f" {quoted(self._last, 500)}"
         )
