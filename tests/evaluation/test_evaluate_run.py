@@ -334,7 +334,7 @@ def test_unsupported_task_and_bad_options(tmp_path: Path) -> None:
     make_set(tmp_path)
     refused: tuple[tuple[Any, dict[str, Any], str], ...] = (
         ("pixel-diff", {}, "cannot answer t1_multi"),
-        ("oracel", {}, "unknown kind 'oracel'; known are oracle"),
+        ("oracel", {}, "unknown kind 'oracel'; did you mean oracle?"),
         ("oracle", {"scoring": "x4"}, "--scoring x4"),
         ("oracle", {"mask": "big"}, "--mask big"),
         ("oracle", {"limit": 0}, "--limit 0"),
