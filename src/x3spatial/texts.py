@@ -25,6 +25,11 @@ def printable(text: str) -> str:
     )
 
 
+def print_line(text: str) -> None:
+    """Print a printable line on stdout at once."""
+    print(printable(text), flush=True)
+
+
 def _steers(char: str) -> bool:
     if char in _KEPT:
         return False

@@ -21,6 +21,7 @@ from x3spatial.evaluation.stored import stored_replies
 from x3spatial.formats.results_file import check_replaceable, read_results, write_results
 from x3spatial.formats.task_file import read_records
 from x3spatial.io.files import check_output, sha256_file
+from x3spatial.texts import shortened
 
 
 def score(
@@ -63,8 +64,8 @@ def score(
             raise UserError(f"{data_json}: has no sample {id!r}, which {results} answers")
         if records[id].answer != answer:
             raise UserError(
-                f"{data_json}: the right answer of {id!r} is {records[id].answer}, but {results}"
-                f" was asked with {answer}; give the data that was asked"
+                f"{data_json}: the right answer of {id!r} is {shortened(records[id].answer)}, but {results}"
+                f" was asked with {shortened(answer)}; give the data that was asked"
             )
     target = results if output_json is None else Path(output_json)
     check_output(target, "--out", [data_json])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.program import run_program
+from x3spatial.texts import print_line
 
 _COLUMNS = (
     ("hit_at_mask", "Hit@Mask"),
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--image_folder", type=Path)
     parser.add_argument("--limit", type=int)
     for line in render(measure_before_after(**vars(parser.parse_args(list(arguments))))):
-        print(line)
+        print_line(line)
     return 0
 
 

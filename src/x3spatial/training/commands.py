@@ -15,9 +15,11 @@ from x3spatial.engine.parent import end_with
 from x3spatial.errors import UserError, packages_of
 from x3spatial.formats.typed_json import document
 from x3spatial.program import run_program
+from x3spatial.program.log_line import LogLine
 from x3spatial.program.reporting import guarded
 from x3spatial.program.signals import PARENT_VARIABLE
 from x3spatial.tables import Table, terminal_width
+from x3spatial.texts import print_line
 from x3spatial.training.options import OptionParser
 
 logger = logging.getLogger("x3spatial")
@@ -161,7 +163,7 @@ def run_recipe_command(arguments: Sequence[str]) -> int:
     dry = given["dry_run"]
     model = run_recipe(base=given.pop("model_name_or_path"), **given)
     if not dry:
-        print(f"trained model: {model}")
+        print_line(f"trained model: {model}")
     return 0
 
 
@@ -183,7 +185,7 @@ def main(arguments: Sequence[str]) -> int:
 def _log_to_stderr() -> None:
     """Print the package's messages; of several processes only the first prints its progress."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("x3: %(message)s"))
+    handler.setFormatter(LogLine())
     logger.addHandler(handler)
     logger.propagate = False
     logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)

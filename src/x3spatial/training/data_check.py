@@ -8,6 +8,7 @@ from pathlib import Path
 from torch.utils.data import DataLoader
 
 from x3spatial.errors import UserError
+from x3spatial.texts import print_line
 from x3spatial.training.arguments import DataArguments
 from x3spatial.training.data_module import make_supervised_data_module
 from x3spatial.training.dataset import LazySupervisedSpatialDataset
@@ -51,7 +52,7 @@ def check_data(
     show: int = 1,
     data_mixture: str = "",
     data_registry: Path | None = None,
-    echo: Callable[[str], None] = print,
+    echo: Callable[[str], None] = print_line,
 ) -> dict[str, int]:
     """Check all samples and make one batch, without loading model weights.
 

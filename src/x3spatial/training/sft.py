@@ -32,6 +32,7 @@ from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.saving import save_upstream
 from x3spatial.program import run_program
 from x3spatial.program.reporting import guarded
+from x3spatial.texts import print_line
 from x3spatial.training.arguments import Arguments, parse
 from x3spatial.training.checkpoints import (
     NOTE_FILE,
@@ -86,7 +87,7 @@ class RunLog(TrainerCallback):
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(f"{stamp} {text}\n")
-        print(text, flush=True)
+        print_line(text)
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """Start measuring steps per second."""
@@ -166,7 +167,7 @@ def _sft(chosen: Arguments) -> int:
     run = open_run(output_dir, identity)
     if run is not None and run.get("finished"):
         if rank == 0:
-            print(f"x3 sft: {output_dir} is finished ({run['steps']} steps); nothing to do")
+            print_line(f"x3 sft: {output_dir} is finished ({run['steps']} steps); nothing to do")
         return 0
     if rank == 0:
         make_dir(output_dir, "--output-dir")

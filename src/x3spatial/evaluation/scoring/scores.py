@@ -22,6 +22,7 @@ from x3spatial.tasks.answers import POINT, UNIT_READER, Answer, AnswerKind
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Size
+from x3spatial.texts import quoted
 
 SUCCESS_RADII = {"success_002": 0.02, "success_005": 0.05, "success_010": 0.10}
 """Metric name → radius in normalised units of the query image."""
@@ -57,13 +58,13 @@ def truth_of(record: TaskRecord) -> Truth:
     if answer.kind is AnswerKind.UNPARSED or answer.contradictory:
         form = "[(x, y)]" if spec.answer is POINT else f"of the kind {spec.answer.name!r}"
         raise UserError(
-            f"record {record.id}: its answer {record.answer!r} is neither {form} nor"
+            f"record {record.id}: its answer {quoted(record.answer)} is neither {form} nor"
             f" {spec.absent_token}"
         )
     if answer.point is not None and not spec.frame.contains(answer.point):
         where = "the right half" if spec.side_by_side else "the image"
         raise UserError(
-            f"record {record.id}: its answer {record.answer!r} lies outside of {where}; points are"
+            f"record {record.id}: its answer {quoted(record.answer)} lies outside of {where}; points are"
             " fractions of width and height, 0 to 1"
         )
     return Truth(record.answer, answer, spec.frame)
