@@ -102,7 +102,7 @@ def _system_error(error: OSError) -> str:
 
 def _has_folder() -> bool:
     try:
-        os.getcwd()
+        Path.cwd()
     except OSError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a program as Ctrl-C does: ``KeyboardInterrupt`` in the main thread, one line, code 130.
+"""SIGTERM and SIGHUP end a program as Ctrl-C does: by ``KeyboardInterrupt``, with one line and code 130.
 
 A handler in Python only runs when the main thread returns to Python. It may be in a call that takes minutes
 (a collective of torch.distributed), or in a callback that ignores exceptions (imports have many of them). So

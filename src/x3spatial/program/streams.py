@@ -22,11 +22,11 @@ class _Tolerant(io.FileIO):
 
     lost: OSError | None = None
 
-    def write(self, data: Any) -> int | None:
+    def write(self, data: Any, /) -> int:
         """As ``FileIO``, without raising."""
         if self.lost is None:
             try:
-                return super().write(data)
+                return super().write(data) or 0
             except OSError as error:
                 self.lost = error
         return memoryview(data).nbytes

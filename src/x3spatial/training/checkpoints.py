@@ -14,10 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from x3spatial.errors import UserError
-from x3spatial.io.files import read_json, write_json
+from x3spatial.io.files import naming, read_json, write_json
 
 RUN_FILE = "x3_run.json"
 """In the folder of a run: its identity, and whether it is finished."""
@@ -26,7 +24,6 @@ NOTE_FILE = "x3_training.json"
 STATE_FILE = "trainer_state.json"
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
-_TORCH_WRITER = re.compile("inline_container|PytorchStreamWriter|iostream error")
 _PARTIAL = (".saving-", ".deleting-")
 # Allowed in the folder of a new run: logs.
 _HARMLESS = ("train.log", "runs")
@@ -65,17 +62,12 @@ def writing(output_dir: Path) -> Iterator[None]:
         UserError: the disk is full, a limit is reached, or the folder cannot be written.
     """
     try:
-        yield
-    except (OSError, SafetensorError, RuntimeError) as error:
-        # torch.save reports failures of writing as a plain RuntimeError of its archive writer.
-        if isinstance(error, RuntimeError) and not _TORCH_WRITER.search(str(error)):
-            raise
-        reason = str(error).strip().splitlines()[0]
-        if isinstance(error, RuntimeError):
-            reason = "a file could not be completed"
+        with naming(output_dir):
+            yield
+    except OSError as error:
         raise UserError(
-            f"--output-dir {output_dir}: cannot write there: {reason}; make room, then the same command"
-            " continues"
+            f"--output-dir {output_dir}: cannot write there: {error.strerror or error}; make room, then the"
+            " same command continues"
         ) from None
 
 
@@ -133,6 +125,8 @@ def _is_whole(folder: Path) -> bool:
 def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     """The run file of an earlier start of the same run; None if this is the first.
 
+    A run that has written no checkpoint yet leaves nothing to continue: the folder may be used by another.
+
     Raises:
         UserError: the folder contains another run, or files of something else.
     """
@@ -155,6 +149,8 @@ def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | 
         return None
     run: dict[str, Any] = read_json(file, what="run file")
     difference = _difference(run.get("identity", {}), identity)
+    if difference is not None and not run.get("finished") and not checkpoints(output_dir):
+        return None
     if difference is not None:
         name, there, here = difference
         raise UserError(

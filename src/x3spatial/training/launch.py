@@ -72,7 +72,9 @@ def launch(processes: int, arguments: Sequence[str], name: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """torchrun with ``arguments``; returns 0, or the exit code of the process that failed first (128 + N: signal N).
+    """torchrun with ``arguments``; returns 0, or the exit code of the process that failed first.
+
+    128 + N stands for signal N.
 
     torchrun describes a failure on 80 lines; the process itself has printed the one that matters.
     """

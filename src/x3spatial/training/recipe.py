@@ -33,8 +33,9 @@ from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.models.roborefer.layout import locate
 from x3spatial.texts import print_line
 from x3spatial.training import launch
-from x3spatial.training.mixtures import Registry, parse_sources, read_yaml, resolve_mixture
+from x3spatial.training.mixtures import Registry, parse_sources, resolve_mixture
 from x3spatial.training.options import dashed
+from x3spatial.training.yaml_file import read_yaml
 
 CURVE_FILE = "curve.png"
 """In the output folder: loss and Hit@Mask over all stages."""
@@ -110,7 +111,12 @@ def read_recipe(path: Path) -> Recipe:
             if not isinstance(entry.get(field), str) or not entry[field].strip():
                 raise UserError(f"{where}: needs a text {field!r}")
         name = entry["name"]
-        if Path(name).name != name or name.startswith("."):
+        if (
+            Path(name).name != name
+            or name.startswith(".")
+            or not name.isprintable()
+            or len(name) > 100
+        ):
             raise UserError(f"{where}: name {name!r} cannot be a folder's name")
         if any(name == other.name for other in stages):
             raise UserError(f"{where}: there is another stage {name!r}")
@@ -162,6 +168,8 @@ def _options(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{where}: options must map names of x3 sft's options to values")
     options = {str(name).lstrip("-").replace("-", "_"): given for name, given in value.items()}
+    if len(options) < len(value):
+        raise UserError(f"{where}: an option is given in two spellings; remove one")
     for name, given in options.items():
         if name in _OURS:
             raise UserError(f"{where}: option {name} is set by the recipe; leave it out")

@@ -36,7 +36,6 @@ from x3spatial.texts import print_line
 from x3spatial.training.arguments import Arguments, parse
 from x3spatial.training.checkpoints import (
     NOTE_FILE,
-    RUN_FILE,
     STATE_FILE,
     clean,
     last_good,
@@ -85,7 +84,7 @@ class RunLog(TrainerCallback):
     def line(self, text: str) -> None:
         """Write one line."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with open(self.path, "a", encoding="utf-8") as file:
+        with writing(self.path.parent), open(self.path, "a", encoding="utf-8") as file:
             file.write(f"{stamp} {text}\n")
         print_line(text)
 
@@ -172,8 +171,10 @@ def _sft(chosen: Arguments) -> int:
     if rank == 0:
         make_dir(output_dir, "--output-dir")
         with lock_dir(output_dir, "--output-dir"):
-            return _run(chosen, base, processor, module, evaluation, identity, output_dir)
-    return _run(chosen, base, processor, module, evaluation, identity, output_dir)
+            return _run(
+                chosen, base, processor, module, evaluation, identity, output_dir, run is None
+            )
+    return _run(chosen, base, processor, module, evaluation, identity, output_dir, run is None)
 
 
 def run_identity(
@@ -205,6 +206,7 @@ def _run(
     evaluation: Evaluation | None,
     identity: Mapping[str, Any],
     output_dir: Path,
+    is_new: bool,
 ) -> int:
     training = chosen.training
     first = training.process_index == 0
@@ -236,7 +238,7 @@ def _run(
     log = RunLog(output_dir / LOG_FILE)
     if first:
         clean(output_dir)
-        if not (output_dir / RUN_FILE).is_file():
+        if is_new:
             write_run(output_dir, identity, finished=False)
         trainer.add_callback(log)
         for text in header_lines(chosen, module, model, base):
