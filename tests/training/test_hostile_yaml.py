@@ -136,7 +136,9 @@ def test_recipes(tmp_path: Path, text: str, message: str) -> None:
     assert str(path) in str(caught.value) and message in str(caught.value)
 
 
-@pytest.mark.parametrize("option", ["learning_rate: .nan", "muon_lr: -1", "seed: -1", "warmup_ratio: 1"])
+@pytest.mark.parametrize(
+    "option", ["learning_rate: .nan", "muon_lr: -1", "seed: -1", "warmup_ratio: 1"]
+)
 def test_a_dry_run_finds_mistaken_numbers(tmp_path: Path, option: str) -> None:
     (tmp_path / "x.json").write_text("[]")
     path = tmp_path / "recipe.yaml"
