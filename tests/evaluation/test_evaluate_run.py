@@ -206,7 +206,6 @@ def test_a_missing_mask_is_reported_and_not_counted(tmp_path: Path) -> None:
         ({"max_new_tokens": 32}, "--max-new-tokens"),
         ({"model": Scripted(version="2")}, "--model (its files"),
         ({"model": "centre"}, "--model was scripted, is centre"),
-        ({"image_folder": Path("/elsewhere")}, "--image-folder"),
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
@@ -324,9 +323,11 @@ def test_an_empty_set_is_nulls(tmp_path: Path) -> None:
 def test_relative_paths_lie_in_the_image_folder(tmp_path: Path) -> None:
     record = make_record(tmp_path, "01", box_mask(20, 20, 2, 2, 6, 6)).to_json()
     text = json.dumps([record]).replace(f"{tmp_path}/", "")
-    (tmp_path / "t1_val_multi.json").write_text(text)
-    assert run(tmp_path, Scripted()).errors == 1
-    result = run(tmp_path, Scripted(), image_folder=tmp_path, fresh=True)
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "t1_val_multi.json").write_text(text)
+    with pytest.raises(UserError, match="--image-folder"):
+        run(tmp_path / "tasks", Scripted())
+    result = run(tmp_path / "tasks", Scripted(), image_folder=tmp_path)
     assert (result.errors, result.metrics["hit_at_mask"]) == (0, 1.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,8 @@ def test_gradients_that_are_not_finite_end_a_run(
     def broken(self: SpatialTrainer, *args: object, **kwargs: object) -> torch.Tensor:
         loss: torch.Tensor = step(self, *args, **kwargs)
         if self.state.global_step == 2:
-            parameter = next(p for p in self.model.parameters() if p.grad is not None)
+            model: Any = self.model
+            parameter = next(p for p in model.parameters() if p.grad is not None)
             parameter.grad.view(-1)[0] = float(bad)
         return loss
 

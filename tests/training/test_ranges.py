@@ -108,11 +108,14 @@ def test_a_corrected_command_runs_in_the_same_folder(
 
 def test_a_run_without_a_checkpoint_can_be_replaced_by_another(tmp_path: Path) -> None:
     from x3spatial.training.checkpoints import open_run, write_run
+    from x3spatial.training.identity import RunIdentity
 
-    one, other = {"training": {"seed": 1}}, {"training": {"seed": 2}}
+    one, other = (
+        RunIdentity({"base": {}, "data": [], "training": {"seed": seed}}, {}) for seed in (1, 2)
+    )
     write_run(tmp_path, one, finished=False)
     assert open_run(tmp_path, other) is None
     assert open_run(tmp_path, one) is not None
     (tmp_path / "checkpoint-1").mkdir()
-    with pytest.raises(UserError, match=r"contains another run \(training.seed was 1, now 2\)"):
+    with pytest.raises(UserError, match=r"contains another run \(--seed was 1, is 2\)"):
         open_run(tmp_path, other)

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.builder.manifest import MANIFEST, build_provenance, run_info, sorted_counts
-from x3spatial.builder.objects import IMAGE_FOLDERS, ObjectJob, ObjectResult, build_object
+from x3spatial.builder.objects import ObjectJob, ObjectResult, build_object
 from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
+from x3spatial.formats.image_paths import IMAGE_FOLDERS
 from x3spatial.io.files import (
     make_dir,
     read_manifest,
@@ -162,7 +163,7 @@ def build_tasks(
         (out_dir / MANIFEST).unlink(missing_ok=True)
         with state.journal.open(fresh=fresh):
             jobs = (
-                ObjectJob(item, out_dir, options, templates, fingerprint)
+                ObjectJob(item, out_dir, options, templates, fingerprint, root)
                 for item, fingerprint in state.pending()
             )
             state.void_stale()

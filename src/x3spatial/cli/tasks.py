@@ -10,7 +10,7 @@ import typer
 from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Also, Default, command
 from x3spatial.cli.logs import LOG
-from x3spatial.cli.options import ImageFolder, Tasks, listed
+from x3spatial.cli.options import ImageFolder, ImageRoot, Tasks, listed
 from x3spatial.cli.output import Outcome
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
@@ -45,6 +45,7 @@ def preview(
         typer.Option("--id", metavar="ID", help="Draw this sample; repeat for more."),
     ] = None,
     image_folder: ImageFolder = DEFAULT,
+    image_root: ImageRoot = DEFAULT,
 ) -> Outcome:
     """Green: right point; yellow: mask; cyan: reference point; magenta: answer."""
     from x3spatial.reports.preview import preview as draw
@@ -56,6 +57,7 @@ def preview(
         limit=limit,
         ids=sample_id or (),
         image_folder=image_folder,
+        image_root=image_root,
     )
     legend = "green: right point, yellow: mask, cyan: reference, magenta: answer"
     return Outcome(
@@ -110,6 +112,7 @@ def export(
         ),
     ] = _POINT_FORMAT,
     image_folder: ImageFolder = DEFAULT,
+    image_root: ImageRoot = DEFAULT,
     min_pixels: Annotated[
         int | None,
         typer.Option(
@@ -142,6 +145,7 @@ def export(
         paths=paths,
         point_format=points,
         image_folder=image_folder,
+        image_root=image_root,
         min_pixels=min_pixels,
         max_pixels=max_pixels,
         limit=limit,

@@ -36,7 +36,16 @@ from x3spatial.texts import counted
 _BUILD = building(
     "pipeline:zeroshot_build",
     only=frozenset(
-        {"mode", "anchor_k", "alpha", "use_dilated_mask", "seed", "prompts", "jpeg_quality"}
+        {
+            "mode",
+            "anchor_k",
+            "alpha",
+            "use_dilated_mask",
+            "seed",
+            "prompts",
+            "jpeg_quality",
+            "paths",
+        }
     ),
     names={"seed": "build_seed"},
 )

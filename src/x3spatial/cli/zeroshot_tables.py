@@ -69,7 +69,7 @@ def first_table(summary: ZeroshotSummary) -> Table | None:
     if not columns:
         return None
     heads = ["\n".join([*part.name.split(" "), head]) for part, head, _ in columns]
-    total = [str(_total(part)) for part, _, _ in columns]
+    total = [figure(part.samples) for part, _, _ in columns]
     rows: list[tuple[str, ...]] = [("samples", *total)]
     privileged = False
     for number, first in enumerate(summary.sets[0].cells):
@@ -146,7 +146,8 @@ def _set_table(part: SetSummary) -> Table:
         notes.append(_INTERVALS.format(units=" or ".join(f"{unit}s" for unit in sorted(units))))
     conditions = next((c.result.conditions for c in part.cells if c.result), "")
     title = f"{part.name}: {part.data_json.name}"
-    title += f", {counted(_total(part), 'sample')}" if found else ""
+    title += f", {counted(part.samples, 'sample')}" if part.samples is not None else ""
+    title += ", asked of no model" if all(cell.result is None for cell in part.cells) else ""
     title += f", {conditions}" if conditions else ""
     columns = ("", *(head for head, _ in shown), "unparsed", "errors") if found else ()
     return Table(title, columns, rows, tuple(notes))
@@ -166,11 +167,6 @@ def _size_table(part: SetSummary) -> Table | None:
     title = f"{part.name}: Hit@Mask by the share of the image that the object covers"
     heads = (size_range(row.least, row.most) for row in sizes)
     return Table(title, ("", *heads), tuple(rows))
-
-
-def _total(part: SetSummary) -> int:
-    totals = [cell.result.metrics["total"] for cell in part.cells if cell.result is not None]
-    return int(totals[0] or 0) if totals else 0
 
 
 def _results(summary: ZeroshotSummary) -> Iterable[tuple[SetSummary, str, EvalResult]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from x3spatial.conventions.registry import find_convention
 from x3spatial.engine.ordered import map_ordered
@@ -98,20 +97,20 @@ def score_run(
     convention: str,
     rule: ScoringRule,
     mask: MaskChoice,
-    image_folder: Path | None,
     workers: int,
 ) -> ScoredRun:
     """Score the reply to each record; a record without a reply counts as an error.
 
-    Masks are read in ``workers`` threads; the result does not depend on their number.
+    The records hold the paths of their files (see ``ImagePaths.records``). Masks are read in ``workers``
+    threads; the result does not depend on their number.
 
     Raises:
         UserError: the convention is unknown, the ground truth of a record cannot be parsed, or a reply lacks
             the image sizes that its convention needs.
     """
     parse = find_convention(convention).parse
-    finder = MaskFinder(mask, image_folder)
-    chance = Chance(image_folder)
+    finder = MaskFinder(mask, None)
+    chance = Chance(None)
 
     def score(record: TaskRecord) -> tuple[Score, ChanceSample, tuple[str, str] | None]:
         truth = truth_of(record)
@@ -121,7 +120,7 @@ def score_run(
             outcome = failed(record, truth, reply.error or NEVER_ASKED)
         else:
             try:
-                answer = parse(reply.text, question_of(record, image_folder), reply.sizes)
+                answer = parse(reply.text, question_of(record, None), reply.sizes)
             except ValueError as error:  # the results file lacks the image sizes
                 raise UserError(f"the answer to {record.id} cannot be read: {error}") from None
             outcome = score_answer(
@@ -167,7 +166,7 @@ def score_run(
         unparsed_reasons=counted_reasons(
             unread_reason(
                 score.pred_text or "",
-                question_of(record, image_folder),
+                question_of(record, None),
                 score.pixel_sizes,
                 score.details,
                 convention,

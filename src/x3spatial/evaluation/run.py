@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,8 +20,6 @@ from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.assess import ScoredRun, score_run
-from x3spatial.evaluation.failures import FailureWatch
-from x3spatial.evaluation.inference import ask
 from x3spatial.evaluation.journal import Store, open_share, open_store
 from x3spatial.evaluation.options import (
     EvalOptions,
@@ -31,10 +29,13 @@ from x3spatial.evaluation.options import (
     for_model,
 )
 from x3spatial.evaluation.provenance import data_provenance, versions
-from x3spatial.evaluation.questions import check_supported, files_state, question_of
+from x3spatial.evaluation.questions import check_supported
 from x3spatial.evaluation.scoring.scores import truth_of
+from x3spatial.evaluation.settings import AnswerSettings
+from x3spatial.evaluation.share import Inference
 from x3spatial.evaluation.stored import failures
 from x3spatial.evaluation.unread import examples
+from x3spatial.formats.image_paths import ImagePaths, check_present, default_folder
 from x3spatial.formats.results_file import (
     CiMethod,
     CiUnit,
@@ -56,9 +57,7 @@ from x3spatial.formats.typed_json import finite
 from x3spatial.io.files import check_output, sha256_file
 from x3spatial.models import registry
 from x3spatial.models.base import Model
-from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
-from x3spatial.tasks.question import Question
 from x3spatial.texts import counted, shortened
 
 if TYPE_CHECKING:
@@ -224,23 +223,25 @@ def evaluate(
     started = time.perf_counter()
     options = replace(options or EvalOptions(), **changes)
     data_json, output_json = Path(data_json), Path(output_json)
-    image_folder = options.image_folder
+    image_folder, image_root = options.image_folder, options.image_root
     check_workers(workers)
     workers = default_workers() if workers is None else workers
-    everything = read_records(data_json)
+    stored = read_records(data_json)
+    everything = ImagePaths(data_json, image_folder, image_root).records(stored)
     records = everything[: options.limit]
     for record in records:  # invalid ground truth is reported before the model is asked
         try:
             truth_of(record)
         except UserError as error:
             raise UserError(f"{data_json}: {error}") from None
+    check_present(data_json, (record.images for record in records))
     given = isinstance(model, Model)
     chosen = model if isinstance(model, Model) else registry.create(model, for_model(options))
     with nullcontext() if given else closing(chosen):
         find_convention(chosen.convention)
         check_supported(chosen, records, data_json)
         data_sha256 = sha256_file(data_json)
-        settings = {
+        values = {
             "model": chosen.spec or chosen.name,
             "describe": json.loads(
                 json.dumps(finite(chosen.describe()))
@@ -251,10 +252,10 @@ def evaluate(
             "seed": options.seed,
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
-        inference = _Inference(
+        settings = AnswerSettings(values, default_folder(data_json, stored))
+        inference = Inference(
             chosen,
             tuple(records),
-            image_folder,
             options.batch_size,
             workers,
             world,
@@ -282,20 +283,23 @@ def evaluate(
                     convention=chosen.convention,
                     rule=check_scoring(options.scoring),
                     mask=check_mask_choice(options.mask),
-                    image_folder=image_folder,
                     workers=workers,
                 )
                 data = data_provenance(data_json, data_sha256)
                 seconds = time.perf_counter() - started
                 results = scored.complete(
-                    settings=RunSettings(**settings, limit=options.limit),
+                    settings=RunSettings(
+                        **values,
+                        limit=options.limit,
+                        image_root=None if image_root is None else str(image_root.absolute()),
+                    ),
                     versions=versions(),
                     model=ModelInfo(
                         name=chosen.name,
                         kind=chosen.spec and chosen.spec.partition(":")[0],
                         convention=chosen.convention,
                         privileged=chosen.privileged,
-                        describe=settings["describe"],
+                        describe=values["describe"],
                     ),
                     data=data,
                     run=RunInfo(
@@ -326,8 +330,30 @@ def evaluate(
     )
 
 
+def chance_of(
+    data_json: Path, options: EvalOptions, workers: int | None = None
+) -> dict[str, dict[str, float | None] | None]:
+    """The chance baselines of a task file, for sets that no model was asked.
+
+    Raises:
+        UserError: the file is missing or malformed.
+    """
+    records = ImagePaths(data_json, options.image_folder, options.image_root).records(
+        read_records(data_json)[: options.limit]
+    )
+    scored = score_run(
+        records,
+        {},
+        convention="fraction",
+        rule=check_scoring(options.scoring),
+        mask=check_mask_choice(options.mask),
+        workers=default_workers() if workers is None else workers,
+    )
+    return scored.chance
+
+
 def _take_part(
-    inference: _Inference, output_json: Path, settings: Mapping[str, Any], world: World
+    inference: Inference, output_json: Path, settings: AnswerSettings, world: World
 ) -> EvalResult:
     """Ask the share of this rank, and wait until rank 0 has written the results."""
     with Worker(output_json, world) as worker:
@@ -338,87 +364,6 @@ def _take_part(
     kept = inference.share - done.asked - done.left
     result = EvalResult.read(output_json, asked=done.asked, kept=kept)
     return replace(result, stopped=done.stopped)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What inference did: questions asked, questions not asked, and why not; None if all were."""
-
-    asked: int
-    left: int
-    stopped: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Inference:
-    """Inference on this process's share of the records."""
-
-    model: Model
-    records: tuple[TaskRecord, ...]
-    image_folder: Path | None
-    batch_size: int
-    workers: int
-    world: World | None
-    stop_after_failures: int
-    label: str
-
-    def _is_mine(self, record: TaskRecord) -> bool:
-        return self.world is None or self.world.owns(record.id)
-
-    @property
-    def share(self) -> int:
-        """The number of records in this process's share."""
-        return sum(map(self._is_mine, self.records))
-
-    def run(self, store: Store, check: Callable[[], None] = lambda: None) -> _Asked:
-        """Ask questions without an answer, or whose images have changed.
-
-        Args:
-            store: the journal.
-            check: called between batches; may raise to stop.
-        """
-        questions, states = [], {}
-        for record in filter(self._is_mine, self.records):
-            question = question_of(record, self.image_folder, privileged=self.model.privileged)
-            state = _state(self.model, question)
-            known = store.replies.get(record.id)
-            if known is None or known.text is None or known.seen not in (None, state):
-                questions.append(question)
-                states[record.id] = state
-        share, asked = self.share, 0
-        succeeded = any(
-            reply.text is not None for id, reply in store.replies.items() if id not in states
-        )
-        watch = FailureWatch(self.stop_after_failures, questions, succeeded=succeeded)
-        # Only rank 0 shows a progress bar, because the processes share a terminal.
-        shown = (
-            nullcontext(_no_progress)
-            if self.world is not None and self.world.rank
-            else progress(self.label, share, done=share - len(questions))
-        )
-        replying = ask(self.model, questions, batch_size=self.batch_size, workers=self.workers)
-        with shown as advance, closing(replying):
-            for replies in replying:
-                store.add({id: replace(reply, seen=states[id]) for id, reply in replies.items()})
-                asked += len(replies)
-                advance(len(replies))
-                check()
-                watch.add(replies)
-                if watch.hopeless:
-                    break
-        left = len(questions) - asked
-        return _Asked(asked, left, watch.message(left) if left else None)
-
-
-def _no_progress(n: int = 1) -> None:
-    """No-op progress callback."""
-
-
-def _state(chosen: Model, question: Question) -> str:
-    try:
-        return files_state(chosen.reads(question))
-    except (OSError, ValueError):
-        return ""  # a file is missing; the model raises an error that names it
 
 
 def _check_not_shrunk(

@@ -12,7 +12,7 @@ from x3spatial.arrays import Bool
 from x3spatial.conventions.prompt_template import PromptTemplate, parse_prompt_template
 from x3spatial.conventions.registry import find_convention
 from x3spatial.errors import UserError
-from x3spatial.exporters.image_paths import PlacedImage, joined
+from x3spatial.exporters.image_paths import PlacedImage
 from x3spatial.exporters.points import (
     AS_RECORDED,
     PLACEHOLDER,
@@ -40,7 +40,6 @@ class Rewriter:
 
     points: str
     limits: ResizeLimits
-    image_folder: Path | None
     longer: int = 0
     """Number of points with more decimals than usual in their format, needed to hit the mask."""
     unsafe: int = 0
@@ -106,7 +105,7 @@ class Rewriter:
         """A recorded point with the mask that the rewritten point must hit."""
         if path is None:
             raise UserError(f"{where}: has no {field!r}, which rewriting points needs")
-        file = joined(path, self.image_folder)
+        file = Path(path)
         try:
             mask = _mask(file)
         except ImageError as error:

@@ -99,9 +99,11 @@ class RunSettings:
     max_new_tokens: int
     seed: int
     image_folder: str | None = None
-    """Base folder for relative image paths; null: the working directory."""
+    """Base folder for relative image paths; null: that of the task file."""
     limit: int | None = None
     """Only the first N records; null: all."""
+    image_root: str | None = field(default=None, metadata=LEFT_OUT)
+    """Where the data root was, if it had been moved after the build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
+from x3spatial.formats.image_paths import ImagePaths, check_present
 from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_file import read_results
 from x3spatial.formats.task_file import TaskRecord, read_records
@@ -35,6 +37,9 @@ _TAG, _TAGGED = "Software", "x3spatial contact sheet"
 """Text chunk of every contact sheet: how an earlier one is told from a user's image."""
 
 
+_Pixels = TypeVar("_Pixels")
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """One sample's stored answer."""
@@ -52,6 +57,7 @@ def preview(
     limit: int = 12,
     ids: Sequence[str] = (),
     image_folder: str | Path | None = None,
+    image_root: str | Path | None = None,
 ) -> Path:
     """Draw samples of a task file into one PNG.
 
@@ -65,6 +71,7 @@ def preview(
         limit: number of samples, spread evenly over the file.
         ids: ids of samples to draw instead.
         image_folder: base folder for relative image paths.
+        image_root: where the data root is now, if it was moved after the build.
 
     Returns:
         ``output``.
@@ -75,9 +82,14 @@ def preview(
     """
     data_json, output = Path(data_json), Path(output)
     results = None if results is None else Path(results)
-    image_folder = None if image_folder is None else Path(image_folder)
-    everything = read_records(data_json)
+    images = ImagePaths(
+        data_json,
+        None if image_folder is None else Path(image_folder),
+        None if image_root is None else Path(image_root),
+    )
+    everything = images.records(read_records(data_json))
     records = _choose(everything, data_json, limit, ids)
+    check_present(data_json, (record.images for record in everything))
     answers: dict[str, _Answer] = {}
     if results is not None:
         answers = {entry.id: _parse_answer(entry) for entry in read_results(results).results}
@@ -86,7 +98,7 @@ def preview(
             f"--results {results}: has no answer to a sample of {data_json}; choose its task file"
         )
     _check_output(output, [data_json, *([] if results is None else [results])])
-    panels = [_panel(record, answers.get(record.id), image_folder) for record in records]
+    panels = [_panel(record, answers.get(record.id)) for record in records]
     tag = PngImagePlugin.PngInfo()
     tag.add_text(_TAG, _TAGGED)
     buffer = io.BytesIO()
@@ -148,19 +160,20 @@ def _parse_answer(entry: SampleResult) -> _Answer:
     )
 
 
-def _resolve(path: str, image_folder: Path | None) -> Path:
-    return Path(path) if image_folder is None else image_folder / path
-
-
-def _panel(record: TaskRecord, answer: _Answer | None, folder: Path | None) -> Image.Image:
-    """Draw one sample: its images side by side, captions below."""
+def _read(reader: Callable[[Path], _Pixels], path: str, record: TaskRecord) -> _Pixels:
     try:
-        images = [read_rgb(_resolve(path, folder)) for path in record.images]
-        mask = read_mask(_resolve(record.query_mask, folder)) if record.query_mask else None
+        return reader(Path(path))
     except ImageError as error:
         raise UserError(
-            f"sample {record.id}: cannot read an image or mask: {error.reason}"
+            f"sample {record.id}: cannot read {path}: {error.reason}; if folders were moved, name the data"
+            " root with --image-root"
         ) from None
+
+
+def _panel(record: TaskRecord, answer: _Answer | None) -> Image.Image:
+    """Draw one sample: its images side by side, captions below."""
+    images = [_read(read_rgb, path, record) for path in record.images]
+    mask = _read(read_mask, record.query_mask, record) if record.query_mask else None
     drawn = [_scaled(Image.fromarray(image)) for image in images]
     if mask is not None:
         _outline(drawn[-1], mask, right_half=record.is_concat)

@@ -136,6 +136,7 @@ class DataArguments:
     data_mixture: str = _help('Data sets of the registry, or task files: "a+b*3".', "")
     data_registry: str | None = _help("YAML file with data sets and mixtures.", None)
     image_folder: str = _help("Base folder for relative image paths.", "/")
+    image_root: str | None = _help("Where the data root is now, if it was moved.", None)
     depth_path: str | None = _help("Folder with depth maps that mirrors the data root.", None)
     image_aspect_ratio: str = _help("resize, pad or dynamic.", "resize")
     long_samples: str = _help("Samples longer than --model-max-length: error or drop.", "error")

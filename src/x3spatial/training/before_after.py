@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from x3spatial.errors import packages_of
 from x3spatial.program import run_program
 from x3spatial.texts import print_line
 
@@ -91,8 +92,10 @@ def main(arguments: Sequence[str]) -> int:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--image_folder", type=Path)
     parser.add_argument("--limit", type=int)
-    for line in render(measure_before_after(**vars(parser.parse_args(list(arguments))))):
-        print_line(line)
+    given = vars(parser.parse_args(list(arguments)))
+    with packages_of("train", "the evaluation before and after"):
+        for line in render(measure_before_after(**given)):
+            print_line(line)
     return 0
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.io.files import naming, read_json, write_json
+from x3spatial.training.identity import RunIdentity
+from x3spatial.training.options import named
 
 RUN_FILE = "x3_run.json"
 """In the folder of a run: its identity, and whether it is finished."""
@@ -66,8 +68,8 @@ def writing(output_dir: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise UserError(
-            f"--output-dir {output_dir}: cannot write there: {error.strerror or error}; make room, then the"
-            " same command continues"
+            f"{named('output_dir')} {output_dir}: cannot write there: {error.strerror or error};"
+            " make room, then the same command continues"
         ) from None
 
 
@@ -122,7 +124,7 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+def open_run(output_dir: Path, identity: RunIdentity) -> dict[str, Any] | None:
     """The run file of an earlier start of the same run; None if this is the first.
 
     A run that has written no checkpoint yet leaves nothing to continue: the folder may be used by another.
@@ -130,10 +132,11 @@ def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | 
     Raises:
         UserError: the folder contains another run, or files of something else.
     """
+    option = named("output_dir")
     if not output_dir.exists():
         return None
     if not output_dir.is_dir():
-        raise UserError(f"--output-dir {output_dir}: is not a folder")
+        raise UserError(f"{option} {output_dir}: is not a folder")
     file = output_dir / RUN_FILE
     if not file.is_file():
         others = sorted(
@@ -143,43 +146,23 @@ def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | 
         )
         if others:
             raise UserError(
-                f"--output-dir {output_dir}: contains {others[0]}, which x3 sft did not write;"
-                " name a new folder"
+                f"{option} {output_dir}: contains {others[0]}, which x3 sft did not write;"
+                f" name a new folder with {option}"
             )
         return None
     run: dict[str, Any] = read_json(file, what="run file")
-    difference = _difference(run.get("identity", {}), identity)
-    if difference is not None and not run.get("finished") and not checkpoints(output_dir):
+    changes = identity.changes(run.get("identity", {}))
+    if changes and not run.get("finished") and not checkpoints(output_dir):
         return None
-    if difference is not None:
-        name, there, here = difference
+    if changes:
         raise UserError(
-            f"--output-dir {output_dir}: contains another run ({name} was {there}, now {here});"
-            " name a new folder, or repeat the earlier command to continue it"
+            f"{option} {output_dir}: contains another run ({'; '.join(changes)});"
+            f" name a new folder with {option}, or repeat the earlier command to continue it"
         )
     return run
 
 
-def _difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
-    """The first field in which two identities differ, with both values."""
-    if isinstance(there, Mapping) and isinstance(here, Mapping):
-        for key in [*here, *(key for key in there if key not in here)]:
-            found = _difference(there.get(key), here.get(key), f"{name}.{key}" if name else key)
-            if found is not None:
-                return found
-        return None
-    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        for number, (one, other) in enumerate(zip(there, here, strict=True)):
-            found = _difference(one, other, f"{name}[{number}]")
-            if found is not None:
-                return found
-        return None
-    return None if there == here else (name, str(there), str(here))
-
-
-def write_run(
-    output_dir: Path, identity: Mapping[str, Any], *, finished: bool, **facts: Any
-) -> None:
+def write_run(output_dir: Path, identity: RunIdentity, *, finished: bool, **facts: Any) -> None:
     """Write the run file."""
-    value = {"identity": identity, "finished": finished, **facts}
+    value = {"identity": identity.values, "finished": finished, **facts}
     write_json(output_dir / RUN_FILE, value, fsync=True)

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from x3spatial.engine.parent import end_with
 from x3spatial.errors import UserError, packages_of
+from x3spatial.formats.task_file import check_exists
 from x3spatial.formats.typed_json import document
 from x3spatial.program import run_program
 from x3spatial.program.log_line import LogLine
@@ -52,6 +53,7 @@ def check_data_command(arguments: Sequence[str]) -> int:
     parser.option(
         "image_folder", type=Path, default=Path("/"), help="Base folder for relative image paths."
     )
+    parser.option("image_root", type=Path, help="Where the data root is now, if it was moved.")
     parser.option("image_aspect_ratio", default="resize", help="resize, pad or dynamic.")
     parser.option("batch_size", type=int, default=1, help="Batch size.")
     parser.option("model_max_length", type=int, default=8192, help="Most tokens of a sample.")
@@ -64,6 +66,8 @@ def check_data_command(arguments: Sequence[str]) -> int:
     )
     parser.option("json", action="store_true", help="Print one JSON document, for programs.")
     given = vars(parser.parse_args(list(arguments)))
+    if given["data_path"] is not None:
+        check_exists(given["data_path"], "data file")  # before torch is imported
     from x3spatial.training.data_check import check_data
 
     as_json = given.pop("json")
@@ -194,8 +198,9 @@ def _log_to_stderr() -> None:
 def _run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         raise UserError(f"expected a command: {', '.join(COMMANDS)}")
-    with packages_of("train", f"x3 {arguments[0]}"):
-        return COMMANDS[arguments[0]](arguments[1:])
+    name = arguments[0]
+    with packages_of("train", f"x3 {name if name == 'check-data' else name.replace('-', ' ')}"):
+        return COMMANDS[name](arguments[1:])
 
 
 def program(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from torch.utils.data import Dataset
 
 from x3spatial.errors import UserError
+from x3spatial.evaluation.provenance import build_identity
 from x3spatial.io.files import sha256_file
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.tasks.answers import says_not_visible
@@ -32,6 +33,7 @@ class DataChoices(Protocol):
     data_mixture: str
     data_registry: str | None
     image_folder: str
+    image_root: str | None
     depth_path: str | None
     long_samples: str
     text_samples: str
@@ -104,12 +106,13 @@ class DataModule:
 
 
 def data_provenance(path: Path) -> dict[str, Any]:
-    """Path and SHA-256 of a task file, and of the build manifest beside it (None without)."""
+    """Path and SHA-256 of a task file, and hashes of the build manifest beside it (None without)."""
     manifest = path.parent / "build.json"
     return {
         "path": str(path.absolute()),
         "sha256": sha256_file(path),
         "build_sha256": sha256_file(manifest) if manifest.is_file() else None,
+        "build": build_identity(path),
     }
 
 
@@ -161,6 +164,7 @@ def make_supervised_data_module(
             source.data_path,
             processor,
             image_folder=source.image_folder or Path(choices.image_folder),
+            image_root=Path(choices.image_root) if choices.image_root else None,
             enable_depth=enable_depth,
             depth_folder=depth_folder,
             name=source.name if source.only is None else f"{source.name} ({source.only})",

@@ -31,7 +31,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "lora_enable", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_save",
     ),
     "Data": (
-        "data_path", "data_mixture", "data_registry", "image_folder", "depth_path",
+        "data_path", "data_mixture", "data_registry", "image_folder", "image_root", "depth_path",
         "image_aspect_ratio", "model_max_length", "long_samples", "text_samples",
         "group_by_length", "dataloader_num_workers",
     ),

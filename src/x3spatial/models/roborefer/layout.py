@@ -71,7 +71,10 @@ def find_layout(path: Path) -> Layout:
     """
     path = locate(path)
     if not path.is_dir():
-        raise UserError(f"{path}: no such checkpoint folder")
+        raise UserError(
+            f"{path}: no such checkpoint folder; name one with --model-name-or-path (or MODEL), or make a"
+            f" small random one first: x3 model tiny {path}"
+        )
     # Like upstream's loaders, the subfolder has priority.
     for root in (path / "model", path):
         if (root / "config.json").is_file():
