@@ -158,7 +158,8 @@ def _scoring(file: ResultsFile) -> str:
 
 
 def _name(path: Path, file: ResultsFile) -> str:
-    return f"{file.model.name} ({path})"
+    note = ", privileged" if file.model.privileged else ""
+    return f"{file.model.name}{note} ({path})"
 
 
 def _scores(file: ResultsFile) -> dict[str, Score]:
