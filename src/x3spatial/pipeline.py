@@ -217,8 +217,8 @@ def zeroshot(
     options = (options or ZeroshotOptions()).changed(changes)
     if not models:
         raise UserError("--model: name at least one")
-    if data_root is None:
-        _check_tasks(tasks_dir)  # before models are loaded
+    if data_root is None and world is None:
+        _check_tasks(tasks_dir)  # before models are loaded; other ranks must be told, see below
     with ExitStack() as stack:
         opened: list[tuple[str, str, Model]] = []
         for spec, own in _options_by_spec(models, options.evaluation.model_options).items():
@@ -244,6 +244,8 @@ def zeroshot(
                 fresh=fresh,
                 out_option="--tasks-dir",
             )
+        elif world is not None:
+            _check_tasks(tasks_dir)
         if isinstance(meeting, Coordinator):
             meeting.ready()
         if world is not None and meeting is not None:

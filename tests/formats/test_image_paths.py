@@ -75,6 +75,14 @@ def test_relative_task_files_and_their_root_move_together(place: Path, tmp_path:
     check_all(new / "tasks")
 
 
+def test_relative_task_files_are_read_through_links(place: Path, tmp_path: Path) -> None:
+    build_tasks(place / "views", place / "tasks", paths="relative", workers=1)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    link = tmp_path / "a" / "b" / "link"  # its own ".." has no views
+    link.symlink_to(place / "tasks")
+    check_all(link)
+
+
 def test_a_relative_build_is_the_same_wherever_it_is_made(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place, tmp_path / "other")
     (tmp_path / "link").symlink_to(tmp_path / "other")

@@ -19,7 +19,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from x3spatial.builder.manifest import MANIFEST, build_provenance, run_info, sorted_counts
+from x3spatial.builder.manifest import (
+    MANIFEST,
+    as_spelt_before,
+    build_provenance,
+    fingerprint,
+    object_provenance,
+    run_info,
+    sorted_counts,
+)
 from x3spatial.builder.objects import ObjectJob, ObjectResult, build_object
 from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
@@ -29,7 +37,6 @@ from x3spatial.io.files import (
     make_dir,
     read_manifest,
     sha256_file,
-    sha256_json,
     write_json,
 )
 from x3spatial.io.journal import Journal
@@ -144,6 +151,8 @@ def build_tasks(
         raise UserError(
             f"{out_option} {out_dir}: lies in the data root; choose a folder outside it"
         )
+    if not fresh:  # records have the paths as given; the same folders are not another build
+        root, out_dir = as_spelt_before(root, out_dir)
     templates = {
         name: template
         for name, template in task_templates(options.prompts).items()
@@ -154,7 +163,7 @@ def build_tasks(
     _check_ours(out_dir, out_option)
     with lock_dir(out_dir, out_option):
         provenance = build_provenance(root, out_dir, options, templates)
-        state = _BuildState(out_dir, listing, _object_provenance(provenance), fresh)
+        state = _BuildState(out_dir, listing, object_provenance(provenance), fresh)
         manifest = read_manifest(out_dir / MANIFEST)
         if not state.todo and _is_up_to_date(manifest, provenance, out_dir, listing, state):
             assert manifest is not None
@@ -213,25 +222,6 @@ def _limit_objects(listing: RootListing, limit: int | None) -> RootListing:
     return RootListing(listing.root, listing.splits, tuple(kept), listing.problems)
 
 
-def _object_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a build's provenance that decides one object's result."""
-    parameters = {k: v for k, v in provenance["parameters"].items() if k not in ("splits", "limit")}
-    prompts = {name: prompt["sha256"] for name, prompt in provenance["prompts"].items()}
-    return {**provenance, "parameters": parameters, "prompts": prompts}
-
-
-def _fingerprint(item: ObjectFiles, provenance: dict[str, Any]) -> str:
-    """Return the hash of an object's inputs (name, size, modification time) and of all parameters."""
-    stats = []
-    for view in item.views:
-        for kind, path in sorted(view.files.items()):
-            stat = path.stat()
-            stats.append([view.rank, view.frame, kind, path.name, stat.st_size, stat.st_mtime_ns])
-    return sha256_json(
-        [provenance, item.label, [list(problem) for problem in item.problems], stats]
-    )
-
-
 class _BuildState:
     """The journal of the output folder: finished objects, and the objects still to build."""
 
@@ -242,7 +232,7 @@ class _BuildState:
         self.journal = Journal(out_dir / JOURNAL)
         self._listing = listing
         self._wanted = {
-            key: _fingerprint(item, provenance) for key, item in self._list(listing.objects)
+            key: fingerprint(item, provenance) for key, item in self._list(listing.objects)
         }
         self._offsets: dict[ObjectKey, int] = {}
         self._superseded: set[str] = set()

@@ -78,10 +78,10 @@ class ImagePaths:
     ) -> None:
         if image_root is not None and not image_root.is_dir():
             raise UserError(f"--image-root {image_root}: no such folder")
-        # Not the link's own parents: ".." in a relative path means those of the folder itself.
+        # Links are resolved: ".." in a relative path means the parents of the folder itself, not of its link.
         self._tasks = Path(os.path.realpath(data_json.parent))
         given = image_folder is not None and str(image_folder) != os.sep
-        self._base = Path(os.path.abspath(image_folder)) if image_folder and given else None  # noqa: PTH100
+        self._base = Path(os.path.realpath(image_folder)) if image_folder and given else None
         self._root = image_root
         self._found: Path | None = None
         self._built = {name for name in IMAGE_FOLDERS if (self._tasks / name).is_dir()}
@@ -97,7 +97,9 @@ class ImagePaths:
                     return str(self._root.joinpath(*below))
                 if folder in self._built:
                     return str(self._tasks.joinpath(folder, *below))
-        return path if PurePath(path).is_absolute() else str(self.folder(path) / path)
+        if PurePath(path).is_absolute():
+            return path
+        return os.path.normpath(self.folder(path) / path)
 
     def folder(self, path: str) -> Path:
         """The folder that relative paths are relative to; ``path`` is the first of them."""
