@@ -334,7 +334,7 @@ def test_zeroshot_names_set_count_and_reason(
     code = run([*words, "--model", f"{module}:Fails", "--stop-after-failures", "0"])
     lines = capsys.readouterr().err.splitlines()
     assert code == 1 and len(lines) == 4
-    pattern = r"x3: \S+\.json, fails: \d+ of \d+ samples without an answer; .* First: \S+: Runtime"
+    pattern = r"x3: Task\w+( \w+)?, fails: \d+ of \d+ samples without an answer; .* First: \S+: Runtime"
     assert all(re.match(pattern, line) for line in lines), lines
     assert not any("\x1b" in line for line in lines)
 

@@ -56,7 +56,7 @@ def show(summary: ZeroshotSummary) -> None:
 def warn(summary: ZeroshotSummary) -> None:
     """Log what went wrong, set by set and model by model."""
     for part, name, result in _results(summary):
-        warn_of(result, f"{part.data_json.name}, {name}: ")
+        warn_of(result, f"{part.name}, {name}: ")
 
 
 def first_table(summary: ZeroshotSummary) -> Table | None:
