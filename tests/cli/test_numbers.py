@@ -63,7 +63,7 @@ def numeric_options() -> Iterator[tuple[str, str, int]]:
         declared = getattr(import_module(f"x3spatial.cli.{module}"), attribute)
         if declared.raw:  # the trainer's own parser
             continue
-        for parameter in inspect.signature(_callback(declared)).parameters.values():
+        for parameter in inspect.signature(_callback(declared, has_json=False)).parameters.values():
             if get_origin(parameter.annotation) is Annotated and "_also_" not in parameter.name:
                 found = kinds(get_args(parameter.annotation)[0])
                 if found:

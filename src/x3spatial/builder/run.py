@@ -59,6 +59,7 @@ from x3spatial.roots.layout import (
 from x3spatial.roots.views import is_missing_inpainted, split_missing_inpainted
 from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.spec import TASKS, task_templates
+from x3spatial.texts import counted
 
 JOURNAL = ".x3-build.jsonl"
 
@@ -88,6 +89,13 @@ class BuildSummary(Tabular):
         counts = self.manifest["counts"].values()
         return sum(int(split.get("objects", 0)) for split in counts)
 
+    @property
+    def conditions(self) -> str:
+        """What the samples depend on: ``dilated masks preferred, seed 42``."""
+        parameters = self.manifest["parameters"]
+        kind = "dilated" if parameters["use_dilated_mask"] else "tight"
+        return f"{kind} masks preferred, seed {parameters['seed']}"
+
     def table(self) -> Table:
         """A row per split: what it holds, and the samples of each task."""
         counts = self.manifest["counts"]
@@ -102,10 +110,10 @@ class BuildSummary(Tabular):
         )
         columns = ("split", *(name.replace("_", " ") for name in _COUNTS), *tasks)
         note = (
-            f"{self.records} samples of {self.objects} objects ({self.objects_built} built now),"
-            f" {self.manifest['skipped_total']} problems"
+            f"{counted(self.records, 'sample')} of {counted(self.objects, 'object')}"
+            f" ({self.objects_built} built now), {counted(self.manifest['skipped_total'], 'problem')}"
         )
-        return Table(str(self.out_dir), columns, rows, (note,))
+        return Table(f"{self.out_dir}: {self.conditions}", columns, rows, (note,))
 
 
 def build_tasks(

@@ -13,7 +13,7 @@ import typer
 from x3spatial import progress
 from x3spatial.cli.help import RUN
 from x3spatial.errors import UserError
-from x3spatial.program.reporting import one_line
+from x3spatial.program.log_line import LogLine
 
 LEVELS = ("debug", "info", "warning", "error")
 DEFAULTS: dict[str, Any] = {"quiet": False, "log_level": "info"}
@@ -34,19 +34,12 @@ LogLevel = Annotated[
 LOG = logging.getLogger("x3spatial")
 
 
-class _OneLine(logging.Formatter):
-    """Names of files and replies of servers may contain anything."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return one_line(super().format(record))
-
-
 class _Stderr(logging.StreamHandler[Any]):
     """A handler that writes to the current ``sys.stderr``."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
-        self.setFormatter(_OneLine("x3: %(message)s"))
+        self.setFormatter(LogLine())
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr

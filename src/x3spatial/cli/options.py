@@ -61,7 +61,6 @@ ImageRoot = Annotated[
     Path | None,
     typer.Option("--image-root", metavar="DIR", help=_IMAGE_ROOT),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Seed = Annotated[int, typer.Option(help="Random seed: same seed, same bytes.")]
 Splits = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Comma-separated splits (default: all).")

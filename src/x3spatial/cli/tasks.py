@@ -11,10 +11,12 @@ from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Also, Default, command
 from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import ImageFolder, ImageRoot, Tasks, listed
+from x3spatial.cli.output import Outcome
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.run import RESIZED
+from x3spatial.texts import counted
 
 _OUTPUT: Any = Default("output")
 _POINT_FORMAT: Any = Default("point_format")
@@ -44,7 +46,7 @@ def preview(
     ] = None,
     image_folder: ImageFolder = DEFAULT,
     image_root: ImageRoot = DEFAULT,
-) -> None:
+) -> Outcome:
     """Green: right point; yellow: mask; cyan: reference point; magenta: answer."""
     from x3spatial.reports.preview import preview as draw
 
@@ -57,7 +59,10 @@ def preview(
         image_folder=image_folder,
         image_root=image_root,
     )
-    typer.echo(f"green: right point, yellow: mask, cyan: reference, magenta: answer; see {path}")
+    legend = "green: right point, yellow: mask, cyan: reference, magenta: answer"
+    return Outcome(
+        lambda: {"png": str(path)}, lambda: output.line(f"{legend}; see {output.shown(path)}")
+    )
 
 
 def _by_kind(attribute: str) -> str:
@@ -129,7 +134,7 @@ def export(
         bool,
         typer.Option("--fresh/--resume", help="Write again, or keep an equal finished export."),
     ] = DEFAULT,
-) -> None:
+) -> Outcome:
     """Each task file becomes a file of its own."""
     from x3spatial.exporters.run import export as run
 
@@ -149,18 +154,25 @@ def export(
     counts = {"not_visible": 0, **summary.manifest["counts"]}  # an empty set counts nothing
     files = ", ".join(summary.manifest["files"])
     now = "" if summary.written else " (already there)"
-    typer.echo(
-        f"{summary.records} samples, {counts['not_visible']} of them not visible, in"
-        f" {output.shown(summary.out_dir)}: {files}{now}"
-    )
-    if counts["points_with_more_decimals"]:
-        LOG.warning(
-            "%d points needed more decimals than %s has, to hit their thin masks",
-            counts["points_with_more_decimals"],
-            summary.manifest["options"]["points"],
+
+    def show() -> None:
+        output.line(
+            f"{counted(summary.records, 'sample')}, {counts['not_visible']} of them not visible, in"
+            f" {output.shown(summary.out_dir)}: {files}{now}"
         )
-    if counts["placeholders_at_risk"]:
-        LOG.warning(
-            "%d points may be rounded off their thin masks by the trainer's own scaling",
-            counts["placeholders_at_risk"],
-        )
+
+    def warn() -> None:
+        if counts["points_with_more_decimals"]:
+            LOG.warning(
+                "%d points needed more decimals than %s has, to hit their thin masks",
+                counts["points_with_more_decimals"],
+                summary.manifest["options"]["points"],
+            )
+        if counts["placeholders_at_risk"]:
+            LOG.warning(
+                "%d points may be rounded off their thin masks by the trainer's own scaling",
+                counts["placeholders_at_risk"],
+            )
+
+    value = {"out_dir": str(summary.out_dir), "written": summary.written, **summary.manifest}
+    return Outcome(lambda: value, show, warn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,9 @@ from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, chance_
 from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
 from x3spatial.evaluation.statistics.metrics import compute, table_of
 from x3spatial.evaluation.stored import entry_of
+from x3spatial.evaluation.unread import counted_reasons, unread_reason
 from x3spatial.formats.results_file import (
+    CiMethod,
     CiUnit,
     DataInfo,
     Interval,
@@ -47,11 +50,16 @@ class ScoredRun:
     scores: tuple[Score, ...]
     metrics: dict[str, Value]
     ci95: dict[str, Interval | None]
+    ci_method: dict[str, CiMethod | None]
     ci_unit: CiUnit | None
     chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
     problems: tuple[MaskProblem, ...]
     """Unreadable masks, each path once."""
+    mask_kinds: dict[str, int]
+    """Kind of mask → number of samples whose visibility and hits it decides."""
+    unparsed_reasons: dict[str, int]
+    """Reason → number of answers that could not be read."""
 
     def complete(
         self,
@@ -66,10 +74,12 @@ class ScoredRun:
         return ResultsFile(
             metrics=self.metrics,
             ci95=self.ci95,
+            ci_method=self.ci_method,
             ci_unit=self.ci_unit,
             chance=self.chance,
             by_mask_area=self.by_mask_area,
-            scoring=ScoringInfo(self.rule, self.mask),
+            unparsed_reasons=self.unparsed_reasons,
+            scoring=ScoringInfo(self.rule, self.mask, self.mask_kinds),
             problems=self.problems,
             settings=settings,
             versions=versions,
@@ -137,14 +147,31 @@ def score_run(
             problems.setdefault(*problem)
     table = table_of(scores)
     clusters = clusters_of(scores)
+    found = intervals(table, clusters)
     return ScoredRun(
         rule=rule,
         mask=mask,
         scores=tuple(scores),
         metrics=compute(table),
-        ci95=intervals(table, clusters),
+        ci95=found.ci95,
+        ci_method=found.method,
         ci_unit=clusters.unit,
         chance=chance_rows(samples),
         by_mask_area=size_rows(scores, [sample.area for sample in samples]),
         problems=tuple(MaskProblem(path, reason) for path, reason in problems.items()),
+        mask_kinds=dict(
+            # Samples that are not visible too: whether they are depends on the kind of mask.
+            sorted(Counter(map(finder.kind, records)).items())
+        ),
+        unparsed_reasons=counted_reasons(
+            unread_reason(
+                score.pred_text or "",
+                question_of(record, None),
+                score.pixel_sizes,
+                score.details,
+                convention,
+            )
+            for record, score in zip(records, scores, strict=True)
+            if score.status == "unparsed"
+        ),
     )

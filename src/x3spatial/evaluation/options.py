@@ -96,12 +96,18 @@ class EvalOptions(AskOptions, ScoreOptions):
 
     limit: int | None = None
     """Evaluate only the first N samples of each set."""
+    stop_after_failures: int = 20
+    """Stop when N questions in a row fail alike and none has succeeded; 0: never."""
 
     def __post_init__(self) -> None:
         AskOptions.__post_init__(self)
         ScoreOptions.__post_init__(self)
         if self.limit is not None:
             _check_positive("limit", self.limit)
+        if self.stop_after_failures < 0:
+            raise UserError(
+                f"{flag('stop_after_failures')} {self.stop_after_failures}: must be at least 0"
+            )
 
 
 def for_model(options: AskOptions) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What every command has in common: one line per error, signals, standard streams.
 
-It imports nothing but the standard library, so that signals are handled before anything heavy is imported.
+It imports nothing heavy, so that signals are handled before anything heavy is imported.
 """
 
 from __future__ import annotations

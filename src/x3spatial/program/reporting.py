@@ -11,6 +11,7 @@ from pathlib import Path
 
 from x3spatial.errors import Reported, UserError
 from x3spatial.program import signals
+from x3spatial.texts import printable
 
 DEBUG_VARIABLE = "X3_DEBUG"
 """An environment variable: if it is set and not 0, errors are printed with their traceback."""
@@ -20,14 +21,12 @@ _LONGEST = 2000
 _FULL = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)
 )
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
-    ord(space): " " for space in "\t\n\r\v\f"
-}
+_BLANKS = {ord(space): " " for space in "\t\n\r\v\f"}
 
 
 def one_line(text: str) -> str:
     """``text`` on one line of at most 2,000 characters, without characters that control a terminal."""
-    line = text.strip().translate(_CONTROL).encode("utf-8", "backslashreplace").decode()
+    line = printable(text.strip().translate(_BLANKS)).encode("utf-8", "backslashreplace").decode()
     if len(line) > _LONGEST:
         line = f"{line[: _LONGEST - 500]} … {line[-490:]}"
     return line

@@ -13,6 +13,7 @@ from typing import Any
 
 from x3spatial.errors import packages_of
 from x3spatial.program import run_program
+from x3spatial.texts import print_line
 
 _COLUMNS = (
     ("hit_at_mask", "Hit@Mask"),
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     given = vars(parser.parse_args(list(arguments)))
     with packages_of("train", "the evaluation before and after"):
         for line in render(measure_before_after(**given)):
-            print(line)
+            print_line(line)
     return 0
 
 

@@ -68,8 +68,8 @@ def writing(output_dir: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise UserError(
-            f"{named('output_dir')} {output_dir}: cannot write there: {error.strerror or error}; make room,"
-            " then the same command continues"
+            f"{named('output_dir')} {output_dir}: cannot write there: {error.strerror or error};"
+            " make room, then the same command continues"
         ) from None
 
 

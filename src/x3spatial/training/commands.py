@@ -7,15 +7,21 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 from x3spatial.engine.parent import end_with
 from x3spatial.errors import UserError, packages_of
 from x3spatial.formats.task_file import check_exists
+from x3spatial.formats.typed_json import document
 from x3spatial.program import run_program
+from x3spatial.program.log_line import LogLine
 from x3spatial.program.reporting import guarded
 from x3spatial.program.signals import PARENT_VARIABLE
+from x3spatial.tables import Table, terminal_width
+from x3spatial.texts import print_line
 from x3spatial.training.data_arguments import NOT_CHECKED, CheckArguments
 from x3spatial.training.options import OptionParser
 
@@ -47,12 +53,18 @@ def check_data_command(arguments: Sequence[str]) -> int:
         elif field.name.endswith(("_path", "_folder", "_registry", "_root")):
             settings["metavar"] = "PATH"
         parser.option(field.name, **settings)
-    given = CheckArguments(**vars(parser.parse_args(list(arguments))))
+    parser.option("json", action="store_true", help="Print one JSON document, for programs.")
+    parsed = vars(parser.parse_args(list(arguments)))
+    as_json = parsed.pop("json")
+    given = CheckArguments(**parsed)
     if given.data_path:
         check_exists(Path(given.data_path), "data file")  # before torch is imported
     from x3spatial.training.data_check import check_data
 
-    check_data(given)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        found = check_data(given)
+    if as_json:
+        print(document(found))
     return 0
 
 
@@ -70,14 +82,25 @@ def list_data_command(arguments: Sequence[str]) -> int:
     parser.option(
         "data_registry", type=Path, default=Path("configs/mixtures.yaml"), help="A YAML file."
     )
+    parser.option("json", action="store_true", help="Print one JSON document, for programs.")
     given = parser.parse_args(list(arguments))
     from x3spatial.training.mixtures import list_data
 
     rows = list_data(given.data_registry)
-    width = max((len(row.name) for row in rows), default=0)
-    for row in rows:
-        count = "-" if row.samples is None else str(row.samples)
-        print(f"{row.name:{width}}  {row.kind:8}  {count:>8} per epoch  {row.definition}")
+    if given.json:
+        print(document([asdict(row) for row in rows]))
+    else:
+        cells = tuple(
+            (
+                row.name,
+                row.kind,
+                "-" if row.samples is None else str(row.samples),
+                row.definition,
+            )
+            for row in rows
+        )
+        columns = ("name", "kind", "per epoch", "definition")
+        print(Table(str(given.data_registry), columns, cells, prose=True).text(terminal_width()))
     problems = dict.fromkeys(row.problem for row in rows if row.problem)
     for problem in problems:
         logger.warning(problem)
@@ -134,7 +157,7 @@ def run_recipe_command(arguments: Sequence[str]) -> int:
     dry = given["dry_run"]
     model = run_recipe(base=given.pop("model_name_or_path"), **given)
     if not dry:
-        print(f"trained model: {model}")
+        print_line(f"trained model: {model}")
     return 0
 
 
@@ -148,7 +171,18 @@ COMMANDS = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run ``COMMAND [OPTIONS]`` and return the exit code; an error is one line on stderr."""
+    if not logger.handlers:
+        _log_to_stderr()
     return guarded(lambda: _run(arguments))
+
+
+def _log_to_stderr() -> None:
+    """Print the package's messages; of several processes only the first prints its progress."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLine())
+    logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch.utils.data import DataLoader
 
 from x3spatial.errors import UserError
+from x3spatial.texts import print_line
 from x3spatial.training.data_arguments import CheckArguments
 from x3spatial.training.data_module import make_supervised_data_module
 from x3spatial.training.dataset import LazySupervisedSpatialDataset
@@ -36,7 +37,9 @@ def render_labels(dataset: LazySupervisedSpatialDataset, number: int) -> str:
     return "".join(pieces)
 
 
-def check_data(options: CheckArguments, *, echo: Callable[[str], None] = print) -> dict[str, int]:
+def check_data(
+    options: CheckArguments, *, echo: Callable[[str], None] = print_line
+) -> dict[str, int]:
     """Check all samples and make one batch, without loading model weights.
 
     Args:

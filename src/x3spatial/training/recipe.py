@@ -31,6 +31,7 @@ from typing import Any
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.models.roborefer.layout import locate
+from x3spatial.texts import print_line
 from x3spatial.training import launch
 from x3spatial.training.mixtures import Registry, parse_sources, resolve_mixture
 from x3spatial.training.options import dashed
@@ -228,7 +229,7 @@ def run_recipe(
     output_dir: Path,
     processes: int = 1,
     dry_run: bool = False,
-    echo: Callable[[str], None] = print,
+    echo: Callable[[str], None] = print_line,
 ) -> Path:
     """Run the stages of a recipe, each from the final checkpoint of the previous one.
 

@@ -31,6 +31,7 @@ from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.saving import save_upstream
 from x3spatial.program import run_program
 from x3spatial.program.reporting import guarded
+from x3spatial.texts import print_line
 from x3spatial.training.arguments import Arguments, parse
 from x3spatial.training.checkpoints import (
     NOTE_FILE,
@@ -46,9 +47,10 @@ from x3spatial.training.data_module import DataModule, make_supervised_data_modu
 from x3spatial.training.evaluation import Evaluation
 from x3spatial.training.identity import RunIdentity, run_identity
 from x3spatial.training.lora import ADAPTER, attach, core, is_adapted, merged_state, save_adapter
-from x3spatial.training.options import named
+from x3spatial.training.options import QUIET, be_quiet, named
 from x3spatial.training.setup import build_model, parameter_counts, read_base, unsharded
 from x3spatial.training.sft_help import sft_help
+from x3spatial.training.step_progress import StepProgress
 from x3spatial.training.trainer import SpatialTrainer
 
 LOG_FILE = "train.log"
@@ -70,7 +72,7 @@ class RunLog(TrainerCallback):
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         with writing(self.path.parent), open_append(self.path) as file:
             file.write(f"{stamp} {text}\n".encode())
-        print(text, flush=True)
+        print_line(text)
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """Start measuring steps per second."""
@@ -109,6 +111,9 @@ def sft(arguments: Sequence[str]) -> int:
         print(sft_help(everything=not {"-h", "--help"} & set(arguments)), end="")
         return 0
     end_forks_with_this_process()
+    if QUIET & set(arguments):
+        be_quiet()
+        arguments = [word for word in arguments if word not in QUIET]
     try:
         return _sft(parse(arguments))
     except UserError as error:
@@ -148,7 +153,7 @@ def _sft(chosen: Arguments) -> int:
     run = open_run(output_dir, identity)
     if run is not None and run.get("finished"):
         if rank == 0:
-            print(f"x3 sft: {output_dir} is finished ({run['steps']} steps); nothing to do")
+            print_line(f"x3 sft: {output_dir} is finished ({run['steps']} steps); nothing to do")
         return 0
     if rank == 0:
         make_dir(output_dir, named("output_dir"))
@@ -226,7 +231,10 @@ def _run(
         trainer.load_weights(start)
         trainer.state = TrainerState.load_from_json(str(start / STATE_FILE))
     else:
-        trainer.train(resume_from_checkpoint=None if start is None else str(start))
+        with StepProgress() as steps:
+            if first:
+                trainer.add_callback(steps)
+            trainer.train(resume_from_checkpoint=None if start is None else str(start))
     state = trainer.state
     trainer.check_weights()
     with writing(output_dir):

@@ -21,6 +21,7 @@ from x3spatial.models.local.weights import (
     read_object,
     weight_files,
 )
+from x3spatial.texts import shortened
 
 UPSTREAM_TYPE = "llava_llama"
 HF_TYPE = "roborefer"
@@ -114,7 +115,9 @@ def flag(config: Mapping[str, Any], file: Path, name: str, *, default: bool) -> 
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise UserError(f"{file}: field {name!r} is {value!r}; expected true or false")
+        raise UserError(
+            f"{file}: field {name!r} is {shortened(repr(value))}; expected true or false"
+        )
     return value
 
 
