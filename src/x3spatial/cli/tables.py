@@ -72,11 +72,17 @@ def report(result: EvalResult, title: str) -> int:
     output.table(title, ("metric", "value", unit), rows)
     _print_sizes(result)
     problems = [(problem.path, problem.reason) for problem in result.problems]
-    output.problems(problems, output.shown(result.output_json))
-    typer.echo(
-        f"asked {result.asked}, kept {result.kept} answers of an earlier run;"
-        f" results: {output.shown(result.output_json)}"
-    )
+    assert result.output_json is not None, "commands write a results file"
+    where = output.shown(result.output_json)
+    output.problems(problems, where)
+    if result.matched is None:
+        typer.echo(
+            f"asked {result.asked}, kept {result.kept} answers of an earlier run; results: {where}"
+        )
+    else:
+        typer.echo(f"scored {result.kept} of {result.metrics['total']} samples; results: {where}")
+        for line in result.matched.lines():
+            LOG.warning("%s", line)
     cut_off = result.metrics.get("cut_off")
     if cut_off:
         LOG.warning(
@@ -86,10 +92,9 @@ def report(result: EvalResult, title: str) -> int:
             result.metrics["total"],
         )
     if result.errors:
+        remedy = "" if result.matched is not None else "; the same command asks them again"
         LOG.error(
-            "%d samples without an answer; the same command asks them again. First: %s",
-            result.errors,
-            result.first_error,
+            "%d samples without an answer%s. First: %s", result.errors, remedy, result.first_error
         )
     return 1 if result.errors else 0
 

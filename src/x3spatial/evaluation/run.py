@@ -22,6 +22,7 @@ from x3spatial.errors import UserError
 from x3spatial.evaluation.assess import ScoredRun, score_run
 from x3spatial.evaluation.inference import ask
 from x3spatial.evaluation.journal import Store, open_share, open_store
+from x3spatial.evaluation.matching import Matched
 from x3spatial.evaluation.options import (
     EvalOptions,
     check_mask_choice,
@@ -38,6 +39,7 @@ from x3spatial.formats.results_file import (
     Interval,
     MaskProblem,
     ModelInfo,
+    ResultsFile,
     RunInfo,
     RunSettings,
     SizeRow,
@@ -64,7 +66,8 @@ if TYPE_CHECKING:
 class EvalResult(Tabular):
     """The result of an evaluation or of scoring again."""
 
-    output_json: Path
+    output_json: Path | None
+    """The results file; None if none was written (``score_answers`` without one)."""
     model: str
     metrics: dict[str, Value]
     ci95: dict[str, Interval | None]
@@ -80,11 +83,15 @@ class EvalResult(Tabular):
     """Number of samples without an answer; the command exits with code 1 if there are any."""
     first_error: str | None
     problems: tuple[MaskProblem, ...]
+    stored: ResultsFile | None = None
+    """The content of the results file, if none was written."""
+    matched: Matched | None = None
+    """How ids of answers that were made elsewhere matched the samples."""
 
     def table(self) -> Table:
         """The main metrics."""
         table = results_table(self.model, self.metrics, self.ci95, self.ci_unit)
-        notes = [f"results: {self.output_json}"]
+        notes = [] if self.output_json is None else [f"results: {self.output_json}"]
         if self.errors:
             notes.append(f"{self.errors} samples without an answer; first: {self.first_error}")
         return replace(table, notes=tuple(notes))
@@ -95,11 +102,30 @@ class EvalResult(Tabular):
         Raises:
             UserError: the file no longer exists, or pandas is not installed.
         """
-        return read_results(self.output_json).to_dataframe()
+        return self.results_file().to_dataframe()
+
+    def results_file(self) -> ResultsFile:
+        """The whole results file.
+
+        Raises:
+            UserError: the file no longer exists.
+        """
+        if self.stored is not None:
+            return self.stored
+        assert self.output_json is not None, "without a file the content is kept"
+        return read_results(self.output_json)
 
     @classmethod
     def of(
-        cls, scored: ScoredRun, *, output_json: Path, model: str, asked: int, kept: int
+        cls,
+        scored: ScoredRun,
+        *,
+        output_json: Path | None,
+        model: str,
+        asked: int,
+        kept: int,
+        stored: ResultsFile | None = None,
+        matched: Matched | None = None,
     ) -> EvalResult:
         """The result of ``scored``."""
         failed = [f"{s.id}: {s.error}" for s in scored.scores if s.status == "error"]
@@ -116,6 +142,8 @@ class EvalResult(Tabular):
             errors=len(failed),
             first_error=failed[0] if failed else None,
             problems=scored.problems,
+            stored=stored,
+            matched=matched,
         )
 
     @classmethod

@@ -16,7 +16,9 @@ _CHUNK = 1 << 16
 _SPACE = " \t\r\n"
 
 
-def iter_array(path: Path, *, what: str = "task file") -> Iterator[Any]:
+def iter_array(
+    path: Path, *, what: str = "task file", decoder: json.JSONDecoder | None = None
+) -> Iterator[Any]:
     """The elements of the JSON array in ``path``, decoded one at a time.
 
     A file whose name ends in ``.jsonl`` holds one element per line instead (JSON Lines, jsonlines.org).
@@ -24,13 +26,14 @@ def iter_array(path: Path, *, what: str = "task file") -> Iterator[Any]:
     Args:
         path: the file, UTF-8 with or without a byte order mark.
         what: how messages call it.
+        decoder: decodes the elements; None: as ``json.loads`` does.
 
     Raises:
         UserError: the file is missing, unreadable or not a JSON array.
     """
     try:
         with open(path, encoding="utf-8-sig") as file:
-            text = _Buffer(file)
+            text = _Buffer(file, decoder or json.JSONDecoder())
             if path.suffix.lower() == ".jsonl":
                 yield from _line_values(text)
             else:
@@ -93,11 +96,11 @@ def _array_values(text: _Buffer) -> Iterator[Any]:
 class _Buffer:
     """A buffer over the part of a file that is being decoded."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], decoder: json.JSONDecoder) -> None:
         self._file = file
         self._text = ""
         self._at = 0
-        self._decoder = json.JSONDecoder()
+        self._decoder = decoder
 
     def _more(self) -> bool:
         chunk = self._file.read(max(_CHUNK, len(self._text) - self._at))
