@@ -320,7 +320,8 @@ def test_a_reader_of_another_format_is_one_class(tasks: Path, tmp_path: Path) ->
 
         def read(self, path: Path, fields: AnswerFields) -> Iterator[AnswerText | BadEntry]:
             for line in path.read_text().splitlines()[1:]:
-                yield AnswerText(line, *line.split("=", 1))
+                id, _, text = line.partition("=")
+                yield AnswerText(line, id, text)
 
     texts = dict.fromkeys(texts_of(tasks), "[(0.2, 0.35)]")
     (tmp_path / "a.log").write_text("\n".join(["LOG", *(f"{i}={t}" for i, t in texts.items())]))
