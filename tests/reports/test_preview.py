@@ -21,7 +21,7 @@ from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.reports import preview as preview_module
 from x3spatial.reports.lettering import INK, MUTED, TRUTH_INK, font, wrap
 from x3spatial.reports.marks import ANSWER, ANSWERS, OUTLINE, REFERENCE, TRUTH
-from x3spatial.reports.outcomes import FILTERS, NEITHER, RIGHT, WRONG, outcome_of
+from x3spatial.reports.outcomes import FILTERS, NEITHER, OUTCOMES, RIGHT, WRONG, outcome_of
 from x3spatial.reports.panel import panel
 from x3spatial.reports.preview import preview
 
@@ -231,6 +231,24 @@ def test_the_worst_come_first(
     assert [outcome_of(by_id[id]).right for id in reverse] == right[::-1]
     first, _ = drawn(monkeypatch, data, tmp_path / "p.png", sort="worst", results=results, limit=2)
     assert first == ids[:2]
+
+
+def test_outcomes_are_shown_in_proportion(
+    answered: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, results = answered
+    by_id = {entry.id: entry for entry in read_results(results).results}
+    names = [outcome_of(by_id[id]).name for id in by_id]
+    assert (names.count("miss"), names.count("hit")) == (3, 1)
+    ids, _ = drawn(monkeypatch, data, tmp_path / "p.png", results=results, sort="outcome", limit=6)
+    shown = [outcome_of(by_id[id]).name for id in ids]
+    assert len(shown) == 6
+    for name in OUTCOMES:
+        assert abs(shown.count(name) - names.count(name) / 2) <= 1
+    assert (
+        ids
+        == drawn(monkeypatch, data, tmp_path / "p.png", results=results, sort="outcome", limit=6)[0]
+    )
 
 
 def test_several_models_share_a_picture(

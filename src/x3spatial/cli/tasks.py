@@ -43,7 +43,7 @@ def preview(
     ] = None,
     limit: Annotated[
         int,
-        typer.Option(help="Number of samples, spread over the file, or the first when sorted."),
+        typer.Option(help="Number of samples: spread evenly, or the worst or best."),
     ] = DEFAULT,
     only: Annotated[
         str | None,
@@ -57,7 +57,8 @@ def preview(
         str,
         typer.Option(
             metavar="NAME",
-            help=f"{listed(SORTS)}: wrong answers first, largest L2 first, or the reverse.",
+            help=f"{listed(SORTS)}. worst: wrong answers, largest L2 first; outcome: outcomes in"
+            " proportion.",
             autocompletion=lambda: list(SORTS),
         ),
     ] = DEFAULT,

@@ -80,6 +80,7 @@ SORTS: dict[str, str] = {
     "file": "in the order of the task file",
     "worst": "worst first",
     "best": "best first",
+    "outcome": "outcomes in proportion",
 }
 """Name → its words. Wrong answers are worse than right ones, and of those the ones with the larger L2."""
 

@@ -16,12 +16,14 @@ from x3spatial.formats.results_file import ResultsFile, read_results
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.reports.marks import ANSWERS
 from x3spatial.reports.outcomes import (
+    OUTCOMES,
     SORTS,
     badness,
     check_filters,
     check_sort,
     count_outcomes,
     is_selected,
+    outcome_of,
 )
 from x3spatial.reports.panel import (
     LEAST_WIDTH,
@@ -66,10 +68,11 @@ def preview(
         data_json: a task file.
         output: the PNG or JPEG to write; only an earlier contact sheet is replaced.
         results: results files on that task file, one or several: their answers.
-        limit: number of samples; spread evenly over the file, or the first ones of a sorted order.
+        limit: number of samples; the first ones of ``worst`` and ``best``, else spread evenly.
         ids: ids of samples to draw instead.
         only: outcomes (``reports.outcomes.FILTERS``); draws samples with one of them in any of the results.
-        sort: ``file``, ``worst`` or ``best``; of several results the worst (best) answer counts.
+        sort: ``file``, ``worst``, ``best``, or ``outcome``: by the outcome of the first results, so that the
+            even spread shows the outcomes in proportion. Of several results the worst (best) answer counts.
         image_folder: base folder for relative image paths.
 
     Returns:
@@ -97,7 +100,11 @@ def preview(
     runs = _read_runs(paths, everything, data_json)
     records = _choose(everything, data_json, ids)
     chosen = _select(records, runs, filters)
-    shown = chosen if ids else _limited(_sorted(chosen, runs, sort), limit, spread=sort == "file")
+    shown = (
+        chosen
+        if ids
+        else _limited(_sorted(chosen, runs, sort), limit, spread=sort in ("file", "outcome"))
+    )
     check_sheet(output, [data_json, *paths, *_image_files(everything, folder)])
     finder = MaskFinder(runs[0].file.scoring.mask if runs else "auto", folder)
     pairs = []
@@ -179,6 +186,9 @@ def _sorted(records: list[TaskRecord], runs: Sequence[_Run], sort: str) -> list[
         return records
     worst = sort == "worst"
     judged = [record for record in records if _entries(record, runs)]
+    if sort == "outcome":  # an even spread over this order has the outcomes in proportion
+        order = list(OUTCOMES)
+        return sorted(judged, key=lambda r: order.index(outcome_of(_entries(r, runs)[0]).name))
     pick = max if worst else min
     return sorted(
         judged, key=lambda record: pick(map(badness, _entries(record, runs))), reverse=worst

@@ -150,7 +150,7 @@ def write_sheet(output: Path, sheet: Image.Image) -> None:
                 f"--out {output}: {sheet.width} x {sheet.height} pixels are too many for a JPEG; name a .png,"
                 " or lower --limit"
             )
-        sheet.save(buffer, "JPEG", quality=90, comment=_TAGGED.encode())
+        sheet.save(buffer, "JPEG", quality=85, comment=_TAGGED.encode())
     else:
         tag = PngImagePlugin.PngInfo()
         tag.add_text(_TAG, _TAGGED)
