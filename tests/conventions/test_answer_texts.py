@@ -18,16 +18,16 @@ CASES: dict[str, list[tuple[Outcome, list[str]]]] = {
             '<think>\nmaybe [(0.9, 0.9)]\n</think>\n\n[(0.5, 0.25)]',
             'maybe [(0.9, 0.9)] NOT_VISIBLE</think>[(0.5, 0.25)]',
             '\u25c1think\u25b7 NOT_VISIBLE? \u25c1/think\u25b7[(0.5, 0.25)]',
-            '<|channel|>analysis<|message|>[(0.9, 0.9)]<|end|><|start|>assistant<|channel|>final<|message|>[(0.5, 0.25)]<|return|>',
+            '<|channel|>analysis<|message|>[(0.9, 0.9)]<|end|><|start|>assistant<|channel|>final<|message|>[(0.5, 0.25)]<|return|>',  # noqa: E501
             'analysis[(0.9, 0.9)] NOT_VISIBLEassistantfinal[(0.5, 0.25)]',
             '<seed:think>NOT_VISIBLE</seed:think>[(0.5, 0.25)]',
             '<unused94>thought\n[(0.9,0.9)]<unused95>[(0.5, 0.25)]',
             '<|START_THINKING|>NOT_VISIBLE<|END_THINKING|><|START_RESPONSE|>[(0.5, 0.25)]<|END_RESPONSE|>',
             '<reasoning>NOT_VISIBLE</reasoning><answer>[(0.5, 0.25)]</answer>',
             '<thought>[(0.9, 0.9)]</thought>\n[(0.5, 0.25)]',
-            '<|begin_of_thought|>NOT_VISIBLE<|end_of_thought|><|begin_of_solution|>[(0.5, 0.25)]<|end_of_solution|>',
+            '<|begin_of_thought|>NOT_VISIBLE<|end_of_thought|><|begin_of_solution|>[(0.5, 0.25)]<|end_of_solution|>',  # noqa: E501
             '<mm:think>[(0.9, 0.9)]</mm:think>[(0.5, 0.25)]',
-            '<SUMMARY>x</SUMMARY><CAPTION>y</CAPTION><REASONING>NOT_VISIBLE? [(0.9, 0.9)]</REASONING><CONCLUSION>[(0.5, 0.25)]</CONCLUSION>',
+            '<SUMMARY>x</SUMMARY><CAPTION>y</CAPTION><REASONING>NOT_VISIBLE? [(0.9, 0.9)]</REASONING><CONCLUSION>[(0.5, 0.25)]</CONCLUSION>',  # noqa: E501
             '<cot>NOT_VISIBLE</cot>[(0.5, 0.25)]',
             '<internal_monologue>[(0.9, 0.9)]</internal_monologue>[(0.5, 0.25)]',
             '<thinking_process>NOT_VISIBLE</thinking_process>[(0.5, 0.25)]',
