@@ -15,6 +15,7 @@ if [ -z "${PYTHON:-}" ]; then
   if [ -x .venv/bin/python ]; then PYTHON=.venv/bin/python; else PYTHON=python3; fi
 fi
 export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"
+export X3_SCRIPT=scripts/run_sft_t1_x3.sh # messages then name the variables below, not the options
 MODEL=${MODEL:-./runs/train/RoboRefer-2B-Depth-Align}
 OUT_DIR=${OUT_DIR:-./tmp/spatial_tasks_x3}
 RUN_DIR=${RUN_DIR:-runs/train/mv_consistency_sft_x3}
@@ -24,7 +25,12 @@ if [ "${FREEZE_VISION:-0}" = 1 ]; then TUNE_VISION=False; fi
 
 if [ ! -f "$OUT_DIR/t1_train_multi.json" ]; then
   if [ -z "${DATA_ROOT_X3:-}" ]; then
-    echo "x3: $OUT_DIR/t1_train_multi.json is missing; set DATA_ROOT_X3 to build it" >&2
+    echo "x3: $OUT_DIR/t1_train_multi.json is missing; set DATA_ROOT_X3 to build it, or run" \
+      "python tools/build_spatial_tasks_x3.py --data_root ROOT --out_dir $OUT_DIR first" >&2
+    exit 2
+  fi
+  if [ -d "$DATA_ROOT_X3" ] && [ ! -d "$DATA_ROOT_X3/train" ]; then
+    echo "x3: DATA_ROOT_X3 $DATA_ROOT_X3 has no train split (no folder train), so there is nothing to train on" >&2
     exit 2
   fi
   "$PYTHON" -m x3spatial build --data_root "$DATA_ROOT_X3" --out_dir "$OUT_DIR" \

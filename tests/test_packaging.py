@@ -91,3 +91,48 @@ def test_a_missing_package_is_one_line_and_a_fault_of_ours_is_not() -> None:
     ) and "\n" not in str(caught.value)
     with pytest.raises(ModuleNotFoundError), packages_of("train", "x3 sft"):
         import x3spatial.no_such_module  # type: ignore[import-not-found]  # noqa: F401
+
+
+_BLOCKER = """
+import sys
+sys.modules.update(dict.fromkeys(
+    "torch transformers accelerate safetensors peft datasets openai yaml tokenizers".split()
+))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ("scripts/check_dataloader_t1_x3.py --data_path {tasks}", "x3 check-data"),
+        ("-m x3spatial.training.commands sft", "x3 sft"),
+        ("-m x3spatial.training.commands data-list", "x3 data list"),
+        (
+            "-m x3spatial.training.commands recipe-run r --model_name_or_path m --data_dir d --output_dir o",
+            "x3 recipe run",
+        ),
+        (
+            "-m x3spatial.training.before_after --base b --trained t --train_json a --held_out_json h"
+            " --eval_dir e",
+            "the evaluation before and after",
+        ),
+        (
+            "tools/eval_spatial_tasks.py --model_name_or_path m --data_json {tasks} --output_json r.json",
+            "--model roborefer",
+        ),
+    ],
+)  # fmt: skip
+def test_tools_and_scripts_say_what_to_install(tmp_path: Path, arguments: str, named: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_BLOCKER)
+    tasks = tmp_path / "t1_train_multi.json"
+    tasks.write_text("[]")
+    done = subprocess.run(
+        [sys.executable, *arguments.format(tasks=tasks).split()], cwd=REPOSITORY,
+        env={"PYTHONPATH": f"{tmp_path}:{SRC}"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert re.fullmatch(
+        rf"x3: {named}: the package '(torch|transformers|yaml)' is not installed;"
+        r' run: pip install "x3spatial\[(train|roborefer)\]"\n',
+        done.stderr,
+    )

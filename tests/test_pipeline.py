@@ -141,3 +141,98 @@ def test_no_model_and_no_task_files(tmp_path: Path) -> None:
         run(tmp_path)
     with pytest.raises(UserError, match="DATA_ROOT_X3"):
         run(tmp_path, "centre")
+
+
+def listed(tmp: Path) -> list[tuple[str, str, str]]:
+    """(set, model, path) of every result in the summary, paths below the folder of results."""
+    sets = json.loads((tmp / "eval" / "summary.json").read_text())["sets"]
+    return [
+        (part["set"], model["model"], str(Path(model["results"]).relative_to(tmp / "eval")))
+        for part in sets
+        for model in part["models"]
+        if "results" in model
+    ]
+
+
+def test_one_model_writes_the_four_paths_and_another_one_a_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = make_root(tmp_path / "root")
+    run(tmp_path, "centre", root=root)
+    four = {name: (tmp_path / "eval" / name).read_bytes() for _, name in zero_shot_sets()}
+    assert caplog.messages == []
+    run(tmp_path, "uniform", root=root)
+    (said,) = caplog.messages
+    assert "holds the results of centre" in said and said.endswith(f"{tmp_path}/eval/uniform")
+    for name, before in four.items():
+        assert (tmp_path / "eval" / name).read_bytes() == before
+        assert (tmp_path / "eval" / "uniform" / name).is_file()
+    assert {model for _, model, _ in listed(tmp_path)} == {"centre", "uniform"}
+    # Each goes on where its results are, and --fresh discards only its own.
+    again = run(tmp_path, "uniform", root=root)
+    assert [c.result.asked for part in again.sets for c in part.cells if c.result] == [0] * 4
+    run(tmp_path, "uniform", fresh=True)
+    again = run(tmp_path, "centre", root=root)
+    assert [c.result.asked for part in again.sets for c in part.cells if c.result] == [0] * 4
+    assert len(listed(tmp_path)) == 8
+
+
+def test_a_model_of_some_sets_does_not_fill_up_those_of_another(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    run(tmp_path, "copy-reference", root=root)
+    run(tmp_path, "pixel-diff", root=root)
+    assert not (tmp_path / "eval" / "t2b_val_multi.json").exists()
+    assert ("Task2B", "pixel-diff", "pixel-diff/t2b_val_multi.json") in listed(tmp_path)
+    assert ("Task2A", "copy-reference", "t2a_val_multi.json") in listed(tmp_path)
+
+
+def test_calls_with_two_models_are_summarised_together(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    run(tmp_path, "centre", "pixel-diff", root=root)
+    run(tmp_path, "uniform", "always-not-visible", root=root)
+    models = ["centre", "pixel-diff", "uniform", "always-not-visible"]
+    found = [model for name, model, _ in listed(tmp_path) if name == "Task2B"]
+    assert sorted(found) == sorted(models) and len(listed(tmp_path)) == 13
+
+
+def test_results_of_other_task_files_are_listed_and_marked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = make_root(tmp_path / "root")
+    run(tmp_path, "centre", root=root)
+    train = tmp_path / "tasks" / "t1_train_multi.json"
+    evaluate(train, tmp_path / "eval" / "more" / "train.json", "uniform", workers=1)
+    (tmp_path / "eval" / "more" / "bad.json").write_text('{"format": 2, "metrics": {')
+    (tmp_path / "eval" / "more" / "other.json").write_text('{"figures": 1}')
+    make_root(root, scenes=2)
+    run(tmp_path, "uniform", root=root)
+    sets = json.loads((tmp_path / "eval" / "summary.json").read_text())["sets"]
+    assert [(m["model"], m.get("other_data")) for m in sets[0]["models"]] == [
+        ("uniform", None),
+        ("centre", True),  # asked before the root grew
+    ]
+    assert [part["set"] for part in sets[4:]] == ["t1_train_multi.json"]
+    assert [m["model"] for m in sets[4]["models"]] == ["uniform"]
+    assert [m for m in caplog.messages if "left out of the summary" in m and "bad.json" in m]
+    assert not [m for m in caplog.messages if "other.json" in m]
+
+
+def test_two_models_of_one_name_keep_apart(tmp_path: Path) -> None:
+    pytest.importorskip("openai")
+    root = make_root(tmp_path / "root")
+    with serving() as server:
+        options = {"base_url": [server.base], "convention": "fraction", "retries": 0}
+        for spec in ("openai:a/M", "openai:b/M", "openai:a/M"):
+            run(tmp_path, "centre", spec, root=root, model_options=options)
+    names = sorted(path.name for path in (tmp_path / "eval").iterdir() if path.is_dir())
+    assert len(names) == 3, names
+
+
+def test_a_set_that_no_model_was_asked_has_its_samples_and_chance(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    asked = run(tmp_path, "centre", root=root)
+    summary = run(tmp_path / "two", "copy-reference", root=root)
+    part = next(part for part in summary.sets if part.name == "Task2B")
+    assert [cell.result for cell in part.cells] == [None]
+    assert (part.samples, part.chance) == (4, asked.sets[3].chance)
+    assert part.chance["centre"] is not None

@@ -51,7 +51,7 @@ def packages_of(extra: str, wanted_by: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("x3spatial"):
             raise
-        raise missing_package(error.name or "", extra, wanted_by) from None
+        raise missing_package((error.name or "").partition(".")[0], extra, wanted_by) from None
 
 
 def missing_package(package: str, extra: str, wanted_by: str) -> UserError:

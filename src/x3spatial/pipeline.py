@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, fields, replace
@@ -18,8 +18,15 @@ from x3spatial.engine.world import World
 from x3spatial.errors import UserError, flag, packages_of
 from x3spatial.evaluation.options import EvalOptions, for_model
 from x3spatial.evaluation.questions import missing_field
-from x3spatial.evaluation.run import EvalResult, evaluate
+from x3spatial.evaluation.results_folders import (
+    add_results_below,
+    folder_of,
+    other_model,
+    recorded,
+)
+from x3spatial.evaluation.run import EvalResult, chance_of, evaluate
 from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.formats.typed_json import encode
 from x3spatial.io.files import make_dir, read_json, read_manifest, write_json
 from x3spatial.models import registry
 from x3spatial.models.base import Model
@@ -28,6 +35,8 @@ from x3spatial.tasks.spec import zero_shot_tasks
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_LOG = logging.getLogger("x3spatial")
 
 EVAL_DIR = Path("runs/eval_spatial_x3")
 """Default folder of the results, as in the source document."""
@@ -68,6 +77,8 @@ class SetSummary:
     data_json: Path
     chance: Mapping[str, Mapping[str, Any] | None]
     cells: tuple[Cell, ...]
+    samples: int | None = None
+    """Number of samples; None if the set was not built."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -92,10 +103,21 @@ class ZeroshotSummary(Tabular):
                 if cell.result is not None:
                     metrics, ci95 = cell.result.metrics, cell.result.ci95
                     figures = [figure(metrics[name], ci95.get(name)) for _, name in _COLUMNS]
-                    rows.append((part.name, cell.model, *figures))
+                    name = f"{cell.model}*" if cell.result.privileged else cell.model
+                    rows.append((part.name, name, *figures))
         heads = tuple(head for head, _ in _COLUMNS)
-        notes = (f"summary: {self.summary_json}",)
-        return Table("zero-shot", ("set", "model", *heads), tuple(rows), notes)
+        notes = [f"summary: {self.summary_json}"]
+        results = [cell.result for part in self.sets for cell in part.cells if cell.result]
+        if any(result.privileged for result in results):
+            notes.insert(0, "* reads masks or right answers")
+        conditions = "; ".join(sorted({r.conditions for r in results if r.conditions}))
+        title = f"zero-shot: {conditions}" if conditions else "zero-shot"
+        return Table(title, ("set", "model", *heads), tuple(rows), tuple(notes), keys=2)
+
+    def to_json(self) -> dict[str, Any]:
+        """The path and the content of ``summary.json``, and the number of samples without an answer."""
+        stored: dict[str, Any] = read_json(self.summary_json)
+        return {"summary": str(self.summary_json), "errors": self.errors, **stored}
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per set, model and sample.
@@ -167,8 +189,10 @@ def zeroshot(
 ) -> ZeroshotSummary:
     """Build what is missing, evaluate ``models`` on the four sets and write ``summary.json``.
 
-    The results of a single model are ``eval_dir/{set}.json``; several models get one folder each. The same
-    call continues an interrupted run and only asks questions without an answer.
+    The results of a single model are ``eval_dir/{set}.json``, or ``eval_dir/{model}/{set}.json`` if those
+    are another model's, which is logged; several models get one folder each. ``summary.json`` lists every
+    result below ``eval_dir``. The same call continues an interrupted run and only asks questions without an
+    answer.
 
     Args:
         data_root: the data root; None to use the existing task files in ``tasks_dir``.
@@ -193,12 +217,14 @@ def zeroshot(
     options = (options or ZeroshotOptions()).changed(changes)
     if not models:
         raise UserError("--model: name at least one")
+    if data_root is None:
+        _check_tasks(tasks_dir)  # before models are loaded
     with ExitStack() as stack:
         opened: list[tuple[str, str, Model]] = []
         for spec, own in _options_by_spec(models, options.evaluation.model_options).items():
             asking = replace(options.evaluation, model_options=own)
             model = stack.enter_context(closing(registry.create(spec, for_model(asking))))
-            opened.append((_folder_name(model.name, opened), spec, model))
+            opened.append((_name(model.name, opened), spec, model))
         make_dir(eval_dir, "--out")
         path = eval_dir / "summary.json"
         _check_summary(path)
@@ -209,20 +235,27 @@ def zeroshot(
             stack.enter_context(meeting)
         if isinstance(meeting, Worker):
             meeting.join()
-        else:
-            built = _build(data_root, tasks_dir, options.build, workers, fresh)
+        elif data_root is not None:
+            built = build_tasks(
+                data_root,
+                tasks_dir,
+                options.build,
+                workers=workers,
+                fresh=fresh,
+                out_option="--tasks-dir",
+            )
         if isinstance(meeting, Coordinator):
             meeting.ready()
         if world is not None and meeting is not None:
             world = replace(world, launch=meeting.launch)
         parts = []
+        folders = _folders(eval_dir, [model for _, _, model in opened])
         for title, file_name in zero_shot_sets():
             data_json = tasks_dir / file_name
             records = read_records(data_json) if data_json.is_file() else None
             cells = []
-            for name, spec, model in opened:
+            for (name, spec, model), folder in zip(opened, folders, strict=True):
                 skipped = _why_skipped(model, data_json.name, records)
-                folder = eval_dir if len(opened) == 1 else eval_dir / name
                 result = None
                 if skipped is None:
                     result = evaluate(
@@ -235,8 +268,12 @@ def zeroshot(
                         world=world,
                     )
                 cells.append(Cell(name, spec, result, skipped))
-            chance = next((cell.result.chance for cell in cells if cell.result), {})
-            parts.append(SetSummary(title, data_json, chance, tuple(cells)))
+            chance = next((cell.result.chance for cell in cells if cell.result), None)
+            if chance is None:
+                leads = not isinstance(meeting, Worker)
+                chance = chance_of(data_json, options.evaluation) if records and leads else {}
+            samples = None if records is None else len(records[: options.evaluation.limit])
+            parts.append(SetSummary(title, data_json, chance, tuple(cells), samples))
         summary = ZeroshotSummary(path, built, tuple(parts))
         if isinstance(meeting, Worker):
             meeting.done({})
@@ -245,6 +282,25 @@ def zeroshot(
                 meeting.wait()
             write_json(path, _to_json(summary, tasks_dir))
     return summary
+
+
+def _folders(eval_dir: Path, models: Sequence[Model]) -> list[Path]:
+    """The folder for the results of each model: ``eval_dir`` itself for a single one, if it is free."""
+    names = [name for _, name in zero_shot_sets()]
+    folders: list[Path] = []
+    if len(models) == 1:
+        other = other_model(eval_dir, names, recorded(models[0]))
+        if other is None:
+            return [eval_dir]
+        folders = [folder_of(eval_dir, names, models[0])]
+        _LOG.warning(
+            "%s holds the results of %s; those of %s go to %s",
+            eval_dir, other, models[0].name, folders[0],
+        )  # fmt: skip
+        return folders
+    for model in models:
+        folders.append(folder_of(eval_dir, names, model, {folder.name for folder in folders}))
+    return folders
 
 
 def _check_summary(path: Path) -> None:
@@ -275,22 +331,17 @@ def _options_by_spec(
     return shares
 
 
-def _build(
-    data_root: str | Path | None,
-    tasks_dir: Path,
-    options: BuildOptions,
-    workers: int | None,
-    fresh: bool,
-) -> BuildSummary | None:
-    if data_root is not None:
-        return build_tasks(
-            data_root, tasks_dir, options, workers=workers, fresh=fresh, out_option="--tasks-dir"
-        )
+def _check_tasks(tasks_dir: Path) -> None:
+    """Check that the task files of a finished build are there.
+
+    Raises:
+        UserError: they are not.
+    """
     missing = [name for _, name in zero_shot_sets() if not (tasks_dir / name).is_file()]
     if missing:
         raise UserError(
             f"--tasks-dir {tasks_dir}: {missing[0]} is missing; give the data root (ROOT or"
-            " DATA_ROOT_X3) to build it"
+            f" DATA_ROOT_X3) to build it, or run x3 build ROOT -o {tasks_dir} first"
         )
     # Other builders write no manifest; that of x3 build is only missing during a build.
     if (tasks_dir / JOURNAL).exists() and not (tasks_dir / MANIFEST).is_file():
@@ -298,12 +349,10 @@ def _build(
             f"--tasks-dir {tasks_dir}: a build was started there and not finished; run x3 build again,"
             " or give the data root (ROOT)"
         )
-    return None
 
 
-def _folder_name(name: str, others: Sequence[tuple[str, str, Model]]) -> str:
-    """A unique folder name for the results of a model."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "model"
+def _name(name: str, others: Sequence[tuple[str, str, Model]]) -> str:
+    """A unique name of a model in tables."""
     taken = {other for other, _, _ in others}
     number = 2
     candidate = name
@@ -324,20 +373,23 @@ def _why_skipped(model: Model, file_name: str, records: Sequence[TaskRecord] | N
 
 def _to_json(summary: ZeroshotSummary, tasks_dir: Path) -> dict[str, Any]:
     manifest = tasks_dir / MANIFEST
+    sets = [
+        {
+            "set": part.name,
+            "data_json": str(part.data_json),
+            "samples": part.samples,
+            "chance": part.chance,
+            "models": [_cell_to_json(cell) for cell in part.cells],
+        }
+        for part in summary.sets
+    ]
+    add_results_below(summary.summary_json.parent, sets)
     return {
         "data": {
             "out_dir": str(tasks_dir),
             "build": read_json(manifest)["counts"] if manifest.is_file() else None,
         },
-        "sets": [
-            {
-                "set": part.name,
-                "data_json": str(part.data_json),
-                "chance": part.chance,
-                "models": [_cell_to_json(cell) for cell in part.cells],
-            }
-            for part in summary.sets
-        ],
+        "sets": sets,
     }
 
 
@@ -351,4 +403,11 @@ def _cell_to_json(cell: Cell) -> dict[str, Any]:
         "metrics": cell.result.metrics,
         "ci95": cell.result.ci95,
         "ci_unit": cell.result.ci_unit,
+        "ci_method": cell.result.ci_method,
+        "privileged": cell.result.privileged,
+        "conditions": cell.result.conditions,
+        "by_mask_area": [encode(row) for row in cell.result.by_mask_area],
+        "unparsed_reasons": cell.result.unparsed_reasons,
+        "unread": list(cell.result.unread),
+        "first_error": cell.result.first_error,
     }

@@ -173,14 +173,17 @@ def test_a_closed_pipe_is_no_error(root: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_set_that_no_model_answers_has_no_table(root: Path, tmp_path: Path) -> None:
+def test_a_set_that_no_model_answers_says_so_and_has_its_chance_rows(
+    root: Path, tmp_path: Path
+) -> None:
     done = x3(
         "zeroshot", root, "-o", tmp_path / "r", "--tasks-dir", tmp_path / "t", "--model", "sift"
     )
-    lines = [line.rstrip() for line in done.stdout.splitlines()]
-    at = lines.index("Task2B: t2b_val_multi.json")
-    assert lines[at + 1] == "not asked: sift does not answer t2b_multi"
-    assert "0 samples" not in done.stdout
+    count = len(json.loads((tmp_path / "t" / "t2b_val_multi.json").read_text()))
+    _, _, last = done.stdout.partition("Task2B")
+    assert f"t2b_val_multi.json, {count} samples, asked of no model" in last and count > 0
+    assert "not asked: sift does not answer t2b_multi" in last
+    assert "chance: centre" in last
 
 
 def test_the_documents_own_commands(root: Path, tmp_path: Path) -> None:

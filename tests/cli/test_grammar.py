@@ -14,7 +14,7 @@ from x3spatial.cli import run
 P = Path
 
 
-class _Called(Exception):
+class _Called(SystemExit):
     """Instead of a verb."""
 
 

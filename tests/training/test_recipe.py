@@ -167,7 +167,7 @@ def test_several_processes_take_the_stages(recipe: Path, tmp_path: Path, monkeyp
     last, _ = run(recipe, tmp_path / "out", processes=2)
     log = (last / "train.log").read_text()
     assert "x 2 processes" in log and "finished: 3 steps" in log
-    with pytest.raises(UserError, match="stage first: its processes exited with code"):
+    with pytest.raises(UserError, match="stage first: its processes exited with code 2"):
         run(recipe, tmp_path / "out", processes=3)  # another run: the batch is larger
     with pytest.raises(UserError, match="--processes 0: must be at least 1"):
         run(recipe, tmp_path / "out", processes=0)

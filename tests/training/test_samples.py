@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from helpers.roots import make_root
+from x3spatial.builder.run import build_tasks
 from x3spatial.errors import UserError
 
 from .common import CHECKPOINT, FIXTURE, RGB, expected, records, torch, write_data
@@ -369,3 +371,30 @@ def test_check_data_reads_checkpoints_and_tokenizer_folders(tmp_path: Path) -> N
     assert "112, 112" in shapes["checkpoint"] and "448, 448" in shapes["tokenizer"]
     with pytest.raises(UserError, match="neither a checkpoint nor a tokenizer folder"):
         check_data(data_path=data, image_folder=FIXTURE, model_name_or_path=tmp_path, echo=print)
+
+
+@pytest.mark.parametrize("paths", ["absolute", "relative"])
+def test_check_data_finds_moved_images(tmp_path: Path, paths: str) -> None:
+    from x3spatial.training.data_check import check_data
+
+    root = make_root(tmp_path / "views", splits=("train",), objects=1)
+    build_tasks(root, tmp_path / "tasks", paths=paths, workers=1)
+    data = tmp_path / "tasks" / "t1_train_multi.json"
+    lines: list[str] = []
+    assert check_data(data_path=data, echo=lines.append)["samples"] == 2
+    moved, data = (
+        root.rename(tmp_path / "v2"),
+        (tmp_path / "tasks").rename(tmp_path / "t2") / data.name,
+    )
+    with pytest.raises(UserError, match=r"no such image; .*--image-root"):
+        check_data(data_path=data, echo=lines.append)
+    assert check_data(data_path=data, image_root=moved, echo=lines.append)["samples"] == 2
+
+
+def test_a_missing_data_file_names_the_command_to_run_first(tmp_path: Path) -> None:
+    from x3spatial.training.data_check import check_data
+
+    with pytest.raises(
+        UserError, match=rf"no such data file; build it first: x3 build ROOT -o {tmp_path}$"
+    ):
+        check_data(data_path=tmp_path / "t1_train_multi.json", echo=print)

@@ -5,6 +5,7 @@ A build writes it last: a folder with a manifest is complete.
 
 from __future__ import annotations
 
+import os
 import platform
 from collections import Counter
 from collections.abc import Mapping
@@ -38,11 +39,17 @@ def versions() -> dict[str, str]:
 def build_provenance(
     root: Path, out_dir: Path, options: BuildOptions, templates: Mapping[str, Template]
 ) -> dict[str, Any]:
-    """Return everything that decides the output of a build, except the data."""
+    """Return everything that decides the output of a build, except the data.
+
+    With relative paths only the place of the root as seen from ``out_dir`` does.
+    """
+    places = {"data_root": str(root), "out_dir": str(out_dir)}
+    if options.paths == "relative":
+        seen = os.path.relpath(os.path.realpath(root), os.path.realpath(out_dir))
+        places = {"data_root": Path(seen).as_posix(), "out_dir": "."}
     return {
         "format": FORMAT,
-        "data_root": str(root),
-        "out_dir": str(out_dir),
+        **places,
         "parameters": options.to_json(),
         "prompts": {
             name: {"source": template.source, "sha256": template.sha256}

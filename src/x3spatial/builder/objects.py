@@ -12,6 +12,7 @@ from typing import Any
 
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.render import crop_reference, mark, side_by_side
+from x3spatial.formats.image_paths import CONCAT, MARKED, RelativePaths, with_paths
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import write_bytes
 from x3spatial.io.images import ImageError, encode_jpeg, encode_png
@@ -31,9 +32,6 @@ from x3spatial.tasks.samples import (
     pair_views,
 )
 
-MARKED, CONCAT = IMAGE_FOLDERS = ("marked_abs", "concat_abs")
-"""Folders of the images that a build makes, below its output folder."""
-
 
 @dataclass(frozen=True, slots=True)
 class ObjectJob:
@@ -45,6 +43,8 @@ class ObjectJob:
     templates: dict[str, Template]
     fingerprint: str
     """Hash of the inputs and of every parameter that decides the result."""
+    data_root: Path
+    """The folder of the splits."""
 
 
 @dataclass(slots=True)
@@ -114,9 +114,12 @@ def build_object(job: ObjectJob) -> ObjectResult:
         )
     result = ObjectResult(job.files.key, job.fingerprint, problems=problems, counts=counts)
     writer = _ImageWriter(job, {id(loaded.view): loaded for loaded in views})
+    relative = RelativePaths(job.out_dir, job.data_root)
     for draft in drafts:
         paths = [writer.path(source) for source in draft.images]
         record = _record(job, draft, paths, writer)
+        if job.options.paths == "relative":
+            record = with_paths(record, relative)
         result.records.setdefault(draft.task, []).append(record.to_json())
     result.images = writer.written
     return result

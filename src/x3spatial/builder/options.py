@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
+from x3spatial.formats.image_paths import PATH_CHOICES
 from x3spatial.roots.crops import check_times
 from x3spatial.tasks.spec import TASKS, TaskSpec, choose_tasks, default_tasks
 
@@ -44,6 +45,8 @@ class BuildOptions:
     """Folder with prompt templates that replace the built-in ones."""
     jpeg_quality: int = 95
     """JPEG quality of side-by-side images, 1 to 100."""
+    paths: str = "absolute"
+    """Image paths in task files: ``absolute``, or ``relative`` to the folder of the task file."""
     tasks: tuple[str, ...] = field(default_factory=default_tasks)
     """Tasks to build, by name or short name; stored as full names in the registry's order."""
 
@@ -56,6 +59,9 @@ class BuildOptions:
             raise UserError(
                 f"--tasks {names}: with --emit-concat 0 no task is left to build; use --emit-concat 1"
             )
+        object.__setattr__(self, "alpha", float(self.alpha))  # 1 and 1.0 are the same build
+        if self.paths not in PATH_CHOICES:
+            raise UserError(f"--paths {self.paths}: must be {' or '.join(PATH_CHOICES)}")
         if self.mode not in ("anchor", "allpairs"):
             raise UserError(f"--mode {self.mode}: must be anchor or allpairs")
         if self.anchor_k < 1:
@@ -93,6 +99,7 @@ class BuildOptions:
             # Recorded only if set: the manifests of builds from before these options stay valid. The
             # key is the option's first name for the same reason.
             **({} if self.crop_reference is None else {"closeup": list(self.crop_reference)}),
+            **({} if self.paths == "absolute" else {"paths": self.paths}),
             **({} if self.tasks == default_tasks() else {"tasks": list(self.tasks)}),
         }
 

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.builder.manifest import MANIFEST, build_provenance, run_info, sorted_counts
-from x3spatial.builder.objects import IMAGE_FOLDERS, ObjectJob, ObjectResult, build_object
+from x3spatial.builder.objects import ObjectJob, ObjectResult, build_object
 from x3spatial.builder.options import BuildOptions
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
+from x3spatial.formats.image_paths import IMAGE_FOLDERS
 from x3spatial.io.files import (
     make_dir,
     read_manifest,
@@ -47,6 +48,7 @@ from x3spatial.roots.layout import (
 )
 from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.spec import TASKS, task_templates
+from x3spatial.texts import counted
 
 JOURNAL = ".x3-build.jsonl"
 
@@ -76,6 +78,13 @@ class BuildSummary(Tabular):
         counts = self.manifest["counts"].values()
         return sum(int(split.get("objects", 0)) for split in counts)
 
+    @property
+    def conditions(self) -> str:
+        """What the samples depend on: ``dilated masks preferred, seed 42``."""
+        parameters = self.manifest["parameters"]
+        kind = "dilated" if parameters["use_dilated_mask"] else "tight"
+        return f"{kind} masks preferred, seed {parameters['seed']}"
+
     def table(self) -> Table:
         """A row per split: what it holds, and the samples of each task."""
         counts = self.manifest["counts"]
@@ -90,10 +99,10 @@ class BuildSummary(Tabular):
         )
         columns = ("split", *(name.replace("_", " ") for name in _COUNTS), *tasks)
         note = (
-            f"{self.records} samples of {self.objects} objects ({self.objects_built} built now),"
-            f" {self.manifest['skipped_total']} problems"
+            f"{counted(self.records, 'sample')} of {counted(self.objects, 'object')}"
+            f" ({self.objects_built} built now), {counted(self.manifest['skipped_total'], 'problem')}"
         )
-        return Table(str(self.out_dir), columns, rows, (note,))
+        return Table(f"{self.out_dir}: {self.conditions}", columns, rows, (note,))
 
 
 def build_tasks(
@@ -154,7 +163,7 @@ def build_tasks(
         (out_dir / MANIFEST).unlink(missing_ok=True)
         with state.journal.open(fresh=fresh):
             jobs = (
-                ObjectJob(item, out_dir, options, templates, fingerprint)
+                ObjectJob(item, out_dir, options, templates, fingerprint, root)
                 for item, fingerprint in state.pending()
             )
             state.void_stale()

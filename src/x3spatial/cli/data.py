@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,6 @@ from x3spatial.cli.declare import DEFAULT, Also, Default, command
 from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import (
     Fresh,
-    Json,
     Root,
     RootOut,
     Seed,
@@ -24,8 +23,10 @@ from x3spatial.cli.options import (
     listed,
     names,
 )
+from x3spatial.cli.output import Outcome
 from x3spatial.roots.layout import SPLITS
 from x3spatial.synth.options import FAST, FULL, STYLES
+from x3spatial.texts import counted
 
 _SCENES: Any = Default(of="synth.options:SCENES")
 
@@ -65,7 +66,7 @@ def scenes(
     seed: Seed = DEFAULT,
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
-) -> None:
+) -> Outcome:
     """Writes views, masks, and the same views rendered without each object."""
     from x3spatial.synth.generate import render_scenes
 
@@ -85,9 +86,13 @@ def scenes(
         fresh=fresh,
     )
     total = sum(summary.scenes.values())
-    typer.echo(
-        f"{total} scenes ({summary.made} made now), {summary.objects} objects, {summary.views} views,"
-        f" {summary.visible} of them show their object; in {output.shown(summary.out_dir)}"
+    return Outcome(
+        lambda: asdict(summary),
+        lambda: output.line(
+            f"{counted(total, 'scene')} ({summary.made} made now),"
+            f" {counted(summary.objects, 'object')}, {counted(summary.views, 'view')},"
+            f" {summary.visible} of them show their object; in {output.shown(summary.out_dir)}"
+        ),
     )
 
 
@@ -116,7 +121,7 @@ def composites(
     ] = DEFAULT,
     seed: Seed = DEFAULT,
     workers: Workers = DEFAULT,
-) -> None:
+) -> Outcome:
     """Textured shapes on a textured ground, 112 x 112 pixels, with views, masks and removed objects."""
     from x3spatial.synth.composites import make_composites
 
@@ -131,7 +136,12 @@ def composites(
         seed=seed,
         workers=workers,
     )
-    typer.echo(f"{scenes} flat scenes ({made} made now) in {output.shown(out)}")
+    return Outcome(
+        lambda: {"out_dir": str(out), "scenes": scenes, "made": made},
+        lambda: output.line(
+            f"{counted(scenes, 'flat scene')} ({made} made now) in {output.shown(out)}"
+        ),
+    )
 
 
 @command(
@@ -155,17 +165,28 @@ def crop(
     splits: Splits = DEFAULT,
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
-) -> None:
+) -> Outcome:
     """Crops are enlarged to the size of the view, so that objects appear larger."""
     from x3spatial.roots.crop_root import crop_root
 
     summary = crop_root(
         data_root, out, times=times, seed=seed, splits=names(splits), workers=workers, fresh=fresh
     )
-    output.problems(summary.problems, f"x3 audit {data_root} --json")
-    typer.echo(
-        f"{summary.objects} objects ({summary.made} made now), {summary.views} views,"
-        f" {len(summary.problems)} problems; in {output.shown(summary.out_dir)}"
+
+    def show() -> None:
+        output.problems(summary.problems, f"x3 audit {data_root} --json")
+        output.line(
+            f"{counted(summary.objects, 'object')} ({summary.made} made now),"
+            f" {counted(summary.views, 'view')}, {counted(len(summary.problems), 'problem')};"
+            f" in {output.shown(summary.out_dir)}"
+        )
+
+    return Outcome(
+        lambda: {
+            **asdict(summary),
+            "problems": [problem._asdict() for problem in summary.problems],
+        },
+        show,
     )
 
 
@@ -175,20 +196,19 @@ def crop(
     "x3 audit /data/views --json > audit.json",
     defaults="roots.audit.run:audit",
 )
-def audit(data_root: Root, as_json: Json = False, workers: Workers = DEFAULT) -> int:
+def audit(data_root: Root, workers: Workers = DEFAULT) -> Outcome:
     """Builds nothing. Exits 1 if something is wrong."""
     from x3spatial.roots.audit.run import audit as run
 
     report = run(data_root, workers=workers)
-    if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
-        return 1 if report.problems else 0
-    found = report.table()
-    output.table(found.title, found.columns, found.rows)
-    output.problems(report.problems, f"x3 audit {data_root} --json")
     count = len(report.problems)
-    typer.echo("no problems" if count == 0 else f"{count} problem{'s' * (count > 1)}")
-    return 1 if count else 0
+
+    def show() -> None:
+        output.table(replace(report.table(), notes=()))
+        output.problems(report.problems, f"x3 audit {data_root} --json")
+        output.line("no problems" if count == 0 else counted(count, "problem"))
+
+    return Outcome(report.to_json, show, code=1 if count else 0)
 
 
 @command(
@@ -208,7 +228,7 @@ def build(
     ] = TASKS_DIR,
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
-) -> int:  # fmt: skip
+) -> Outcome:  # fmt: skip
     """Bad data is left out and reported by path and reason. The same command continues a build that was
     stopped.
     """
@@ -216,12 +236,19 @@ def build(
 
     summary = build_tasks(data_root, out_dir, options, workers=workers, fresh=fresh)
     manifest = summary.manifest
-    found = summary.table()
-    output.table(output.shown(summary.out_dir), found.columns, found.rows)
-    skipped = [(entry["path"], entry["reason"]) for entry in manifest["skipped"]]
-    output.problems(skipped, str(summary.out_dir / "build.json"))
-    typer.echo(f"{found.notes[0]}; details in {output.shown(summary.out_dir / 'build.json')}")
-    if summary.records == 0:
-        LOG.error("no sample could be built from %s", data_root)
-        return 1
-    return 0
+    details = summary.out_dir / "build.json"
+
+    def show() -> None:
+        found = summary.table()
+        title = f"{output.shown(summary.out_dir)}: {summary.conditions}"
+        output.table(replace(found, title=title, notes=()))
+        skipped = [(entry["path"], entry["reason"]) for entry in manifest["skipped"]]
+        output.problems(skipped, str(details))
+        output.line(f"{found.notes[0]}; details in {output.shown(details)}")
+
+    def warn() -> None:
+        if summary.records == 0:
+            LOG.error("no sample could be built from %s", data_root)
+
+    value = {"objects_built": summary.objects_built, "records": summary.records, **manifest}
+    return Outcome(lambda: value, show, warn, 0 if summary.records else 1)

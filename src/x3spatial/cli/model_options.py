@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +18,7 @@ from x3spatial.cli.options import listed
 from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.errors import UserError
 from x3spatial.models import choices
-from x3spatial.models.registry import KINDS, is_outside
+from x3spatial.models.registry import KINDS, is_hub_name, is_outside, unknown_kind
 from x3spatial.models.servers.settings import Settings
 
 DEFAULT_CHECKPOINT = Path("runs/train/RoboRefer-2B-Depth-Align")
@@ -160,15 +158,9 @@ def _spec(option: str, name: str) -> str:
         return name
     if Path(name).is_dir():
         return f"roborefer:{name}"
-    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name):
-        raise UserError(
-            f"{option} {name}: no such folder; for a model of the Hugging Face Hub write hf:{name}"
-        )
-    if "/" in name:
+    if "/" in name and not is_hub_name(name):
         return f"roborefer:{name}"  # its errors describe the folder
-    near = get_close_matches(kind, KINDS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KINDS)}"
-    raise UserError(f"{option} {name}: unknown kind {kind!r}; {hint} (see x3 models)")
+    raise UserError(f"{option} {name}: {unknown_kind(name)}")
 
 
 def one_spec(models: list[str] | None, checkpoint: Path | None, hint: str = "") -> str:

@@ -16,6 +16,8 @@ from x3spatial.exporters.points import ResizeLimits
 from x3spatial.formats.answers.base import ID_FIELDS, TEXT_FIELDS
 from x3spatial.formats.results_file import MaskChoice, ScoringRule
 
+_IMAGE_FOLDER = "Base folder for relative image paths (default: that of the task file)."
+_IMAGE_ROOT = "Where the data root is now, if it was moved after the build."
 Root = Annotated[
     Path,
     typer.Argument(metavar="ROOT", envvar="DATA_ROOT_X3", show_envvar=False,
@@ -52,9 +54,12 @@ Fresh = Annotated[
 ]
 ImageFolder = Annotated[
     Path | None,
-    typer.Option("--image-folder", metavar="DIR", help="Base folder for relative image paths."),
+    typer.Option("--image-folder", metavar="DIR", help=_IMAGE_FOLDER),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ImageRoot = Annotated[
+    Path | None,
+    typer.Option("--image-root", metavar="DIR", help=_IMAGE_ROOT),
+]
 Seed = Annotated[int, typer.Option(help="Random seed: same seed, same bytes.")]
 Splits = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Comma-separated splits (default: all).")
@@ -105,9 +110,10 @@ _EVALUATION_TYPES = {
     ],
     "image_folder": Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="Base folder for relative image paths.", rich_help_panel=RUN
-        ),
+        typer.Option(metavar="DIR", help=_IMAGE_FOLDER, rich_help_panel=RUN),
+    ],
+    "image_root": Annotated[
+        Path | None, typer.Option(metavar="DIR", help=_IMAGE_ROOT, rich_help_panel=RUN)
     ],
     "convention": _of_answers(
         str, "How they write a point; needed unless the file declares it (no default).",
@@ -140,6 +146,7 @@ def building(of: str, **settings: Any) -> Expand:
     """The options of ``BuildOptions``, all or a selection."""
     # Imported here, because only commands that build need the registries.
     from x3spatial.builder.options import BuildOptions
+    from x3spatial.formats.image_paths import PATH_CHOICES
     from x3spatial.tasks.spec import TASKS, default_tasks
 
     def option(*declarations: str, **settings: Any) -> Any:
@@ -164,6 +171,11 @@ def building(of: str, **settings: Any) -> Expand:
             bool,
             option("--use-dilated-mask/--use-tight-mask", help="Which mask to prefer."),
             Also("/--no-use-dilated-mask"),
+        ],
+        "paths": Annotated[
+            str,
+            option(metavar="KIND", help=f"Image paths in task files: {listed(PATH_CHOICES)} to the folder of"
+                   " the task file."),
         ],
         "prompts": Annotated[
             Path | None,

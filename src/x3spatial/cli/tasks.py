@@ -10,12 +10,14 @@ import typer
 from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Also, Default, command
 from x3spatial.cli.logs import LOG
-from x3spatial.cli.options import ImageFolder, Tasks, listed, names
+from x3spatial.cli.options import ImageFolder, ImageRoot, Tasks, listed, names
+from x3spatial.cli.output import Outcome
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.run import RESIZED
 from x3spatial.reports.outcomes import FILTERS, SORTS
+from x3spatial.texts import counted
 
 _OUTPUT: Any = Default("output")
 _POINT_FORMAT: Any = Default("point_format")
@@ -67,7 +69,8 @@ def preview(
         typer.Option("--id", metavar="ID", help="Draw this sample; repeat for more."),
     ] = None,
     image_folder: ImageFolder = DEFAULT,
-) -> None:
+    image_root: ImageRoot = DEFAULT,
+) -> Outcome:
     """Green: right point; yellow: mask; cyan: reference point; crosses: answers. RIGHT or WRONG stands
     below each sample, and its frame is green or red.
     """
@@ -82,8 +85,9 @@ def preview(
         only=names(only) or (),
         sort=sort,
         image_folder=image_folder,
+        image_root=image_root,
     )
-    typer.echo(f"see {output.shown(path)}")
+    return Outcome(lambda: {"picture": str(path)}, lambda: output.line(f"see {output.shown(path)}"))
 
 
 def _by_kind(attribute: str) -> str:
@@ -133,6 +137,7 @@ def export(
         ),
     ] = _POINT_FORMAT,
     image_folder: ImageFolder = DEFAULT,
+    image_root: ImageRoot = DEFAULT,
     min_pixels: Annotated[
         int | None,
         typer.Option(
@@ -154,7 +159,7 @@ def export(
         bool,
         typer.Option("--fresh/--resume", help="Write again, or keep an equal finished export."),
     ] = DEFAULT,
-) -> None:
+) -> Outcome:
     """Each task file becomes a file of its own."""
     from x3spatial.exporters.run import export as run
 
@@ -165,6 +170,7 @@ def export(
         paths=paths,
         point_format=points,
         image_folder=image_folder,
+        image_root=image_root,
         min_pixels=min_pixels,
         max_pixels=max_pixels,
         limit=limit,
@@ -173,18 +179,25 @@ def export(
     counts = {"not_visible": 0, **summary.manifest["counts"]}  # an empty set counts nothing
     files = ", ".join(summary.manifest["files"])
     now = "" if summary.written else " (already there)"
-    typer.echo(
-        f"{summary.records} samples, {counts['not_visible']} of them not visible, in"
-        f" {output.shown(summary.out_dir)}: {files}{now}"
-    )
-    if counts["points_with_more_decimals"]:
-        LOG.warning(
-            "%d points needed more decimals than %s has, to hit their thin masks",
-            counts["points_with_more_decimals"],
-            summary.manifest["options"]["points"],
+
+    def show() -> None:
+        output.line(
+            f"{counted(summary.records, 'sample')}, {counts['not_visible']} of them not visible, in"
+            f" {output.shown(summary.out_dir)}: {files}{now}"
         )
-    if counts["placeholders_at_risk"]:
-        LOG.warning(
-            "%d points may be rounded off their thin masks by the trainer's own scaling",
-            counts["placeholders_at_risk"],
-        )
+
+    def warn() -> None:
+        if counts["points_with_more_decimals"]:
+            LOG.warning(
+                "%d points needed more decimals than %s has, to hit their thin masks",
+                counts["points_with_more_decimals"],
+                summary.manifest["options"]["points"],
+            )
+        if counts["placeholders_at_risk"]:
+            LOG.warning(
+                "%d points may be rounded off their thin masks by the trainer's own scaling",
+                counts["placeholders_at_risk"],
+            )
+
+    value = {"out_dir": str(summary.out_dir), "written": summary.written, **summary.manifest}
+    return Outcome(lambda: value, show, warn)

@@ -34,6 +34,7 @@ from x3spatial.evaluation.stored import entry_of
 from x3spatial.exporters.points import ResizeLimits
 from x3spatial.formats.answers.base import AnswerFields
 from x3spatial.formats.answers.registry import reader_of
+from x3spatial.formats.image_paths import ImagePaths, check_present
 from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_file import (
     DataInfo,
@@ -46,6 +47,7 @@ from x3spatial.formats.results_file import (
 )
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import check_output, sha256_file, sha256_json
+from x3spatial.tasks.answers import says_not_visible
 
 _MADE_ELSEWHERE = "answers"
 """Key of a results file's ``model.describe`` that only answers made elsewhere have."""
@@ -101,23 +103,20 @@ def score_answers(
         entries = entries_of(answers)
     convention = _convention(options.convention, declared.get("convention"))
     name = options.model_name or declared.get("model") or name
-    records, data = _records(tasks)
-    matched = match_answers(
-        records, entries, convention, limits=_limits(options), image_folder=options.image_folder
-    )
+    records, data = _records(tasks, options)
+    matched = match_answers(records, entries, convention, limits=_limits(options))
     scored = score_run(
         records,
         matched.replies,
         convention=convention.name,
         rule=check_scoring(options.scoring),
         mask=check_mask_choice(options.mask),
-        image_folder=options.image_folder,
         workers=workers,
     )
     kept = len(records) - len(matched.missing)
     describe = {_MADE_ELSEWHERE: {**source, **_counts(matched)}}
     seconds = time.perf_counter() - started
-    folder = options.image_folder
+    folder, root = options.image_folder, options.image_root
     stored = scored.complete(
         settings=RunSettings(
             model=name,
@@ -127,6 +126,7 @@ def score_answers(
             max_new_tokens=None,
             seed=None,
             image_folder=None if folder is None else str(folder.absolute()),
+            image_root=None if root is None else str(root.absolute()),
         ),
         versions=versions(),
         model=ModelInfo(name=name, convention=convention.name, describe=describe),
@@ -150,6 +150,7 @@ def score_answers(
         model=name,
         asked=0,
         kept=kept,
+        build_seed=data.build_seed,
         stored=stored if target is None else None,
         matched=matched,
     )
@@ -182,23 +183,19 @@ def score_text(
             is needed and cannot be read.
     """
     options = replace(options or AnswersOptions(), **changes)
-    if isinstance(record, TaskRecord):
-        sample = record
-    else:
-        try:
-            sample = TaskRecord.from_json(record)
-        except ValueError as error:
-            raise UserError(f"record: {error}") from None
+    try:
+        sample = record if isinstance(record, TaskRecord) else TaskRecord.from_json(record)
+    except ValueError as error:
+        raise UserError(f"record: {error}") from None
+    (sample,) = _in_folder(options).records([sample])
     convention = _convention(options.convention, None)
-    rule, folder = check_scoring(options.scoring), options.image_folder
+    rule = check_scoring(options.scoring)
     sizes = _sizes(sample, convention, pixel_sizes, options)
     truth = truth_of(sample)
-    finder = MaskFinder(check_mask_choice(options.mask), folder)
+    finder = MaskFinder(check_mask_choice(options.mask), None)
     masks = finder.masks(sample) if truth.visible else NO_MASKS
     reply = Reply(storable(text), sizes=sizes)
-    score = score_reply(
-        sample, truth, masks, reply, convention=convention, rule=rule, image_folder=folder
-    )
+    score = score_reply(sample, truth, masks, reply, convention=convention, rule=rule)
     return entry_of(score, rule)
 
 
@@ -209,7 +206,7 @@ def _sizes(
     options: AnswersOptions,
 ) -> tuple[tuple[int, int], ...]:
     try:
-        return pixel_sizes(record, convention, given, _limits(options), options.image_folder)
+        return pixel_sizes(record, convention, given, _limits(options))
     except ValueError as error:
         raise UserError(f"record {record.id}: {error}") from None
 
@@ -245,15 +242,27 @@ def _limits(options: AnswersOptions) -> ResizeLimits:
     return limits
 
 
-def _records(tasks: str | Path | Sequence[TaskRecord]) -> tuple[list[TaskRecord], DataInfo]:
+def _in_folder(options: AnswersOptions) -> ImagePaths:
+    """Finds the files of records that were not read from a file here: relative to the working directory."""
+    return ImagePaths(Path("tasks.json"), options.image_folder, options.image_root)
+
+
+def _records(
+    tasks: str | Path | Sequence[TaskRecord], options: AnswersOptions
+) -> tuple[list[TaskRecord], DataInfo]:
+    """The records with the paths of their files, and where they come from."""
     if isinstance(tasks, str | Path):
         path = Path(tasks)
-        return read_records(path), data_provenance(path, sha256_file(path))
-    records = list(tasks)
-    ids = {record.id for record in records}
-    if len(ids) < len(records):
+        stored = read_records(path)
+        records = ImagePaths(path, options.image_folder, options.image_root).records(stored)
+        masks = ([r.query_mask] for r in records if r.query_mask and not says_not_visible(r.answer))
+        check_present(path, masks)
+        return records, data_provenance(path, sha256_file(path))
+    given = list(tasks)
+    if len({record.id for record in given}) < len(given):
         raise UserError("tasks: an id occurs twice; score the sets one by one")
-    return records, DataInfo(path="", sha256=sha256_json([record.to_json() for record in records]))
+    data = DataInfo(path="", sha256=sha256_json([record.to_json() for record in given]))
+    return _in_folder(options).records(given), data
 
 
 def _counts(matched: Matched) -> dict[str, int]:

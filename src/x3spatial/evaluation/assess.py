@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import find_convention
@@ -25,7 +25,9 @@ from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, chance_
 from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
 from x3spatial.evaluation.statistics.metrics import compute, table_of
 from x3spatial.evaluation.stored import entry_of
+from x3spatial.evaluation.unread import counted_reasons, unread_reason
 from x3spatial.formats.results_file import (
+    CiMethod,
     CiUnit,
     DataInfo,
     Interval,
@@ -55,11 +57,16 @@ class ScoredRun:
     scores: tuple[Score, ...]
     metrics: dict[str, Value]
     ci95: dict[str, Interval | None]
+    ci_method: dict[str, CiMethod | None]
     ci_unit: CiUnit | None
     chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
     problems: tuple[MaskProblem, ...]
     """Unreadable masks, each path once."""
+    mask_kinds: dict[str, int]
+    """Kind of mask → number of samples whose visibility and hits it decides."""
+    unparsed_reasons: dict[str, int]
+    """Reason → number of answers that could not be read."""
 
     def complete(
         self,
@@ -74,10 +81,12 @@ class ScoredRun:
         return ResultsFile(
             metrics=self.metrics,
             ci95=self.ci95,
+            ci_method=self.ci_method,
             ci_unit=self.ci_unit,
             chance=self.chance,
             by_mask_area=self.by_mask_area,
-            scoring=ScoringInfo(self.rule, self.mask),
+            unparsed_reasons=self.unparsed_reasons,
+            scoring=ScoringInfo(self.rule, self.mask, self.mask_kinds),
             problems=self.problems,
             settings=settings,
             versions=versions,
@@ -96,7 +105,6 @@ def score_reply(
     *,
     convention: Convention,
     rule: ScoringRule,
-    image_folder: Path | None,
 ) -> Score:
     """Score the reply to one record.
 
@@ -106,7 +114,7 @@ def score_reply(
     if reply.text is None:
         outcome = failed(record, truth, reply.error or NEVER_ASKED)
     else:
-        question = question_of(record, image_folder)
+        question = question_of(record, None)
         try:
             answer = convention.parse(reply.text, question, reply.sizes)
         except ValueError as error:  # the results file lacks the image sizes
@@ -130,28 +138,26 @@ def score_run(
     convention: str,
     rule: ScoringRule,
     mask: MaskChoice,
-    image_folder: Path | None,
     workers: int,
 ) -> ScoredRun:
     """Score the reply to each record; a record without a reply counts as an error.
 
-    Masks are read in ``workers`` threads; the result does not depend on their number.
+    The records hold the paths of their files (see ``ImagePaths.records``). Masks are read in ``workers``
+    threads; the result does not depend on their number.
 
     Raises:
         UserError: the convention is unknown, the ground truth of a record cannot be parsed, or a reply lacks
             the image sizes that its convention needs.
     """
     family = find_convention(convention)
-    finder = MaskFinder(mask, image_folder)
-    chance = Chance(image_folder)
+    finder = MaskFinder(mask, None)
+    chance = Chance(None)
 
     def score(record: TaskRecord) -> tuple[Score, ChanceSample, tuple[str, str] | None]:
         truth = truth_of(record)
         masks = finder.masks(record) if truth.visible else NO_MASKS
         reply = replies.get(record.id, Reply(None, NEVER_ASKED))
-        outcome = score_reply(
-            record, truth, masks, reply, convention=family, rule=rule, image_folder=image_folder
-        )
+        outcome = score_reply(record, truth, masks, reply, convention=family, rule=rule)
         return outcome, chance.sample(record, truth, masks), masks.problem
 
     scores: list[Score] = []
@@ -164,14 +170,31 @@ def score_run(
             problems.setdefault(*problem)
     table = table_of(scores)
     clusters = clusters_of(scores)
+    found = intervals(table, clusters)
     return ScoredRun(
         rule=rule,
         mask=mask,
         scores=tuple(scores),
         metrics=compute(table),
-        ci95=intervals(table, clusters),
+        ci95=found.ci95,
+        ci_method=found.method,
         ci_unit=clusters.unit,
         chance=chance_rows(samples),
         by_mask_area=size_rows(scores, [sample.area for sample in samples]),
         problems=tuple(MaskProblem(path, reason) for path, reason in problems.items()),
+        mask_kinds=dict(
+            # Samples that are not visible too: whether they are depends on the kind of mask.
+            sorted(Counter(map(finder.kind, records)).items())
+        ),
+        unparsed_reasons=counted_reasons(
+            unread_reason(
+                score.pred_text or "",
+                question_of(record, None),
+                score.pixel_sizes,
+                score.details,
+                convention,
+            )
+            for record, score in zip(records, scores, strict=True)
+            if score.status == "unparsed"
+        ),
     )

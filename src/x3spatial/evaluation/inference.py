@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from x3spatial.formats.typed_json import finite
 from x3spatial.models.base import Model, Output, Unanswered, as_output
 from x3spatial.tasks.question import Question, Size
 
+_LOG = logging.getLogger("x3spatial")
 _TRIES_ALONE = 2
 """Attempts per sample after its batch failed: alone, and once more."""
 _BATCHES_AHEAD = 2
@@ -63,7 +65,7 @@ class _Batch:
 
 def ask(
     model: Model, questions: Sequence[Question], *, batch_size: int, workers: int
-) -> Iterator[dict[str, Reply]]:
+) -> Generator[dict[str, Reply], None, None]:
     """Yield the replies of each batch by id.
 
     A question with a missing image file is not asked. ``prepare`` runs in another thread, up to two batches
@@ -131,6 +133,7 @@ def _answer_alone(model: Model, question: Question) -> dict[str, Reply]:
             return {question.id: Reply(None, storable(str(error)))}
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
+            _LOG.debug("%s: %s", question.id, message, exc_info=True)
     return {question.id: Reply(None, storable(message))}
 
 

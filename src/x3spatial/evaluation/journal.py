@@ -20,22 +20,12 @@ from typing import Any
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply
+from x3spatial.evaluation.settings import AnswerSettings
 from x3spatial.evaluation.stored import stored_replies
 from x3spatial.formats.results_file import read_results, run_identity
 from x3spatial.formats.typed_json import encode
 from x3spatial.io.journal import Journal
 from x3spatial.io.locks import lock_file
-
-_OPTIONS = {
-    "model": "--model",
-    "describe": "--model (its files or options)",
-    "convention": "--convention (or the model's own)",
-    "data_sha256": "the content of TASKS",
-    "max_new_tokens": "--max-new-tokens",
-    "seed": "--seed",
-    "image_folder": "--image-folder",
-}
-"""Setting → its name in messages. These settings affect answers; all others may change between runs."""
 
 
 def journal_path(output_json: Path, world: World | None = None) -> Path:
@@ -81,7 +71,7 @@ class Store:
 
 
 @contextmanager
-def open_store(output_json: Path, settings: Mapping[str, Any], *, fresh: bool) -> Iterator[Store]:
+def open_store(output_json: Path, settings: AnswerSettings, *, fresh: bool) -> Iterator[Store]:
     """Lock the output for this process and read its existing replies.
 
     Raises:
@@ -91,7 +81,7 @@ def open_store(output_json: Path, settings: Mapping[str, Any], *, fresh: bool) -
         others = [Journal(path) for path in _rank_journals(output_json)]
         for journal in others:
             held.enter_context(_exclusive(journal.path, output_json))
-        store = _open(output_json, dict(settings), others, fresh=fresh)
+        store = _open(output_json, settings, others, fresh=fresh)
         try:
             yield store
         finally:
@@ -99,7 +89,7 @@ def open_store(output_json: Path, settings: Mapping[str, Any], *, fresh: bool) -
 
 
 def _open(
-    output_json: Path, settings: dict[str, Any], others: list[Journal], *, fresh: bool
+    output_json: Path, settings: AnswerSettings, others: list[Journal], *, fresh: bool
 ) -> Store:
     main = Journal(journal_path(output_json))
     header: dict[str, Any] | None = None
@@ -115,7 +105,7 @@ def _open(
     begun = header is not None
     if header is None:
         header = {
-            "settings": settings,
+            "settings": dict(settings.values),
             "continues": not fresh and output_json.exists(),
             "replaces": run_identity(output_json) if fresh and output_json.exists() else None,
         }
@@ -134,7 +124,7 @@ def _open(
 
 
 @contextmanager
-def open_share(output_json: Path, world: World, settings: Mapping[str, Any]) -> Iterator[Store]:
+def open_share(output_json: Path, world: World, settings: AnswerSettings) -> Iterator[Store]:
     """The existing replies of rank 0's store, with a separate journal for this rank.
 
     Raises:
@@ -167,7 +157,7 @@ def _counts(header: Mapping[str, Any], output_json: Path) -> bool:
 
 
 def _read_journal(
-    journal: Journal, output_json: Path, settings: Mapping[str, Any], *, ignore_empty: bool = False
+    journal: Journal, output_json: Path, settings: AnswerSettings, *, ignore_empty: bool = False
 ) -> tuple[dict[str, Any] | None, list[Any]]:
     """(header, lines) of a journal with these settings; (None, []) without one.
 
@@ -183,9 +173,9 @@ def _read_journal(
     header = values[0]
     if not isinstance(header, dict) or not {"settings", "continues"} <= header.keys():
         raise UserError(f"{journal.path}: not a journal of x3 eval; remove it or use --fresh")
-    if ignore_empty and len(values) == 1 and _differing(header["settings"], settings):
+    if ignore_empty and len(values) == 1 and settings.changes(header["settings"]):
         return None, []
-    check_settings(output_json, header["settings"], settings, "an unfinished run")
+    settings.check(output_json, header["settings"], "an unfinished run")
     return header, values[1:]
 
 
@@ -214,45 +204,7 @@ def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
             raise
 
 
-def check_settings(
-    output_json: Path, stored: Mapping[str, Any], settings: Mapping[str, Any], what: str
-) -> None:
-    """Check that stored answers were produced with the same settings.
-
-    Raises:
-        UserError: a setting differs; the message names it with both values.
-    """
-    names = _differing(stored, settings)
-    if "model" in names and "describe" in names:
-        names.remove("describe")  # the descriptions of different models always differ
-    if names:
-        differ = "; ".join(
-            f"{_OPTIONS[name]} {_change(stored.get(name), settings.get(name))}" for name in names
-        )
-        raise UserError(
-            f"--out {output_json}: holds {what} with other settings: {differ};"
-            " write elsewhere, or use --fresh to discard it"
-        )
-
-
-def _differing(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
-    return [name for name in _OPTIONS if stored.get(name) != settings.get(name)]
-
-
-def _change(was: Any, now: Any) -> str:
-    """Both values of a setting; of nested settings only differing parts, because texts are shortened."""
-    if not (isinstance(was, dict) and isinstance(now, dict)):
-        return f"was {_short(was)}, is {_short(now)}"
-    names = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
-    return ", ".join(f"{name} {_change(was.get(name), now.get(name))}" for name in names)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _finished(output_json: Path, settings: Mapping[str, Any]) -> dict[str, Reply]:
+def _finished(output_json: Path, settings: AnswerSettings) -> dict[str, Reply]:
     """The replies in an output that was written with these settings.
 
     Raises:
@@ -262,5 +214,5 @@ def _finished(output_json: Path, settings: Mapping[str, Any]) -> dict[str, Reply
         results = read_results(output_json)
     except UserError as error:
         raise UserError(f"{error}; choose another --out, or use --fresh to replace it") from None
-    check_settings(output_json, encode(results.settings), settings, "a run")
+    settings.check(output_json, encode(results.settings), "a run")
     return stored_replies(results)

@@ -10,7 +10,6 @@ from typing import Any
 from x3spatial.conventions.base import Convention
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply, storable
-from x3spatial.evaluation.scoring.masks import join
 from x3spatial.exporters.points import ResizeLimits, counted_sizes
 from x3spatial.formats.answers.base import AnswerFields, AnswerText, BadEntry, answer_of
 from x3spatial.formats.task_file import TaskRecord
@@ -47,6 +46,16 @@ class Matched:
         )
         return [f"{len(found)} {kind}: {_named(found)}" for kind, found in kinds if found]
 
+    def to_json(self) -> dict[str, Any]:
+        """The ids of each kind as JSON values."""
+        return {
+            "entries": self.entries,
+            "missing": list(self.missing),
+            "unknown": list(self.unknown),
+            "repeated": list(self.repeated),
+            "unreadable": list(self.unreadable),
+        }
+
 
 def _named(found: Sequence[str]) -> str:
     rest = len(found) - _NAMED
@@ -68,17 +77,15 @@ def match_answers(
     convention: Convention,
     *,
     limits: ResizeLimits,
-    image_folder: Path | None,
 ) -> Matched:
     """Assign answers to samples by id.
 
     Args:
-        records: the samples.
+        records: the samples, with the paths of their files (see ``ImagePaths.records``).
         entries: the answers, and what could not be read as one.
         convention: how the answers write a point; if it counts pixels and an answer does not give the sizes
             that it counts, those of the images are used.
         limits: resizing of those sizes, for conventions that count resized pixels.
-        image_folder: base folder for relative image paths.
 
     Raises:
         UserError: no answer belongs to a sample, or an image whose size is needed cannot be read.
@@ -110,7 +117,7 @@ def match_answers(
             where = ", ".join(entry.where for entry in given)
             replies[record.id] = Reply(None, f"{len(given)} different answers ({where})")
             continue
-        replies[record.id] = _reply(record, given[0], convention, limits, image_folder)
+        replies[record.id] = _reply(record, given[0], convention, limits)
     return Matched(
         replies=replies,
         entries=count,
@@ -126,12 +133,11 @@ def _reply(
     entry: AnswerText,
     convention: Convention,
     limits: ResizeLimits,
-    image_folder: Path | None,
 ) -> Reply:
     if entry.text is None:
         return Reply(None, f"{entry.where}: the answer is null")
     try:
-        sizes = pixel_sizes(record, convention, entry.sizes, limits, image_folder)
+        sizes = pixel_sizes(record, convention, entry.sizes, limits)
     except ValueError as error:
         return Reply(None, f"{entry.where}: {error}")
     return Reply(storable(entry.text), sizes=sizes)
@@ -142,7 +148,6 @@ def pixel_sizes(
     convention: Convention,
     given: Sequence[Size],
     limits: ResizeLimits,
-    image_folder: Path | None,
 ) -> tuple[Size, ...]:
     """(W, H) of each image in the pixels that an answer counts; empty if the convention does not use pixels.
 
@@ -158,9 +163,8 @@ def pixel_sizes(
         return tuple(given)
     sizes = record.image_sizes
     if len(sizes) != count:
-        paths = [join(path, image_folder) for path in record.images]
         try:
-            sizes = tuple(probe(read_bytes(path)) for path in paths)
+            sizes = tuple(probe(read_bytes(Path(path))) for path in record.images)
         except ImageError as error:
             raise ValueError(f"the size of an image is needed: {error}") from None
     return counted_sizes(convention, sizes, limits)

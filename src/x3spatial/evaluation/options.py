@@ -75,12 +75,15 @@ class ScoreOptions:
     """Mask to score against: auto (the record's own), tight or dilated."""
     image_folder: Path | None = None
     """Base folder for relative image paths."""
+    image_root: Path | None = None
+    """Where the data root is now, if it was moved after the build."""
 
     def __post_init__(self) -> None:
         check_scoring(self.scoring)
         check_mask_choice(self.mask)
-        if self.image_folder is not None:
-            object.__setattr__(self, "image_folder", Path(self.image_folder))
+        for name in ("image_folder", "image_root"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, Path(getattr(self, name)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +129,18 @@ class EvalOptions(AskOptions, ScoreOptions):
 
     limit: int | None = None
     """Evaluate only the first N samples of each set."""
+    stop_after_failures: int = 20
+    """Stop when N questions in a row fail alike and none has succeeded; 0: never."""
 
     def __post_init__(self) -> None:
         AskOptions.__post_init__(self)
         ScoreOptions.__post_init__(self)
         if self.limit is not None:
             _check_positive("limit", self.limit)
+        if self.stop_after_failures < 0:
+            raise UserError(
+                f"{flag('stop_after_failures')} {self.stop_after_failures}: must be at least 0"
+            )
 
 
 def for_model(options: AskOptions) -> dict[str, Any]:

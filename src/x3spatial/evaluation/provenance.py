@@ -27,16 +27,23 @@ def versions() -> dict[str, str]:
 
 def data_provenance(data_json: Path, sha256: str) -> DataInfo:
     """Path and hash of the task file, and hash of the settings of its build."""
-    manifest = data_json.parent / "build.json"
+    manifest = read_manifest(data_json.parent / "build.json")
+    parameters = (manifest or {}).get("parameters")
+    seed = parameters.get("seed") if isinstance(parameters, dict) else None
     return DataInfo(
         path=str(data_json.absolute()),
         sha256=sha256,
-        build=_build_identity(read_manifest(manifest)),
+        build=build_identity(data_json),
+        build_seed=seed if isinstance(seed, int) else None,
     )
 
 
-def _build_identity(manifest: dict[str, Any] | None) -> str | None:
-    """Hash of settings that affect the images but are not in the records, such as the overlay."""
+def build_identity(data_json: Path) -> str | None:
+    """Hash of settings that affect the images but are not in the records, such as the overlay.
+
+    None without a ``build.json`` beside the task file.
+    """
+    manifest: dict[str, Any] | None = read_manifest(data_json.parent / "build.json")
     if manifest is None:
         return None
     prompts = {name: prompt["sha256"] for name, prompt in manifest.get("prompts", {}).items()}

@@ -18,9 +18,12 @@ from x3spatial.evaluation.options import (
 from x3spatial.evaluation.provenance import data_provenance, versions
 from x3spatial.evaluation.run import EvalResult
 from x3spatial.evaluation.stored import stored_replies
+from x3spatial.formats.image_paths import ImagePaths, check_present
 from x3spatial.formats.results_file import check_replaceable, read_results, write_results
 from x3spatial.formats.task_file import read_records
 from x3spatial.io.files import check_output, sha256_file
+from x3spatial.tasks.answers import says_not_visible
+from x3spatial.texts import shortened
 
 
 def score(
@@ -41,8 +44,8 @@ def score(
         results: a results file of ``x3 eval``.
         data_json: the task file, which contains the paths of the masks.
         output_json: the output file; None replaces ``results``.
-        options: options of the scoring; None for the defaults. Without an ``image_folder`` that of the run is
-            used.
+        options: options of the scoring; None for the defaults. Without an ``image_folder`` or ``image_root``
+            that of the run is used if it still exists.
         workers: threads for reading masks; None for one per CPU.
         **changes: fields of ``ScoreOptions`` that replace those of ``options``.
 
@@ -63,22 +66,29 @@ def score(
             raise UserError(f"{data_json}: has no sample {id!r}, which {results} answers")
         if records[id].answer != answer:
             raise UserError(
-                f"{data_json}: the right answer of {id!r} is {records[id].answer}, but {results}"
-                f" was asked with {answer}; give the data that was asked"
+                f"{data_json}: the right answer of {id!r} is {shortened(records[id].answer)}, but {results}"
+                f" was asked with {shortened(answer)}; give the data that was asked"
             )
     target = results if output_json is None else Path(output_json)
     check_output(target, "--out", [data_json])
     check_replaceable(target)
-    image_folder = options.image_folder
-    if image_folder is None and stored.settings.image_folder is not None:
-        image_folder = Path(stored.settings.image_folder)
+    folders = {"image_folder": options.image_folder, "image_root": options.image_root}
+    for name, folder in folders.items():
+        of_run = getattr(stored.settings, name)
+        if folder is None and of_run is not None and Path(of_run).is_dir():
+            folders[name] = Path(of_run)
+    asked = [record for id, record in records.items() if id in wanted]
+    asked = ImagePaths(data_json, **folders).records(asked)
+    check_present(
+        data_json,
+        ([r.query_mask] for r in asked if r.query_mask and not says_not_visible(r.answer)),
+    )
     scored = score_run(
-        [record for id, record in records.items() if id in wanted],
+        asked,
         stored_replies(stored),
         convention=stored.model.convention,
         rule=check_scoring(options.scoring),
         mask=check_mask_choice(options.mask),
-        image_folder=image_folder,
         workers=workers,
     )
     data = data_provenance(data_json, sha256_file(data_json))
@@ -86,7 +96,9 @@ def score(
         settings=stored.settings,
         versions=versions(),
         model=stored.model,
-        data=replace(data, build=stored.data.build),  # the build of the evaluated images
+        data=replace(
+            data, build=stored.data.build, build_seed=stored.data.build_seed
+        ),  # the build of the evaluated images
         run=stored.run,
     )
     write_results(target, again)
@@ -96,4 +108,6 @@ def score(
         model=stored.model.name,
         asked=0,
         kept=len(wanted),
+        privileged=stored.model.privileged,
+        build_seed=stored.data.build_seed,
     )

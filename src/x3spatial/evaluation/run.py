@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,6 @@ from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.assess import ScoredRun, score_run
-from x3spatial.evaluation.inference import ask
 from x3spatial.evaluation.journal import Store, open_share, open_store
 from x3spatial.evaluation.matching import Matched
 from x3spatial.evaluation.options import (
@@ -31,10 +30,15 @@ from x3spatial.evaluation.options import (
     for_model,
 )
 from x3spatial.evaluation.provenance import data_provenance, versions
-from x3spatial.evaluation.questions import check_supported, files_state, question_of
+from x3spatial.evaluation.questions import check_supported
 from x3spatial.evaluation.scoring.scores import truth_of
+from x3spatial.evaluation.settings import AnswerSettings
+from x3spatial.evaluation.share import Inference
 from x3spatial.evaluation.stored import failures
+from x3spatial.evaluation.unread import examples
+from x3spatial.formats.image_paths import ImagePaths, check_present, default_folder
 from x3spatial.formats.results_file import (
+    CiMethod,
     CiUnit,
     Interval,
     MaskProblem,
@@ -42,21 +46,21 @@ from x3spatial.formats.results_file import (
     ResultsFile,
     RunInfo,
     RunSettings,
+    ScoringInfo,
     SizeRow,
     Value,
     check_replaceable,
     read_results,
     write_results,
 )
-from x3spatial.formats.results_table import results_table
+from x3spatial.formats.results_table import conditions, results_table
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.formats.typed_json import finite
 from x3spatial.io.files import check_output, sha256_file
 from x3spatial.models import registry
 from x3spatial.models.base import Model
-from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
-from x3spatial.tasks.question import Question
+from x3spatial.texts import counted, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +87,18 @@ class EvalResult(Tabular):
     """Number of samples without an answer; the command exits with code 1 if there are any."""
     first_error: str | None
     problems: tuple[MaskProblem, ...]
+    ci_method: dict[str, CiMethod | None] = field(default_factory=dict)
+    """Metric → how its interval was computed."""
+    privileged: bool = False
+    """Whether the model reads ground truth or masks."""
+    conditions: str = ""
+    """What the figures depend on besides model and data: ``dilated masks, build seed 42``."""
+    unparsed_reasons: dict[str, int] = field(default_factory=dict)
+    """Reason → number of answers that could not be read."""
+    unread: tuple[str, ...] = ()
+    """Up to three different answers that could not be read, quoted."""
+    stopped: str | None = None
+    """Why this call did not ask all questions; None if it did."""
     stored: ResultsFile | None = None
     """The content of the results file, if none was written."""
     matched: Matched | None = None
@@ -90,10 +106,14 @@ class EvalResult(Tabular):
 
     def table(self) -> Table:
         """The main metrics."""
-        table = results_table(self.model, self.metrics, self.ci95, self.ci_unit)
+        title = f"{self.model}: {self.conditions}" if self.conditions else self.model
+        table = results_table(title, self.metrics, self.ci95, self.ci_unit)
         notes = [] if self.output_json is None else [f"results: {self.output_json}"]
         if self.errors:
-            notes.append(f"{self.errors} samples without an answer; first: {self.first_error}")
+            notes.append(
+                f"{counted(self.errors, 'sample')} without an answer; first:"
+                f" {shortened(str(self.first_error))}"
+            )
         return replace(table, notes=tuple(notes))
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -126,8 +146,12 @@ class EvalResult(Tabular):
         kept: int,
         stored: ResultsFile | None = None,
         matched: Matched | None = None,
+        privileged: bool = False,
+        build_seed: int | None = None,
+        stopped: str | None = None,
     ) -> EvalResult:
         """The result of ``scored``."""
+        scoring = ScoringInfo(scored.rule, scored.mask, scored.mask_kinds)
         failed = [f"{s.id}: {s.error}" for s in scored.scores if s.status == "error"]
         return cls(
             output_json=output_json,
@@ -144,6 +168,12 @@ class EvalResult(Tabular):
             problems=scored.problems,
             stored=stored,
             matched=matched,
+            ci_method=scored.ci_method,
+            privileged=privileged,
+            conditions=conditions(scoring, build_seed),
+            unparsed_reasons=scored.unparsed_reasons,
+            unread=examples(s.pred_text for s in scored.scores if s.status == "unparsed"),
+            stopped=stopped,
         )
 
     @classmethod
@@ -168,6 +198,11 @@ class EvalResult(Tabular):
             errors=len(failed),
             first_error=failed[0] if failed else None,
             problems=stored.problems,
+            ci_method=stored.ci_method,
+            privileged=stored.model.privileged,
+            conditions=conditions(stored.scoring, stored.data.build_seed),
+            unparsed_reasons=stored.unparsed_reasons,
+            unread=examples(s.pred_text for s in stored.results if s.status == "unparsed"),
         )
 
 
@@ -210,23 +245,25 @@ def evaluate(
     started = time.perf_counter()
     options = replace(options or EvalOptions(), **changes)
     data_json, output_json = Path(data_json), Path(output_json)
-    image_folder = options.image_folder
+    image_folder, image_root = options.image_folder, options.image_root
     check_workers(workers)
     workers = default_workers() if workers is None else workers
-    everything = read_records(data_json)
+    stored = read_records(data_json)
+    everything = ImagePaths(data_json, image_folder, image_root).records(stored)
     records = everything[: options.limit]
     for record in records:  # invalid ground truth is reported before the model is asked
         try:
             truth_of(record)
         except UserError as error:
             raise UserError(f"{data_json}: {error}") from None
+    check_present(data_json, (record.images for record in records))
     given = isinstance(model, Model)
     chosen = model if isinstance(model, Model) else registry.create(model, for_model(options))
     with nullcontext() if given else closing(chosen):
         find_convention(chosen.convention)
         check_supported(chosen, records, data_json)
         data_sha256 = sha256_file(data_json)
-        settings = {
+        values = {
             "model": chosen.spec or chosen.name,
             "describe": json.loads(
                 json.dumps(finite(chosen.describe()))
@@ -237,8 +274,15 @@ def evaluate(
             "seed": options.seed,
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
-        inference = _Inference(
-            chosen, tuple(records), image_folder, options.batch_size, workers, world
+        settings = AnswerSettings(values, default_folder(data_json, stored))
+        inference = Inference(
+            chosen,
+            tuple(records),
+            options.batch_size,
+            workers,
+            world,
+            options.stop_after_failures,
+            f"{chosen.name}, {data_json.name}",
         )
         if world is not None and not world.leads:
             return _take_part(inference, output_json, settings, world)
@@ -249,9 +293,11 @@ def evaluate(
                 _check_not_shrunk(store, records, everything, output_json, options.limit)
                 if coordinator is not None:
                     coordinator.ready()
-                asked = inference.run(store)
+                done = inference.run(store)
+                asked, left = done.asked, done.left
                 if coordinator is not None:
-                    asked += sum(report["asked"] for report in coordinator.wait())
+                    for report in coordinator.wait():
+                        asked, left = asked + report["asked"], left + report["left"]
                     store.merge_rank_journals()
                 scored = score_run(
                     records,
@@ -259,21 +305,25 @@ def evaluate(
                     convention=chosen.convention,
                     rule=check_scoring(options.scoring),
                     mask=check_mask_choice(options.mask),
-                    image_folder=image_folder,
                     workers=workers,
                 )
+                data = data_provenance(data_json, data_sha256)
                 seconds = time.perf_counter() - started
                 results = scored.complete(
-                    settings=RunSettings(**settings, limit=options.limit),
+                    settings=RunSettings(
+                        **values,
+                        limit=options.limit,
+                        image_root=None if image_root is None else str(image_root.absolute()),
+                    ),
                     versions=versions(),
                     model=ModelInfo(
                         name=chosen.name,
                         kind=chosen.spec and chosen.spec.partition(":")[0],
                         convention=chosen.convention,
                         privileged=chosen.privileged,
-                        describe=settings["describe"],
+                        describe=values["describe"],
                     ),
-                    data=data_provenance(data_json, data_sha256),
+                    data=data,
                     run=RunInfo(
                         seconds=round(seconds, 3),
                         samples_per_second=round(asked / seconds, 3),
@@ -295,80 +345,47 @@ def evaluate(
         output_json=output_json,
         model=chosen.name,
         asked=asked,
-        kept=len(records) - asked,
+        kept=len(records) - asked - left,
+        privileged=chosen.privileged,
+        build_seed=data.build_seed,
+        stopped=done.stopped,
     )
 
 
+def chance_of(
+    data_json: Path, options: EvalOptions, workers: int | None = None
+) -> dict[str, dict[str, float | None] | None]:
+    """The chance baselines of a task file, for sets that no model was asked.
+
+    Raises:
+        UserError: the file is missing or malformed.
+    """
+    records = ImagePaths(data_json, options.image_folder, options.image_root).records(
+        read_records(data_json)[: options.limit]
+    )
+    scored = score_run(
+        records,
+        {},
+        convention="fraction",
+        rule=check_scoring(options.scoring),
+        mask=check_mask_choice(options.mask),
+        workers=default_workers() if workers is None else workers,
+    )
+    return scored.chance
+
+
 def _take_part(
-    inference: _Inference, output_json: Path, settings: Mapping[str, Any], world: World
+    inference: Inference, output_json: Path, settings: AnswerSettings, world: World
 ) -> EvalResult:
     """Ask the share of this rank, and wait until rank 0 has written the results."""
     with Worker(output_json, world) as worker:
         worker.join()
         with open_share(output_json, world, settings) as store:
-            asked = inference.run(store, worker.check)
-        worker.done({"asked": asked})
-    return EvalResult.read(output_json, asked=asked, kept=inference.share - asked)
-
-
-@dataclass(frozen=True, slots=True)
-class _Inference:
-    """Inference on this process's share of the records."""
-
-    model: Model
-    records: tuple[TaskRecord, ...]
-    image_folder: Path | None
-    batch_size: int
-    workers: int
-    world: World | None
-
-    def _is_mine(self, record: TaskRecord) -> bool:
-        return self.world is None or self.world.owns(record.id)
-
-    @property
-    def share(self) -> int:
-        """The number of records in this process's share."""
-        return sum(map(self._is_mine, self.records))
-
-    def run(self, store: Store, check: Callable[[], None] = lambda: None) -> int:
-        """Ask questions without an answer, or whose images have changed; returns the number of questions.
-
-        ``check`` is called between batches and may raise to stop.
-        """
-        questions, states = [], {}
-        for record in filter(self._is_mine, self.records):
-            question = question_of(record, self.image_folder, privileged=self.model.privileged)
-            state = _state(self.model, question)
-            known = store.replies.get(record.id)
-            if known is None or known.text is None or known.seen not in (None, state):
-                questions.append(question)
-                states[record.id] = state
-        share = self.share
-        # Only rank 0 shows a progress bar, because the processes share a terminal.
-        shown = (
-            nullcontext(_no_progress)
-            if self.world is not None and self.world.rank
-            else progress(self.model.name, share, done=share - len(questions))
-        )
-        with shown as advance:
-            for replies in ask(
-                self.model, questions, batch_size=self.batch_size, workers=self.workers
-            ):
-                store.add({id: replace(reply, seen=states[id]) for id, reply in replies.items()})
-                advance(len(replies))
-                check()
-        return len(questions)
-
-
-def _no_progress(n: int = 1) -> None:
-    """No-op progress callback."""
-
-
-def _state(chosen: Model, question: Question) -> str:
-    try:
-        return files_state(chosen.reads(question))
-    except (OSError, ValueError):
-        return ""  # a file is missing; the model raises an error that names it
+            done = inference.run(store, worker.check)
+        worker.done({"asked": done.asked, "left": done.left})
+    kept = inference.share - done.asked - done.left
+    result = EvalResult.read(output_json, asked=done.asked, kept=kept)
+    return replace(result, stopped=done.stopped)
 
 
 def _check_not_shrunk(

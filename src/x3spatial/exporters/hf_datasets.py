@@ -11,7 +11,7 @@ from typing import Any
 from x3spatial.exporters.base import Format
 from x3spatial.exporters.samples import Sample
 from x3spatial.exporters.tables import batches, image_value, require_datasets
-from x3spatial.io.files import part_path
+from x3spatial.io.files import naming, part_path
 
 _FACTS = (
     "split", "scene", "uid", "label", "ref_rank", "ref_frame", "query_rank", "query_frame",
@@ -59,12 +59,13 @@ class HfDatasets(Format):
             shutil.rmtree(part, ignore_errors=True)
             schema = features.arrow_schema
             with (
+                naming(path),
                 pyarrow.OSFile(str(table), "wb") as file,
                 pyarrow.ipc.new_stream(file, schema) as stream,
             ):
                 for batch in batches(self._rows(samples), schema):
                     stream.write_batch(batch)
-            with _quiet(datasets):
+            with _quiet(datasets), naming(path):
                 rows = datasets.Dataset.from_file(str(table))
                 # By default the writer creates no file for an empty set, which could not be opened.
                 rows.save_to_disk(str(part), num_shards=None if len(rows) else 1)

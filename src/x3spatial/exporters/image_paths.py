@@ -31,11 +31,6 @@ class PlacedImage:
     """Whether the image is embedded in the data file."""
 
 
-def joined(path: str, image_folder: Path | None) -> Path:
-    """``path`` as an absolute path; a relative one is resolved against ``image_folder`` if that is given."""
-    return Path(os.path.abspath(path if image_folder is None else image_folder / path))  # noqa: PTH100
-
-
 class ImagePlacer:
     """Assigns the paths of images in the export, and copies images if required."""
 
@@ -60,8 +55,8 @@ class ImagePlacer:
         """
         if not file.is_file():
             raise UserError(
-                f"{where}: image {file} is missing; build again, or say with --image-folder what"
-                " relative paths are relative to"
+                f"{where}: image {file} is missing; build again, or say where the data root is now with"
+                " --image-root, or what relative paths are relative to with --image-folder"
             )
         try:
             return PlacedImage(file, self._place(file), self._embed)

@@ -8,6 +8,7 @@ from typing import Any
 
 import x3spatial
 from x3spatial.errors import UserError
+from x3spatial.formats.task_file import check_exists
 from x3spatial.io.files import read_manifest, sha256_file
 
 MANIFEST = "export.json"
@@ -28,7 +29,8 @@ def identity(
     read = []
     for source in sources:
         if not source.is_file():
-            raise UserError(f"{source}: no such task file")
+            check_exists(source)
+            raise UserError(f"{source}: is not a file; name a task file")
         digest = sha256_file(source)
         read.append({"path": str(source), "bytes": source.stat().st_size, "sha256": digest})
     return {

@@ -12,7 +12,7 @@ from x3spatial.arrays import Bool
 from x3spatial.conventions.prompt_template import PromptTemplate, parse_prompt_template
 from x3spatial.conventions.registry import find_convention
 from x3spatial.errors import UserError
-from x3spatial.exporters.image_paths import PlacedImage, joined
+from x3spatial.exporters.image_paths import PlacedImage
 from x3spatial.exporters.points import (
     AS_RECORDED,
     PLACEHOLDER,
@@ -29,6 +29,7 @@ from x3spatial.tasks.geometry import Point, hits, pixel_of
 from x3spatial.tasks.ground_truth import Target
 from x3spatial.tasks.question import Question, Size
 from x3spatial.tasks.spec import TASKS
+from x3spatial.texts import quoted
 
 _mask = lru_cache(maxsize=16)(read_mask)  # consecutive records share the reference mask
 
@@ -39,7 +40,6 @@ class Rewriter:
 
     points: str
     limits: ResizeLimits
-    image_folder: Path | None
     longer: int = 0
     """Number of points with more decimals than usual in their format, needed to hit the mask."""
     unsafe: int = 0
@@ -67,7 +67,9 @@ class Rewriter:
             )
         said = parse_unit(record.answer)
         if said.kind is AnswerKind.UNPARSED:
-            raise UserError(f"{where}: the answer {record.answer!r} holds no point to rewrite")
+            raise UserError(
+                f"{where}: the answer {quoted(record.answer)} holds no point to rewrite"
+            )
         sizes = self._sizes(record, images, where)
         answer = None
         if said.kind is AnswerKind.POINT:
@@ -103,7 +105,7 @@ class Rewriter:
         """A recorded point with the mask that the rewritten point must hit."""
         if path is None:
             raise UserError(f"{where}: has no {field!r}, which rewriting points needs")
-        file = joined(path, self.image_folder)
+        file = Path(path)
         try:
             mask = _mask(file)
         except ImageError as error:

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.exporters.base import Format
-from x3spatial.exporters.image_paths import IMAGES, ImagePlacer, joined
+from x3spatial.exporters.image_paths import IMAGES, ImagePlacer
 from x3spatial.exporters.manifest import (
     MANIFEST,
     NOTE,
@@ -27,6 +28,7 @@ from x3spatial.exporters.points import ResizeLimits
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.rewrite import Rewriter
 from x3spatial.exporters.samples import Sample
+from x3spatial.formats.image_paths import ImagePaths, with_paths
 from x3spatial.formats.task_file import iter_records
 from x3spatial.io.files import make_dir, read_manifest, write_json
 from x3spatial.io.locks import lock_dir
@@ -66,6 +68,7 @@ def export(
     paths: str | None = None,
     point_format: str | None = None,
     image_folder: str | Path | None = None,
+    image_root: str | Path | None = None,
     min_pixels: int | None = None,
     max_pixels: int | None = None,
     limit: int | None = None,
@@ -81,6 +84,7 @@ def export(
         point_format: ``unit`` keeps prompts and answers, a key of ``points.point_formats`` rewrites both, and
             ``placeholder`` (ms-swift) leaves the scaling to the trainer; None for the format's default.
         image_folder: base folder for relative image and mask paths.
+        image_root: where the data root is now, if it was moved after the build.
         min_pixels, max_pixels: bounds of the image area of the Qwen2.5-VL processor, for ``qwen2.5-px`` only.
         limit: only the first N records of each file.
         fresh: write again even if the same export exists.
@@ -91,21 +95,23 @@ def export(
     start = time.monotonic()
     if isinstance(data_json, (str, Path)):
         data_json = [data_json]
-    image_folder = None if image_folder is None else Path(image_folder)
+    image_folder = None if image_folder is None else _absolute(image_folder)
+    image_root = None if image_root is None else _absolute(image_root)
     form = _format(to)
     paths = _choice("--paths", paths, form.paths, to)
     points = _choice("--points", point_format, form.points(), to)
     limits = _limits(points, min_pixels, max_pixels)
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: must be at least 1")
-    out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100 - symbolic links are not resolved
-    sources = [joined(str(path), None) for path in data_json]
+    out_dir = _absolute(out_dir)
+    sources = [_absolute(path) for path in data_json]
     outputs = _outputs(form, sources, out_dir)
     options = {
         "to": to,
         "paths": paths,
         "points": points,
-        "image_folder": None if image_folder is None else str(joined(str(image_folder), None)),
+        "image_folder": None if image_folder is None else str(image_folder),
+        **({} if image_root is None else {"image_root": str(image_root)}),
         "min_pixels": limits.min_pixels if points == RESIZED else None,
         "max_pixels": limits.max_pixels if points == RESIZED else None,
         "limit": limit,
@@ -120,13 +126,21 @@ def export(
         held.enter_context(_claim(earlier, out_dir, {*outputs.values(), *companions}))
         _clear(earlier, out_dir, {*outputs.values(), *companions})
         placer = ImagePlacer(paths, out_dir)
-        rewriter = Rewriter(points, limits, image_folder)
+        rewriter = Rewriter(points, limits)
         counts: Counter[str] = Counter()
         files: dict[str, Any] = {}
         with progress("exporting", len(sources)) as advance:
             for source in sources:
                 before = counts["records"]
-                samples = _samples(source, form, placer, rewriter, limit, counts)
+                samples = _samples(
+                    source,
+                    form,
+                    placer,
+                    rewriter,
+                    limit,
+                    counts,
+                    ImagePaths(source, image_folder, image_root),
+                )
                 form.write(out_dir / outputs[source], samples)
                 facts = written_facts(out_dir / outputs[source])
                 files[outputs[source]] = {"records": counts["records"] - before, **facts}
@@ -150,6 +164,10 @@ def export(
         }
         write_json(out_dir / MANIFEST, manifest, fsync=True)
     return ExportSummary(out_dir, manifest, written=True)
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links are not resolved
 
 
 @contextmanager
@@ -275,14 +293,12 @@ def _samples(
     rewriter: Rewriter,
     limit: int | None,
     counts: Counter[str],
+    paths: ImagePaths,
 ) -> Iterator[Sample]:
-    for number, record in enumerate(iter_records(source)):
-        if number == limit:
-            return
+    for listed in islice(iter_records(source), limit):
+        record = with_paths(listed, paths.find)
         where = f"{source}: record {record.id}"
-        images = tuple(
-            placer.place(joined(path, rewriter.image_folder), where) for path in record.images
-        )
+        images = tuple(placer.place(_absolute(path), where) for path in record.images)
         sample = rewriter.sample(record, images, where)
         if form.tags:
             sample = sample.tagged()

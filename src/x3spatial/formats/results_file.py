@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from x3spatial.errors import UserError
 from x3spatial.formats.results_entry import SampleResult
-from x3spatial.formats.results_table import results_table, samples_frame
+from x3spatial.formats.results_table import conditions, results_table, samples_frame
 from x3spatial.formats.typed_json import LEFT_OUT, Malformed, decode, described, encode, named
 from x3spatial.io.files import read_json, sha256_file, sha256_json, write_text
 from x3spatial.tables import Table, Tabular
@@ -37,6 +37,7 @@ METRICS = (
 ScoringRule = Literal["x3", "roborefer"]
 MaskChoice = Literal["auto", "tight", "dilated"]
 CiUnit = Literal["scene", "object"]
+CiMethod = Literal["bootstrap", "wilson"]
 Value = float | int | None
 Interval = tuple[float, float]
 
@@ -61,6 +62,8 @@ class SizeRow:
     """The resampling unit of this row's intervals; a row may contain too few scenes."""
     chance: float | None = field(metadata=named("chance_uniform"))
     """Expected Hit@Mask of a uniformly drawn point: the mean share of the image that the masks cover."""
+    ci_method: dict[str, CiMethod | None] = field(default_factory=dict, metadata=LEFT_OUT)
+    """As in the head of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class ScoringInfo:
 
     rule: ScoringRule
     mask: MaskChoice
+    mask_kinds: dict[str, int] = field(default_factory=dict, metadata=LEFT_OUT)
+    """Kind of mask → number of samples whose visibility and hits it decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +100,11 @@ class RunSettings:
     """Null: unknown, for answers that were made elsewhere; likewise ``seed``."""
     seed: int | None
     image_folder: str | None = None
-    """Base folder for relative image paths; null: the working directory."""
+    """Base folder for relative image paths; null: that of the task file."""
     limit: int | None = None
     """Only the first N records; null: all."""
+    image_root: str | None = field(default=None, metadata=LEFT_OUT)
+    """Where the data root was, if it had been moved after the build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +130,8 @@ class DataInfo:
     sha256: str
     build: str | None = None
     """Hash of the build's parameters and prompts; null without a build.json beside the file."""
+    build_seed: int | None = field(default=None, metadata=LEFT_OUT)
+    """The build's random seed; null without a build.json beside the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +164,13 @@ class ResultsFile(Tabular):
     metrics: dict[str, Value] = field(metadata=described(required=list(METRICS)))
     """Metric → value; null if its denominator is zero."""
     ci95: dict[str, Interval | None]
-    """Metric → 95 % interval (bootstrap over ci_unit); null with too few clusters."""
+    """Metric → 95 % interval over ci_unit; null with too few clusters."""
     ci_unit: CiUnit | None
     """The resampling unit; null with fewer than ten objects."""
+    ci_method: dict[str, CiMethod | None] = field(default_factory=dict, metadata=LEFT_OUT)
+    """Metric → how its interval was computed: bootstrap; wilson where every cluster has rate 0, or 1."""
+    unparsed_reasons: dict[str, int] = field(default_factory=dict, metadata=described(always=False))
+    """Reason why an answer could not be read → number of samples; they add up to parse_failures."""
     chance: dict[str, dict[str, float | None] | None]
     """Chance baseline → metric → value; null if the baseline does not apply to any sample."""
     by_mask_area: tuple[SizeRow, ...] = ()
@@ -176,7 +189,8 @@ class ResultsFile(Tabular):
 
     def table(self) -> Table:
         """The main metrics."""
-        title = f"{self.model.name} on {Path(self.data.path).name}"
+        facts = conditions(self.scoring, self.data.build_seed)
+        title = f"{self.model.name} on {Path(self.data.path).name}: {facts}"
         return results_table(title, self.metrics, self.ci95, self.ci_unit)
 
     def to_dataframe(self) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from x3spatial.errors import UserError
+from x3spatial.io.files import read_manifest
 from x3spatial.io.json_stream import iter_array
 from x3spatial.tasks.spec import TASKS, TaskSpec, Views
 
@@ -183,12 +185,38 @@ def _turn(value: Mapping[str, Any], index: int, speaker: str) -> str:
     return _text(turn, "value")
 
 
+def check_exists(path: Path, what: str = "task file") -> None:
+    """Check that a task file exists.
+
+    Args:
+        path: the file.
+        what: how the message calls it.
+
+    Raises:
+        UserError: it does not; the message names the command that writes it, or what the build beside it
+            has.
+    """
+    if os.path.lexists(path):
+        return
+    manifest = read_manifest(path.parent / "build.json") or {}
+    splits, files = manifest.get("counts"), manifest.get("files")
+    if not isinstance(splits, dict) or not isinstance(files, dict):
+        hint = f"build it first: x3 build ROOT -o {path.parent}"
+    elif "_train_" in path.name and "train" not in splits:
+        root = manifest.get("data_root")
+        hint = f"the data root {root} has no train split, so there is nothing to train on"
+    else:
+        hint = f"the build there has {', '.join(files) or 'no samples'}"
+    raise UserError(f"{path}: no such {what}; {hint}")
+
+
 def iter_records(path: Path) -> Iterator[TaskRecord]:
     """The records of a task file in file order, in constant memory except for the ids.
 
     Raises:
         UserError: the file is missing or not a JSON array, a record is malformed, or an id occurs twice.
     """
+    check_exists(path)
     seen: set[str] = set()
     for number, value in enumerate(iter_array(path), start=1):
         try:

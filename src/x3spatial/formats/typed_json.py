@@ -7,7 +7,9 @@ may be missing in the input. Supported types: ``str``, ``int``, ``float``, ``boo
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
@@ -121,6 +123,17 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(part) for part in value]
     return value
+
+
+# Control characters of Latin-1, lone surrogates and line separators are legal in JSON, but not in every
+# encoding, and a terminal obeys some of them. json.dumps escapes the others.
+_UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def document(value: Any) -> str:
+    """A JSON value as an indented text that any terminal and encoding takes; NaN and infinities are null."""
+    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def decode(cls: type[T], value: Any) -> T:

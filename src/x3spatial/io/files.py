@@ -7,16 +7,22 @@ the next run replaces.
 
 from __future__ import annotations
 
+import errno
+import filecmp
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
+
+_LOG = logging.getLogger(__name__)
 
 
 def part_path(path: Path) -> Path:
@@ -24,15 +30,63 @@ def part_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""In messages of libraries written in Rust (safetensors, tokenizers)."""
+_TORCH_WRITER = re.compile("inline_container|PytorchStreamWriter|iostream error")
+"""In messages of ``torch.save``, which do not say why a file could not be written."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of writing in the block become ``OSError`` with the name of ``path``.
+
+    The error of a write has no name, because the file is open already; libraries raise types of their own.
+
+    Raises:
+        OSError: the disk is full, a limit is reached, or something else of the system.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
+    except Exception as error:
+        if found := _OS_ERROR.search(str(error)):
+            number = int(found[1])
+            raise OSError(number, os.strerror(number), os.fspath(path)) from error
+        if isinstance(error, RuntimeError) and _TORCH_WRITER.search(str(error)):
+            raise OSError(
+                errno.EIO, "a file could not be completed; is the disk full?", os.fspath(path)
+            ) from error
+        raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The temporary file for ``path``, which is renamed after the block; an error removes it.
+
+    Raises:
+        OSError: it cannot be written; the error names ``path``.
+    """
+    part = part_path(path)
+    with naming(path):
+        try:
+            yield part
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+
+
 def write_bytes(path: Path, data: bytes, *, fsync: bool = False) -> None:
     """Replace ``path`` by ``data`` atomically; ``fsync`` for files whose loss would go unnoticed."""
-    part = part_path(path)
-    with open(part, "wb") as file:
+    with replacing(path) as part, open(part, "wb") as file:
         file.write(data)
+        file.flush()
         if fsync:
-            file.flush()
             os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def write_text(path: Path, text: str, *, fsync: bool = False) -> None:
@@ -111,23 +165,47 @@ def new_dir(path: Path, option: str) -> Iterator[Path]:
     """A temporary folder whose entries are moved to the new folder ``path`` after the block.
 
     It is created inside ``path``, which may be the current folder or a mount point. Remains of a killed run
-    in it are deleted.
+    in it are deleted. A run that was killed while it moved the entries, or after that, has left some of them
+    in ``path``: those that equal the new ones stay.
 
     Raises:
-        UserError: ``path`` cannot be created or written to, or is not empty.
+        UserError: ``path`` cannot be created, or contains something else than the block writes.
+        OSError: an entry cannot be written; the error has a name.
     """
     make_dir(path, option)
     part = path / ".part"
-    if any(entry != part for entry in path.iterdir()):
+    before = {entry.name for entry in path.iterdir() if entry != part}
+    if before and not (part.exists() or (path / "config.json").is_file()):
         raise UserError(f"{path}: not empty; name a new folder")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
-        yield part
-        for entry in sorted(part.iterdir()):
-            entry.rename(path / entry.name)
+        with naming(path):
+            yield part
+        made = {entry.name for entry in part.iterdir()}
+        for name in sorted(before):
+            if name not in made or not _equal(part / name, path / name):
+                raise UserError(
+                    f"{path}: not empty: {name} is not what this command writes; name a new folder"
+                )
+        if made and made == before:
+            _LOG.info("%s: already there, equal", path)
+        for name in sorted(made - before):
+            (part / name).rename(path / name)
     finally:
         shutil.rmtree(part)
+
+
+def _equal(one: Path, other: Path) -> bool:
+    """Whether two files or folders have the same content."""
+    if one.is_dir() != other.is_dir():
+        return False
+    if one.is_file():
+        return other.is_file() and filecmp.cmp(one, other, shallow=False)
+    names = {entry.name for entry in one.iterdir()}
+    return names == {entry.name for entry in other.iterdir()} and all(
+        _equal(one / name, other / name) for name in names
+    )
 
 
 def check_output(path: Path, option: str, sources: Iterable[Path] = ()) -> None:

@@ -22,6 +22,7 @@ from PIL import Image
 
 from x3spatial.arrays import Bool, UInt8, UInt16
 from x3spatial.errors import UserError
+from x3spatial.program.streams import native_silenced
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # errors are reported with the path of the file
 
@@ -205,7 +206,8 @@ def _decode(data: bytes, *, probed: bool = False) -> npt.NDArray[Any]:
     if not probed:
         probe(data)  # libpng would print messages about truncated or damaged files
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        with native_silenced():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError) as error:
         raise ImageError(f"cannot be decoded: {' '.join(str(error).split())}") from None
     if image is None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Self
 
+from x3spatial.io.files import naming
+
 
 class Journal:
     """An append-only file of JSON lines, from which an interrupted run is continued.
@@ -62,8 +64,9 @@ class Journal:
         assert self._file is not None, "call open() first"
         offset = self._file.seek(0, os.SEEK_END)
         line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        with naming(self.path):
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
         return offset
 
     def sync(self) -> None:
@@ -74,8 +77,9 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            with naming(self.path):  # what an append could not write is tried again
+                file.close()
 
     def __enter__(self) -> Self:
         return self

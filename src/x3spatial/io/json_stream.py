@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from x3spatial.errors import UserError
-from x3spatial.io.files import part_path
+from x3spatial.io.files import naming, part_path, replacing
 
 _CHUNK = 1 << 16
 _SPACE = " \t\r\n"
@@ -163,7 +164,8 @@ class JsonArrayWriter:
         """Append one record."""
         assert self._file is not None, "used outside its with block"
         text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-        self._file.write(("\n" if self.count == 0 else ",\n") + text)
+        with naming(self.path):
+            self._file.write(("\n" if self.count == 0 else ",\n") + text)
         self.count += 1
 
     def __exit__(
@@ -174,11 +176,11 @@ class JsonArrayWriter:
     ) -> None:
         assert self._file is not None
         if kind is None:
-            self._file.write("]\n" if self.count == 0 else "\n]\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        self._file.close()
-        if kind is None:
-            os.replace(part_path(self.path), self.path)
-        else:
-            part_path(self.path).unlink(missing_ok=True)
+            with replacing(self.path), self._file:
+                self._file.write("]\n" if self.count == 0 else "\n]\n")
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            return
+        with suppress(OSError):  # what is buffered does not matter
+            self._file.close()
+        part_path(self.path).unlink(missing_ok=True)

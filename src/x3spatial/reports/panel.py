@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
-from x3spatial.evaluation.scoring.masks import MaskFinder, join
+from x3spatial.evaluation.scoring.masks import MaskFinder
 from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_rgb
@@ -85,20 +85,18 @@ def draw_images(
     record: TaskRecord,
     answers: Sequence[ShownAnswer],
     masks: MaskFinder,
-    folder: Path | None,
 ) -> Drawn:
-    """Read and mark the images of a sample.
+    """Read and mark the images of a sample, whose record holds the paths of its files.
 
     Raises:
         UserError: an image or the mask cannot be read; the message names the file.
     """
     drawn = []
     for path in record.images:
-        place = join(path, folder)
         try:
-            drawn.append(_scaled(Image.fromarray(read_rgb(place))))
+            drawn.append(_scaled(Image.fromarray(read_rgb(Path(path)))))
         except ImageError as error:
-            raise UserError(f"sample {record.id}: {place}: {error.reason}") from None
+            raise _unreadable(record, path, error.reason) from None
     marks = set()
     mask = _mask(record, masks)
     image = drawn[-1]
@@ -134,9 +132,15 @@ def _mask(record: TaskRecord, masks: MaskFinder) -> Bool | None:
         return None
     found = masks.masks(record)
     if found.problem is not None and record.query_mask is not None:
-        path, reason = found.problem
-        raise UserError(f"sample {record.id}: {path}: {reason}")
+        raise _unreadable(record, *found.problem)
     return found.chosen
+
+
+def _unreadable(record: TaskRecord, path: str, reason: str) -> UserError:
+    return UserError(
+        f"sample {record.id}: cannot read {path}: {reason}; if folders were moved, name the data root with"
+        " --image-root"
+    )
 
 
 def _scaled(image: Image.Image) -> Image.Image:

@@ -11,6 +11,7 @@ import numpy as np
 
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.masks import MaskFinder
+from x3spatial.formats.image_paths import ImagePaths, check_present
 from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_file import ResultsFile, read_results
 from x3spatial.formats.task_file import TaskRecord, read_records
@@ -57,6 +58,7 @@ def preview(
     only: Sequence[str] = (),
     sort: str = "file",
     image_folder: str | Path | None = None,
+    image_root: str | Path | None = None,
 ) -> Path:
     """Draw samples of a task file into one picture.
 
@@ -74,6 +76,7 @@ def preview(
         sort: ``file``, ``worst``, ``best``, or ``outcome``: by the outcome of the first results, so that the
             even spread shows the outcomes in proportion. Of several results the worst (best) answer counts.
         image_folder: base folder for relative image paths.
+        image_root: where the data root is now, if it was moved after the build.
 
     Returns:
         ``output``.
@@ -83,7 +86,11 @@ def preview(
             result belongs to a sample of the task file, or ``output`` cannot be written.
     """
     data_json, output = Path(data_json), Path(output)
-    folder = None if image_folder is None else Path(image_folder)
+    images = ImagePaths(
+        data_json,
+        None if image_folder is None else Path(image_folder),
+        None if image_root is None else Path(image_root),
+    )
     given = [results] if isinstance(results, str | Path) else list(results or ())
     paths = [Path(path) for path in given]
     filters, sort = check_filters(only, "--only"), check_sort(sort, "--sort")
@@ -94,7 +101,7 @@ def preview(
         raise UserError(f"{name}: needs answers; name a results file with --results")
     if len(paths) > len(ANSWERS):
         raise UserError(f"--results: {len(paths)} files; a picture shows at most {len(ANSWERS)}")
-    everything = read_records(data_json)
+    everything = images.records(read_records(data_json))
     if not everything:
         raise UserError(f"{data_json}: has no samples")
     runs = _read_runs(paths, everything, data_json)
@@ -105,12 +112,13 @@ def preview(
         if ids
         else _limited(_sorted(chosen, runs, sort), limit, spread=sort in ("file", "outcome"))
     )
-    check_sheet(output, [data_json, *paths, *_image_files(everything, folder)])
-    finder = MaskFinder(runs[0].file.scoring.mask if runs else "auto", folder)
+    check_present(data_json, (record.images for record in everything))
+    check_sheet(output, [data_json, *paths, *_image_files(everything)])
+    finder = MaskFinder(runs[0].file.scoring.mask if runs else "auto", None)
     pairs = []
     for record in shown:
         answers = [ShownAnswer(r.model, r.entries.get(record.id), n) for n, r in enumerate(runs)]
-        pairs.append((record, answers, draw_images(record, answers, finder, folder)))
+        pairs.append((record, answers, draw_images(record, answers, finder)))
     width = max(LEAST_WIDTH, *(drawn.width for _, _, drawn in pairs)) + _FRAME
     marks = frozenset(mark for _, _, drawn in pairs for mark in drawn.marks)
     questions = {question_text(record) for record in shown}
@@ -202,10 +210,10 @@ def _limited(records: list[TaskRecord], limit: int, *, spread: bool) -> list[Tas
     return [records[int(index)] for index in places]
 
 
-def _image_files(records: Sequence[TaskRecord], folder: Path | None) -> list[Path]:
+def _image_files(records: Sequence[TaskRecord]) -> list[Path]:
     """All images of the task file, which are never replaced, whatever they hold."""
     paths = {path for record in records for path in (*record.images, record.query_mask) if path}
-    return [Path(path) if folder is None else folder / path for path in sorted(paths)]
+    return [Path(path) for path in sorted(paths)]
 
 
 def _mask_kind(records: Sequence[TaskRecord], runs: Sequence[_Run]) -> str:

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from x3spatial.errors import UserError
-from x3spatial.io.files import read_json, write_json
+from x3spatial.io.files import naming, read_json, write_json
+from x3spatial.training.identity import RunIdentity
+from x3spatial.training.options import named
 
 RUN_FILE = "x3_run.json"
 """In the folder of a run: its identity, and whether it is finished."""
@@ -26,7 +26,6 @@ NOTE_FILE = "x3_training.json"
 STATE_FILE = "trainer_state.json"
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
-_TORCH_WRITER = re.compile("inline_container|PytorchStreamWriter|iostream error")
 _PARTIAL = (".saving-", ".deleting-")
 # Allowed in the folder of a new run: logs.
 _HARMLESS = ("train.log", "runs")
@@ -65,17 +64,12 @@ def writing(output_dir: Path) -> Iterator[None]:
         UserError: the disk is full, a limit is reached, or the folder cannot be written.
     """
     try:
-        yield
-    except (OSError, SafetensorError, RuntimeError) as error:
-        # torch.save reports failures of writing as a plain RuntimeError of its archive writer.
-        if isinstance(error, RuntimeError) and not _TORCH_WRITER.search(str(error)):
-            raise
-        reason = str(error).strip().splitlines()[0]
-        if isinstance(error, RuntimeError):
-            reason = "a file could not be completed"
+        with naming(output_dir):
+            yield
+    except OSError as error:
         raise UserError(
-            f"--output-dir {output_dir}: cannot write there: {reason}; make room, then the same command"
-            " continues"
+            f"{named('output_dir')} {output_dir}: cannot write there: {error.strerror or error};"
+            " make room, then the same command continues"
         ) from None
 
 
@@ -130,16 +124,19 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+def open_run(output_dir: Path, identity: RunIdentity) -> dict[str, Any] | None:
     """The run file of an earlier start of the same run; None if this is the first.
+
+    A run that has written no checkpoint yet leaves nothing to continue: the folder may be used by another.
 
     Raises:
         UserError: the folder contains another run, or files of something else.
     """
+    option = named("output_dir")
     if not output_dir.exists():
         return None
     if not output_dir.is_dir():
-        raise UserError(f"--output-dir {output_dir}: is not a folder")
+        raise UserError(f"{option} {output_dir}: is not a folder")
     file = output_dir / RUN_FILE
     if not file.is_file():
         others = sorted(
@@ -149,41 +146,23 @@ def open_run(output_dir: Path, identity: Mapping[str, Any]) -> dict[str, Any] | 
         )
         if others:
             raise UserError(
-                f"--output-dir {output_dir}: contains {others[0]}, which x3 sft did not write;"
-                " name a new folder"
+                f"{option} {output_dir}: contains {others[0]}, which x3 sft did not write;"
+                f" name a new folder with {option}"
             )
         return None
     run: dict[str, Any] = read_json(file, what="run file")
-    difference = _difference(run.get("identity", {}), identity)
-    if difference is not None:
-        name, there, here = difference
+    changes = identity.changes(run.get("identity", {}))
+    if changes and not run.get("finished") and not checkpoints(output_dir):
+        return None
+    if changes:
         raise UserError(
-            f"--output-dir {output_dir}: contains another run ({name} was {there}, now {here});"
-            " name a new folder, or repeat the earlier command to continue it"
+            f"{option} {output_dir}: contains another run ({'; '.join(changes)});"
+            f" name a new folder with {option}, or repeat the earlier command to continue it"
         )
     return run
 
 
-def _difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
-    """The first field in which two identities differ, with both values."""
-    if isinstance(there, Mapping) and isinstance(here, Mapping):
-        for key in [*here, *(key for key in there if key not in here)]:
-            found = _difference(there.get(key), here.get(key), f"{name}.{key}" if name else key)
-            if found is not None:
-                return found
-        return None
-    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        for number, (one, other) in enumerate(zip(there, here, strict=True)):
-            found = _difference(one, other, f"{name}[{number}]")
-            if found is not None:
-                return found
-        return None
-    return None if there == here else (name, str(there), str(here))
-
-
-def write_run(
-    output_dir: Path, identity: Mapping[str, Any], *, finished: bool, **facts: Any
-) -> None:
+def write_run(output_dir: Path, identity: RunIdentity, *, finished: bool, **facts: Any) -> None:
     """Write the run file."""
-    value = {"identity": identity, "finished": finished, **facts}
+    value = {"identity": identity.values, "finished": finished, **facts}
     write_json(output_dir / RUN_FILE, value, fsync=True)

@@ -91,7 +91,10 @@ def check_sample(dataset: LazySupervisedSpatialDataset, number: int) -> int:
     images, depths = dataset.image_paths(sample), dataset.depth_paths(sample)
     for path in (*images, *depths):
         if not path.is_file():
-            raise UserError(f"{where}: {path}: no such image; is --image-folder right?")
+            raise UserError(
+                f"{where}: {path}: no such image; is --image-folder right? If folders were moved, name the"
+                " data root with --image-root"
+            )
     try:
         image_tiles = [dataset.tiles(path) for path in images]
         depth_tiles = [dataset.tiles(path) for path in depths]

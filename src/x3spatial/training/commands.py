@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
 
-from x3spatial.errors import UserError
+from x3spatial.engine.parent import end_with
+from x3spatial.errors import UserError, packages_of
+from x3spatial.formats.task_file import check_exists
+from x3spatial.formats.typed_json import document
+from x3spatial.program import run_program
+from x3spatial.program.log_line import LogLine
+from x3spatial.program.reporting import guarded
+from x3spatial.program.signals import PARENT_VARIABLE
+from x3spatial.tables import Table, terminal_width
+from x3spatial.texts import print_line
 from x3spatial.training.options import OptionParser
 
 logger = logging.getLogger("x3spatial")
@@ -40,6 +53,7 @@ def check_data_command(arguments: Sequence[str]) -> int:
     parser.option(
         "image_folder", type=Path, default=Path("/"), help="Base folder for relative image paths."
     )
+    parser.option("image_root", type=Path, help="Where the data root is now, if it was moved.")
     parser.option("image_aspect_ratio", default="resize", help="resize, pad or dynamic.")
     parser.option("batch_size", type=int, default=1, help="Batch size.")
     parser.option("model_max_length", type=int, default=8192, help="Most tokens of a sample.")
@@ -50,10 +64,17 @@ def check_data_command(arguments: Sequence[str]) -> int:
     parser.option(
         "show", type=int, default=1, help="Number of samples to print as the model reads them."
     )
+    parser.option("json", action="store_true", help="Print one JSON document, for programs.")
     given = vars(parser.parse_args(list(arguments)))
+    if given["data_path"] is not None:
+        check_exists(given["data_path"], "data file")  # before torch is imported
     from x3spatial.training.data_check import check_data
 
-    check_data(**given)
+    as_json = given.pop("json")
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        found = check_data(**given)
+    if as_json:
+        print(document(found))
     return 0
 
 
@@ -71,14 +92,25 @@ def list_data_command(arguments: Sequence[str]) -> int:
     parser.option(
         "data_registry", type=Path, default=Path("configs/mixtures.yaml"), help="A YAML file."
     )
+    parser.option("json", action="store_true", help="Print one JSON document, for programs.")
     given = parser.parse_args(list(arguments))
     from x3spatial.training.mixtures import list_data
 
     rows = list_data(given.data_registry)
-    width = max((len(row.name) for row in rows), default=0)
-    for row in rows:
-        count = "-" if row.samples is None else str(row.samples)
-        print(f"{row.name:{width}}  {row.kind:8}  {count:>8} per epoch  {row.definition}")
+    if given.json:
+        print(document([asdict(row) for row in rows]))
+    else:
+        cells = tuple(
+            (
+                row.name,
+                row.kind,
+                "-" if row.samples is None else str(row.samples),
+                row.definition,
+            )
+            for row in rows
+        )
+        columns = ("name", "kind", "per epoch", "definition")
+        print(Table(str(given.data_registry), columns, cells, prose=True).text(terminal_width()))
     problems = dict.fromkeys(row.problem for row in rows if row.problem)
     for problem in problems:
         logger.warning(problem)
@@ -135,7 +167,7 @@ def run_recipe_command(arguments: Sequence[str]) -> int:
     dry = given["dry_run"]
     model = run_recipe(base=given.pop("model_name_or_path"), **given)
     if not dry:
-        print(f"trained model: {model}")
+        print_line(f"trained model: {model}")
     return 0
 
 
@@ -148,18 +180,37 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run ``COMMAND [OPTIONS]``; a user's mistake is one line on stderr and exit code 2."""
-    try:
-        if not arguments or arguments[0] not in COMMANDS:
-            raise UserError(f"expected a command: {', '.join(COMMANDS)}")
-        return COMMANDS[arguments[0]](arguments[1:])
-    except UserError as error:
-        print(f"x3: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
-        return 130
+    """Run ``COMMAND [OPTIONS]`` and return the exit code; an error is one line on stderr."""
+    if not logger.handlers:
+        _log_to_stderr()
+    return guarded(lambda: _run(arguments))
+
+
+def _log_to_stderr() -> None:
+    """Print the package's messages; of several processes only the first prints its progress."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLine())
+    logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] not in COMMANDS:
+        raise UserError(f"expected a command: {', '.join(COMMANDS)}")
+    name = arguments[0]
+    with packages_of("train", f"x3 {name if name == 'check-data' else name.replace('-', ' ')}"):
+        return COMMANDS[name](arguments[1:])
+
+
+def program(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit; ``arguments`` default to those of the process."""
+    given = sys.argv[1:] if arguments is None else arguments
+    parent = os.environ.get(PARENT_VARIABLE, "")
+    if parent.isdigit():
+        end_with(int(parent))
+    run_program(lambda: main(given))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    program()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from x3spatial.io.files import part_path
+from x3spatial.io.files import replacing
 
 _HIT = "eval_hit_at_mask"
 _LOSS = "training loss, token mean (left axis)"
@@ -142,5 +142,5 @@ def _figure(width: float) -> Any:
 
 
 def _save(figure: Any, out: Path) -> None:
-    figure.savefig(part_path(out), format="png", dpi=110)
-    part_path(out).replace(out)
+    with replacing(out) as part:
+        figure.savefig(part, format="png", dpi=110)

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch.utils.data import DataLoader
 
 from x3spatial.errors import UserError
+from x3spatial.texts import print_line
 from x3spatial.training.arguments import DataArguments
 from x3spatial.training.data_module import make_supervised_data_module
 from x3spatial.training.dataset import LazySupervisedSpatialDataset
@@ -41,6 +42,7 @@ def check_data(
     data_path: Path | None,
     model_name_or_path: Path | None = None,
     image_folder: Path = Path("/"),
+    image_root: Path | None = None,
     image_aspect_ratio: str = "resize",
     batch_size: int = 1,
     model_max_length: int = 8192,
@@ -51,7 +53,7 @@ def check_data(
     show: int = 1,
     data_mixture: str = "",
     data_registry: Path | None = None,
-    echo: Callable[[str], None] = print,
+    echo: Callable[[str], None] = print_line,
 ) -> dict[str, int]:
     """Check all samples and make one batch, without loading model weights.
 
@@ -59,8 +61,8 @@ def check_data(
         data_path: a task file; None with ``data_mixture``.
         model_name_or_path: a checkpoint, or a folder with a Qwen2 tokenizer. None: the small built-in
             tokenizer, which counts more tokens than a real one.
-        image_folder, image_aspect_ratio, model_max_length, long_samples, text_samples, enable_depth,
-        depth_path, data_mixture, data_registry: as in training.
+        image_folder, image_root, image_aspect_ratio, model_max_length, long_samples, text_samples,
+        enable_depth, depth_path, data_mixture, data_registry: as in training.
         batch_size: samples in the batch.
         show: number of samples to print as the model reads them, trained parts in double brackets.
         echo: prints a line.
@@ -80,6 +82,7 @@ def check_data(
         data_mixture=data_mixture,
         data_registry=str(data_registry) if data_registry else None,
         image_folder=str(image_folder),
+        image_root=str(image_root) if image_root else None,
         depth_path=str(depth_path) if depth_path else None,
         long_samples=long_samples,
         text_samples=text_samples,

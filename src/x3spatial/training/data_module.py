@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from torch.utils.data import Dataset
 
 from x3spatial.errors import UserError
+from x3spatial.evaluation.provenance import build_identity
 from x3spatial.io.files import sha256_file
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.tasks.answers import says_not_visible
@@ -19,6 +20,10 @@ from x3spatial.training.checks import Findings, check_samples
 from x3spatial.training.collate import SpatialCollator
 from x3spatial.training.dataset import Item, LazySupervisedSpatialDataset
 from x3spatial.training.mixtures import Source, read_registry, resolve_mixture
+from x3spatial.training.sampler import MixtureSampler
+
+MOST_SAMPLES = 100_000_000
+"""Of an epoch, whose order is a list in memory."""
 
 
 class DataChoices(Protocol):
@@ -28,6 +33,7 @@ class DataChoices(Protocol):
     data_mixture: str
     data_registry: str | None
     image_folder: str
+    image_root: str | None
     depth_path: str | None
     long_samples: str
     text_samples: str
@@ -100,12 +106,13 @@ class DataModule:
 
 
 def data_provenance(path: Path) -> dict[str, Any]:
-    """Path and SHA-256 of a task file, and of the build manifest beside it (None without)."""
+    """Path and SHA-256 of a task file, and hashes of the build manifest beside it (None without)."""
     manifest = path.parent / "build.json"
     return {
         "path": str(path.absolute()),
         "sha256": sha256_file(path),
         "build_sha256": sha256_file(manifest) if manifest.is_file() else None,
+        "build": build_identity(path),
     }
 
 
@@ -157,6 +164,7 @@ def make_supervised_data_module(
             source.data_path,
             processor,
             image_folder=source.image_folder or Path(choices.image_folder),
+            image_root=Path(choices.image_root) if choices.image_root else None,
             enable_depth=enable_depth,
             depth_folder=depth_folder,
             name=source.name if source.only is None else f"{source.name} ({source.only})",
@@ -180,6 +188,12 @@ def make_supervised_data_module(
     if not len(dataset):
         raise UserError(
             f"{', '.join(str(source.data_path) for source in sources)}: no sample to train on"
+        )
+    seen = len(MixtureSampler(dataset.sizes, dataset.weights, seed=0))
+    if not 0 < seen <= MOST_SAMPLES:
+        raise UserError(
+            f"--data-mixture: an epoch would hold {seen:,} samples; expected 1 to {MOST_SAMPLES:,}, change"
+            " the weights"
         )
     dataset.lengths = lengths
     return DataModule(dataset, SpatialCollator(processor), tuple(findings))

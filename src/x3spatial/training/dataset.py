@@ -19,6 +19,8 @@ from torch.utils.data import Dataset
 
 from x3spatial.arrays import Int32
 from x3spatial.errors import UserError
+from x3spatial.formats.image_paths import ImagePaths
+from x3spatial.formats.task_file import check_exists
 from x3spatial.io.images import ImageError
 from x3spatial.io.json_stream import iter_array
 from x3spatial.models.local.image_loading import load_rgb
@@ -109,6 +111,7 @@ def read_samples(data_path: Path) -> list[Sample]:
     Raises:
         UserError: the file is missing, neither a JSON array nor JSON Lines, or a record is malformed.
     """
+    check_exists(data_path, "data file")
     samples = []
     for number, value in enumerate(iter_array(data_path, what="data file"), start=1):
         try:
@@ -124,7 +127,7 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
     Args:
         data_path: the task file.
         processor: processor of the checkpoint, whose aspect mode determines the tiles of images.
-        image_folder: base folder for relative paths.
+        image_folder, image_root: see ``ImagePaths``.
         enable_depth: whether each image comes with a depth map: the record's ``depth``, else the map
             that ``depth_folder`` has for the image.
         depth_folder: a folder that mirrors the data root.
@@ -141,13 +144,14 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         processor: RoboReferProcessor,
         *,
         image_folder: Path = Path("/"),
+        image_root: Path | None = None,
         enable_depth: bool = False,
         depth_folder: Path | None = None,
         name: str | None = None,
     ) -> None:
         self.data_path = data_path
         self.processor = processor
-        self.image_folder = image_folder
+        self._files = ImagePaths(data_path, image_folder, image_root)
         self.enable_depth = enable_depth
         self.depth_folder = depth_folder
         self.name = name or data_path.name
@@ -200,7 +204,7 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
 
     def image_paths(self, sample: Sample) -> list[Path]:
         """The sample's image files, in prompt order."""
-        return [self.image_folder / path for path in sample.images]
+        return [Path(self._files.find(path)) for path in sample.images]
 
     def depth_paths(self, sample: Sample) -> list[Path]:
         """The sample's depth maps, one per image; empty without depth.
@@ -216,7 +220,9 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
                     f"{self.describe(sample)}: {len(sample.depths)} depth maps for"
                     f" {len(sample.images)} images; expected one each"
                 )
-            return [(self.depth_folder or self.image_folder) / path for path in sample.depths]
+            if self.depth_folder is not None:
+                return [self.depth_folder / path for path in sample.depths]
+            return [Path(self._files.find(path)) for path in sample.depths]
         if self.depth_folder is None:
             raise UserError(
                 f"{self.describe(sample)}: no field 'depth'; give --depth-path, or train without"

@@ -13,6 +13,7 @@ from x3spatial.evaluation.assess import score_run
 from x3spatial.evaluation.inference import Reply, ask
 from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.scoring.scores import truth_of
+from x3spatial.formats.image_paths import ImagePaths, check_present
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.models.local.model import LocalModel
 from x3spatial.models.roborefer.checkpoint import Checkpoint
@@ -62,7 +63,6 @@ def answer_records(
     live: RoboReferModel,
     records: Sequence[TaskRecord],
     *,
-    image_folder: Path,
     batch_size: int,
 ) -> dict[str, Reply]:
     """Replies by id; training mode and generation settings of the model are restored."""
@@ -73,7 +73,7 @@ def answer_records(
     model.generation_config = live.decoding
     replies: dict[str, Reply] = {}
     try:
-        questions = [question_of(record, image_folder) for record in records]
+        questions = [question_of(record, None) for record in records]
         for some in ask(live, questions, batch_size=batch_size, workers=1):
             replies |= some
     finally:
@@ -89,20 +89,28 @@ class Evaluation:
     Args:
         data_path: a task file.
         limit: only the first records.
-        image_folder: base folder for relative paths.
+        image_folder, image_root: see ``ImagePaths``.
 
     Raises:
         UserError: the file cannot be used.
     """
 
-    def __init__(self, data_path: Path, *, limit: int | None, image_folder: Path) -> None:
-        self.records = read_records(data_path)[:limit]
-        self.image_folder = image_folder
+    def __init__(
+        self,
+        data_path: Path,
+        *,
+        limit: int | None,
+        image_folder: Path,
+        image_root: Path | None = None,
+    ) -> None:
+        images = ImagePaths(data_path, image_folder, image_root)
+        self.records = images.records(read_records(data_path)[:limit])
         for record in self.records:  # before the first step, not at the first evaluation
             try:
                 truth_of(record)
             except UserError as error:
                 raise UserError(f"{data_path}: {error}") from None
+        check_present(data_path, (record.images for record in self.records))
 
     def measure(
         self,
@@ -117,7 +125,7 @@ class Evaluation:
         Metrics with an empty denominator are left out.
         """
         mine = self.records[rank::world]
-        replies = answer_records(live, mine, image_folder=self.image_folder, batch_size=batch_size)
+        replies = answer_records(live, mine, batch_size=batch_size)
         if world > 1:
             gathered: list[dict[str, Reply]] = [{} for _ in range(world)]
             torch.distributed.all_gather_object(gathered, replies)
@@ -128,7 +136,6 @@ class Evaluation:
             convention=live.convention,
             rule="x3",
             mask="auto",
-            image_folder=self.image_folder,
             workers=1,
         )
         found = {name: scored.metrics.get(name) for name in LOGGED_METRICS}

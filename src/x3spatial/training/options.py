@@ -3,14 +3,63 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from x3spatial import progress
 from x3spatial.errors import UserError
 
 HELP_WIDTH = 80
+QUIET = frozenset({"-q", "--quiet"})
+QUIET_HELP = "no notes and no progress on stderr"
+
+
+def be_quiet() -> None:
+    """Log warnings and errors only, and show no progress, in this process."""
+    logging.getLogger("x3spatial").setLevel(logging.WARNING)
+    progress.show_bars(False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable:
+    """The variable by which a script sets an option."""
+
+    name: str
+    values: Mapping[Any, str] = field(default_factory=dict)
+    """Value of the option → value of the variable, where they differ."""
+
+
+_VARIABLES = {
+    "scripts/run_sft_t1_x3.sh": {
+        "output_dir": _Variable("RUN_DIR"),
+        "tune_vision_tower": _Variable("FREEZE_VISION", {True: "0", False: "1"}),
+        "model_name_or_path": _Variable("MODEL"),
+        "data_path": _Variable("OUT_DIR"),
+        "world_size": _Variable("NPROC"),
+        "bf16": _Variable("BF16"),
+        "deepspeed": _Variable("DEEPSPEED"),
+        "vision_tower": _Variable("VISION_TOWER"),
+    }
+}
+"""Script → option → the variable by which its user sets it. The script says who it is in ``X3_SCRIPT``."""
+_NO_OPTION = {"world_size": "the number of processes (torchrun --nproc-per-node)"}
+
+
+def named(option: str) -> str:
+    """How messages name an option: as the user sets it, by a variable of a script or on the command line."""
+    variable = _VARIABLES.get(os.environ.get("X3_SCRIPT", ""), {}).get(option)
+    return variable.name if variable else _NO_OPTION.get(option, f"--{dashed(option)}")
+
+
+def as_given(option: str, value: Any) -> Any:
+    """The value of an option as the user of a script gives it."""
+    variable = _VARIABLES.get(os.environ.get("X3_SCRIPT", ""), {}).get(option)
+    return variable.values.get(value, value) if variable else value
 
 
 def dashed(name: str) -> str:
@@ -67,6 +116,16 @@ class OptionParser(argparse.ArgumentParser):
             formatter_class=Formatter,
             allow_abbrev=False,
         )
+
+        self.add_argument("-q", "--quiet", action="store_true", help=QUIET_HELP)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse; ``-q`` takes effect at once."""
+        given = super().parse_args(args, namespace)
+        if given.quiet:
+            be_quiet()
+        del given.quiet
+        return given
 
     def error(self, message: str) -> NoReturn:
         """Raise a ``UserError`` in place of a usage text and exit."""

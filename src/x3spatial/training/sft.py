@@ -1,12 +1,11 @@
 """``x3 sft``: fine-tune a checkpoint on task files.
 
-``python -m x3spatial.training.sft --help`` lists the options. The same command continues a run that was
+``x3 sft --help`` lists the options. The same command continues a run that was
 stopped, reports one that is finished, and refuses the folder of another run.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -21,18 +20,20 @@ from transformers.trainer_utils import set_seed
 
 from x3spatial import __version__
 from x3spatial.engine.cores import cores_per_process, usable_cores
-from x3spatial.errors import Reported, UserError
+from x3spatial.engine.parent import end_forks_with_this_process
+from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.models.local.runtime import DTYPES, set_threads
 from x3spatial.models.roborefer.checkpoint import Checkpoint
-from x3spatial.models.roborefer.layout import fingerprint
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.saving import save_upstream
+from x3spatial.program import run_program
+from x3spatial.program.reporting import guarded
+from x3spatial.texts import print_line
 from x3spatial.training.arguments import Arguments, parse
 from x3spatial.training.checkpoints import (
     NOTE_FILE,
-    RUN_FILE,
     STATE_FILE,
     clean,
     last_good,
@@ -43,29 +44,18 @@ from x3spatial.training.checkpoints import (
 from x3spatial.training.curve import draw_curve
 from x3spatial.training.data_module import DataModule, make_supervised_data_module
 from x3spatial.training.evaluation import Evaluation
+from x3spatial.training.identity import RunIdentity, run_identity
 from x3spatial.training.lora import ADAPTER, attach, core, is_adapted, merged_state, save_adapter
+from x3spatial.training.options import QUIET, be_quiet, named
 from x3spatial.training.setup import build_model, parameter_counts, read_base, unsharded
 from x3spatial.training.sft_help import sft_help
+from x3spatial.training.step_progress import StepProgress
 from x3spatial.training.trainer import SpatialTrainer
 
 LOG_FILE = "train.log"
 CURVE_FILE = "loss.png"
 
 _CLASS = f"{UserError.__module__}.{UserError.__qualname__}: "
-
-# Settings that decide the weights; others may change when a run is continued.
-_DECIDING = (
-    "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps",
-    "learning_rate", "weight_decay", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps",
-    "max_grad_norm", "bf16", "fp16", "optim", "optim_args", "adam_beta1", "adam_beta2",
-    "adam_epsilon", "seed", "data_seed", "train_sampling_strategy", "model_max_length",
-    "dataloader_drop_last", "label_smoothing_factor", "vision_tower_lr", "mm_projector_lr",
-    "depth_tower_lr", "depth_projector_lr", "language_model_lr", "muon_lr", "world_size",
-)  # fmt: skip
-_DECIDING_MODEL = (
-    "enable_depth", "use_depth_tower", "mm_vision_select_layer", "lora_enable", "lora_r",
-    "lora_alpha", "lora_dropout", "lora_target_modules",
-)  # fmt: skip
 
 
 class RunLog(TrainerCallback):
@@ -79,9 +69,9 @@ class RunLog(TrainerCallback):
     def line(self, text: str) -> None:
         """Write one line."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with open(self.path, "a", encoding="utf-8") as file:
+        with writing(self.path.parent), open(self.path, "a", encoding="utf-8") as file:
             file.write(f"{stamp} {text}\n")
-        print(text, flush=True)
+        print_line(text)
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """Start measuring steps per second."""
@@ -119,6 +109,10 @@ def sft(arguments: Sequence[str]) -> int:
     if {"-h", "--help", "--help-all", "--help_all"} & set(arguments):
         print(sft_help(everything=not {"-h", "--help"} & set(arguments)), end="")
         return 0
+    end_forks_with_this_process()
+    if QUIET & set(arguments):
+        be_quiet()
+        arguments = [word for word in arguments if word not in QUIET]
     try:
         return _sft(parse(arguments))
     except UserError as error:
@@ -151,40 +145,22 @@ def _sft(chosen: Arguments) -> int:
             Path(chosen.data.eval_data_path),
             limit=chosen.data.eval_limit,
             image_folder=Path(chosen.data.image_folder),
+            image_root=Path(chosen.data.image_root) if chosen.data.image_root else None,
         )
     identity = run_identity(chosen, base, module, world)
     output_dir = Path(str(chosen.training.output_dir))
     run = open_run(output_dir, identity)
     if run is not None and run.get("finished"):
         if rank == 0:
-            print(f"x3 sft: {output_dir} is finished ({run['steps']} steps); nothing to do")
+            print_line(f"x3 sft: {output_dir} is finished ({run['steps']} steps); nothing to do")
         return 0
     if rank == 0:
-        make_dir(output_dir, "--output-dir")
-        with lock_dir(output_dir, "--output-dir"):
-            return _run(chosen, base, processor, module, evaluation, identity, output_dir)
-    return _run(chosen, base, processor, module, evaluation, identity, output_dir)
-
-
-def run_identity(
-    chosen: Arguments, base: Checkpoint, module: DataModule, world: int
-) -> dict[str, Any]:
-    """The identity of a run: a second start with the same one continues it."""
-    values: Any = chosen.training
-    settings = {**values.to_dict(), "world_size": world}
-    identity = {
-        "base": {
-            "path": str(base.layout.path.absolute()),
-            "fingerprint": fingerprint(base.layout),
-        },
-        "data": module.provenance(),
-        "image_aspect_ratio": chosen.data.image_aspect_ratio,
-        "tuned": chosen.model.tuned(),
-        "model": {name: getattr(chosen.model, name) for name in _DECIDING_MODEL},
-        "training": {name: settings.get(name) for name in _DECIDING},
-    }
-    value: dict[str, Any] = json.loads(json.dumps(identity))  # as it will be read back
-    return value
+        make_dir(output_dir, named("output_dir"))
+        with lock_dir(output_dir, named("output_dir")):
+            return _run(
+                chosen, base, processor, module, evaluation, identity, output_dir, run is None
+            )
+    return _run(chosen, base, processor, module, evaluation, identity, output_dir, run is None)
 
 
 def _run(
@@ -193,8 +169,9 @@ def _run(
     processor: Any,
     module: DataModule,
     evaluation: Evaluation | None,
-    identity: Mapping[str, Any],
+    identity: RunIdentity,
     output_dir: Path,
+    is_new: bool,
 ) -> int:
     training = chosen.training
     first = training.process_index == 0
@@ -217,16 +194,16 @@ def _run(
         training.ddp_find_unused_parameters = False
     note = {
         "x3spatial": __version__,
-        "base": identity["base"],
-        "data": identity["data"],
+        "base": identity.values["base"],
+        "data": identity.values["data"],
         "lora": chosen.model.lora_enable,
-        "settings": identity["training"],
+        "settings": identity.values["training"],
     }
     trainer = SpatialTrainer(model, chosen, module, processor, base, note, evaluation)
     log = RunLog(output_dir / LOG_FILE)
     if first:
         clean(output_dir)
-        if not (output_dir / RUN_FILE).is_file():
+        if is_new:
             write_run(output_dir, identity, finished=False)
         trainer.add_callback(log)
         for text in header_lines(chosen, module, model, base):
@@ -253,7 +230,10 @@ def _run(
         trainer.load_weights(start)
         trainer.state = TrainerState.load_from_json(str(start / STATE_FILE))
     else:
-        trainer.train(resume_from_checkpoint=None if start is None else str(start))
+        with StepProgress() as steps:
+            if first:
+                trainer.add_callback(steps)
+            trainer.train(resume_from_checkpoint=None if start is None else str(start))
     state = trainer.state
     trainer.check_weights()
     with writing(output_dir):
@@ -364,16 +344,9 @@ def finish(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run as a program: errors on stderr, one line each."""
-    try:
-        return sft(sys.argv[1:] if arguments is None else arguments)
-    except Reported as error:
-        print(f"x3: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
-        return 130
+    """Run ``x3 sft`` and return the exit code; an error is one line on stderr."""
+    return guarded(lambda: sft(sys.argv[1:] if arguments is None else arguments))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

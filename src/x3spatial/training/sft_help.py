@@ -15,7 +15,7 @@ from x3spatial.training.arguments import (
     ModelArguments,
     SftArguments,
 )
-from x3spatial.training.options import Formatter, dashed
+from x3spatial.training.options import QUIET_HELP, Formatter, dashed
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Model": (
@@ -31,7 +31,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "lora_enable", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_save",
     ),
     "Data": (
-        "data_path", "data_mixture", "data_registry", "image_folder", "depth_path",
+        "data_path", "data_mixture", "data_registry", "image_folder", "image_root", "depth_path",
         "image_aspect_ratio", "model_max_length", "long_samples", "text_samples",
         "group_by_length", "dataloader_num_workers",
     ),
@@ -88,8 +88,9 @@ def sft_help(*, everything: bool = False) -> str:
     own = own_fields()
     for title, names in GROUPS.items():
         _add(parser.add_argument_group(title), (own[name] for name in names))
-    group = parser.add_argument_group("Help")
+    group = parser.add_argument_group("Help and output")
     group.add_argument("-h", "--help", action="store_true", help="show this text")
+    group.add_argument("-q", "--quiet", action="store_true", help=QUIET_HELP)
     group.add_argument(
         "--help-all", action="store_true", help="also all options of the transformers Trainer"
     )

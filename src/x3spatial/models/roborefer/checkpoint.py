@@ -32,6 +32,7 @@ from x3spatial.models.roborefer.layout import (
 )
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.tokens import greedy, load_tokenizer
+from x3spatial.texts import shortened
 
 TOWER_TYPE = "siglip_vision_model"
 TEXT_TYPE = "qwen2"
@@ -287,7 +288,7 @@ def _part_config(part: Part, kind: type[Any], fields: tuple[str, ...]) -> Any:
     for name in fields:
         value = part.config.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            state = "is missing" if value is None else f"is {value!r}"
+            state = "is missing" if value is None else f"is {shortened(repr(value))}"
             raise UserError(f"{file}: field {name!r} {state}; expected a positive integer")
     try:
         return kind.from_dict({k: v for k, v in part.config.items() if k != "torch_dtype"})
@@ -298,7 +299,7 @@ def _part_config(part: Part, kind: type[Any], fields: tuple[str, ...]) -> Any:
 def _integer(layout: Layout, name: str, default: int | None) -> int:
     value = layout.config.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
-        state = "is missing" if value is None else f"is {value!r}"
+        state = "is missing" if value is None else f"is {shortened(repr(value))}"
         raise UserError(
             f"{layout.root / 'config.json'}: field {name!r} {state}; expected an integer"
         )

@@ -21,6 +21,7 @@ from x3spatial.models.local.weights import (
     read_object,
     weight_files,
 )
+from x3spatial.texts import shortened
 
 UPSTREAM_TYPE = "llava_llama"
 HF_TYPE = "roborefer"
@@ -70,7 +71,10 @@ def find_layout(path: Path) -> Layout:
     """
     path = locate(path)
     if not path.is_dir():
-        raise UserError(f"{path}: no such checkpoint folder")
+        raise UserError(
+            f"{path}: no such checkpoint folder; name one with --model-name-or-path (or MODEL), or make a"
+            f" small random one first: x3 model tiny {path}"
+        )
     # Like upstream's loaders, the subfolder has priority.
     for root in (path / "model", path):
         if (root / "config.json").is_file():
@@ -111,7 +115,9 @@ def flag(config: Mapping[str, Any], file: Path, name: str, *, default: bool) -> 
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise UserError(f"{file}: field {name!r} is {value!r}; expected true or false")
+        raise UserError(
+            f"{file}: field {name!r} is {shortened(repr(value))}; expected true or false"
+        )
     return value
 
 

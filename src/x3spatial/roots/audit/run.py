@@ -14,6 +14,7 @@ from x3spatial.progress import progress
 from x3spatial.roots.audit.objects import AuditedObject, AuditJob, audit_object
 from x3spatial.roots.layout import Problem, RootListing, list_root
 from x3spatial.tables import Table, Tabular
+from x3spatial.texts import counted
 
 _COUNTS = (
     ("scenes", "scenes"),
@@ -50,7 +51,7 @@ class AuditReport(Tabular):
         count = len(self.problems)
         if count > _PROBLEMS_SHOWN:
             notes.append(f"... and {count - _PROBLEMS_SHOWN} more")
-        notes.append("no problems" if count == 0 else f"{count} problem{'s' * (count > 1)}")
+        notes.append("no problems" if count == 0 else counted(count, "problem"))
         columns = ("split", *heads, "sizes", "median mask", "labels")
         return Table(str(self.root), columns, tuple(rows), tuple(notes))
 
