@@ -235,7 +235,7 @@ def test_ids_missing_unknown_and_repeated_are_counted_and_named(
     printed = capsys.readouterr().err
     for line in matched.lines():
         assert line in printed
-    assert f"4 sample(s) without an answer: {ids[0]}; {ids[1]}; {ids[2]}; and 1 more" in printed
+    assert f"4 samples without an answer: {ids[0]}; {ids[1]}; {ids[2]}; and 1 more" in printed
     stored = json.loads(out.read_text())["model"]["describe"]["answers"]
     assert (stored["missing"], stored["unknown"], stored["repeated"]) == (4, 1, 2)
 

@@ -15,8 +15,10 @@ from x3spatial.formats.answers.base import AnswerFields, AnswerText, BadEntry, a
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, probe, read_bytes
 from x3spatial.tasks.question import Size
+from x3spatial.texts import counted
 
 _NAMED = 3
+_PLURALS = {"entry": "entries"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,16 @@ class Matched:
     def lines(self) -> list[str]:
         """One line per kind of problem, with its count and its first cases."""
         kinds = (
-            ("sample(s) without an answer", self.missing),
-            ("answer(s) to ids that the task file does not have", self.unknown),
-            ("id(s) with more than one answer", self.repeated),
-            ("entries that are no answers", self.unreadable),
+            ("sample", "without an answer", self.missing),
+            ("answer", "to ids that the task file does not have", self.unknown),
+            ("id", "with more than one answer", self.repeated),
+            ("entry", "without an answer in it", self.unreadable),
         )
-        return [f"{len(found)} {kind}: {_named(found)}" for kind, found in kinds if found]
+        return [
+            f"{counted(len(found), noun, _PLURALS.get(noun))} {what}: {_named(found)}"
+            for noun, what, found in kinds
+            if found
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The ids of each kind as JSON values."""
