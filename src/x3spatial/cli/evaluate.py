@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,8 +22,14 @@ from x3spatial.cli.options import (
     evaluation,
 )
 from x3spatial.cli.output import Outcome
-from x3spatial.errors import UserError
-from x3spatial.evaluation.options import AskOptions, EvalOptions, ScoreOptions
+from x3spatial.errors import UserError, flag
+from x3spatial.evaluation.options import (
+    ANSWERS_ONLY,
+    AnswersOptions,
+    AskOptions,
+    EvalOptions,
+    ScoreOptions,
+)
 
 
 @command(
@@ -69,35 +75,61 @@ def evaluate(
 
 
 @command(
-    "RESULTS TASKS -o RESULTS2",
+    "RESULTS|ANSWERS TASKS -o RESULTS2",
     "x3 score results/t1.json tasks/t1_val_multi.json -o tight.json --mask tight",
-    "x3 score results/t1.json tasks/t1_val_multi.json --scoring roborefer",
+    "x3 score my.jsonl tasks/t1_val_multi.json -o r.json --convention qwen3-1000",
     defaults="evaluation.rescore:score",
 )
 def score(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A results file of x3 eval.")],
+    results: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RESULTS|ANSWERS",
+            help="A results file, or answers made elsewhere: JSON, JSON Lines, CSV, TSV.",
+        ),
+    ],
     data_json: Annotated[
         Path, typer.Argument(metavar="TASKS", help="The task file that was asked.")
     ],
-    options: Annotated[ScoreOptions, evaluation("evaluation.options:ScoreOptions")],
+    options: Annotated[
+        AnswersOptions,
+        evaluation("evaluation.options:AnswersOptions"),
+    ],
     output_json: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
             metavar="RESULTS2",
-            help="The results file to write (default: replace RESULTS).",
+            help="The results file to write (default: replace RESULTS; needed for ANSWERS).",
             rich_help_panel=RUN,
         ),
         Also("--output-json"),
     ] = DEFAULT,
     workers: Workers = DEFAULT,
 ) -> Outcome:
-    """Only samples that RESULTS holds are scored; the task file must have the same right answers."""
+    """Of RESULTS, only the samples that it holds are scored; the task file must have the same right answers.
+
+    ANSWERS has an id and a raw text per answer: [{"id": ..., "text": ...}], {"id": "text"}, or a line each.
+    Ids that are missing, unknown or repeated are counted and named; a sample without an answer is an error,
+    and the exit code is then 1.
+    """
+    from x3spatial.evaluation.answers import is_results_file, score_answers
     from x3spatial.evaluation.rescore import score as run
 
-    result = run(results, data_json, output_json, options, workers=workers)
-    return tables.outcome_of(result, f"on {data_json.name}, scored again")
+    if is_results_file(results):
+        for name in ANSWERS_ONLY:
+            if getattr(options, name) is not None:
+                raise UserError(
+                    f"{flag(name)}: is for answers made elsewhere; {results} has its own"
+                )
+        shared = {field.name: getattr(options, field.name) for field in fields(ScoreOptions)}
+        result = run(results, data_json, output_json, ScoreOptions(**shared), workers=workers)
+        return tables.outcome_of(result, f"on {data_json.name}, scored again")
+    if output_json is None:
+        raise UserError(f"--out: name the results file to write for the answers in {results}")
+    result = score_answers(data_json, results, output_json, options, workers=workers)
+    return tables.outcome_of(result, f"on {data_json.name}, answers of {results.name}")
 
 
 @command(

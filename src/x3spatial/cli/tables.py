@@ -66,6 +66,7 @@ def result_json(result: EvalResult) -> dict[str, Any]:
         "first_error": result.first_error,
         "stopped": result.stopped,
         "problems": [encode(problem) for problem in result.problems],
+        **({} if result.matched is None else {"ids": result.matched.to_json()}),
     }
 
 
@@ -81,14 +82,17 @@ def _show(result: EvalResult, title: str) -> None:
     output.table(Table(title, ("metric", "value", unit), tuple(rows), notes))
     _show_sizes(result)
     problems = [(problem.path, problem.reason) for problem in result.problems]
-    output.problems(problems, output.shown(result.output_json))
+    assert result.output_json is not None, "commands write a results file"
+    where = output.shown(result.output_json)
+    output.problems(problems, where)
     unread = unread_text(result)
     if unread:
         output.line(unread)
-    output.line(
-        f"asked {result.asked}, kept {counted(result.kept, 'answer')} of an earlier run;"
-        f" results: {output.shown(result.output_json)}"
-    )
+    if result.matched is None:
+        kept = counted(result.kept, "answer")
+        output.line(f"asked {result.asked}, kept {kept} of an earlier run; results: {where}")
+    else:
+        output.line(f"scored {result.kept} of {result.metrics['total']} samples; results: {where}")
 
 
 def _show_sizes(result: EvalResult) -> None:
@@ -147,13 +151,17 @@ def warn_of(result: EvalResult, where: str) -> None:
             total,
             first,
         )
+    if result.matched is not None:
+        for line in result.matched.lines():
+            LOG.warning("%s%s", where, line)
     if result.stopped:
         LOG.error("%s%s", where, result.stopped)
     elif result.errors:
         LOG.error(
-            "%s%s of %s samples without an answer; the same command asks them again. First: %s",
+            "%s%s of %s samples without an answer%s. First: %s",
             where,
             result.errors,
             total,
+            "; the same command asks them again" if result.matched is None else "",
             shortened(str(result.first_error), 2 * QUOTE),
         )

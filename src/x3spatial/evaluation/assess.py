@@ -6,13 +6,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import find_convention
 from x3spatial.engine.ordered import map_ordered
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.questions import question_of
-from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
-from x3spatial.evaluation.scoring.scores import Score, failed, score_answer, truth_of
+from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder, Masks
+from x3spatial.evaluation.scoring.scores import (
+    Score,
+    Truth,
+    failed,
+    score_answer,
+    truth_of,
+)
 from x3spatial.evaluation.statistics.by_size import size_rows
 from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, chance_rows
 from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
@@ -90,6 +97,40 @@ class ScoredRun:
         )
 
 
+def score_reply(
+    record: TaskRecord,
+    truth: Truth,
+    masks: Masks,
+    reply: Reply,
+    *,
+    convention: Convention,
+    rule: ScoringRule,
+) -> Score:
+    """Score the reply to one record.
+
+    Raises:
+        UserError: the reply lacks the image sizes that the convention needs.
+    """
+    if reply.text is None:
+        outcome = failed(record, truth, reply.error or NEVER_ASKED)
+    else:
+        question = question_of(record, None)
+        try:
+            answer = convention.parse(reply.text, question, reply.sizes)
+        except ValueError as error:  # the results file lacks the image sizes
+            raise UserError(f"the answer to {record.id} cannot be read: {error}") from None
+        outcome = score_answer(
+            record,
+            truth,
+            reply.text,
+            answer,
+            masks,
+            rule=rule,
+            reads_text=convention.name == "unit",
+        )
+    return replace(outcome, images_seen=reply.seen, pixel_sizes=reply.sizes, details=reply.details)
+
+
 def score_run(
     records: Sequence[TaskRecord],
     replies: Mapping[str, Reply],
@@ -108,7 +149,7 @@ def score_run(
         UserError: the convention is unknown, the ground truth of a record cannot be parsed, or a reply lacks
             the image sizes that its convention needs.
     """
-    parse = find_convention(convention).parse
+    family = find_convention(convention)
     finder = MaskFinder(mask, None)
     chance = Chance(None)
 
@@ -116,25 +157,7 @@ def score_run(
         truth = truth_of(record)
         masks = finder.masks(record) if truth.visible else NO_MASKS
         reply = replies.get(record.id, Reply(None, NEVER_ASKED))
-        if reply.text is None:
-            outcome = failed(record, truth, reply.error or NEVER_ASKED)
-        else:
-            try:
-                answer = parse(reply.text, question_of(record, None), reply.sizes)
-            except ValueError as error:  # the results file lacks the image sizes
-                raise UserError(f"the answer to {record.id} cannot be read: {error}") from None
-            outcome = score_answer(
-                record,
-                truth,
-                reply.text,
-                answer,
-                masks,
-                rule=rule,
-                reads_text=convention == "unit",
-            )
-        outcome = replace(
-            outcome, images_seen=reply.seen, pixel_sizes=reply.sizes, details=reply.details
-        )
+        outcome = score_reply(record, truth, masks, reply, convention=family, rule=rule)
         return outcome, chance.sample(record, truth, masks), masks.problem
 
     scores: list[Score] = []

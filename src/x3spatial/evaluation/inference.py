@@ -114,7 +114,7 @@ def _answer(model: Model, batch: _Batch) -> dict[str, Reply]:
             raise
         except Exception as error:
             if isinstance(error, Unanswered) and len(batch.questions) == 1:
-                return {batch.questions[0].id: Reply(None, _storable(str(error)))}
+                return {batch.questions[0].id: Reply(None, storable(str(error)))}
             # Asked again below; a second failure is recorded.
     replies: dict[str, Reply] = {}
     for question in batch.questions:
@@ -130,11 +130,11 @@ def _answer_alone(model: Model, question: Question) -> dict[str, Reply]:
         except UserError:
             raise
         except Unanswered as error:
-            return {question.id: Reply(None, _storable(str(error)))}
+            return {question.id: Reply(None, storable(str(error)))}
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
             _LOG.debug("%s: %s", question.id, message, exc_info=True)
-    return {question.id: Reply(None, _storable(message))}
+    return {question.id: Reply(None, storable(message))}
 
 
 def _texts(model: Model, questions: tuple[Question, ...], prepared: Any) -> dict[str, Reply]:
@@ -148,9 +148,9 @@ def _texts(model: Model, questions: tuple[Question, ...], prepared: Any) -> dict
 
 def _reply(answer: str | Output) -> Reply:
     output = as_output(answer)
-    return Reply(_storable(output.text), sizes=output.sizes, details=finite(output.details))
+    return Reply(storable(output.text), sizes=output.sizes, details=finite(output.details))
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """``text`` without characters that UTF-8 cannot encode (lone surrogates from a faulty decoder)."""
     return text.encode("utf-8", "replace").decode("utf-8")

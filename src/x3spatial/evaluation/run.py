@@ -21,6 +21,7 @@ from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.assess import ScoredRun, score_run
 from x3spatial.evaluation.journal import Store, open_share, open_store
+from x3spatial.evaluation.matching import Matched
 from x3spatial.evaluation.options import (
     EvalOptions,
     check_mask_choice,
@@ -42,6 +43,7 @@ from x3spatial.formats.results_file import (
     Interval,
     MaskProblem,
     ModelInfo,
+    ResultsFile,
     RunInfo,
     RunSettings,
     ScoringInfo,
@@ -68,7 +70,8 @@ if TYPE_CHECKING:
 class EvalResult(Tabular):
     """The result of an evaluation or of scoring again."""
 
-    output_json: Path
+    output_json: Path | None
+    """The results file; None if none was written (``score_answers`` without one)."""
     model: str
     metrics: dict[str, Value]
     ci95: dict[str, Interval | None]
@@ -96,12 +99,16 @@ class EvalResult(Tabular):
     """Up to three different answers that could not be read, quoted."""
     stopped: str | None = None
     """Why this call did not ask all questions; None if it did."""
+    stored: ResultsFile | None = None
+    """The content of the results file, if none was written."""
+    matched: Matched | None = None
+    """How ids of answers that were made elsewhere matched the samples."""
 
     def table(self) -> Table:
         """The main metrics."""
         title = f"{self.model}: {self.conditions}" if self.conditions else self.model
         table = results_table(title, self.metrics, self.ci95, self.ci_unit)
-        notes = [f"results: {self.output_json}"]
+        notes = [] if self.output_json is None else [f"results: {self.output_json}"]
         if self.errors:
             notes.append(
                 f"{counted(self.errors, 'sample')} without an answer; first:"
@@ -115,17 +122,30 @@ class EvalResult(Tabular):
         Raises:
             UserError: the file no longer exists, or pandas is not installed.
         """
-        return read_results(self.output_json).to_dataframe()
+        return self.results_file().to_dataframe()
+
+    def results_file(self) -> ResultsFile:
+        """The whole results file.
+
+        Raises:
+            UserError: the file no longer exists.
+        """
+        if self.stored is not None:
+            return self.stored
+        assert self.output_json is not None, "without a file the content is kept"
+        return read_results(self.output_json)
 
     @classmethod
     def of(
         cls,
         scored: ScoredRun,
         *,
-        output_json: Path,
+        output_json: Path | None,
         model: str,
         asked: int,
         kept: int,
+        stored: ResultsFile | None = None,
+        matched: Matched | None = None,
         privileged: bool = False,
         build_seed: int | None = None,
         stopped: str | None = None,
@@ -146,6 +166,8 @@ class EvalResult(Tabular):
             errors=len(failed),
             first_error=failed[0] if failed else None,
             problems=scored.problems,
+            stored=stored,
+            matched=matched,
             ci_method=scored.ci_method,
             privileged=privileged,
             conditions=conditions(scoring, build_seed),

@@ -97,8 +97,9 @@ class RunSettings:
     """The point format of the answers."""
     data_sha256: str
     """SHA-256 of the task file."""
-    max_new_tokens: int
-    seed: int
+    max_new_tokens: int | None
+    """Null: unknown, for answers that were made elsewhere; likewise ``seed``."""
+    seed: int | None
     image_folder: str | None = None
     """Base folder for relative image paths; null: that of the task file."""
     limit: int | None = None
@@ -145,7 +146,8 @@ class RunInfo:
     host: str
     processes: int = 1
     workers: int
-    batch_size: int
+    batch_size: int | None
+    """Null for answers that were made elsewhere."""
     usable_cores: int | None = field(default=None, metadata=LEFT_OUT)
     """Usable CPU cores, limited by the affinity and the control group's quota."""
     torch_threads: int | None = field(default=None, metadata=LEFT_OUT)
