@@ -14,8 +14,8 @@ from x3spatial.cli import run
 P = Path
 
 
-class _Called(Exception):
-    """Instead of a verb."""
+class _Called(SystemExit):
+    """Instead of a verb; the command line does not report it as an error."""
 
 
 @pytest.fixture
