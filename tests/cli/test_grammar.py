@@ -15,7 +15,7 @@ P = Path
 
 
 class _Called(SystemExit):
-    """Instead of a verb."""
+    """Instead of a verb; the command line does not report it as an error."""
 
 
 @pytest.fixture
