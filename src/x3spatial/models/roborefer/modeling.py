@@ -22,9 +22,7 @@ PARTS = ("vision_tower", "mm_projector", "depth_tower", "depth_projector", "llm"
 
 _CACHE_NAMES = ("cache", "past_key_values")
 _CACHE = next(
-    name
-    for name in _CACHE_NAMES
-    if name in inspect.signature(Qwen2ForCausalLM.forward).parameters
+    name for name in _CACHE_NAMES if name in inspect.signature(Qwen2ForCausalLM.forward).parameters
 )
 """Name of the language model's cache argument: ``cache`` since transformers 5.24, and ``past_key_values``
 before."""

@@ -246,6 +246,7 @@ def small_tokenizer(*, depth: bool = True, phrases: Sequence[str] = ()) -> Qwen2
     special = [token for token in SPECIAL_TOKENS if depth or token != DEPTH_TAG]
     tokenizer.add_tokens(special, special_tokens=True)
     tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
+    tokenizer.extra_special_tokens = [TURN_START, TURN_END]
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 
