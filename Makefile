@@ -13,7 +13,8 @@ TINY ?= runs/tiny
 ROBOREFER ?=
 CHECKPOINTS ?=
 
-.PHONY: help demo demo-vlm demo-sft tiny test test-slow lint format bench check-fullsize check-roborefer clean
+.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow lint format bench check-fullsize check-roborefer \
+  clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -21,6 +22,7 @@ help:
 	@echo "make demo-sft   fine-tune x3-tiny on rooms by night, compare before and after"
 	@echo "make test       install everything, lint, type-check, run the tests"
 	@echo "make test-slow  run the slow tests"
+	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
 	@echo "make bench      run the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
 	@echo "make check-roborefer ROBOREFER=CLONE  compare RoboRefer's own code with ours on checkpoints written here"
@@ -65,6 +67,10 @@ test: lint
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
 
+# The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
+test-gpu:
+	$(BIN)/python -m pytest -m gpu -rs
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -76,7 +82,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	@for script in $(filter-out benchmarks/fullsize.py,$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out benchmarks/fullsize.py benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do \
 	  $(BIN)/python $$script || exit 1; done
 
 check-fullsize: $(VENV)/.dev

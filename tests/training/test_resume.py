@@ -77,7 +77,12 @@ def test_killed_and_started_again(
     command = [sys.executable, str(Path(__file__).with_name("killed.py")), where, str(number)]
     killed = subprocess.run(
         [*command, *options(data, tmp_path / "run", **RUN)],
-        env={"PYTHONPATH": str(SRC), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        env={
+            "PYTHONPATH": str(SRC),
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "CUDA_VISIBLE_DEVICES": "",
+        },
         stdout=subprocess.DEVNULL,
         timeout=300,
     )

@@ -190,6 +190,25 @@ def test_gradient_checkpointing_changes_no_gradient(processor: Any, reentrant: b
         assert float((gradient - gradients[1][name]).abs().max()) < 1e-5, name
 
 
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing_enable` is deprecated:FutureWarning")
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_frozen_tower_keeps_no_activations(processor: Any, checkpointing: bool) -> None:
+    """Checkpointing makes the outputs of embeddings require gradients, those of a frozen tower too."""
+    model = load_model(CHECKPOINT)
+    model.vision_tower.requires_grad_(False)
+    if checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.train()
+    model.vision_tower.eval()  # as in training: layers in eval mode are not checkpointed
+    pixels = _labelled(processor)["pixel_values"]
+    kept: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda value: value):
+        rows = model.vision_tower(pixels)
+        assert not kept and not rows.requires_grad
+        model.vision_tower.requires_grad_(True)
+        assert model.vision_tower(pixels).requires_grad and kept
+
+
 def test_frozen_parts_and_parameters_without_use(processor: Any) -> None:
     model = load_model(CHECKPOINT).train()
     model(**_labelled(processor)).loss.backward()

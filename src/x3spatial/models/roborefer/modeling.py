@@ -91,11 +91,16 @@ class RoboReferTower(SiglipVisionModel):  # type: ignore[no-untyped-call]
         """Convert pixels ``[N, 3, H, W]`` to the hidden state ``select_layer``, ``[N, patches, C]``.
 
         There is no final normalisation; SigLIP has no class token, so no vector is dropped.
+
+        A frozen tower builds no graph. Gradient checkpointing makes the outputs of all embeddings require
+        gradients, for adapters; the activations of a tower without trained parameters would all be kept.
         """
         layers = self.encoder.layers
-        hidden: torch.Tensor = self.embeddings(pixel_values)
-        for layer in islice(layers, layers_run(len(layers), select_layer)):
-            hidden = layer(hidden, None)
+        tuned = any(parameter.requires_grad for parameter in self.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and tuned):
+            hidden: torch.Tensor = self.embeddings(pixel_values)
+            for layer in islice(layers, layers_run(len(layers), select_layer)):
+                hidden = layer(hidden, None)
         return hidden
 
 
