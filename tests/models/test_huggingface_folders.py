@@ -81,7 +81,7 @@ def test_models_that_take_no_images_or_are_not_known(copied: Path, tmp_path: Pat
 def test_a_template_without_images(copied: Path) -> None:
     template = "{% for m in messages %}{{ m['content'][-1]['text'] }}{% endfor %}"
     (copied / "chat_template.jinja").write_text(template)
-    refused(copied, r"its processor and chat template cannot ask about an image: .*<image>")
+    refused(copied, r"chat template (cannot ask about an image: .*<image>|leaves images out)")
     (copied / "chat_template.jinja").write_text("{{ raise_exception('no') }}")
     refused(copied, r"cannot ask about an image: no")
 
@@ -246,7 +246,7 @@ def test_older_and_newer_layouts_of_the_processor(family: str, tmp_path: Path) -
 
 def test_a_config_that_makes_no_model(copied: Path) -> None:
     edit(copied / "config.json", text_config={"model_type": "no_such_type"})
-    refused(copied, r"config\.json: cannot be used: .*no_such_type.* \.\.\.$")
+    refused(copied, r"config\.json: cannot be used: .*no_such_type.*$")
 
 
 def test_what_cannot_be_loaded_stops_the_run(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

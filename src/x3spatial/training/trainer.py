@@ -13,16 +13,26 @@ from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from x3spatial.errors import Diverged
+from x3spatial.models.local.finite import check_files
 from x3spatial.models.roborefer.checkpoint import Checkpoint, read_checkpoint, read_tensors
+from x3spatial.models.roborefer.layout import stored_files
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import save_upstream
 from x3spatial.training.arguments import Arguments
-from x3spatial.training.checkpoints import last_good, publish, rotate, saving_dir, writing
+from x3spatial.training.checkpoints import (
+    last_good,
+    publish,
+    reading,
+    rotate,
+    saving_dir,
+    writing,
+)
 from x3spatial.training.data_module import DataModule
 from x3spatial.training.evaluation import Evaluation, LiveModel
 from x3spatial.training.lora import (
     ADAPTER,
+    ADAPTER_WEIGHTS,
     core,
     is_adapted,
     merged_state,
@@ -238,14 +248,31 @@ class SpatialTrainer(Trainer):
         else:
             self.load_weights(Path(resume_from_checkpoint), target)
 
+    def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
+        with reading(checkpoint):
+            base: Any = super()
+            base._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: Any) -> None:
+        with reading(checkpoint):
+            base: Any = super()
+            base._load_rng_state(checkpoint)
+
     def load_weights(self, folder: Path, model: Any = None) -> None:
-        """Read a checkpoint's weights, or its adapter, into a model that is whole in this process."""
+        """Read a checkpoint's weights, or its adapter, into a model that is whole in this process.
+
+        Raises:
+            UserError: the files are damaged, or a weight is not finite.
+        """
         target = self.model if model is None else model
         if is_adapted(target):
             restore_adapter(target, folder / ADAPTER)
+            check_files([folder / ADAPTER / ADAPTER_WEIGHTS])
             return
         with unsharded(self.x3.training.deepspeed_config):
-            state = read_tensors(read_checkpoint(folder))
+            checkpoint = read_checkpoint(folder)
+            state = read_tensors(checkpoint)
+        check_files(stored_files(checkpoint.layout))
         missing, unexpected = core(target).load_state_dict(state, strict=False)
         tied = {"llm.lm_head.weight"} if "llm.lm_head.weight" not in state else set()
         assert not unexpected and set(missing) <= tied, (missing, unexpected)

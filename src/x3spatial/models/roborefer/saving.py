@@ -16,10 +16,10 @@ from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 
 from x3spatial.io.files import make_dir, part_path, write_json
-from x3spatial.models.roborefer.checkpoint import stored_name
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE, RoboReferConfig
 from x3spatial.models.roborefer.modeling import PARTS, RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.processing import RoboReferProcessor
+from x3spatial.models.roborefer.tensors import stored_name
 from x3spatial.models.roborefer.tokenizer_files import write_tokenizer
 
 WRITTEN_FOR = "4.49.0"
