@@ -266,7 +266,8 @@ class SpatialTrainer(Trainer):
         """
         target = self.model if model is None else model
         if is_adapted(target):
-            restore_adapter(target, folder / ADAPTER)
+            with reading(folder):
+                restore_adapter(target, folder / ADAPTER)
             check_files([folder / ADAPTER / ADAPTER_WEIGHTS])
             return
         with unsharded(self.x3.training.deepspeed_config):

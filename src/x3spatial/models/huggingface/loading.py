@@ -15,7 +15,12 @@ from x3spatial.errors import UserError
 from x3spatial.models.huggingface.folder import Folder, first_line
 from x3spatial.models.local.finite import check_loaded
 from x3spatial.models.local.runtime import is_out_of_memory, loading
-from x3spatial.models.local.weights import fingerprint_folders, read_object, weight_files
+from x3spatial.models.local.weights import (
+    fingerprint_folders,
+    read_header,
+    read_object,
+    weight_files,
+)
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 SPREAD = "spread"
@@ -103,7 +108,8 @@ def check_adapter(adapter: Path) -> None:
     """Check that a folder is a LoRA adapter in PEFT's layout, with weights in safetensors.
 
     Raises:
-        UserError: a file of the adapter is missing, it is not a LoRA adapter, or PEFT is not installed.
+        UserError: a file of the adapter is missing or damaged, it is not a LoRA adapter, or PEFT is not
+            installed.
     """
     file = adapter / "adapter_config.json"
     if not file.is_file():
@@ -115,6 +121,7 @@ def check_adapter(adapter: Path) -> None:
         raise UserError(f"--adapter {adapter}: peft_type is {kind!r}; expected 'LORA'")
     if not (adapter / ADAPTER_WEIGHTS).is_file():
         raise UserError(f"--adapter {adapter}: {ADAPTER_WEIGHTS} is missing")
+    read_header(adapter / ADAPTER_WEIGHTS)
     try:
         import peft  # noqa: F401
     except ModuleNotFoundError:

@@ -99,7 +99,7 @@ def list_tensors(folder: Path) -> dict[str, Tensor]:
     """
     tensors: dict[str, Tensor] = {}
     for file in weight_files(folder, required=True):
-        for name, tensor in _read_header(file).items():
+        for name, tensor in read_header(file).items():
             if name in tensors:
                 raise UserError(f"{file}: tensor {name!r} is also in {tensors[name].file.name}")
             tensors[name] = tensor
@@ -165,7 +165,12 @@ def fingerprint_folders(root: Path, folders: Iterable[Path], *, whole: Iterable[
     return digest.hexdigest()
 
 
-def _read_header(file: Path) -> dict[str, Tensor]:
+def read_header(file: Path) -> dict[str, Tensor]:
+    """The tensors in a weight file, from its header; a pickled file is loaded.
+
+    Raises:
+        UserError: the file cannot be read, is damaged, or holds anything but tensors.
+    """
     if file.suffix == ".bin":
         values = load_bin(file)
         return {
@@ -234,7 +239,9 @@ def load_bin(file: Path) -> dict[str, torch.Tensor]:
             )  # about the protocol of plain pickles, which are refused
             values = torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:
-        raise UserError(f"{file}: {pickle_fault(error)}") from None
+        raise UserError(
+            f"{file}: cannot be read as plain tensors: {_pickle_fault(error)}"
+        ) from None
     if not isinstance(values, dict) or not all(
         isinstance(v, torch.Tensor) for v in values.values()
     ):
@@ -242,14 +249,14 @@ def load_bin(file: Path) -> dict[str, torch.Tensor]:
     return values
 
 
-def pickle_fault(error: Exception) -> str:
+def _pickle_fault(error: Exception) -> str:
     """Why ``torch.load`` refused a file, in words of our own: torch's advise to switch its checks off."""
     if isinstance(error, OSError) and error.strerror:
-        return f"cannot be read: {error.strerror}"
+        return error.strerror
     text = str(error)
     if isinstance(error, pickle.UnpicklingError) and _CODE.search(text):
         return (
-            "holds Python objects besides tensors, which could run code when they are read; ask for the"
-            " weights as safetensors"
+            "it holds other Python objects, which could run code when they are read; ask for the weights as"
+            " safetensors"
         )
-    return "not a readable file of tensors (cut short or damaged)"
+    return "cut short or damaged"
