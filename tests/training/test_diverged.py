@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,3 +57,32 @@ def test_the_command_exits_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert run(["sft", *options(data, out, **wild)]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("x3: step ") and "the loss is" in last
+
+
+def test_json_of_a_checkpoint_holds_no_infinity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float16 a step whose gradient overflows is skipped, and its norm is logged."""
+    from transformers.trainer import Trainer
+
+    from x3spatial.training.sft import sft
+
+    real: Any = Trainer.log
+
+    def log(self: Any, logs: dict[str, Any], *args: Any) -> None:
+        real(self, {**logs, "grad_norm": float("inf"), "loss": float("nan")}, *args)
+
+    monkeypatch.setattr(Trainer, "log", log)
+    data, out = write_data(tmp_path / "d.json", RGB[:1]), tmp_path / "o"
+    assert sft(options(data, out, max_steps=2, save_steps=1)) == 0
+    files = list(out.rglob("*.json"))
+    assert any(file.name == "trainer_state.json" for file in files)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{file}: {constant}")
+
+    for file in files:
+        value = json.loads(file.read_text(), parse_constant=refuse)
+        if file.name == "trainer_state.json":
+            entry = value["log_history"][0]
+            assert entry["grad_norm"] is None and entry["loss"] is None and entry["step"] == 1

@@ -13,6 +13,7 @@ from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from x3spatial.errors import Diverged
+from x3spatial.formats.typed_json import finite
 from x3spatial.models.local.finite import check_files
 from x3spatial.models.roborefer.checkpoint import Checkpoint, read_checkpoint, read_tensors
 from x3spatial.models.roborefer.layout import stored_files
@@ -193,6 +194,16 @@ class SpatialTrainer(Trainer):
                     f"step {self.state.global_step}: {name} is not finite; nothing was written,"
                     f" {self._kept()}; lower --learning-rate or set --max-grad-norm"
                 )
+
+    def log(self, *args: Any, **kwargs: Any) -> None:
+        """As the base class; figures that are not finite are null in ``trainer_state.json``.
+
+        Float16 training skips steps whose gradient overflows, and logs their norm.
+        """
+        base: Any = super()
+        base.log(*args, **kwargs)
+        history = self.state.log_history
+        history[-1] = finite(history[-1])
 
     def _kept(self) -> str:
         start, _ = last_good(Path(str(self.args.output_dir)))
