@@ -19,7 +19,7 @@ from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 
 from x3spatial.errors import UserError
 from x3spatial.models.local.finite import check_loaded
-from x3spatial.models.local.runtime import DTYPES, loading
+from x3spatial.models.local.runtime import DTYPES, loading, one_line
 from x3spatial.models.local.weights import (
     check_layers,
     list_tensors,
@@ -216,8 +216,8 @@ def _read_hf(layout: Layout) -> Checkpoint:
     check_layers(layout.config, file, tensors)
     try:
         config = RoboReferConfig.from_dict(dict(layout.config))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{file}: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # fields are checked by third-party code
+        raise UserError(f"{file}: {one_line(error)}") from None
     _check_tiles(config, file)
     generation_file = layout.root / "generation_config.json"
     processor_file = layout.root / "processor_config.json"
@@ -265,8 +265,8 @@ def _part_config(part: Part, kind: type[Any], fields: tuple[str, ...]) -> Any:
             raise UserError(f"{file}: field {name!r} {state}; expected a positive integer")
     try:
         return kind.from_dict({k: v for k, v in part.config.items() if k != "torch_dtype"})
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{file}: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # fields are checked by third-party code
+        raise UserError(f"{file}: {one_line(error)}") from None
 
 
 def _integer(layout: Layout, name: str, default: int | None) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from x3spatial.errors import UserError
+from x3spatial.models.local.runtime import one_line
 from x3spatial.models.local.weights import Tensor, list_tensors
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 from x3spatial.models.roborefer.layout import Layout
@@ -50,9 +51,8 @@ def _shapes_by_config(config: RoboReferConfig, root: Path) -> dict[str, tuple[in
     try:
         return expected_shapes(config)
     except Exception as error:  # sizes that are zero, do not divide, or overflow
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"{root}: no model can be built with the sizes in its config.json files: {reason}"
+            f"{root}: no model can be built with the sizes in its config.json files: {one_line(error)}"
         ) from None
 
 
