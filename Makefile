@@ -11,7 +11,12 @@ TINY ?= runs/tiny
 
 MINUTES ?= 60
 
-.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow campaign fuzz lint format bench check-fullsize clean
+# A clone of https://github.com/Zhoues/RoboRefer, and the checkpoints to check (default: one of every kind).
+ROBOREFER ?=
+CHECKPOINTS ?=
+
+.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow campaign fuzz lint format bench check-fullsize \
+  check-roborefer clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -24,6 +29,7 @@ help:
 	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
 	@echo "make bench      run the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
+	@echo "make check-roborefer ROBOREFER=CLONE  compare RoboRefer's own code with ours on checkpoints written here"
 	@echo "make tiny       train a small VLM from random weights on synthetic scenes: about 4.5 hours on two cores"
 	@echo "make lint       run ruff, mypy (also on the tests) and import-linter"
 	@echo "make format     format the code and apply ruff's fixes"
@@ -96,5 +102,16 @@ bench: $(VENV)/.dev
 check-fullsize: $(VENV)/.dev
 	$(BIN)/python benchmarks/fullsize.py
 
+# An environment of its own: RoboRefer pins transformers 4.49.
+$(VENV)-roborefer/.created: requirements/roborefer.txt
+	$(PYTHON) -m venv $(VENV)-roborefer
+	$(VENV)-roborefer/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+	@touch $@
+
+check-roborefer: $(VENV)/.train $(VENV)-roborefer/.created
+	@test -n "$(ROBOREFER)" || { echo "name a clone of https://github.com/Zhoues/RoboRefer: make $@ ROBOREFER=PATH"; exit 2; }
+	$(BIN)/python scripts/check_roborefer.py --roborefer $(ROBOREFER) \
+	  --python $(VENV)-roborefer/bin/python $(CHECKPOINTS)
+
 clean:
-	rm -rf $(VENV) $(DEMO) $(DEMO)-vlm $(DEMO)-sft
+	rm -rf $(VENV) $(VENV)-roborefer $(DEMO) $(DEMO)-vlm $(DEMO)-sft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,6 @@ def test_gradients_that_are_not_finite_end_a_run(
 
 @pytest.mark.parametrize("where", ["weights", "optimizer"])
 def test_a_checkpoint_that_is_not_finite_is_not_continued_from(tmp_path: Path, where: str) -> None:
-    import json
 
     from safetensors.torch import load_file, save_file
 

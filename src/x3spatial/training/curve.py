@@ -27,7 +27,7 @@ def draw_curve(history: Sequence[Mapping[str, Any]], out: Path) -> bool:
     Returns:
         Whether a plot was written: there are values, and matplotlib is installed.
     """
-    losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
+    losses = [(entry["step"], entry["loss"]) for entry in history if entry.get("loss") is not None]
     if not losses:
         return False
     figure = _figure(8)
@@ -76,7 +76,9 @@ def draw_stages(
     values: list[float] = []
     label: str | None = _LOSS
     for number, (name, monitored, log) in enumerate(stages):
-        losses = [(done + entry["step"], entry["loss"]) for entry in log if "loss" in entry]
+        losses = [
+            (done + entry["step"], entry["loss"]) for entry in log if entry.get("loss") is not None
+        ]
         hits = [(done + e["step"], e[_HIT]) for e in log if e.get(_HIT) is not None]
         if losses:
             _plot(axes, *zip(*losses, strict=True), color="tab:blue", linewidth=1, label=label)

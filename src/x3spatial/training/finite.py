@@ -10,6 +10,7 @@ import torch
 from transformers.trainer_callback import TrainerCallback
 
 from x3spatial.errors import Diverged, UserError
+from x3spatial.models.local.finite import is_finite
 
 MOST_SKIPPED = 50
 """Steps in a row that the gradient scaler of float16 may skip: it halves its factor at each, so a healthy run
@@ -21,7 +22,7 @@ def not_finite(tensors: Iterable[tuple[str, Any]]) -> Iterator[str]:
     for name, tensor in tensors:
         held = tensor.detach()
         held = held.to_local() if hasattr(held, "to_local") else held
-        if held.is_floating_point() and not torch.isfinite(held).all():
+        if not is_finite(held):
             yield name
 
 

@@ -39,6 +39,7 @@ from x3spatial.training.checkpoints import (
     clean,
     last_good,
     open_run,
+    reading,
     write_run,
     writing,
 )
@@ -262,7 +263,8 @@ def share_cores(workers: int, cores: int) -> tuple[int, int]:
 
 
 def _is_last(checkpoint: Path) -> bool:
-    state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
+    with reading(checkpoint):
+        state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
     return bool(state.global_step >= state.max_steps)
 
 

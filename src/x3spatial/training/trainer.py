@@ -19,7 +19,14 @@ from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import save_upstream
 from x3spatial.training.arguments import Arguments
-from x3spatial.training.checkpoints import last_good, publish, rotate, saving_dir, writing
+from x3spatial.training.checkpoints import (
+    last_good,
+    publish,
+    reading,
+    rotate,
+    saving_dir,
+    writing,
+)
 from x3spatial.training.data_module import DataModule
 from x3spatial.training.evaluation import Evaluation, LiveModel
 from x3spatial.training.finite import DELETE_IT, FiniteGuard, finite_logs, not_finite
@@ -271,15 +278,26 @@ class SpatialTrainer(Trainer):
         else:
             self.load_weights(Path(resume_from_checkpoint), target)
 
+    def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
+        with reading(checkpoint):
+            base: Any = super()
+            base._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: Any) -> None:
+        with reading(checkpoint):
+            base: Any = super()
+            base._load_rng_state(checkpoint)
+
     def load_weights(self, folder: Path, model: Any = None) -> None:
         """Read a checkpoint's weights, or its adapter, into a model that is whole in this process.
 
         Raises:
-            UserError: a weight is not finite.
+            UserError: the files are damaged, or a weight is not finite.
         """
         target: Any = self.model if model is None else model
         if is_adapted(target):
-            restore_adapter(target, folder / ADAPTER)
+            with reading(folder):
+                restore_adapter(target, folder / ADAPTER)
             for name in not_finite(target.named_parameters()):
                 raise UserError(f"{folder}: {name} is not finite; {DELETE_IT}")
             return

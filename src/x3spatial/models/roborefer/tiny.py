@@ -31,13 +31,13 @@ from x3spatial.models.roborefer.chat import (
     TURN_END,
     TURN_START,
 )
-from x3spatial.models.roborefer.checkpoint import expected_shapes, stored_name
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 from x3spatial.models.roborefer.images import RoboReferImageProcessor
 from x3spatial.models.roborefer.initialization import first_tensor, look_back, share_patches
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import write_configs, write_weights
+from x3spatial.models.roborefer.tensors import expected_shapes, stored_name
 from x3spatial.tasks.spec import task_templates
 
 SPECIAL_TOKENS = (
@@ -248,6 +248,7 @@ def small_tokenizer(*, depth: bool = True, phrases: Sequence[str] = ()) -> Qwen2
     special = [token for token in SPECIAL_TOKENS if depth or token != DEPTH_TAG]
     tokenizer.add_tokens(special, special_tokens=True)
     tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
+    tokenizer.extra_special_tokens = [TURN_START, TURN_END]
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 
