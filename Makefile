@@ -9,7 +9,14 @@ DEMO ?= demo
 
 TINY ?= runs/tiny
 
-.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow lint format bench check-fullsize clean
+MINUTES ?= 60
+
+# A clone of https://github.com/Zhoues/RoboRefer, and the checkpoints to check (default: one of every kind).
+ROBOREFER ?=
+CHECKPOINTS ?=
+
+.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow campaign fuzz lint format bench check-fullsize \
+  check-roborefer clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -18,8 +25,11 @@ help:
 	@echo "make test       install everything, lint, type-check, run the tests"
 	@echo "make test-slow  run the slow tests"
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
+	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
+	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
 	@echo "make bench      run the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
+	@echo "make check-roborefer ROBOREFER=CLONE  compare RoboRefer's own code with ours on checkpoints written here"
 	@echo "make tiny       train a small VLM from random weights on synthetic scenes: about 4.5 hours on two cores"
 	@echo "make lint       run ruff, mypy (also on the tests) and import-linter"
 	@echo "make format     format the code and apply ruff's fixes"
@@ -65,6 +75,16 @@ test-slow: $(VENV)/.dev
 test-gpu:
 	$(BIN)/python -m pytest -m gpu -rs
 
+campaign: $(VENV)/.dev
+	PYTHONPATH=src:tests $(BIN)/python -m campaign --minutes $(MINUTES)
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(PIP) install --constraint requirements/constraints.txt atheris
+	@touch $@
+
+fuzz: $(VENV)/.fuzz
+	PYTHONPATH=src:tests $(BIN)/python -m fuzzing --minutes $(MINUTES)
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -82,5 +102,16 @@ bench: $(VENV)/.dev
 check-fullsize: $(VENV)/.dev
 	$(BIN)/python benchmarks/fullsize.py
 
+# An environment of its own: RoboRefer pins transformers 4.49.
+$(VENV)-roborefer/.created: requirements/roborefer.txt
+	$(PYTHON) -m venv $(VENV)-roborefer
+	$(VENV)-roborefer/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+	@touch $@
+
+check-roborefer: $(VENV)/.train $(VENV)-roborefer/.created
+	@test -n "$(ROBOREFER)" || { echo "name a clone of https://github.com/Zhoues/RoboRefer: make $@ ROBOREFER=PATH"; exit 2; }
+	$(BIN)/python scripts/check_roborefer.py --roborefer $(ROBOREFER) \
+	  --python $(VENV)-roborefer/bin/python $(CHECKPOINTS)
+
 clean:
-	rm -rf $(VENV) $(DEMO) $(DEMO)-vlm $(DEMO)-sft
+	rm -rf $(VENV) $(VENV)-roborefer $(DEMO) $(DEMO)-vlm $(DEMO)-sft

@@ -35,6 +35,7 @@ def random_table(samples: int, rng: np.random.Generator) -> Table:
         out_of_range=none,
         missing_mask=none,
         cut_off=none,
+        evaluated=np.full(samples, np.nan),
         l2=l2,
         l2_full=np.full(samples, np.nan),
         hit=np.where(visible, np.nan_to_num(l2, nan=9.0) < 0.1, np.nan),

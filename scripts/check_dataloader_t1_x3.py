@@ -11,11 +11,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from x3spatial.training.commands import main
+from x3spatial.training.commands import program
 
 if __name__ == "__main__":
     os.chdir(Path(__file__).resolve().parent.parent)
     data = Path(os.environ.get("OUT_DIR", "tmp/spatial_tasks_x3")) / "t1_train_multi.json"
     model = os.environ.get("MODEL")
     default = ["--data_path", str(data), *(["--model_name_or_path", model] if model else [])]
-    sys.exit(main(["check-data", *default, *sys.argv[1:]]))
+    program(["check-data", *default, *sys.argv[1:]])

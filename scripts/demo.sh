@@ -14,11 +14,11 @@ say "zeroshot: build the tasks and evaluate the baselines that need no model"
   --model oracle --model sift --model pixel-diff --model centre --model always-not-visible
 say "preview: samples as a model sees them"
 "$X3" preview "$OUT/tasks/t1_val_multi.json" --results "$OUT/results/sift/t1_val_multi.json" \
-  -o "$OUT/preview_t1_multi.png" --limit 8
+  -o "$OUT/preview_t1_multi.png" --limit 8 --sort outcome
 "$X3" preview "$OUT/tasks/t1_val_concat.json" --results "$OUT/results/sift/t1_val_concat.json" \
-  -o "$OUT/preview_t1_concat.png" --limit 8
+  -o "$OUT/preview_t1_concat.png" --limit 8 --sort outcome
 "$X3" preview "$OUT/tasks/t2b_val_multi.json" --results "$OUT/results/pixel-diff/t2b_val_multi.json" \
-  -o "$OUT/preview_t2b.png" --limit 8
+  -o "$OUT/preview_t2b.png" --limit 8 --sort outcome
 
 cat <<END
 

@@ -14,13 +14,13 @@ say "zeroshot: the tasks, a VLM, and what needs no model"
 say "preview: its answers"
 for name in t1_val_multi t2b_val_multi; do
   "$X3" preview "$OUT/tasks/$name.json" --results "$OUT/results/x3-tiny/$name.json" \
-    -o "$OUT/preview_$name.png" --limit 8
+    -o "$OUT/preview_$name.png" --limit 8 --sort outcome
 done
 
 cat <<END
 
 == done; where to look
-  $OUT/preview_*.png        the model's answers (magenta) and the truth (green)
+  $OUT/preview_*.png        the answers of the model, right and wrong in proportion
   $OUT/results              results per model and set, summary.json
 Next: fine-tune it: make demo-sft
 END

@@ -114,8 +114,8 @@ def test_an_export_that_was_killed_goes_on(work: Path, monkeypatch: pytest.Monke
     assert export(work / DATA, work / "e", to="llava").written
 
 
-@pytest.mark.parametrize("name", ["out.html", "out.jpg", "out"])
-def test_a_preview_is_a_png_by_name(work: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["out.html", "out.webp", "out"])
+def test_a_preview_is_a_png_or_jpeg_by_name(work: Path, name: str) -> None:
     with pytest.raises(x3.UserError, match=r"ends in \.png"):
         preview(work / DATA, work / name)
     assert not (work / name).exists()

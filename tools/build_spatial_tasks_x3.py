@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from x3spatial.cli import main
+from x3spatial.__main__ import main
 
 if __name__ == "__main__":
     main(["build", *sys.argv[1:]])

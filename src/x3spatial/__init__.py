@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from x3spatial.builder.options import BuildOptions
     from x3spatial.builder.run import build_tasks
     from x3spatial.errors import UserError
+    from x3spatial.evaluation.answers import score_answers, score_text
     from x3spatial.evaluation.check_model.run import check_model
     from x3spatial.evaluation.compare import compare
     from x3spatial.evaluation.options import EvalOptions
@@ -46,6 +47,8 @@ _API = {
     "read_tasks": "formats.task_file",
     "render_scenes": "synth.generate",
     "score": "evaluation.rescore",
+    "score_answers": "evaluation.answers",
+    "score_text": "evaluation.answers",
     "zeroshot": "pipeline",
 }
 """Public name → the module that has it."""
@@ -65,6 +68,8 @@ __all__ = [
     "read_tasks",
     "render_scenes",
     "score",
+    "score_answers",
+    "score_text",
     "zeroshot",
 ]
 

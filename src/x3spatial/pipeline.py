@@ -26,7 +26,9 @@ from x3spatial.evaluation.results_folders import (
 )
 from x3spatial.evaluation.run import EvalResult, chance_of, evaluate
 from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.formats.typed_json import encode
 from x3spatial.io.files import make_dir, read_json, read_manifest, write_json
+from x3spatial.io.paths import check_utf8
 from x3spatial.models import registry
 from x3spatial.models.base import Model
 from x3spatial.tables import Table, Tabular, figure
@@ -102,10 +104,21 @@ class ZeroshotSummary(Tabular):
                 if cell.result is not None:
                     metrics, ci95 = cell.result.metrics, cell.result.ci95
                     figures = [figure(metrics[name], ci95.get(name)) for _, name in _COLUMNS]
-                    rows.append((part.name, cell.model, *figures))
+                    name = f"{cell.model}*" if cell.result.privileged else cell.model
+                    rows.append((part.name, name, *figures))
         heads = tuple(head for head, _ in _COLUMNS)
-        notes = (f"summary: {self.summary_json}",)
-        return Table("zero-shot", ("set", "model", *heads), tuple(rows), notes)
+        notes = [f"summary: {self.summary_json}"]
+        results = [cell.result for part in self.sets for cell in part.cells if cell.result]
+        if any(result.privileged for result in results):
+            notes.insert(0, "* reads masks or right answers")
+        conditions = "; ".join(sorted({r.conditions for r in results if r.conditions}))
+        title = f"zero-shot: {conditions}" if conditions else "zero-shot"
+        return Table(title, ("set", "model", *heads), tuple(rows), tuple(notes), keys=2)
+
+    def to_json(self) -> dict[str, Any]:
+        """The path and the content of ``summary.json``, and the number of samples without an answer."""
+        stored: dict[str, Any] = read_json(self.summary_json)
+        return {"summary": str(self.summary_json), "errors": self.errors, **stored}
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per set, model and sample.
@@ -205,14 +218,15 @@ def zeroshot(
     options = (options or ZeroshotOptions()).changed(changes)
     if not models:
         raise UserError("--model: name at least one")
-    if data_root is None:
-        _check_tasks(tasks_dir)  # before models are loaded
+    if data_root is None and world is None:
+        _check_tasks(tasks_dir)  # before models are loaded; other ranks must be told, see below
     with ExitStack() as stack:
         opened: list[tuple[str, str, Model]] = []
         for spec, own in _options_by_spec(models, options.evaluation.model_options).items():
             asking = replace(options.evaluation, model_options=own)
             model = stack.enter_context(closing(registry.create(spec, for_model(asking))))
             opened.append((_name(model.name, opened), spec, model))
+        check_utf8(eval_dir, "--out")
         make_dir(eval_dir, "--out")
         path = eval_dir / "summary.json"
         _check_summary(path)
@@ -232,6 +246,8 @@ def zeroshot(
                 fresh=fresh,
                 out_option="--tasks-dir",
             )
+        elif world is not None:
+            _check_tasks(tasks_dir)
         if isinstance(meeting, Coordinator):
             meeting.ready()
         if world is not None and meeting is not None:
@@ -391,4 +407,11 @@ def _cell_to_json(cell: Cell) -> dict[str, Any]:
         "metrics": cell.result.metrics,
         "ci95": cell.result.ci95,
         "ci_unit": cell.result.ci_unit,
+        "ci_method": cell.result.ci_method,
+        "privileged": cell.result.privileged,
+        "conditions": cell.result.conditions,
+        "by_mask_area": [encode(row) for row in cell.result.by_mask_area],
+        "unparsed_reasons": cell.result.unparsed_reasons,
+        "unread": list(cell.result.unread),
+        "first_error": cell.result.first_error,
     }

@@ -245,3 +245,25 @@ class TestAudit:
         (root / "test").mkdir()
         (problem,) = audit(data_root=root, workers=1).problems
         assert problem.reason == "split has no object"
+
+
+def test_a_file_whose_state_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a folder that may be listed but not entered."""
+    root = make_root(tmp_path / "root")
+
+    def refusing(real: Callable[..., object]) -> Callable[..., object]:
+        def call(path: Path, *given: object, **named: object) -> object:
+            if path.name == "02_000020_original.png" and "uid_0" in path.parts:
+                raise PermissionError(13, "Permission denied")
+            return real(path, *given, **named)
+
+        return call
+
+    monkeypatch.setattr(Path, "stat", refusing(Path.stat))
+    monkeypatch.setattr(Path, "read_bytes", refusing(Path.read_bytes))
+    _, skipped = build(root)
+    assert skipped == [("02_000020_original.png", "view left out: original: Permission denied")] * 2
+    assert {tuple(p)[1] for p in audit(data_root=root, workers=1).problems} == {skipped[0][1]}
+    monkeypatch.undo()
+    _, skipped = build(root)
+    assert skipped == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -102,3 +103,22 @@ def test_a_file_lost(lost: str, root: Path, tmp_path: Path) -> None:
     built = build_tasks(root, out, workers=1).objects_built
     assert built == (4 if lost == ".x3-build.jsonl" else 0)
     assert files(out) == before
+
+
+def test_folders_in_another_spelling_are_the_same_build(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "views", objects=1)
+    (tmp_path / "link").symlink_to(tmp_path)
+    build_tasks(root, tmp_path / "tasks", workers=1)
+    before = tree_bytes(tmp_path / "tasks", hidden=True)
+    for there in (f"{root}/.", tmp_path / "link" / "views", os.path.relpath(root)):
+        for out in (tmp_path / "tasks", tmp_path / "link" / "tasks"):
+            assert build_tasks(there, out, workers=1, alpha=0.45).objects_built == 0
+            assert tree_bytes(tmp_path / "tasks", hidden=True) == before
+    again = build_tasks(tmp_path / "link" / "views", tmp_path / "tasks", workers=1, fresh=True)
+    assert again.manifest["data_root"] == str(tmp_path / "link" / "views")
+
+
+def test_whole_numbers_are_the_same_build(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "views", objects=1)
+    build_tasks(root, tmp_path / "tasks", workers=1, alpha=1.0)
+    assert build_tasks(root, tmp_path / "tasks", workers=1, alpha=1).objects_built == 0

@@ -245,3 +245,27 @@ def test_which_model_is_asked(blank: str, root: Path, tmp_path: Path) -> None:
         assert done.returncode == 2 and "config.json is missing" in done.stderr, done.stderr
     assert x3(*ask, "--model", "uniform", MODEL="centre").returncode == 0
     assert json.loads((tmp_path / "r.json").read_text())["model"]["name"] == "uniform"
+
+
+def test_zeroshot_says_which_samples_failed_and_why(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sometimes.py").write_text(
+        "import x3spatial as x3\n"
+        "class Sometimes(x3.Model):\n"
+        "    name = 'sometimes'\n"
+        "    def answer(self, questions, prepared):\n"
+        "        if questions[0].task == 't2b_multi':\n"
+        "            raise ValueError('no lamp in the lens')\n"
+        "        return ['NOT_VISIBLE' for _ in questions]\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    model = "sometimes:Sometimes"
+    done = x3(
+        "zeroshot", root, "-o", tmp_path / "r", "--tasks-dir", tmp_path / "t", "--model", model
+    )
+    count = len(json.loads((tmp_path / "t" / "t2b_val_multi.json").read_text()))
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "without an answer" in line]
+    assert line.startswith(f"x3: Task2B, sometimes: {count} of {count} samples without an answer; ")
+    assert "First: T2B_MULTI_" in line and "no lamp in the lens" in line

@@ -12,7 +12,7 @@ from cli.test_help import SHOWN, command_of
 from x3spatial.builder.options import TASKS_DIR, BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.evaluation.check_model.run import check_model
-from x3spatial.evaluation.options import AskOptions, EvalOptions, ScoreOptions
+from x3spatial.evaluation.options import AnswersOptions, AskOptions, EvalOptions
 from x3spatial.evaluation.rescore import score
 from x3spatial.evaluation.run import evaluate
 from x3spatial.exporters.run import export
@@ -35,7 +35,7 @@ SOURCES: dict[str, list[Any]] = {
     "preview": [preview],
     "export": [export],
     "eval": [evaluate, EvalOptions()],
-    "score": [score, ScoreOptions()],
+    "score": [score, AnswersOptions()],
     "zeroshot": [zeroshot, ZeroshotOptions().evaluation, ZeroshotOptions().build],
     "check-model": [check_model, AskOptions()],
     "model tiny": [make_tiny],

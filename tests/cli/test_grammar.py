@@ -14,16 +14,17 @@ from x3spatial.cli import run
 P = Path
 
 
-class _Called(Exception):
-    """Instead of a verb."""
+class _Called(SystemExit):
+    """Instead of a verb; the command line does not report it as an error."""
 
 
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the verb was called with, by name; it is not run."""
     found: dict[str, Any] = {}
-    for module, name in VERBS:
-        home = import_module(f"x3spatial.{module}")
+    # All are imported before one is replaced, because some import others by name.
+    homes = [(import_module(f"x3spatial.{module}"), name) for module, name in VERBS]
+    for home, name in homes:
         signature = inspect.signature(getattr(home, name))
 
         def verb(*given: Any, _signature: Any = signature, **named: Any) -> Any:

@@ -101,7 +101,7 @@ def test_usage_lines_name_the_parameters(entry: Entry) -> None:
     arguments = [
         p.metavar for p in command.params if p.param_type_name == "argument" and not p.hidden
     ]
-    words = re.findall(r"[A-Z][A-Z_0-9]*(?:\.\.\.)?", command.usage)
+    words = re.findall(r"[A-Z][A-Z_0-9|]*(?:\.\.\.)?", command.usage)
     assert [w for w in words if w in arguments] == arguments
     options = {opt for p in command.params if not getattr(p, "hidden", False) for opt in p.opts}
     assert set(re.findall(r"(?<!\S)--?[a-z-]+", command.usage)) <= options

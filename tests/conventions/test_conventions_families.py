@@ -108,7 +108,7 @@ FAMILIES: dict[str, list[tuple[str, Outcome]]] = {
         # Near misses of the family's own form.
         ('{"point_2d": ["320", "120"]}', (0.5, 0.25)),
         ('{"point_2d": "(320, 120)"}', (0.5, 0.25)),
-        ("{'point_2d': '320, 120'}", UNPARSED),
+        ("{'point_2d': '320, 120'}", (0.5, 0.25)),
         ('{"point_2d": (320, 120)}', (0.5, 0.25)),
         ('{"point_2d": [(320, 120)]}', (0.5, 0.25)),
         ('{"point_2d": [320, 120,]}', (0.5, 0.25)),

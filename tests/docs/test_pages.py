@@ -93,7 +93,8 @@ def test_readme_names_exactly_the_commands() -> None:
 @pytest.fixture(scope="module")
 def known_options() -> set[str]:
     pytest.importorskip("transformers")
-    from x3spatial.training.arguments import DataArguments, ModelArguments, SftArguments
+    from x3spatial.training.arguments import ModelArguments, SftArguments
+    from x3spatial.training.data_arguments import DataArguments
 
     parsed = (ModelArguments, DataArguments, SftArguments)
     fields = {field.name for group in parsed for field in dataclasses.fields(group)}

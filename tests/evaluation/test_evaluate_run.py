@@ -309,7 +309,8 @@ def test_scoring_may_change_without_asking(tmp_path: Path) -> None:
     assert model.asked == []
     assert result.metrics["hit_at_mask_total"] == 0  # the set has no dilated masks
     assert result.metrics["missing_mask"] == 9
-    assert output(tmp_path)["scoring"] == {"rule": "roborefer", "mask": "dilated"}
+    scoring = output(tmp_path)["scoring"]
+    assert scoring == {"rule": "roborefer", "mask": "dilated", "mask_kinds": {"dilated": 12}}
 
 
 def test_an_empty_set_is_nulls(tmp_path: Path) -> None:
@@ -334,7 +335,7 @@ def test_unsupported_task_and_bad_options(tmp_path: Path) -> None:
     make_set(tmp_path)
     refused: tuple[tuple[Any, dict[str, Any], str], ...] = (
         ("pixel-diff", {}, "cannot answer t1_multi"),
-        ("oracel", {}, "unknown kind 'oracel'; known are oracle"),
+        ("oracel", {}, "unknown kind 'oracel'; did you mean oracle?"),
         ("oracle", {"scoring": "x4"}, "--scoring x4"),
         ("oracle", {"mask": "big"}, "--mask big"),
         ("oracle", {"limit": 0}, "--limit 0"),
@@ -425,6 +426,8 @@ def test_answers_that_the_token_limit_ended_are_counted_and_named(
     make_set(tmp_path)
     result = run(tmp_path, Ended())
     assert result.metrics["cut_off"] == cut_off
-    assert tables.report(result, "ended") == 0
+    outcome = tables.outcome_of(result, "ended")
+    outcome.warn()
+    assert outcome.code == 0
     said = "12 of 12 answers were ended by the token limit; raise --max-new-tokens"
     assert (said in caplog.text) is bool(cut_off)

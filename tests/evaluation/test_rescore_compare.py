@@ -31,7 +31,8 @@ def test_rescoring_gives_the_same(folder: Path) -> None:
     assert (folder / "again.json").read_text() == before
     assert (outcome.kept, outcome.model) == (60, "centre")
     outcome = rescore(results=results, data_json=data, scoring="roborefer", mask="tight")
-    assert json.loads(results.read_text())["scoring"] == {"rule": "roborefer", "mask": "tight"}
+    scoring = json.loads(results.read_text())["scoring"]
+    assert scoring == {"rule": "roborefer", "mask": "tight", "mask_kinds": {"tight": 60}}
     assert outcome.output_json == results
 
 

@@ -10,8 +10,9 @@ from hypothesis.extra import numpy as hnp
 
 from helpers.task_sets import box_mask
 from x3spatial.evaluation.scoring.masks import Masks
-from x3spatial.evaluation.scoring.roborefer import point_fraction, text_fraction
+from x3spatial.evaluation.scoring.roborefer import is_dropped, point_fraction, text_fraction
 from x3spatial.evaluation.scoring.scores import score_answer, truth_of
+from x3spatial.evaluation.statistics.metrics import compute, table_of
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.tasks.answers import parse_unit
 from x3spatial.tasks.geometry import Point
@@ -130,3 +131,50 @@ def test_the_rule_reads_the_text_itself_unless_told_otherwise() -> None:
     assert score_answer(*arguments, rule="roborefer").hit == 0.5
     assert score_answer(*arguments, rule="roborefer", reads_text=False).hit == 1.0
     assert score_answer(*arguments).hit == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "dropped"),
+    [
+        ("[(0.55, 0.55)]", False),
+        ("NOT_VISIBLE", False),
+        ("", False),
+        ("(0.7, 0.7, 0.4, 0.4)", True),  # np.ones of a negative size raises in the original
+        ("(0.4, 0.7, 0.7, 0.4)", True),
+        ("(0.4, 0.4, 0.4, 0.4)", False),  # no point, scored 0
+        ("(99999999999999999999, 5)", True),  # indices of Python's integers
+        ("(99999999999999999999.0, 0.5)", True),
+        ("(5, 5, 5)", False),
+        ("[(0.55, 0.55)] (0.7, 0.7, 0.4, 0.4)", True),
+    ],
+)
+def test_what_the_original_gives_no_score(text: str, dropped: bool) -> None:
+    assert is_dropped(text, 10, 10) is dropped
+
+
+def test_their_denominator_stands_beside_ours() -> None:
+    record = TaskRecord.from_json(
+        {
+            "id": "1",
+            "task": "t2b_multi",
+            "image": ["a.png", "b.png"],
+            "conversations": [
+                {"from": "human", "value": "?"},
+                {"from": "gpt", "value": "[(0.55, 0.55)]"},
+            ],
+        }
+    )
+    truth = truth_of(record)
+    texts = ["[(0.55, 0.55)]", "NOT_VISIBLE", "(0.7, 0.7, 0.4, 0.4)", "no idea"]
+    scores = [
+        score_answer(record, truth, text, parse_unit(text), Masks(MASK, MASK), rule="roborefer")
+        for text in texts
+    ]
+    found = compute(table_of(scores))
+    assert (found["hit_at_mask"], found["hit_at_mask_total"]) == (0.25, 4)
+    assert found["hit_at_mask_evaluated"] == pytest.approx(1 / 3)
+    assert found["hit_at_mask_evaluated_total"] == 3
+    ours = [
+        score_answer(record, truth, text, parse_unit(text), Masks(MASK, MASK)) for text in texts
+    ]
+    assert not {name for name in compute(table_of(ours)) if "evaluated" in name}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -47,11 +46,26 @@ def as_format_1(path: Path) -> None:
     path.write_text(head + rest)
 
 
-def test_only_two_lines_are_new(written: Path, tmp_path: Path) -> None:
+def test_only_additions_are_new(written: Path, tmp_path: Path) -> None:
+    """Against format 1: further fields, and an interval that was a point is Wilson's."""
     text = normalised(written.read_text(), tmp_path)
     assert text.startswith('{\n  "format": 2,\n  "metrics": {\n')
-    old = re.sub(r' {4}"cut_off": 0,\n', "", text.replace('  "format": 2,\n', "", 1))
-    assert old == GOLDEN.read_text()
+    new, old = json.loads(text), json.loads(GOLDEN.read_text())
+    assert new.pop("format") == 2 and new["metrics"].pop("cut_off") == 0
+    assert sum(new.pop("unparsed_reasons").values()) == new["metrics"]["parse_failures"]
+    assert sum(new["scoring"].pop("mask_kinds").values()) == new["metrics"]["total"]
+    wilson = 0
+    for part, before in zip([new, *new["by_mask_area"]], [old, *old["by_mask_area"]], strict=True):
+        for name, method in part.pop("ci_method").items():
+            if method == "wilson":
+                wilson += 1
+                low, high = part["ci95"][name]
+                assert before["ci95"][name] in ([low, low], [high, high]) and low < high
+                part["ci95"][name] = before["ci95"][name]
+            else:
+                assert (method == "bootstrap") is (part["ci95"][name] is not None)
+    assert wilson
+    assert json.dumps(new) == json.dumps(old)  # in the same order
 
 
 def test_what_is_read_is_written_again(tmp_path: Path) -> None:
@@ -59,7 +73,8 @@ def test_what_is_read_is_written_again(tmp_path: Path) -> None:
     assert results.format == 1
     write_results(str(tmp_path / "again.json"), results)
     again = tmp_path / "again.json"
-    assert again.read_text() == GOLDEN.read_text().replace("{\n", '{\n  "format": 2,\n', 1)
+    text = again.read_text().replace('  "unparsed_reasons": {},\n', "", 1)
+    assert text == GOLDEN.read_text().replace("{\n", '{\n  "format": 2,\n', 1)
     assert read_results(again) == replace(results, format=2)
 
 

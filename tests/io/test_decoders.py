@@ -194,3 +194,26 @@ def test_sizes_that_the_library_refuses_are_our_own_error() -> None:
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", huge) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
     with pytest.raises(ImageError, match="40000x40000 are more than"):
         decode_mask(data)
+
+
+@pytest.mark.parametrize("kind", ["rgb 8", "rgba 8", "palette 4", "grey 16"])
+def test_a_damaged_checksum_is_damage_for_every_reader(kind: str, tmp_path: Path) -> None:
+    """Also where the image data behind it can be decompressed."""
+    data = bytearray(PNGS[kind]()[0])
+    place = data.index(b"IDAT")
+    (length,) = struct.unpack_from(">I", data, place - 4)
+    data[place + 4 + length] ^= 0xFF
+    path = tmp_path / "image.png"
+    path.write_bytes(data)
+    for read in (load_rgb, read_rgb, lambda p: encode_image(p.read_bytes(), ImageLimits(10**7))):
+        with pytest.raises(ImageError, match=r"damaged \(checksum\)"):
+            read(path)
+
+
+def test_what_pillow_cannot_read_is_our_own_error(tmp_path: Path) -> None:
+    """A JPEG whose frame header names two components of the same place: only its header looks whole."""
+    data = bytearray(jpeg("plain"))
+    place = data.index(b"\xff\xc0")
+    data[place + 4] = 3  # bits per sample
+    with pytest.raises(ImageError):
+        encode_image(bytes(data), ImageLimits(10**7))

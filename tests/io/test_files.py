@@ -9,7 +9,7 @@ import pytest
 
 from x3spatial.errors import UserError
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.io.files import check_output, read_json, write_json
+from x3spatial.io.files import check_output, new_dir, read_json, write_json
 
 
 def test_nan_is_refused(tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def test_two_pictures_of_one_view_are_task_2b(image: list[str], task: str) -> No
         ({"image": "ab.jpg", "task": "t2b_multi"}, "t2b_multi shows 2"),
         ({"image": ["a.png", ""]}, "image"),
         ({"task": ["t1_multi"]}, "field 'task'"),
-        ({"reference_point": {}}, "malformed field"),
-        ({"image_sizes": [[float("inf"), 3], [2, 2]]}, "malformed field"),
+        ({"reference_point": {}}, "reference_point"),
+        ({"image_sizes": [[float("inf"), 3], [2, 2]]}, "image_sizes"),
         ({"mask_area_fraction": "0.1"}, "mask_area_fraction"),
         ({"image": []}, "image"),
         ({"image": None}, "image"),
@@ -97,7 +97,7 @@ def test_two_pictures_of_one_view_are_task_2b(image: list[str], task: str) -> No
         ({"task": "t9"}, "t9"),
         ({"conversations": []}, "conversations"),
         ({"conversations": [{"from": "gpt", "value": "a"}] * 2}, "turn 1"),
-        ({"image_sizes": [[1]]}, "malformed|unpack"),
+        ({"image_sizes": [[1]]}, "image_sizes"),
         ({"query_mask": 3}, "query_mask"),
     ],
 )
@@ -120,3 +120,58 @@ def test_ids_must_be_unique(tmp_path: Path) -> None:
 def test_records_go_through_json_unchanged() -> None:
     record = TaskRecord.from_json({**RECORD, "image_sizes": [[4, 3], [4, 3]], "label": "cup"})
     assert TaskRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+def _fill(folder: Path) -> None:
+    (folder / "part").mkdir()
+    (folder / "part" / "weights").write_bytes(b"weights")
+    (folder / "config.json").write_text("{}")
+    (folder / "readme").write_text("text")
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("moved", range(4))
+def test_a_folder_that_was_killed_while_it_was_moved_is_completed(
+    moved: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "out"
+    with new_dir(out, "--out") as part:
+        _fill(part)
+    whole = _bytes(out)
+    names = sorted(path.name for path in out.iterdir())
+    if moved < len(names):  # the others are still in the temporary folder, which may be damaged
+        (out / ".part").mkdir()
+        for name in names[moved:]:
+            (out / name).rename(out / ".part" / name)
+        (out / ".part" / "half").write_text("")
+    with caplog.at_level("INFO"), new_dir(out, "--out") as part:
+        _fill(part)
+    assert _bytes(out) == whole
+    assert ("already there, equal" in caplog.text) == (moved == len(names))
+
+
+@pytest.mark.parametrize("theirs", ["config.json", "readme", "part/weights", "part/more", "mine"])
+def test_a_folder_with_something_else_is_refused_and_stays(theirs: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with new_dir(out, "--out") as part:
+        _fill(part)
+    (out / theirs).write_text("theirs")
+    before = _bytes(out)
+    refused = pytest.raises(UserError, match=r"out: not empty: \S+ is not what this command writes")
+    with refused, new_dir(out, "--out") as part:
+        _fill(part)
+    assert _bytes(out) == before and not (out / ".part").exists()
+
+
+def test_an_unrelated_folder_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match="not empty"), new_dir(tmp_path, "--out"):
+        raise AssertionError("the block must not run")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

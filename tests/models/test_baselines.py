@@ -57,13 +57,31 @@ def test_points_are_given_in_the_query_frame(tmp_path: Path, task: str) -> None:
         "[(0.750000, 0.500000)]" if concat else "[(0.500000, 0.500000)]"
     )
     assert ask("copy-reference", record) == (
-        "[(0.600000, 0.250000)]" if concat else "[(0.200000, 0.250000)]"
+        "[(0.606250, 0.262500)]" if concat else "[(0.212500, 0.262500)]"
     )
     assert ask("oracle", record) == record.answer
     assert ask("always-not-visible", record) == "NOT_VISIBLE"
     point = parse_unit(ask("uniform", record)).point
     assert point is not None and point.in_image and point.x >= (0.5 if concat else 0.0)
     assert ask("uniform", record) == ask("uniform", record)
+
+
+@pytest.mark.parametrize("width", [40, 60, 64, 112, 300, 640, 1000, 1921])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_multi_and_concat_copy_the_same_point(tmp_path: Path, width: int, scale: int) -> None:
+    """On even boxes, whose centres lie on edges of pixels; B may be larger than A."""
+    found = []
+    for task in ("t1_multi", "t1_concat"):
+        for left in range(2, width - 8, max(1, width // 12)):
+            reference = box_mask(width, 40, left, 8, left + 3, 11)
+            # The object's outline in B begins exactly at the centre of that box.
+            mask = box_mask(width * scale, 40, (left + 2) * scale, 4, width * scale - 1, 20)
+            record = make_record(tmp_path, f"{left:04d}", mask, task=task, ref_mask=reference)
+            answer = parse_unit(ask("copy-reference", record)).point
+            assert answer is not None
+            frame = record.spec.frame
+            found.append(hits(mask, frame.to_local(answer)))
+    assert all(found)
 
 
 def test_privileged_models_need_the_record(tmp_path: Path) -> None:

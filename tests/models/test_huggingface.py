@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from helpers.hf_common import PROMPT, ask, folder, mixed, picture, question
-from helpers.tiny_vlms import FAMILIES, torch
+from helpers.tiny_vlms import FAMILIES, load_file, save_file, torch
 from x3spatial.errors import UserError
 from x3spatial.models.base import as_output
 from x3spatial.models.huggingface.model import HuggingFaceModel, Prepared
@@ -359,6 +360,22 @@ def test_an_adapter_changes_the_answers_and_is_recorded(tmp_path: Path) -> None:
     again = make_adapter("qwen2_5_vl", tmp_path / "wider", lora_alpha=32)
     other = model_of("qwen2_5_vl", adapter=again).describe()["adapter"]["fingerprint"]
     assert other != described["adapter"]["fingerprint"]
+
+
+def test_an_adapter_that_is_not_finite(tmp_path: Path) -> None:
+    adapter = make_adapter("qwen2_5_vl", tmp_path / "tuned")
+    file = adapter / "adapter_model.safetensors"
+    weights = load_file(file)
+    name = sorted(weights)[-1]
+    weights[name].view(-1)[0] = float("nan")
+    save_file(weights, file, {"format": "pt"})
+    model = model_of("qwen2_5_vl", adapter=adapter)
+    message = rf"adapter_model\.safetensors: tensor '{re.escape(name)}' is not finite"
+    with pytest.raises(UserError, match=message):
+        ask(model, [question("q", picture(96, 64))], 1)
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.raises(UserError, match=r"adapter_model\.safetensors: .*cut short or damaged"):
+        model_of("qwen2_5_vl", adapter=adapter)
 
 
 def test_adapters_that_cannot_be_used(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_every_sample_is_answered_once_or_reported(
                 assert entry["pred_text"] == text_of(number)
                 assert entry["details"]["attempts"] == attempts_of(number)
         assert json.loads(out.read_text())["metrics"]["errors"] == len(lost)
-        assert f"{len(lost)} samples without an answer" in capsys.readouterr().err
+        assert f"{len(lost)} of 320 samples without an answer" in capsys.readouterr().err
 
         # The server is mended: the same command asks what is missing and nothing else.
         server.plan = lambda number, attempt: "ok"

@@ -9,11 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,7 +27,7 @@ from x3spatial.io.images import ImageError, decode_rgb
 from x3spatial.models.servers import images
 from x3spatial.models.servers.cache import AnswerCache, cache_key
 from x3spatial.models.servers.concurrency import ConcurrencyLimit
-from x3spatial.models.servers.faults import Fault, status_fault
+from x3spatial.models.servers.faults import Fault, cannot_read_image, status_fault
 from x3spatial.models.servers.hosts import Hosts
 from x3spatial.models.servers.images import ImageCache, ImageLimits, encode_image
 from x3spatial.models.servers.parsing import parse_chat, parse_roborefer
@@ -166,14 +168,31 @@ def picture(width: int = 64, height: int = 48, channels: int = 3) -> np.ndarray[
 LIMITS = ImageLimits(max_bytes=10_000_000)
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
-def test_files_that_servers_read_are_sent_as_they_are(format: str) -> None:
+@pytest.mark.parametrize(
+    ("format", "choice"),
+    [("PNG", "auto"), ("JPEG", "auto"), ("PNG", "png"), ("PNG", "original"), ("JPEG", "original"),
+     ("WEBP", "original")],
+)  # fmt: skip
+def test_files_that_servers_read_are_sent_as_they_are(format: str, choice: str) -> None:
     data = encoded(picture(), format)
-    sent = encode_image(data, LIMITS)
+    sent = encode_image(data, replace(LIMITS, format=choice))
     assert sent.url.startswith(f"data:image/{format.lower()};base64,")
     assert sent.details == {
         "sent": [64, 48], "format": format.lower(), "bytes": len(data), "reencoded": False, "resized": False,
     }  # fmt: skip
+
+
+def encode_png16() -> bytes:
+    pixels = picture().astype(np.uint16) * 257
+    done, data = cv2.imencode(".png", pixels)
+    assert done
+    return bytes(data)
+
+
+def converted(mode: str, format: str) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture()).convert(mode).save(file, format)
+    return file.getvalue()
 
 
 def _oriented() -> bytes:
@@ -189,9 +208,20 @@ def _oriented() -> bytes:
         encoded(picture(channels=4), "PNG"),
         encoded(np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) * 20, "PNG"),
         _oriented(),
+        encoded(picture(), "WEBP", quality=80),
+        encoded(picture(), "GIF"),
+        encoded(picture(), "TIFF"),
+        encode_png16(),
+        converted("CMYK", "JPEG"),
+        converted("P", "PNG"),
+        converted("LA", "PNG"),
+        converted("1", "PNG"),
+        converted("1", "BMP"),
+        converted("P", "GIF"),
     ],
-    ids=["bmp", "alpha", "16 bit", "turned"],
-)
+    ids=["bmp", "alpha", "16 bit", "turned", "webp", "gif", "tiff", "16 bit colour", "cmyk", "palette",
+         "grey alpha", "1 bit", "1 bit bmp", "gif palette"],
+)  # fmt: skip
 def test_what_servers_would_read_in_their_own_ways_is_encoded_anew(data: bytes) -> None:
     sent = encode_image(data, LIMITS)
     assert (sent.size, sent.details["reencoded"], sent.details["resized"]) == (
@@ -200,8 +230,20 @@ def test_what_servers_would_read_in_their_own_ways_is_encoded_anew(data: bytes) 
         False,
     )
     assert sent.details["format"] == "png"
+    assert sent.details["file"] in ("bmp", "png", "jpeg", "webp", "gif", "tiff")
+    assert encode_image(data, LIMITS) == sent  # the same bytes every time
     pixels = np.asarray(Image.open(io.BytesIO(_bytes(sent))))
     assert np.array_equal(pixels, decode_rgb(data))
+
+
+def test_every_file_is_sent_as_png_by_option() -> None:
+    data = encoded(picture(), "JPEG")
+    sent = encode_image(data, replace(LIMITS, format="png"))
+    assert (sent.details["format"], sent.details["reencoded"]) == ("png", True)
+    assert np.array_equal(decode_rgb(_bytes(sent)), decode_rgb(data))
+    large = encode_image(encoded(picture(640, 480), "PNG"), ImageLimits(200_000, format="png"))
+    assert (large.details["format"], large.details["resized"]) == ("png", True)
+    assert len(_bytes(large)) <= 200_000
 
 
 def _bytes(sent: images.EncodedImage) -> bytes:
@@ -311,6 +353,36 @@ def test_replies_of_absurd_depth() -> None:
     with pytest.raises(Fault, match="not JSON"):
         parse_chat(content)
     assert str(status_fault(500, content, where="there")).startswith("HTTP 500: [[[")
+
+
+@pytest.mark.parametrize(
+    ("message", "reads"),
+    [
+        ("Failed to load image or audio file", False),
+        ("cannot identify image file <_io.BytesIO object at 0x7f>", False),
+        ("image: unknown format", False),
+        (
+            "You uploaded an unsupported image. Please make sure your image has one of the formats",
+            False,
+        ),
+        ("Could not process image", False),
+        ("Unsupported media type: image/webp", False),
+        ("messages.0.content.0.image.source: invalid base64 image data", False),
+        ("image input is not supported - hint: you may need to provide the mmproj", True),
+        ("At most 1 image(s) may be provided in one prompt.", True),
+        ("image exceeds 5 MB maximum", True),
+        ("This model does not support images", True),
+        ("Failed to download image from https://example.com", True),
+        ("Unsupported value: 'temperature' does not support 0 with this model.", True),
+        ("", True),
+    ],
+)
+def test_what_says_that_an_image_cannot_be_read(message: str, reads: bool) -> None:
+    assert cannot_read_image(message) is not reads
+    body = json.dumps({"error": {"message": message}})
+    fault = status_fault(400, body, where="there")
+    assert isinstance(fault, Fault)
+    assert fault.unreadable_image is not reads
 
 
 def test_cache_keys() -> None:

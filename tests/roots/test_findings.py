@@ -182,6 +182,7 @@ PLANTS: dict[str, Plant] = {
     "TWO_FRAMES": rename(MASK, "01_000099_mask.png"),
     "SAME_VIEW_NAMES": same_view_names,
     "LABEL_UNREADABLE": write(SCENE / "validation_0_uid_0_five_frames.json", "["),
+    "LABEL_INVALID": write(SCENE / "validation_0_uid_0_five_frames.json", '{"label": null}'),
     "LABEL_NOT_UNICODE": write(
         SCENE / "validation_0_uid_0_five_frames.json", '{"label": "\\ud800"}'
     ),

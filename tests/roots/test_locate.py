@@ -123,6 +123,14 @@ def test_output_inside_the_root_is_refused(how: str, data: Path) -> None:
 def test_paths_that_are_not_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / os.fsdecode(b"M\xfcller")
     make_root(tmp_path / "root").rename(root)
-    for command in (["audit", str(root)], ["build", str(root), "-o", str(tmp_path / "t")]):
+    make_root(tmp_path / "right")
+    right, out = str(tmp_path / "right"), str(root / "out")
+    for command in (
+        ["audit", str(root)],
+        ["build", str(root), "-o", str(tmp_path / "t")],
+        ["build", right, "-o", out],
+        ["zeroshot", right, "-o", out, "--tasks-dir", str(tmp_path / "t"), "--model", "centre"],
+    ):
         assert run(command) == 2
-        assert r"M\xfcller: path is not valid UTF-8" in capsys.readouterr().err
+        printed = capsys.readouterr().err
+        assert r"M\xfcller" in printed and "path is not valid UTF-8" in printed

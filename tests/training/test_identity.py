@@ -15,13 +15,9 @@ import pytest
 from helpers.paths import REPOSITORY
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.processing import load_processor
-from x3spatial.training.arguments import (
-    DataArguments,
-    ModelArguments,
-    SftArguments,
-    parse,
-)
+from x3spatial.training.arguments import ModelArguments, SftArguments, parse
 from x3spatial.training.checkpoints import open_run, write_run
+from x3spatial.training.data_arguments import DataArguments
 from x3spatial.training.data_module import make_supervised_data_module
 from x3spatial.training.identity import RunIdentity, run_identity
 from x3spatial.training.options import _VARIABLES

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,7 +171,7 @@ def test_several_processes_take_the_stages(recipe: Path, tmp_path: Path, monkeyp
     last, _ = run(recipe, tmp_path / "out", processes=2)
     log = (last / "train.log").read_text()
     assert "x 2 processes" in log and "finished: 3 steps" in log
-    with pytest.raises(UserError, match="stage first: its processes exited with code"):
+    with pytest.raises(UserError, match="stage first: its processes exited with code 2"):
         run(recipe, tmp_path / "out", processes=3)  # another run: the batch is larger
     with pytest.raises(UserError, match="--processes 0: must be at least 1"):
         run(recipe, tmp_path / "out", processes=0)
@@ -241,3 +245,30 @@ def test_former_names_of_keys_are_read(tmp_path: Path) -> None:
     assert read_recipe(write("grow: {image_size: 70, turn_heads: 2}")) == new
     with pytest.raises(UserError, match="stage 1: grow is the former name of resize"):
         read_recipe(write("grow: {image_size: 70}, resize: {image_size: 70}"))
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_what_a_recipe_started_ends_with_it(recipe: Path, tmp_path: Path, name: str) -> None:
+    psutil = pytest.importorskip("psutil")
+    recipe.write_text(recipe.read_text().replace("max_steps: 2", "max_steps: 100000", 1))
+    command = [
+        *(sys.executable, "-m", "x3spatial", "recipe", "run", str(recipe), "--processes", "2"),
+        *("--model-name-or-path", str(CHECKPOINT), "--data-dir", str(tmp_path)),
+        *("--output-dir", str(tmp_path / "out")),
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 120
+    while not list(tmp_path.glob("out/01-first/checkpoint-*")):
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.1)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) == 3  # torchrun and two ranks
+    process.send_signal(getattr(signal, name))
+    _, errors = process.communicate(timeout=60)
+    if name == "SIGTERM":
+        assert process.returncode == 130
+        assert errors == "x3: interrupted; the same command continues where it stopped\n"
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]

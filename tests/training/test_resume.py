@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import signal
 import subprocess
@@ -191,6 +192,91 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, data: Path, stop_at
         assert run(data, folder) == 0
         same(tmp_path / "whole", folder)
         assert "checkpoint-4: damaged, not used" in (folder / "train.log").read_text()
+
+
+def _stopped(tmp_path: Path, data: Path, stop_at: Any) -> Path:
+    """A run with two checkpoints that was interrupted."""
+    stop_at(4)
+    with pytest.raises(KeyboardInterrupt):
+        run(data, tmp_path / "run")
+    return tmp_path / "run"
+
+
+STATES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+
+def _damage(file: Path, offset: int = 40) -> None:
+    """Change bytes in the middle; the size stays."""
+    data = bytearray(file.read_bytes())
+    for place in range(offset, min(offset + 200, len(data) - 1)):
+        data[place] ^= 0x5A
+    file.write_bytes(data)
+
+
+def test_damage_of_the_same_size_is_noticed(tmp_path: Path, data: Path, stop_at: Any) -> None:
+    run(data, tmp_path / "whole")
+    stopped = _stopped(tmp_path, data, stop_at)
+    for name in (*STATES, "llm/model.safetensors"):
+        folder = Path(shutil.copytree(stopped, tmp_path / name.replace("/", "-")))
+        file = folder / "checkpoint-4" / name
+        _damage(file, offset=file.stat().st_size // 2)
+        assert run(data, folder) == 0, name
+        assert "checkpoint-4: damaged, not used" in (folder / "train.log").read_text(), name
+        same(tmp_path / "whole", folder)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04", b"evil"])
+def test_states_that_cannot_be_read_are_one_line(
+    tmp_path: Path, data: Path, stop_at: Any, capsys: Any, content: bytes | None
+) -> None:
+    """Checkpoints without sums, as version 0.1 wrote them."""
+    from x3spatial.training.sft import main
+
+    stopped = _stopped(tmp_path, data, stop_at)
+    for name in STATES:
+        folder = Path(shutil.copytree(stopped, tmp_path / name))
+        target = folder / "checkpoint-4"
+        if content is None:
+            _damage(target / name)
+        elif content == b"evil":
+            (target / name).write_bytes(pickle.dumps({"state": _Evil(tmp_path / "ran")}))
+        else:
+            (target / name).write_bytes(content)
+        note = json.loads((target / "x3_training.json").read_text())
+        del note["crc32"]
+        note["files"][name] = (target / name).stat().st_size
+        (target / "x3_training.json").write_text(json.dumps(note))
+        capsys.readouterr()
+        assert main(options(data, folder, **RUN)) == 2, name
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "checkpoint-4: its optimizer, scheduler or" in error
+        assert "weights_only" not in error
+    assert not (tmp_path / "ran").exists()
+
+
+class _Evil:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.mkdir, (self.path,)
+
+
+def test_a_checkpoint_that_is_not_finite_is_not_continued(
+    tmp_path: Path, data: Path, stop_at: Any
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = _stopped(tmp_path, data, stop_at)
+    file = folder / "checkpoint-4" / "llm" / "model.safetensors"
+    values = load_file(file)
+    values["model.norm.weight"][0] = float("nan")
+    save_file(values, file, {"format": "pt"})
+    note = json.loads((folder / "checkpoint-4" / "x3_training.json").read_text())
+    del note["crc32"]
+    (folder / "checkpoint-4" / "x3_training.json").write_text(json.dumps(note))
+    with pytest.raises(UserError, match=r"checkpoint-4/llm/.*'model\.norm\.weight' is not finite"):
+        run(data, folder)
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path, data: Path) -> None:

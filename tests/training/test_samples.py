@@ -205,7 +205,7 @@ def test_a_missing_image_is_named_before_training(processor: Any, tmp_path: Path
 
 
 def test_long_samples_are_an_error_or_left_out(processor: Any, tmp_path: Path) -> None:
-    from x3spatial.training.arguments import DataArguments
+    from x3spatial.training.data_arguments import DataArguments
     from x3spatial.training.data_module import make_supervised_data_module
 
     path = write_data(tmp_path / "d.json", RGB)
@@ -343,12 +343,14 @@ def test_malformed_files(processor: Any, tmp_path: Path, text: str, message: str
 
 
 def test_check_data_prints_the_documents_lines(tmp_path: Path) -> None:
+    from x3spatial.training.data_arguments import CheckArguments
     from x3spatial.training.data_check import check_data
 
     data = write_data(tmp_path / "d.json", RGB)
     lines: list[str] = []
     # No checkpoint at all: 448 pixels, as the published model has them.
-    found = check_data(data_path=data, image_folder=FIXTURE, text_samples="keep", echo=lines.append)
+    given = CheckArguments(data_path=str(data), image_folder=str(FIXTURE), text_samples="keep")
+    found = check_data(given, echo=lines.append)
     assert "media['image']: len = 2" in lines
     assert "first image shape: torch.Size([3, 448, 448])" in lines
     assert lines[-1] == "OK: one-batch dataloader check passed"
@@ -358,43 +360,88 @@ def test_check_data_prints_the_documents_lines(tmp_path: Path) -> None:
 
 
 def test_check_data_reads_checkpoints_and_tokenizer_folders(tmp_path: Path) -> None:
+    from x3spatial.training.data_arguments import CheckArguments
     from x3spatial.training.data_check import check_data
 
     data = write_data(tmp_path / "d.json", ["t1_visible"])
+    given = CheckArguments(data_path=str(data), image_folder=str(FIXTURE))
     shapes = {}
     for name, folder in (("checkpoint", CHECKPOINT), ("tokenizer", CHECKPOINT / "llm")):
         lines: list[str] = []
-        check_data(
-            data_path=data, image_folder=FIXTURE, model_name_or_path=folder, echo=lines.append
-        )
+        given.model_name_or_path = str(folder)
+        check_data(given, echo=lines.append)
         shapes[name] = next(line for line in lines if line.startswith("first image"))
     assert "112, 112" in shapes["checkpoint"] and "448, 448" in shapes["tokenizer"]
+    given.model_name_or_path = str(tmp_path)
     with pytest.raises(UserError, match="neither a checkpoint nor a tokenizer folder"):
-        check_data(data_path=data, image_folder=FIXTURE, model_name_or_path=tmp_path, echo=print)
+        check_data(given)
+
+
+def test_check_data_has_the_defaults_and_the_help_of_training() -> None:
+    """One fact in one place: an option of both commands is one field."""
+    import dataclasses
+
+    from x3spatial.training.arguments import SftArguments
+    from x3spatial.training.data_arguments import CheckArguments, DataArguments
+
+    ours = {field.name: field for field in dataclasses.fields(CheckArguments)}
+    for kind in (DataArguments, SftArguments):
+        for field in dataclasses.fields(kind):
+            if field.name in ours:
+                mine = ours[field.name]
+                assert (mine.default, mine.metadata) == (field.default, field.metadata)
+    assert {"image_folder", "long_samples", "model_max_length"} <= set(ours)
+
+
+def test_fields_that_nobody_reads_are_named(tmp_path: Path) -> None:
+    """A misspelt field changes what a record means."""
+    from x3spatial.training.data_arguments import CheckArguments
+    from x3spatial.training.data_check import check_data
+
+    first, second = records()["t1_visible"], records()["t1_not_visible"]
+    data = write_data(
+        tmp_path / "d.json",
+        [{**first, "images": ["a.png"], "deph": "b.png"}, {**second, "deph": 1}],
+    )
+    lines: list[str] = []
+    given = CheckArguments(data_path=str(data), image_folder=str(FIXTURE))
+    check_data(given, echo=lines.append)
+    assert f"{data}: fields that are not read: 'deph' (2 records), 'images' (1 record)" in lines
+    data = write_data(tmp_path / "d.json", [first, second])
+    lines.clear()
+    check_data(given, echo=lines.append)
+    assert not any("not read" in line for line in lines)
 
 
 @pytest.mark.parametrize("paths", ["absolute", "relative"])
 def test_check_data_finds_moved_images(tmp_path: Path, paths: str) -> None:
+    from x3spatial.training.data_arguments import CheckArguments
     from x3spatial.training.data_check import check_data
 
     root = make_root(tmp_path / "views", splits=("train",), objects=1)
     build_tasks(root, tmp_path / "tasks", paths=paths, workers=1)
     data = tmp_path / "tasks" / "t1_train_multi.json"
     lines: list[str] = []
-    assert check_data(data_path=data, echo=lines.append)["samples"] == 2
+    assert check_data(CheckArguments(data_path=str(data)), echo=lines.append)["samples"] == 2
     moved, data = (
         root.rename(tmp_path / "v2"),
         (tmp_path / "tasks").rename(tmp_path / "t2") / data.name,
     )
     with pytest.raises(UserError, match=r"no such image; .*--image-root"):
-        check_data(data_path=data, echo=lines.append)
-    assert check_data(data_path=data, image_root=moved, echo=lines.append)["samples"] == 2
+        check_data(CheckArguments(data_path=str(data)), echo=lines.append)
+    assert (
+        check_data(CheckArguments(data_path=str(data), image_root=str(moved)), echo=lines.append)[
+            "samples"
+        ]
+        == 2
+    )
 
 
 def test_a_missing_data_file_names_the_command_to_run_first(tmp_path: Path) -> None:
+    from x3spatial.training.data_arguments import CheckArguments
     from x3spatial.training.data_check import check_data
 
     with pytest.raises(
         UserError, match=rf"no such data file; build it first: x3 build ROOT -o {tmp_path}$"
     ):
-        check_data(data_path=tmp_path / "t1_train_multi.json", echo=print)
+        check_data(CheckArguments(data_path=str(tmp_path / "t1_train_multi.json")))

@@ -10,7 +10,7 @@ import platform
 from collections import Counter
 from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import cv2
@@ -18,6 +18,8 @@ import numpy as np
 
 import x3spatial
 from x3spatial.builder.options import BuildOptions
+from x3spatial.io.files import read_manifest, sha256_json
+from x3spatial.roots.layout import ObjectFiles
 from x3spatial.tasks.prompts import Template
 
 MANIFEST = "build.json"
@@ -57,6 +59,44 @@ def build_provenance(
         },
         "versions": versions(),
     }
+
+
+def object_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a build's provenance that decides one object's result."""
+    parameters = {k: v for k, v in provenance["parameters"].items() if k not in ("splits", "limit")}
+    prompts = {name: prompt["sha256"] for name, prompt in provenance["prompts"].items()}
+    return {**provenance, "parameters": parameters, "prompts": prompts}
+
+
+def fingerprint(
+    item: ObjectFiles, place: str | None, scene: list[int] | None, provenance: dict[str, Any]
+) -> str:
+    """Return the hash of an object's inputs (name, size, modification time) and of all parameters."""
+    stats = []
+    for view in item.views:
+        for kind, path in sorted(view.files.items()):
+            state: list[int | None]
+            try:
+                stat = path.stat()
+                state = [stat.st_size, stat.st_mtime_ns]
+            except OSError as error:  # reported when the file is read
+                state = [error.errno]
+            stats.append([view.rank, view.frame, kind, path.name, *state])
+    inputs = [provenance, item.label, [list(problem) for problem in item.problems], stats]
+    # Only where there are such: the journals of builds from before places and strata stay valid.
+    return sha256_json([*inputs, *(fact for fact in (place, scene) if fact is not None)])
+
+
+def as_spelt_before(root: Path, out_dir: Path) -> tuple[Path, Path]:
+    """Both folders as the build in ``out_dir`` spelt them, if they are the same through other links."""
+    manifest = read_manifest(out_dir / MANIFEST) or {}
+
+    def spelt(path: Path, before: object) -> Path:
+        absolute = isinstance(before, str) and PurePath(before).is_absolute()
+        same = absolute and os.path.realpath(str(before)) == os.path.realpath(path)
+        return Path(str(before)) if same else path
+
+    return spelt(root, manifest.get("data_root")), spelt(out_dir, manifest.get("out_dir"))
 
 
 def run_info(seconds: float, workers: int) -> dict[str, Any]:

@@ -19,7 +19,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from x3spatial.builder.manifest import MANIFEST, build_provenance, run_info, sorted_counts
+from x3spatial.builder.manifest import (
+    MANIFEST,
+    as_spelt_before,
+    build_provenance,
+    fingerprint,
+    object_provenance,
+    run_info,
+    sorted_counts,
+)
 from x3spatial.builder.negative_records import negatives_of_split
 from x3spatial.builder.negatives import parse_shares
 from x3spatial.builder.objects import ObjectJob, ObjectResult, build_object
@@ -33,12 +41,12 @@ from x3spatial.io.files import (
     make_dir,
     read_manifest,
     sha256_file,
-    sha256_json,
     write_json,
 )
 from x3spatial.io.journal import Journal
 from x3spatial.io.json_stream import JsonArrayWriter
 from x3spatial.io.locks import lock_dir
+from x3spatial.io.paths import check_utf8
 from x3spatial.progress import progress
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.layout import (
@@ -55,6 +63,7 @@ from x3spatial.roots.layout import (
 from x3spatial.roots.views import is_missing_inpainted, split_missing_inpainted
 from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.spec import TASKS, task_templates
+from x3spatial.texts import counted
 
 JOURNAL = ".x3-build.jsonl"
 
@@ -84,6 +93,13 @@ class BuildSummary(Tabular):
         counts = self.manifest["counts"].values()
         return sum(int(split.get("objects", 0)) for split in counts)
 
+    @property
+    def conditions(self) -> str:
+        """What the samples depend on: ``dilated masks preferred, seed 42``."""
+        parameters = self.manifest["parameters"]
+        kind = "dilated" if parameters["use_dilated_mask"] else "tight"
+        return f"{kind} masks preferred, seed {parameters['seed']}"
+
     def table(self) -> Table:
         """A row per split: what it holds, and the samples of each task."""
         counts = self.manifest["counts"]
@@ -98,10 +114,10 @@ class BuildSummary(Tabular):
         )
         columns = ("split", *(name.replace("_", " ") for name in _COUNTS), *tasks)
         note = (
-            f"{self.records} samples of {self.objects} objects ({self.objects_built} built now),"
-            f" {self.manifest['skipped_total']} problems"
+            f"{counted(self.records, 'sample')} of {counted(self.objects, 'object')}"
+            f" ({self.objects_built} built now), {counted(self.manifest['skipped_total'], 'problem')}"
         )
-        return Table(str(self.out_dir), columns, rows, (note,))
+        return Table(f"{self.out_dir}: {self.conditions}", columns, rows, (note,))
 
 
 def build_tasks(
@@ -139,6 +155,10 @@ def build_tasks(
     # Not resolve(): records keep the paths that the user gave, symbolic links included.
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
+    if options.prompts is not None:
+        check_utf8(options.prompts, "--prompts")
+    if not fresh:  # records have the paths as given; the same folders are not another build
+        root, out_dir = as_spelt_before(root, out_dir)
     templates = {
         name: template
         for name, template in task_templates(options.prompts).items()
@@ -146,11 +166,12 @@ def build_tasks(
     }
     listing = _limit_objects(list_root(root, options.splits), options.limit)
     outside_root(root, out_dir, out_option)
+    check_utf8(out_dir, out_option)
     make_dir(out_dir, out_option)
     _check_ours(out_dir, out_option)
     with lock_dir(out_dir, out_option):
         provenance = build_provenance(root, out_dir, options, templates)
-        state = _BuildState(out_dir, listing, _object_provenance(provenance), fresh)
+        state = _BuildState(out_dir, listing, object_provenance(provenance), fresh)
         manifest = read_manifest(out_dir / MANIFEST)
         if not state.todo and _is_up_to_date(manifest, provenance, out_dir, listing, state):
             assert manifest is not None
@@ -220,32 +241,6 @@ def _limit_objects(listing: RootListing, limit: int | None) -> RootListing:
     return replace(listing, objects=tuple(kept))
 
 
-def _object_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a build's provenance that decides one object's result."""
-    parameters = {k: v for k, v in provenance["parameters"].items() if k not in ("splits", "limit")}
-    prompts = {name: prompt["sha256"] for name, prompt in provenance["prompts"].items()}
-    return {**provenance, "parameters": parameters, "prompts": prompts}
-
-
-def _fingerprint(
-    item: ObjectFiles, place: str | None, scene: list[int] | None, provenance: dict[str, Any]
-) -> str:
-    """Return the hash of an object's inputs (name, size, modification time) and of all parameters."""
-    stats = []
-    for view in item.views:
-        for kind, path in sorted(view.files.items()):
-            state: list[int | None]
-            try:
-                stat = path.stat()
-                state = [stat.st_size, stat.st_mtime_ns]
-            except OSError as error:  # reported when the file is read
-                state = [error.errno]
-            stats.append([view.rank, view.frame, kind, path.name, *state])
-    inputs = [provenance, item.label, [list(problem) for problem in item.problems], stats]
-    # Only where there are such: the journals of builds from before places and strata stay valid.
-    return sha256_json([*inputs, *(fact for fact in (place, scene) if fact is not None)])
-
-
 class _BuildState:
     """The journal of the output folder: finished objects, and the objects still to build."""
 
@@ -261,7 +256,7 @@ class _BuildState:
         self._wanted: dict[ObjectKey, str] = {}
         for key, item in self._list(listing.objects):
             about = self.scenes.state(key.split, key.scene)
-            self._wanted[key] = _fingerprint(item, self.place(key), about, provenance)
+            self._wanted[key] = fingerprint(item, self.place(key), about, provenance)
             self.any_inpainted |= any(INPAINTED in view.files for view in item.views)
         self._offsets: dict[ObjectKey, int] = {}
         self._superseded: set[str] = set()

@@ -6,12 +6,11 @@ that ``x3 --help`` is fast. See ``declare`` for the declaration of commands.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -19,7 +18,8 @@ from x3spatial import __version__
 from x3spatial.cli import logs
 from x3spatial.cli.help import LazyGroup
 from x3spatial.cli.table import Entry
-from x3spatial.errors import Reported
+from x3spatial.program import run_program, signals
+from x3spatial.program.reporting import guarded, one_line
 
 # Typer includes its own copy of click in some versions and imports click in others. The base classes are
 # taken from its public BadParameter.
@@ -27,9 +27,6 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 _CommandError: type[Exception] = typer.BadParameter.__mro__[2]
 
 _MISSING = re.compile(r"Missing (?:option|argument) '([^']+)'")
-
-_INTERRUPTED = 130
-"""The exit code of shells for a process that was ended by SIGINT."""
 
 _CONTEXT: dict[str, Any] = {
     # Options are declared with dashes; underscores are accepted too.
@@ -105,23 +102,24 @@ def make_app() -> Any:
     return group
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run ``x3`` and exit; ``arguments`` default to those of the process."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    given = sys.argv[1:] if arguments is None else arguments
+    run_program(lambda: run(given))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run ``x3`` and return its exit code. A ``Reported`` error is printed as one line on stderr."""
+    """Run ``x3`` and return its exit code. An error is printed as one line on stderr."""
+    with logs.to_stderr():
+        return guarded(lambda: _run(arguments), debug=logs.debugging)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run ``x3``; a mistake in the command line is a line that names the help to read."""
     try:
-        with logs.to_stderr():
-            code = make_app()(args=list(arguments), standalone_mode=False, prog_name="x3")
-        sys.stdout.flush()
-        if code == _INTERRUPTED:  # newer versions of Typer catch Ctrl-C and return this code
-            raise KeyboardInterrupt
-        return code if isinstance(code, int) else 0
-    except Reported as error:
-        print(f"x3: {error}", file=sys.stderr)
-        return error.exit_code
+        code = make_app()(args=list(arguments), standalone_mode=False, prog_name="x3")
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     except _CommandError as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if isinstance(error, _UsageError) and context else "x3"
@@ -129,21 +127,8 @@ def run(arguments: Sequence[str]) -> int:
         message = " ".join(format_message().split())
         missing = _MISSING.match(message)
         line = f"x3: {missing[1]} is missing" if missing else f"{command}: {message}"
-        print(f"{line} (see {command} --help)", file=sys.stderr)
+        print(f"{one_line(line)} (see {command} --help)", file=sys.stderr)
         return 2
-    except (KeyboardInterrupt, typer.Abort):
-        print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
-        return _INTERRUPTED
-    except BrokenPipeError:
-        return _output_closed()
-    except SystemExit as error:
-        # click makes exit code 1 of a pipe that is closed while a command prints.
-        if isinstance(error.__context__, BrokenPipeError):
-            return _output_closed()
-        raise
-
-
-def _output_closed() -> int:
-    """The reader of the output has exited, as in ``x3 audit ROOT | head``: not an error."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    if code == signals.EXIT_CODE:  # newer versions of Typer catch Ctrl-C and return this code
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else 0

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 from typer.models import OptionInfo
 
-from x3spatial.cli import logs
+from x3spatial.cli import logs, output
 from x3spatial.cli.declare import Also, Command, Default, Expand, Gather, field_help, field_types
 from x3spatial.cli.help import HelpfulCommand
 from x3spatial.cli.table import Entry
@@ -24,6 +24,7 @@ _RAW: dict[str, Any] = {
     "token_normalize_func": None,
 }
 _LOGGING: dict[str, Any] = {"quiet": logs.Quiet, "log_level": logs.LogLevel}
+_JSON = "as_json"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class _Spelling:
 class _Signature:
     """The Typer parameters of a command, and the conversion to the command's parameters."""
 
-    def __init__(self, declared: Command) -> None:
+    def __init__(self, declared: Command, *, has_json: bool) -> None:
         self.parameters: list[inspect.Parameter] = []
         self.spellings: dict[str, list[_Spelling]] = {}
         self.required: set[str] = set()
@@ -56,6 +57,8 @@ class _Signature:
                 self._add(name, annotation, parameter.default)
                 self.plain.append(name)
         self._put(_CONTEXT, typer.Context, inspect.Parameter.empty)
+        if has_json:
+            self._put(_JSON, output.AsJson, False)
         for name, annotation in _LOGGING.items():
             self._put(name, annotation, logs.DEFAULTS[name])
 
@@ -166,15 +169,17 @@ def build(entry: Entry, declared: Command) -> Any:
     if declared.raw:
         app.command(name, help=text, context_settings=_RAW, hidden=entry.hidden)(declared.function)
         return typer.main.get_command(app)
-    app.command(name, cls=HelpfulCommand, help=text, hidden=entry.hidden)(_callback(declared))
+    app.command(name, cls=HelpfulCommand, help=text, hidden=entry.hidden)(
+        _callback(declared, has_json=not entry.without_json)
+    )
     made = typer.main.get_command(app)
     assert isinstance(made, HelpfulCommand)
     made.usage, made.examples = declared.usage, declared.examples
     return made
 
 
-def _callback(declared: Command) -> Callable[..., Any]:
-    signature = _Signature(declared)
+def _callback(declared: Command, *, has_json: bool) -> Callable[..., Any]:
+    signature = _Signature(declared, has_json=has_json)
     wants_context = [
         name for name, hint in get_type_hints(declared.function).items() if hint is typer.Context
     ]
@@ -182,8 +187,9 @@ def _callback(declared: Command) -> Callable[..., Any]:
     def run(**given: Any) -> Any:
         context: typer.Context = given[_CONTEXT]
         logs.set_level(context, given.pop("quiet"), given.pop("log_level"))
-        values = signature.values(context, given)
-        return declared.function(**values, **dict.fromkeys(wants_context, context))
+        as_json = given.pop(_JSON, False)
+        values = signature.values(context, given) | dict.fromkeys(wants_context, context)
+        return output.run(lambda: declared.function(**values), as_json=as_json)
 
     vars(run)["__signature__"] = inspect.Signature(signature.parameters)
     # Typer reads types from the annotations and names from the signature.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,8 @@ import typer
 
 from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Also, command
-from x3spatial.cli.options import Json, listed
+from x3spatial.cli.options import listed
+from x3spatial.cli.output import Outcome
 from x3spatial.errors import packages_of
 from x3spatial.models import choices
 
@@ -27,15 +27,14 @@ def inspect(
             metavar="CHECKPOINT", help="A checkpoint folder, in either layout, or x3-tiny."
         ),
     ],
-    as_json: Json = False,
-) -> None:
+) -> Outcome:
     """Prints layout, sizes, parameters per part, tokens, and what each flag would train."""
     with packages_of("roborefer", "x3 model inspect"):
         from x3spatial.models.roborefer.inspect import inspect as run
         from x3spatial.models.roborefer.inspect import report_text
 
         report = run(path)
-    typer.echo(json.dumps(report, indent=2) if as_json else report_text(report))
+    return Outcome(lambda: report, lambda: output.line(report_text(report)))
 
 
 @command(
@@ -63,14 +62,19 @@ def tiny(
     tied: Annotated[
         bool, typer.Option(help="Whether the output head shares the embedding.")
     ] = DEFAULT,
-) -> None:
+) -> Outcome:
     """With a tokenizer, in the published layout: for dry runs, or to be trained from scratch."""
     with packages_of("roborefer", "x3 model tiny"):
         from x3spatial.models.roborefer.tiny import make_tiny
 
         size = choices.FORMER_SIZES.get(size, size)
         path = make_tiny(out, size=size, seed=seed, depth=depth, dtype=dtype, tied=tied)
-    typer.echo(f"a random checkpoint in {output.shown(path)}; try --model roborefer:{path}")
+    return Outcome(
+        lambda: {"checkpoint": str(path)},
+        lambda: output.line(
+            f"a random checkpoint in {output.shown(path)}; try --model roborefer:{path}"
+        ),
+    )
 
 
 @command(
@@ -96,10 +100,15 @@ def resize(
         ),
         Also("--turn-heads"),
     ] = choices.ROTATE_HEADS,
-) -> None:
+) -> Outcome:
     """For larger images: more patches, more tokens. The model has to be trained further."""
     with packages_of("roborefer", "x3 model resize"):
         from x3spatial.models.roborefer.resize import resize_checkpoint
 
         path = resize_checkpoint(checkpoint, out, image_size=image_size, rotate_heads=rotate_heads)
-    typer.echo(f"for {image_size} x {image_size} pixels: {output.shown(path)}; train it further")
+    return Outcome(
+        lambda: {"checkpoint": str(path), "image_size": image_size},
+        lambda: output.line(
+            f"for {image_size} x {image_size} pixels: {output.shown(path)}; train it further"
+        ),
+    )

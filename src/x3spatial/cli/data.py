@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,6 @@ from x3spatial.cli.declare import DEFAULT, Also, Default, command
 from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import (
     Fresh,
-    Json,
     Root,
     RootOut,
     Seed,
@@ -25,9 +24,11 @@ from x3spatial.cli.options import (
     listed,
     names,
 )
+from x3spatial.cli.output import Outcome
 from x3spatial.roots.findings import Problem, grouped
 from x3spatial.roots.layout import SPLITS
 from x3spatial.synth.options import FAST, FULL, STYLES
+from x3spatial.texts import counted
 
 _SCENES: Any = Default(of="synth.options:SCENES")
 
@@ -67,7 +68,7 @@ def scenes(
     seed: Seed = DEFAULT,
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
-) -> None:
+) -> Outcome:
     """Writes views, masks, and the same views rendered without each object."""
     from x3spatial.synth.generate import render_scenes
 
@@ -87,9 +88,13 @@ def scenes(
         fresh=fresh,
     )
     total = sum(summary.scenes.values())
-    typer.echo(
-        f"{total} scenes ({summary.made} made now), {summary.objects} objects, {summary.views} views,"
-        f" {summary.visible} of them show their object; in {output.shown(summary.out_dir)}"
+    return Outcome(
+        lambda: asdict(summary),
+        lambda: output.line(
+            f"{counted(total, 'scene')} ({summary.made} made now),"
+            f" {counted(summary.objects, 'object')}, {counted(summary.views, 'view')},"
+            f" {summary.visible} of them show their object; in {output.shown(summary.out_dir)}"
+        ),
     )
 
 
@@ -118,7 +123,7 @@ def composites(
     ] = DEFAULT,
     seed: Seed = DEFAULT,
     workers: Workers = DEFAULT,
-) -> None:
+) -> Outcome:
     """Textured shapes on a textured ground, 112 x 112 pixels, with views, masks and removed objects."""
     from x3spatial.synth.composites import make_composites
 
@@ -133,7 +138,12 @@ def composites(
         seed=seed,
         workers=workers,
     )
-    typer.echo(f"{scenes} flat scenes ({made} made now) in {output.shown(out)}")
+    return Outcome(
+        lambda: {"out_dir": str(out), "scenes": scenes, "made": made},
+        lambda: output.line(
+            f"{counted(scenes, 'flat scene')} ({made} made now) in {output.shown(out)}"
+        ),
+    )
 
 
 @command(
@@ -157,17 +167,28 @@ def crop(
     splits: Splits = DEFAULT,
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
-) -> None:
+) -> Outcome:
     """Crops are enlarged to the size of the view, so that objects appear larger."""
     from x3spatial.roots.crop_root import crop_root
 
     summary = crop_root(
         data_root, out, times=times, seed=seed, splits=names(splits), workers=workers, fresh=fresh
     )
-    output.problems(grouped(summary.problems), f"x3 audit {data_root} --json")
-    typer.echo(
-        f"{summary.objects} objects ({summary.made} made now), {summary.views} views,"
-        f" {len(summary.problems)} problems; in {output.shown(summary.out_dir)}"
+
+    def show() -> None:
+        output.problems(grouped(summary.problems), f"x3 audit {data_root} --json")
+        output.line(
+            f"{counted(summary.objects, 'object')} ({summary.made} made now),"
+            f" {counted(summary.views, 'view')}, {counted(len(summary.problems), 'problem')};"
+            f" in {output.shown(summary.out_dir)}"
+        )
+
+    return Outcome(
+        lambda: {
+            **asdict(summary),
+            "problems": [problem._asdict() for problem in summary.problems],
+        },
+        show,
     )
 
 
@@ -177,26 +198,23 @@ def crop(
     "x3 audit /data/views --tasks t1,t2a --json > audit.json",
     defaults="roots.audit.run:audit",
 )
-def audit(
-    data_root: Root, tasks: TaskNames = DEFAULT, as_json: Json = False, workers: Workers = DEFAULT
-) -> int:
+def audit(data_root: Root, tasks: TaskNames = DEFAULT, workers: Workers = DEFAULT) -> Outcome:
     """Builds nothing. Problems are what a build leaves out, in its words, and data that would make wrong
     samples: exit 1. Notes are worth a look.
     """
     from x3spatial.roots.audit.run import audit as run
 
     report = run(data_root, tasks=names(tasks), workers=workers)
-    if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
-        return 1 if report.problems else 0
-    found = report.table()
-    output.table(found.title, found.columns, found.rows)
     every = f"x3 audit {data_root} --json"
-    output.problems(grouped(report.problems), every)
-    notes = [(note.path, f"note: {note.reason}") for note in grouped(report.notes)]
-    output.problems(notes, every)
-    typer.echo(report.counts)
-    return 1 if report.problems else 0
+
+    def show() -> None:
+        output.table(replace(report.table(), notes=()))
+        output.problems(grouped(report.problems), every)
+        notes = [(note.path, f"note: {note.reason}") for note in grouped(report.notes)]
+        output.problems(notes, every)
+        output.line(report.counts)
+
+    return Outcome(report.to_json, show, code=1 if report.problems else 0)
 
 
 @command(
@@ -216,7 +234,7 @@ def build(
     ] = TASKS_DIR,
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
-) -> int:  # fmt: skip
+) -> Outcome:  # fmt: skip
     """Bad data is left out and reported by path and reason. The same command continues a build that was
     stopped.
     """
@@ -224,14 +242,21 @@ def build(
 
     summary = build_tasks(data_root, out_dir, options, workers=workers, fresh=fresh)
     manifest = summary.manifest
-    found = summary.table()
-    output.table(output.shown(summary.out_dir), found.columns, found.rows)
-    skipped = [Problem(**entry) for entry in manifest["skipped"]]
-    output.problems(grouped(skipped), str(summary.out_dir / "build.json"))
-    notes = [(entry["path"], f"note: {entry['reason']}") for entry in manifest.get("notes", [])]
-    output.problems(notes, str(summary.out_dir / "build.json"))
-    typer.echo(f"{found.notes[0]}; details in {output.shown(summary.out_dir / 'build.json')}")
-    if summary.records == 0:
-        LOG.error("no sample could be built from %s", data_root)
-        return 1
-    return 0
+    details = summary.out_dir / "build.json"
+
+    def show() -> None:
+        found = summary.table()
+        title = f"{output.shown(summary.out_dir)}: {summary.conditions}"
+        output.table(replace(found, title=title, notes=()))
+        skipped = [Problem(**entry) for entry in manifest["skipped"]]
+        output.problems(grouped(skipped), str(details))
+        notes = [(note["path"], f"note: {note['reason']}") for note in manifest.get("notes", [])]
+        output.problems(notes, str(details))
+        output.line(f"{found.notes[0]}; details in {output.shown(details)}")
+
+    def warn() -> None:
+        if summary.records == 0:
+            LOG.error("no sample could be built from %s", data_root)
+
+    value = {"objects_built": summary.objects_built, "records": summary.records, **manifest}
+    return Outcome(lambda: value, show, warn, 0 if summary.records else 1)

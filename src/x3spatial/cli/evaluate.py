@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,15 +15,21 @@ from x3spatial.cli.model_options import MODEL_OPTIONS, Checkpoint, ModelSpecs, o
 from x3spatial.cli.options import (
     PROCESS_TIMEOUT,
     Fresh,
-    Json,
     ProcessTimeout,
     ResultsOut,
     Tasks,
     Workers,
     evaluation,
 )
-from x3spatial.errors import UserError
-from x3spatial.evaluation.options import AskOptions, EvalOptions, ScoreOptions
+from x3spatial.cli.output import Outcome
+from x3spatial.errors import UserError, flag
+from x3spatial.evaluation.options import (
+    ANSWERS_ONLY,
+    AnswersOptions,
+    AskOptions,
+    EvalOptions,
+    ScoreOptions,
+)
 
 
 @command(
@@ -44,7 +49,7 @@ def evaluate(
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
     process_timeout: ProcessTimeout = PROCESS_TIMEOUT,
-) -> int:
+) -> int | Outcome:
     """The same command continues a run that was stopped, and asks failed samples again. Started by
     torchrun or accelerate, on one machine or several that share the files, each process asks a share of
     the samples on a GPU of its own.
@@ -64,41 +69,67 @@ def evaluate(
         world=world,
     )
     if world is not None and not world.leads:
-        typer.echo(f"{world}: asked {result.asked}, kept {result.kept}; rank 0 has the results")
+        output.line(f"{world}: asked {result.asked}, kept {result.kept}; rank 0 has the results")
         return 1 if result.errors else 0
-    return tables.report(result, f"{result.model} on {data_json.name}")
+    return tables.outcome_of(result, f"on {data_json.name}")
 
 
 @command(
-    "RESULTS TASKS -o RESULTS2",
+    "RESULTS|ANSWERS TASKS -o RESULTS2",
     "x3 score results/t1.json tasks/t1_val_multi.json -o tight.json --mask tight",
-    "x3 score results/t1.json tasks/t1_val_multi.json --scoring roborefer",
+    "x3 score my.jsonl tasks/t1_val_multi.json -o r.json --convention qwen3-1000",
     defaults="evaluation.rescore:score",
 )
 def score(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A results file of x3 eval.")],
+    results: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RESULTS|ANSWERS",
+            help="A results file, or answers made elsewhere: JSON, JSON Lines, CSV, TSV.",
+        ),
+    ],
     data_json: Annotated[
         Path, typer.Argument(metavar="TASKS", help="The task file that was asked.")
     ],
-    options: Annotated[ScoreOptions, evaluation("evaluation.options:ScoreOptions")],
+    options: Annotated[
+        AnswersOptions,
+        evaluation("evaluation.options:AnswersOptions"),
+    ],
     output_json: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
             metavar="RESULTS2",
-            help="The results file to write (default: replace RESULTS).",
+            help="The results file to write (default: replace RESULTS; needed for ANSWERS).",
             rich_help_panel=RUN,
         ),
         Also("--output-json"),
     ] = DEFAULT,
     workers: Workers = DEFAULT,
-) -> int:
-    """Only samples that RESULTS holds are scored; the task file must have the same right answers."""
+) -> Outcome:
+    """Of RESULTS, only the samples that it holds are scored; the task file must have the same right answers.
+
+    ANSWERS has an id and a raw text per answer: [{"id": ..., "text": ...}], {"id": "text"}, or a line each.
+    Ids that are missing, unknown or repeated are counted and named; a sample without an answer is an error,
+    and the exit code is then 1.
+    """
+    from x3spatial.evaluation.answers import is_results_file, score_answers
     from x3spatial.evaluation.rescore import score as run
 
-    result = run(results, data_json, output_json, options, workers=workers)
-    return tables.report(result, f"{result.model} on {data_json.name}, scored again")
+    if is_results_file(results):
+        for name in ANSWERS_ONLY:
+            if getattr(options, name) is not None:
+                raise UserError(
+                    f"{flag(name)}: is for answers made elsewhere; {results} has its own"
+                )
+        shared = {field.name: getattr(options, field.name) for field in fields(ScoreOptions)}
+        result = run(results, data_json, output_json, ScoreOptions(**shared), workers=workers)
+        return tables.outcome_of(result, f"on {data_json.name}, scored again")
+    if output_json is None:
+        raise UserError(f"--out: name the results file to write for the answers in {results}")
+    result = score_answers(data_json, results, output_json, options, workers=workers)
+    return tables.outcome_of(result, f"on {data_json.name}, answers of {results.name}")
 
 
 @command(
@@ -111,13 +142,12 @@ def compare(
     run_b: Annotated[
         Path, typer.Argument(metavar="RESULTS_B", help="Another one, on the same task file.")
     ],
-    as_json: Json = False,
-) -> None:
+) -> Outcome:
     """Prints differences B - A with 95 % intervals; * marks intervals that exclude zero."""
     from x3spatial.evaluation.compare import compare as run
 
     comparison = run(run_a, run_b)
-    typer.echo(json.dumps(comparison.to_json(), indent=2) if as_json else comparison.render())
+    return Outcome(comparison.to_json, lambda: output.table(comparison.table()))
 
 
 @command(
@@ -149,10 +179,7 @@ def check_model(
             rich_help_panel=RUN,
         ),
     ] = DEFAULT,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON.", rich_help_panel=RUN)
-    ] = False,
-) -> int:
+) -> Outcome:
     """Draws images of several sizes, asks for the dot in each as x3 eval would, and names what explains
     wrong answers: swapped axes, another scale, another image, a resized image. --seed also places the
     dots. Exits 0 if every check passes, 1 if one fails or is undecided.
@@ -171,10 +198,10 @@ def check_model(
         dots=dots,
         workers=workers,
     )
-    if as_json:
-        typer.echo(json.dumps(checked.to_json(), indent=2))
-    else:
-        output.show(checked.table())
+
+    def show() -> None:
+        output.table(checked.table())
         if out is not None:
-            typer.echo(f"images and answers: {output.shown(out)}")
-    return 0 if checked.passed else 1
+            output.line(f"images and answers: {output.shown(out)}")
+
+    return Outcome(checked.to_json, show, code=0 if checked.passed else 1)

@@ -13,6 +13,7 @@ import typer
 from x3spatial import progress
 from x3spatial.cli.help import RUN
 from x3spatial.errors import UserError
+from x3spatial.program.log_line import LogLine
 
 LEVELS = ("debug", "info", "warning", "error")
 DEFAULTS: dict[str, Any] = {"quiet": False, "log_level": "info"}
@@ -38,7 +39,7 @@ class _Stderr(logging.StreamHandler[Any]):
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
-        self.setFormatter(logging.Formatter("x3: %(message)s"))
+        self.setFormatter(LogLine())
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -59,6 +60,11 @@ def to_stderr() -> Iterator[None]:
         LOG.propagate = propagate
         LOG.setLevel(level)
         progress.show_bars(True)
+
+
+def debugging() -> bool:
+    """Whether ``--log-level debug`` is in effect."""
+    return LOG.isEnabledFor(logging.DEBUG)
 
 
 def set_level(context: typer.Context, quiet: bool, level: str) -> None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +18,7 @@ from x3spatial.cli.options import listed
 from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.errors import UserError
 from x3spatial.models import choices
-from x3spatial.models.registry import KINDS, is_outside
+from x3spatial.models.registry import KINDS, is_hub_name, is_outside, unknown_kind
 from x3spatial.models.servers.settings import Settings
 
 DEFAULT_CHECKPOINT = Path("runs/train/RoboRefer-2B-Depth-Align")
@@ -114,8 +112,18 @@ def _options() -> dict[str, Any]:
             int, SERVERS, f"Attempts after the first one (default {_SERVER['retries']})."
         ),
         "max_image_pixels": _option(int, SERVERS, "Downscale larger images before sending."),
+        "image_format": _option(
+            str,
+            SERVERS,
+            "auto: PNG and JPEG files as they are, others as PNG; png: all as PNG; original: WebP files as"
+            " they are, too (default auto).",
+            metavar="FORMAT",
+        ),
         "max_image_bytes": _option(
             int, SERVERS, f"Re-encode larger files (default {_SERVER['max_image_bytes']:,})."
+        ),
+        "max_reply_bytes": _option(
+            int, SERVERS, f"Refuse larger replies (default {_SERVER['max_reply_bytes']:,})."
         ),
         "cache": _option(Path, SERVERS, "File that keeps answers across runs.", metavar="FILE"),
         "api_key_env": _option(
@@ -129,6 +137,13 @@ def _options() -> dict[str, Any]:
             SERVERS,
             "Of openai: extra request fields as JSON; null removes a field.",
             metavar="JSON",
+        ),
+        "openai_headers": _option(
+            bool,
+            SERVERS,
+            "Of openai: send OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS of the environment to"
+            " any server, not only to OpenAI's own.",
+            "--openai-headers",
         ),
         "enable_depth": _option(
             bool, SERVERS, "Of roborefer-server: it estimates depth itself.", "--enable-depth"
@@ -160,15 +175,9 @@ def _spec(option: str, name: str) -> str:
         return name
     if Path(name).is_dir():
         return f"roborefer:{name}"
-    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name):
-        raise UserError(
-            f"{option} {name}: no such folder; for a model of the Hugging Face Hub write hf:{name}"
-        )
-    if "/" in name:
+    if "/" in name and not is_hub_name(name):
         return f"roborefer:{name}"  # its errors describe the folder
-    near = get_close_matches(kind, KINDS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KINDS)}"
-    raise UserError(f"{option} {name}: unknown kind {kind!r}; {hint} (see x3 models)")
+    raise UserError(f"{option} {name}: {unknown_kind(name)}")
 
 
 def one_spec(models: list[str] | None, checkpoint: Path | None, hint: str = "") -> str:

@@ -9,8 +9,11 @@ from typing import Annotated, Any, get_args
 import typer
 
 from x3spatial.cli.declare import Also, Expand
-from x3spatial.cli.help import RUN, TASK_FILES
+from x3spatial.cli.help import ANSWERS, RUN, TASK_FILES
+from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.engine.world import TIMEOUT
+from x3spatial.exporters.points import ResizeLimits
+from x3spatial.formats.answers.base import ID_FIELDS, TEXT_FIELDS
 from x3spatial.formats.results_file import MaskChoice, ScoringRule
 
 _IMAGE_FOLDER = "Base folder for relative image paths (default: that of the task file)."
@@ -38,7 +41,11 @@ RootOut = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", min=1, help="Parallel workers (default: one per CPU).", rich_help_panel=RUN
+        "--workers",
+        min=1,
+        max=4096,
+        help="Parallel workers (default: one per CPU).",
+        rich_help_panel=RUN,
     ),
 ]
 Fresh = Annotated[
@@ -57,7 +64,6 @@ ImageRoot = Annotated[
     Path | None,
     typer.Option("--image-root", metavar="DIR", help=_IMAGE_ROOT),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Seed = Annotated[int, typer.Option(help="Random seed: same seed, same bytes.")]
 Splits = Annotated[
     str | None, typer.Option(metavar="NAMES", help="Comma-separated splits (default: all).")
@@ -92,6 +98,11 @@ def listed(choices: Iterable[object]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
+def _of_answers(kind: type, help: str, **settings: Any) -> Any:
+    """An option of answers that were made elsewhere."""
+    return Annotated[kind | None, typer.Option(help=help, rich_help_panel=ANSWERS, **settings)]
+
+
 _EVALUATION_TYPES = {
     "scoring": Annotated[
         str,
@@ -114,7 +125,26 @@ _EVALUATION_TYPES = {
     "image_root": Annotated[
         Path | None, typer.Option(metavar="DIR", help=_IMAGE_ROOT, rich_help_panel=RUN)
     ],
-}
+    "convention": _of_answers(
+        str, "How they write a point; needed unless the file declares it (no default).",
+        metavar="NAME", autocompletion=lambda: list(CONVENTIONS),
+    ),
+    "model_name": _of_answers(
+        str, "Name of the model in the results (default: the file's own, else its name)."
+    ),
+    "id_field": _of_answers(
+        str, f"Field or column of the id (default: {listed(ID_FIELDS)}).", metavar="NAME"
+    ),
+    "text_field": _of_answers(
+        str, f"Field or column of the text (default: {listed(TEXT_FIELDS)}).", metavar="NAME"
+    ),
+    "min_pixels": _of_answers(
+        int, f"Least area after the processor's resizing (default {ResizeLimits().min_pixels})."
+    ),
+    "max_pixels": _of_answers(
+        int, f"Largest area after the processor's resizing (default {ResizeLimits().max_pixels})."
+    ),
+}  # fmt: skip
 
 
 def evaluation(of: str) -> Expand:

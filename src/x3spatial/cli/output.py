@@ -1,54 +1,93 @@
-"""Output of commands: plain tables that are also readable in a pipe."""
+"""Output of commands: text for people on stdout, or one JSON document (``--json``)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from x3spatial.tables import Table
+from x3spatial.cli.help import RUN
+from x3spatial.formats.typed_json import document
+from x3spatial.tables import Line, Table, terminal_width
+from x3spatial.texts import printable, shortened
 
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document, for programs.", rich_help_panel=RUN),
+]
 SHOWN_PROBLEMS = 10
+_STYLES: dict[Line, dict[str, Any]] = {Line.TITLE: {"bold": True}, Line.HEAD: {"underline": True}}
 
 
-def show(found: Table) -> None:
-    """Print a result's table and the notes below it."""
-    table(found.title, found.columns, found.rows)
-    for note in found.notes:
-        typer.echo(note)
+def _nothing() -> None:
+    """A command without warnings."""
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; the first column is left-aligned, the others right."""
-    import shutil
-    import sys
+@dataclass(frozen=True)
+class Outcome:
+    """What a command found, for people and for programs."""
 
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as RichTable
+    value: Callable[[], Any]
+    """Makes the JSON value of ``--json``."""
+    show: Callable[[], None]
+    """Prints it for people, on stdout."""
+    warn: Callable[[], None] = _nothing
+    """Logs what went wrong, in both cases."""
+    code: int = 0
+    """The exit code."""
 
-    # A pipe has no width, so nothing is truncated.
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
-    drawn = RichTable(title=title, box=box.SIMPLE, title_justify="left", title_style="bold")
-    for number, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if number == 0 else "right")
-    for row in rows:
-        drawn.add_row(*row)
-    Console(width=max(width, 60), markup=False, highlight=False).print(drawn)
+
+def run(work: Callable[[], Any], *, as_json: bool) -> Any:
+    """Run a command and print its outcome; returns the exit code, or what a command without one returns.
+
+    With ``as_json`` stdout holds one JSON document and nothing else; whatever is printed meanwhile, also by a
+    model of another package, goes to stderr.
+    """
+    if not as_json:
+        found = work()
+        if isinstance(found, Outcome):
+            found.show()
+    else:
+        with redirect_stdout(sys.stderr):
+            found = work()
+        if isinstance(found, Outcome):
+            typer.echo(document(found.value()))
+    if not isinstance(found, Outcome):
+        return found
+    found.warn()
+    return found.code
+
+
+def line(text: str) -> None:
+    """Print a line; control characters of file names and answers are written as escapes."""
+    typer.echo(printable(text))
+
+
+def table(found: Table) -> None:
+    """Print a table and its notes, as wide as the terminal; a file has no width."""
+    styled = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    for kind, text in found.lines(terminal_width()):
+        style = _STYLES.get(kind, {}) if styled and text else {}
+        typer.echo(typer.style(text, **style) if style else text)
 
 
 def problems(found: Sequence[tuple[str, str]], where: str) -> None:
     """Print the first problems on stderr, one line each, and the command that lists the others."""
     for path, reason in found[:SHOWN_PROBLEMS]:
-        typer.echo(f"{path}: {reason}", err=True)
+        typer.echo(printable(f"{path}: {shortened(reason)}"), err=True)
     if len(found) > SHOWN_PROBLEMS:
-        typer.echo(f"... and {len(found) - SHOWN_PROBLEMS} more: {where}", err=True)
+        typer.echo(printable(f"... and {len(found) - SHOWN_PROBLEMS} more: {where}"), err=True)
 
 
 def shown(path: Path) -> str:
     """The shortest form of a path: relative to the current folder if possible."""
     try:
         return str(path.relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, FileNotFoundError):
         return str(path)

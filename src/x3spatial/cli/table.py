@@ -23,6 +23,8 @@ class Entry:
     former: tuple[str, ...] = ()
     """Former names, still accepted."""
     hidden: bool = False
+    without_json: str = ""
+    """Why it has no ``--json``; empty: it has one."""
 
     @property
     def name(self) -> str:
@@ -63,12 +65,14 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("models", EVALUATE, "List available models and baselines.", "lists:models"),
     Entry("conventions", EVALUATE, "List how model families write points.", "lists:conventions"),
-    Entry("sft", TRAIN, "Fine-tune a RoboRefer checkpoint on task files.", "train:sft"),
+    Entry("sft", TRAIN, "Fine-tune a RoboRefer checkpoint on task files.", "train:sft",
+          without_json="its log is what it prints; trainer_state.json has the figures"),
     Entry("check-data", TRAIN, "Check all training samples, without weights.", "train:check_data"),
     Entry("data", TRAIN, "Training data sets.", None),
     Entry("data list", TRAIN, "List a registry of training data sets.", "train:list_data"),
     Entry("recipe", TRAIN, "Training in stages.", None),
-    Entry("recipe run", TRAIN, "Train in stages, each an x3 sft run.", "train:run_recipe"),
+    Entry("recipe run", TRAIN, "Train in stages, each an x3 sft run.", "train:run_recipe",
+          without_json="prints the logs of its stages, each an x3 sft run"),
     Entry("model", CHECKPOINTS, "Inspect, create or resize RoboRefer checkpoints.", None),
     Entry("model inspect", CHECKPOINTS, "Describe a RoboRefer checkpoint.", "checkpoints:inspect"),
     Entry(
@@ -81,8 +85,10 @@ ENTRIES: tuple[Entry, ...] = (
         "checkpoints:resize",
         former=("grow",),
     ),
-    Entry("help", "", "Show the help of a command.", "about:show_help", hidden=True),
-    Entry("version", "", "Print the version.", "about:show_version", hidden=True),
+    Entry("help", "", "Show the help of a command.", "about:show_help", hidden=True,
+          without_json="prints help"),
+    Entry("version", "", "Print the version.", "about:show_version", hidden=True,
+          without_json="prints one line"),
 )  # fmt: skip
 
 

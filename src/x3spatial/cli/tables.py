@@ -1,106 +1,105 @@
-"""Output of the evaluation commands."""
+"""Output of eval and score: one run's metrics, what could not be read, and what failed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from x3spatial.cli import output
 from x3spatial.cli.logs import LOG
-from x3spatial.tables import figure
+from x3spatial.cli.output import Outcome
+from x3spatial.formats.typed_json import encode
+from x3spatial.tables import Table, figure
+from x3spatial.texts import QUOTE, counted, shortened
 
 if TYPE_CHECKING:
     from x3spatial.evaluation.run import EvalResult
-    from x3spatial.pipeline import SetSummary
 
-_COLUMNS = (
-    ("Hit@Mask", "hit_at_mask"),
-    ("NOT_VISIBLE acc", "not_visible_accuracy"),
-    ("false NOT_VISIBLE", "false_not_visible_rate"),
-    ("mean L2", "mean_l2_error"),
-    ("S@0.02", "success_002"),
-    ("S@0.05", "success_005"),
-    ("S@0.10", "success_010"),
+PRIVILEGED = (
+    "* reads masks or right answers: a bound, not comparable with models that only see images"
 )
-_WITH_INTERVAL = {"hit_at_mask", "not_visible_accuracy"}
+"""The note below tables with a privileged row."""
 
 
-def print_set(part: SetSummary) -> None:
-    """Print one set of a zero-shot run: one row per model and the chance baselines."""
-    rows: list[tuple[str, ...]] = []
-    notes = []
-    for cell in part.cells:
-        if cell.result is None:
-            notes.append(f"{cell.model} {cell.skipped}")
-            continue
-        metrics = cell.result.metrics
-        figures = _figures(metrics, cell.result.ci95)
-        rows.append((cell.model, *figures, str(metrics["parse_failures"]), str(metrics["errors"])))
-    for baseline, row in part.chance.items():
-        if row is not None:
-            rows.append((f"chance: {baseline}", *_figures(row, {}), "-", "-"))
-    name = f"{part.name}: {part.data_json.name}"
-    if part.samples is not None:
-        name = f"{name}, {part.samples} samples"
-    if all(cell.result is None for cell in part.cells):
-        name = f"{name}, asked of no model"
-    if rows:
-        columns = [title for title, _ in _COLUMNS]
-        output.table(name, ("", *columns, "unparsed", "errors"), rows)
-    else:
-        typer.echo(name)
-    if notes:
-        typer.echo(f"not asked: {'; '.join(notes)}")
+def marked(name: str, privileged: bool) -> str:
+    """A row's name, with ``*`` if it is privileged."""
+    return f"{name}*" if privileged else name
 
 
-def _figures(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> list[str]:
-    return [
-        figure(metrics.get(key), intervals.get(key) if key in _WITH_INTERVAL else None)
-        for _, key in _COLUMNS
-    ]
+def size_range(least: float, most: float | None) -> str:
+    """A range of ``by_mask_area``, such as ``0.25 to 1 %``."""
+    low = f"{least * 100:g}"
+    if most is None:
+        return f"{low} % and more"
+    return f"under {most * 100:g} %" if least == 0 else f"{low} to {most * 100:g} %"
 
 
-def report(result: EvalResult, title: str) -> int:
-    """Print one run's metrics; returns the exit code."""
+def outcome_of(result: EvalResult, what: str) -> Outcome:
+    """The outcome of one run; ``what`` follows the model's name in the title."""
+    title = f"{marked(result.model, result.privileged)} {what}: {result.conditions}"
+    return Outcome(
+        lambda: result_json(result),
+        lambda: _show(result, title),
+        lambda: warn_of(result, ""),
+        1 if result.errors else 0,
+    )
+
+
+def result_json(result: EvalResult) -> dict[str, Any]:
+    """A run without its samples, which are in its results file."""
+    return {
+        "results": str(result.output_json),
+        "model": result.model,
+        "privileged": result.privileged,
+        "conditions": result.conditions,
+        "metrics": result.metrics,
+        "ci95": result.ci95,
+        "ci_unit": result.ci_unit,
+        "ci_method": result.ci_method,
+        "chance": result.chance,
+        "by_mask_area": [encode(row) for row in result.by_mask_area],
+        "unparsed_reasons": result.unparsed_reasons,
+        "unread": list(result.unread),
+        "asked": result.asked,
+        "kept": result.kept,
+        "errors": result.errors,
+        "first_error": result.first_error,
+        "stopped": result.stopped,
+        "problems": [encode(problem) for problem in result.problems],
+        **({} if result.matched is None else {"ids": result.matched.to_json()}),
+    }
+
+
+def _show(result: EvalResult, title: str) -> None:
     rows = []
     for name, value in result.metrics.items():
         interval = result.ci95.get(name)
         shown = "" if interval is None else f"[{interval[0]:.4f}, {interval[1]:.4f}]"
         text = "-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
         rows.append((name, text, shown))
-    unit = f"95 % over {result.ci_unit}" if result.ci_unit else "95 %"
-    output.table(title, ("metric", "value", unit), rows)
-    _print_sizes(result)
+    unit = f"95 % over {result.ci_unit}s" if result.ci_unit else "95 %"
+    notes = (PRIVILEGED,) if result.privileged else ()
+    output.table(Table(title, ("metric", "value", unit), tuple(rows), notes))
+    _show_sizes(result)
     problems = [(problem.path, problem.reason) for problem in result.problems]
-    output.problems(problems, output.shown(result.output_json))
-    typer.echo(
-        f"asked {result.asked}, kept {result.kept} answers of an earlier run;"
-        f" results: {output.shown(result.output_json)}"
-    )
-    cut_off = result.metrics.get("cut_off")
-    if cut_off:
-        LOG.warning(
-            "%s of %s answers were ended by the token limit; raise --max-new-tokens, or ask for shorter"
-            " answers",
-            cut_off,
-            result.metrics["total"],
-        )
-    if result.errors:
-        LOG.error(
-            "%d samples without an answer; the same command asks them again. First: %s",
-            result.errors,
-            result.first_error,
-        )
-    return 1 if result.errors else 0
+    assert result.output_json is not None, "commands write a results file"
+    where = output.shown(result.output_json)
+    output.problems(problems, where)
+    unread = unread_text(result)
+    if unread:
+        output.line(unread)
+    if result.matched is None:
+        kept = counted(result.kept, "answer")
+        output.line(f"asked {result.asked}, kept {kept} of an earlier run; results: {where}")
+    else:
+        output.line(f"scored {result.kept} of {result.metrics['total']} samples; results: {where}")
 
 
-def _print_sizes(result: EvalResult) -> None:
+def _show_sizes(result: EvalResult) -> None:
     """Print Hit@Mask by apparent size of the object, if there are visible samples."""
-    rows = [
+    rows = tuple(
         (
-            f"{row.least:.2%} to {row.most:.2%}" if row.most else f"{row.least:.2%} and more",
+            size_range(row.least, row.most),
             str(row.samples),
             figure(row.metrics["hit_at_mask"], row.ci95["hit_at_mask"]),
             figure(row.metrics["false_not_visible_rate"]),
@@ -108,9 +107,61 @@ def _print_sizes(result: EvalResult) -> None:
             figure(row.chance),
         )
         for row in result.by_mask_area
-    ]
+    )
     if any(row.samples for row in result.by_mask_area):
         columns = (
             "share of the image", "samples", "Hit@Mask", "false NOT_VISIBLE", "median L2", "uniform point",
         )  # fmt: skip
-        output.table("by size of the object", columns, rows)
+        output.table(Table("by size of the object", columns, rows))
+
+
+def unread_text(result: EvalResult) -> str:
+    """How many answers could not be read, why, and up to three of them; empty if all could."""
+    unparsed = result.metrics.get("parse_failures")
+    if not unparsed:
+        return ""
+    reasons = ", ".join(f"{reason} {number}" for reason, number in result.unparsed_reasons.items())
+    why = f" ({reasons})" if reasons else ""
+    return f"unread{why}: {'; '.join(result.unread)}"
+
+
+def warn_of(result: EvalResult, where: str) -> None:
+    """Log what went wrong in a run: answers that were cut off or unread, then samples without an answer.
+
+    Args:
+        result: the run.
+        where: which run it is, before each message; empty if there is only one.
+    """
+    metrics: Mapping[str, Any] = result.metrics
+    total = metrics["total"]
+    if metrics.get("cut_off"):
+        LOG.warning(
+            "%s%s of %s answers were ended by the token limit; raise --max-new-tokens, or ask for shorter"
+            " answers",
+            where,
+            metrics["cut_off"],
+            total,
+        )
+    if metrics.get("parse_failures"):
+        first = result.unread[0] if result.unread else "none is kept"
+        LOG.warning(
+            "%s%s of %s unparsed; first: %s; see x3 check-model",
+            where,
+            metrics["parse_failures"],
+            total,
+            first,
+        )
+    if result.matched is not None:
+        for line in result.matched.lines():
+            LOG.warning("%s%s", where, line)
+    if result.stopped:
+        LOG.error("%s%s", where, result.stopped)
+    elif result.errors:
+        LOG.error(
+            "%s%s of %s samples without an answer%s. First: %s",
+            where,
+            result.errors,
+            total,
+            "; the same command asks them again" if result.matched is None else "",
+            shortened(str(result.first_error), 2 * QUOTE),
+        )

@@ -10,11 +10,14 @@ import typer
 from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Also, Default, command
 from x3spatial.cli.logs import LOG
-from x3spatial.cli.options import ImageFolder, ImageRoot, Tasks, listed
+from x3spatial.cli.options import ImageFolder, ImageRoot, Tasks, listed, names
+from x3spatial.cli.output import Outcome
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.run import RESIZED
+from x3spatial.reports.outcomes import FILTERS, SORTS
+from x3spatial.texts import counted
 
 _OUTPUT: Any = Default("output")
 _POINT_FORMAT: Any = Default("point_format")
@@ -23,41 +26,68 @@ _POINT_FORMAT: Any = Default("point_format")
 @command(
     "TASKS",
     "x3 preview tasks/t1_val_multi.json -o preview.png",
-    "x3 preview tasks/t1_val_multi.json --results results/sift/t1_val_multi.json",
+    "x3 preview tasks/t1_val_multi.json --results r.json --only wrong --sort worst",
     defaults="reports.preview:preview",
 )
 def preview(
     data_json: Tasks,
     png: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="PNG", help="The PNG to write."),
+        typer.Option("--out", "-o", metavar="PICTURE", help="The PNG or JPEG to write."),
         Also("--output"),
     ] = _OUTPUT,
     results: Annotated[
-        Path | None,
-        typer.Option(metavar="RESULTS", help="A results file of x3 eval: draws its answers."),
+        list[Path] | None,
+        typer.Option(
+            metavar="RESULTS",
+            help="A results file: draws its answers; repeat for several models on one picture.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int,
+        typer.Option(help="Number of samples: spread evenly, or the worst or best."),
     ] = DEFAULT,
-    limit: Annotated[int, typer.Option(help="Number of samples, spread over the file.")] = DEFAULT,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help=f"Comma-separated outcomes: {listed(FILTERS)}.",
+            autocompletion=lambda: list(FILTERS),
+        ),
+    ] = None,
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"{listed(SORTS)}. worst: wrong answers, largest L2 first; outcome: outcomes in"
+            " proportion.",
+            autocompletion=lambda: list(SORTS),
+        ),
+    ] = DEFAULT,
     sample_id: Annotated[
         list[str] | None,
         typer.Option("--id", metavar="ID", help="Draw this sample; repeat for more."),
     ] = None,
     image_folder: ImageFolder = DEFAULT,
     image_root: ImageRoot = DEFAULT,
-) -> None:
-    """Green: right point; yellow: mask; cyan: reference point; magenta: answer."""
+) -> Outcome:
+    """Green: right point; yellow: mask; cyan: reference point; crosses: answers. RIGHT or WRONG stands
+    below each sample, and its frame is green or red.
+    """
     from x3spatial.reports.preview import preview as draw
 
     path = draw(
         data_json,
         png,
-        results=results,
+        results=results or None,
         limit=limit,
         ids=sample_id or (),
+        only=names(only) or (),
+        sort=sort,
         image_folder=image_folder,
         image_root=image_root,
     )
-    typer.echo(f"green: right point, yellow: mask, cyan: reference, magenta: answer; see {path}")
+    return Outcome(lambda: {"picture": str(path)}, lambda: output.line(f"see {output.shown(path)}"))
 
 
 def _by_kind(attribute: str) -> str:
@@ -129,7 +159,7 @@ def export(
         bool,
         typer.Option("--fresh/--resume", help="Write again, or keep an equal finished export."),
     ] = DEFAULT,
-) -> None:
+) -> Outcome:
     """Each task file becomes a file of its own."""
     from x3spatial.exporters.run import export as run
 
@@ -149,18 +179,25 @@ def export(
     counts = {"not_visible": 0, **summary.manifest["counts"]}  # an empty set counts nothing
     files = ", ".join(summary.manifest["files"])
     now = "" if summary.written else " (already there)"
-    typer.echo(
-        f"{summary.records} samples, {counts['not_visible']} of them not visible, in"
-        f" {output.shown(summary.out_dir)}: {files}{now}"
-    )
-    if counts["points_with_more_decimals"]:
-        LOG.warning(
-            "%d points needed more decimals than %s has, to hit their thin masks",
-            counts["points_with_more_decimals"],
-            summary.manifest["options"]["points"],
+
+    def show() -> None:
+        output.line(
+            f"{counted(summary.records, 'sample')}, {counts['not_visible']} of them not visible, in"
+            f" {output.shown(summary.out_dir)}: {files}{now}"
         )
-    if counts["placeholders_at_risk"]:
-        LOG.warning(
-            "%d points may be rounded off their thin masks by the trainer's own scaling",
-            counts["placeholders_at_risk"],
-        )
+
+    def warn() -> None:
+        if counts["points_with_more_decimals"]:
+            LOG.warning(
+                "%d points needed more decimals than %s has, to hit their thin masks",
+                counts["points_with_more_decimals"],
+                summary.manifest["options"]["points"],
+            )
+        if counts["placeholders_at_risk"]:
+            LOG.warning(
+                "%d points may be rounded off their thin masks by the trainer's own scaling",
+                counts["placeholders_at_risk"],
+            )
+
+    value = {"out_dir": str(summary.out_dir), "written": summary.written, **summary.manifest}
+    return Outcome(lambda: value, show, warn)

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from x3spatial.builder.options import BuildOptions
-from x3spatial.cli import output, tables
+from x3spatial.cli import output, zeroshot_tables
 from x3spatial.cli.declare import DEFAULT, Also, command
 from x3spatial.cli.help import RUN, TASK_FILES
-from x3spatial.cli.logs import LOG
 from x3spatial.cli.model_options import (
     DEFAULT_CHECKPOINT,
     MODEL_OPTIONS,
@@ -28,9 +27,11 @@ from x3spatial.cli.options import (
     building,
     evaluation,
 )
+from x3spatial.cli.output import Outcome
 from x3spatial.errors import UserError, flag
 from x3spatial.evaluation.options import EvalOptions
 from x3spatial.pipeline import ZeroshotOptions
+from x3spatial.texts import counted
 
 _BUILD = building(
     "pipeline:zeroshot_build",
@@ -118,7 +119,7 @@ def zeroshot(
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
     process_timeout: ProcessTimeout = PROCESS_TIMEOUT,
-) -> int:
+) -> int | Outcome:
     """Evaluates the four validation sets and prints the summary. Started by torchrun or accelerate, the
     first process builds and prints, and all ask, as in x3 eval.
     """
@@ -144,24 +145,20 @@ def zeroshot(
         asked = sum(
             cell.result.asked for part in summary.sets for cell in part.cells if cell.result
         )
-        typer.echo(f"{world}: asked {asked}; rank 0 has the results")
+        output.line(f"{world}: asked {asked}; rank 0 has the results")
         return 1 if summary.errors else 0
-    if summary.built is not None:
-        built = summary.built
-        typer.echo(
-            f"{built.records} samples in {output.shown(built.out_dir)}"
-            f" ({built.objects_built} objects built now, {built.manifest['skipped_total']} problems)"
-        )
-    for part in summary.sets:
-        tables.print_set(part)
-    typer.echo("square brackets: 95 % intervals (bootstrap); privileged models read the masks")
-    typer.echo(f"summary: {output.shown(summary.summary_json)}")
-    for part in summary.sets:
-        for cell in part.cells:
-            if cell.result is not None and cell.result.errors:
-                LOG.error(
-                    "%s, %s: %d of %s samples without an answer; the same command asks them again."
-                    " First: %s",
-                    part.name, cell.model, cell.result.errors, part.samples, cell.result.first_error,
-                )  # fmt: skip
-    return 1 if summary.errors else 0
+
+    def show() -> None:
+        if summary.built is not None:
+            built = summary.built
+            output.line(
+                f"{counted(built.records, 'sample')} in {output.shown(built.out_dir)}"
+                f" ({counted(built.objects_built, 'object')} built now,"
+                f" {counted(built.manifest['skipped_total'], 'problem')})"
+            )
+        zeroshot_tables.show(summary)
+        output.line(f"summary: {output.shown(summary.summary_json)}")
+
+    return Outcome(
+        summary.to_json, show, lambda: zeroshot_tables.warn(summary), 1 if summary.errors else 0
+    )

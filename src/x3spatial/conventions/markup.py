@@ -11,7 +11,7 @@ from x3spatial.tasks.parsing import NUMBER, finite_point
 # A tag ends where the next one begins, and a name must not follow another name character, so that
 # unterminated tags cause no backtracking. A value without a closing quote, or an unquoted one at the end of
 # the text, was truncated by the token limit, so its last number may be incomplete.
-_TAG = re.compile(r"<(points?+)(?=\s)([^<>]*+)(?=([<>]?))")
+_TAG = re.compile(r"<(points?+)(?=\s)([^<>]*+)(?=([<>]?))", re.IGNORECASE)
 _ATTRIBUTE = re.compile(
     r"""(?<![A-Za-z0-9_])([A-Za-z_]++[0-9]*+)\s*+=\s*+"""
     r"""(?:(?:"([^"]*+)|'([^']*+))(["']?+)|([^\s"'=/]++)(?=([\s/])|\Z))"""
@@ -41,12 +41,12 @@ def _tags(text: str, name: str = "") -> Iterator[dict[str, tuple[str, bool]]]:
     ``name`` limits them to tags of one name.
     """
     for tag in _TAG.finditer(text):
-        if name and tag[1] != name:
+        if name and tag[1].lower() != name:
             continue
         attributes: dict[str, tuple[str, bool]] = {}
         for key, double, single, quote, bare, blank in _ATTRIBUTE.findall(tag[2]):
             complete = bool(quote or blank or (bare and tag[3]))
-            attributes.setdefault(key, (double or single or bare, complete))
+            attributes.setdefault(key.lower(), (double or single or bare, complete))
         yield attributes
 
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
-import signal
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -23,7 +18,9 @@ from itertools import islice
 from typing import TypeVar
 
 from x3spatial.engine.cores import cores_per_process
+from x3spatial.engine.parent import end_with
 from x3spatial.errors import UserError
+from x3spatial.program import signals, streams
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,30 +35,20 @@ def default_workers() -> int:
 
 
 def _start_worker(parent: int) -> None:
-    # The parent handles Ctrl-C and shuts the pool down; a worker would only print a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with(parent)
+    signals.ignore()
+    end_with(parent)
+    streams.protect()
 
 
-def _die_with(parent: int) -> None:
-    """Exit when ``parent`` exits.
+def _end_workers(pool: Executor) -> None:
+    """End the processes of a pool, whose items may take minutes; files are replaced as a whole."""
+    for process in list((getattr(pool, "_processes", None) or {}).values()):
+        process.terminate()
 
-    Otherwise the workers of a killed run would continue and could write the same files as the next run.
-    """
-    if sys.platform == "linux":
-        set_parent_death_signal = 1  # PR_SET_PDEATHSIG, from <linux/prctl.h>
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-    if sys.platform == "linux":
-        return
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+def _submit(pool: Executor, work: Callable[[T], R], item: T) -> Future[R]:
+    with signals.inherited_blocked():  # a process pool starts its workers when work is submitted
+        return pool.submit(work, item)
 
 
 def map_unordered(
@@ -105,10 +92,10 @@ def map_unordered(
     source = iter(items)
     pending: set[Future[R]] = set()
     try:
-        pending.update(pool.submit(work, item) for item in islice(source, 4 * workers))
+        pending.update(_submit(pool, work, item) for item in islice(source, 4 * workers))
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            pending.update(pool.submit(work, item) for item in islice(source, len(done)))
+            pending.update(_submit(pool, work, item) for item in islice(source, len(done)))
             for future in done:
                 yield future.result()
     except BrokenProcessPool:
@@ -116,7 +103,9 @@ def map_unordered(
             "a worker process died: out of memory (use fewer --workers; the same command continues),"
             " or the calling script has no `if __name__ == '__main__':` guard"
         ) from None
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            _end_workers(pool)
         if interrupt is not None:
             pool.shutdown(wait=False, cancel_futures=True)
             while running := [future for future in pending if not future.done()]:

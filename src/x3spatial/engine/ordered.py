@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,7 +31,7 @@ def map_ordered(
     pool = ThreadPoolExecutor(workers)
     pending: deque[Future[R]] = deque()
     try:
-        pending.extend(pool.submit(work, item) for item in islice(source, ahead))
+        pending.extend(pool.submit(work, item) for item in islice(source, min(ahead, sys.maxsize)))
         while pending:
             result = pending.popleft().result()
             pending.extend(pool.submit(work, item) for item in islice(source, 1))

@@ -31,7 +31,8 @@ from typing import Any, Self
 
 from x3spatial.engine.world import World
 from x3spatial.errors import Unfinished, UserError
-from x3spatial.io.files import part_path, write_text
+from x3spatial.io.files import write_text
+from x3spatial.io.opening import part_path
 
 _LOG = logging.getLogger(__name__)
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import find_convention
 from x3spatial.engine.ordered import map_ordered
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.questions import question_of
-from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
-from x3spatial.evaluation.scoring.scores import Score, failed, score_answer, truth_of
+from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder, Masks
+from x3spatial.evaluation.scoring.scores import (
+    Score,
+    Truth,
+    failed,
+    score_answer,
+    truth_of,
+)
 from x3spatial.evaluation.statistics.by_size import size_rows
 from x3spatial.evaluation.statistics.by_stratum import stratum_rows
 from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, chance_rows
@@ -19,7 +27,9 @@ from x3spatial.evaluation.statistics.consistency import consistency
 from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
 from x3spatial.evaluation.statistics.metrics import compute, table_of
 from x3spatial.evaluation.stored import entry_of
+from x3spatial.evaluation.unread import counted_reasons, unread_reason
 from x3spatial.formats.results_file import (
+    CiMethod,
     CiUnit,
     ConsistencyRow,
     DataInfo,
@@ -51,6 +61,7 @@ class ScoredRun:
     scores: tuple[Score, ...]
     metrics: dict[str, Value]
     ci95: dict[str, Interval | None]
+    ci_method: dict[str, CiMethod | None]
     ci_unit: CiUnit | None
     chance: dict[str, dict[str, float | None] | None]
     by_mask_area: tuple[SizeRow, ...]
@@ -58,6 +69,10 @@ class ScoredRun:
     consistency: dict[str, ConsistencyRow]
     problems: tuple[MaskProblem, ...]
     """Unreadable masks, each path once."""
+    mask_kinds: dict[str, int]
+    """Kind of mask → number of samples whose visibility and hits it decides."""
+    unparsed_reasons: dict[str, int]
+    """Reason → number of answers that could not be read."""
 
     def complete(
         self,
@@ -72,12 +87,14 @@ class ScoredRun:
         return ResultsFile(
             metrics=self.metrics,
             ci95=self.ci95,
+            ci_method=self.ci_method,
             ci_unit=self.ci_unit,
             chance=self.chance,
             by_mask_area=self.by_mask_area,
             by_stratum=self.by_stratum,
             consistency=self.consistency,
-            scoring=ScoringInfo(self.rule, self.mask),
+            unparsed_reasons=self.unparsed_reasons,
+            scoring=ScoringInfo(self.rule, self.mask, self.mask_kinds),
             problems=self.problems,
             settings=settings,
             versions=versions,
@@ -86,6 +103,40 @@ class ScoredRun:
             run=run,
             results=tuple(entry_of(score, self.rule) for score in self.scores),
         )
+
+
+def score_reply(
+    record: TaskRecord,
+    truth: Truth,
+    masks: Masks,
+    reply: Reply,
+    *,
+    convention: Convention,
+    rule: ScoringRule,
+) -> Score:
+    """Score the reply to one record.
+
+    Raises:
+        UserError: the reply lacks the image sizes that the convention needs.
+    """
+    if reply.text is None:
+        outcome = failed(record, truth, reply.error or NEVER_ASKED)
+    else:
+        question = question_of(record, None)
+        try:
+            answer = convention.parse(reply.text, question, reply.sizes)
+        except ValueError as error:  # the results file lacks the image sizes
+            raise UserError(f"the answer to {record.id} cannot be read: {error}") from None
+        outcome = score_answer(
+            record,
+            truth,
+            reply.text,
+            answer,
+            masks,
+            rule=rule,
+            reads_text=convention.name == "unit",
+        )
+    return replace(outcome, images_seen=reply.seen, pixel_sizes=reply.sizes, details=reply.details)
 
 
 def score_run(
@@ -106,7 +157,7 @@ def score_run(
         UserError: the convention is unknown, the ground truth of a record cannot be parsed, or a reply lacks
             the image sizes that its convention needs.
     """
-    parse = find_convention(convention).parse
+    family = find_convention(convention)
     finder = MaskFinder(mask, None)
     chance = Chance(None)
 
@@ -115,25 +166,7 @@ def score_run(
         shown = truth.visible or record.spec.mask_of_removed
         masks = finder.masks(record) if shown else NO_MASKS
         reply = replies.get(record.id, Reply(None, NEVER_ASKED))
-        if reply.text is None:
-            outcome = failed(record, truth, reply.error or NEVER_ASKED)
-        else:
-            try:
-                answer = parse(reply.text, question_of(record, None), reply.sizes)
-            except ValueError as error:  # the results file lacks the image sizes
-                raise UserError(f"the answer to {record.id} cannot be read: {error}") from None
-            outcome = score_answer(
-                record,
-                truth,
-                reply.text,
-                answer,
-                masks,
-                rule=rule,
-                reads_text=convention == "unit",
-            )
-        outcome = replace(
-            outcome, images_seen=reply.seen, pixel_sizes=reply.sizes, details=reply.details
-        )
+        outcome = score_reply(record, truth, masks, reply, convention=family, rule=rule)
         return outcome, chance.sample(record, truth, masks), masks.problem
 
     scores: list[Score] = []
@@ -147,16 +180,33 @@ def score_run(
     table = table_of(scores)
     areas = [sample.area for sample in samples]
     clusters = clusters_of(scores)
+    found = intervals(table, clusters)
     return ScoredRun(
         rule=rule,
         mask=mask,
         scores=tuple(scores),
         metrics=compute(table),
-        ci95=intervals(table, clusters),
+        ci95=found.ci95,
+        ci_method=found.method,
         ci_unit=clusters.unit,
         chance=chance_rows(samples),
         by_mask_area=size_rows(scores, areas),
         by_stratum=stratum_rows(records, scores, areas),
         consistency=consistency(records, scores),
         problems=tuple(MaskProblem(path, reason) for path, reason in problems.items()),
+        mask_kinds=dict(
+            # Samples that are not visible too: whether they are depends on the kind of mask.
+            sorted(Counter(map(finder.kind, records)).items())
+        ),
+        unparsed_reasons=counted_reasons(
+            unread_reason(
+                score.pred_text or "",
+                question_of(record, None),
+                score.pixel_sizes,
+                score.details,
+                convention,
+            )
+            for record, score in zip(records, scores, strict=True)
+            if score.status == "unparsed"
+        ),
     )

@@ -21,7 +21,9 @@ from x3spatial.evaluation.statistics.intervals import (
 from x3spatial.evaluation.statistics.metrics import estimated, table_of, value_of
 from x3spatial.evaluation.stored import score_of
 from x3spatial.formats.results_file import Interval, ResultsFile, read_results
+from x3spatial.formats.results_table import conditions
 from x3spatial.tables import Table, Tabular
+from x3spatial.texts import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Comparison(Tabular):
     """Number of samples that are missing or unanswered in one of the runs."""
     ci_unit: str | None
     differences: tuple[Difference, ...]
+    conditions: str = ""
+    """What both depend on: ``dilated masks, build seed 42``."""
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as JSON values."""
@@ -65,11 +69,15 @@ class Comparison(Tabular):
             figures = (_text(row.a), _text(row.b), _text(row.difference, "+"))
             rows.append((row.metric, *figures, interval, mark))
         notes = (
-            f"{self.samples} samples in both, {self.left_out} left out;"
-            f" 95 % intervals over {self.ci_unit or 'nothing: fewer than 10 objects'}",
+            f"{counted(self.samples, 'sample')} in both, {self.left_out} left out; "
+            + (
+                f"95 % intervals over {self.ci_unit}s"
+                if self.ci_unit
+                else "no intervals: fewer than 10 objects"
+            ),
             "*: the interval excludes zero",
         )
-        title = f"A: {self.name_a}\nB: {self.name_b}"
+        title = f"A: {self.name_a}\nB: {self.name_b}\n{self.conditions}"
         return Table(title, ("metric", "A", "B", "B - A", "95 %", ""), tuple(rows), notes)
 
     def render(self) -> str:
@@ -100,7 +108,7 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
             f"{run_a} and {run_b}: asked about images that were built with other parameters;"
             " compare runs on one build"
         )
-    if file_a.scoring != file_b.scoring:
+    if _scoring(file_a) != _scoring(file_b):
         raise UserError(
             f"{run_a} and {run_b}: scored differently ({_scoring(file_a)}; {_scoring(file_b)});"
             " score one of them again with x3 score"
@@ -141,6 +149,7 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
         left_out=len(scores_a.keys() | scores_b.keys()) - len(common),
         ci_unit=clusters.unit,
         differences=tuple(rows),
+        conditions=conditions(file_b.scoring, file_b.data.build_seed),
     )
 
 
@@ -149,7 +158,8 @@ def _scoring(file: ResultsFile) -> str:
 
 
 def _name(path: Path, file: ResultsFile) -> str:
-    return f"{file.model.name} ({path})"
+    note = ", privileged" if file.model.privileged else ""
+    return f"{file.model.name}{note} ({path})"
 
 
 def _scores(file: ResultsFile) -> dict[str, Score]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from x3spatial.formats.typed_json import finite
 from x3spatial.models.base import Model, Output, Unanswered, as_output
 from x3spatial.tasks.question import Question, Size
 
+_LOG = logging.getLogger("x3spatial")
 _TRIES_ALONE = 2
 """Attempts per sample after its batch failed: alone, and once more."""
 _BATCHES_AHEAD = 2
@@ -63,7 +65,7 @@ class _Batch:
 
 def ask(
     model: Model, questions: Sequence[Question], *, batch_size: int, workers: int
-) -> Iterator[dict[str, Reply]]:
+) -> Generator[dict[str, Reply], None, None]:
     """Yield the replies of each batch by id.
 
     A question with a missing image file is not asked. ``prepare`` runs in another thread, up to two batches
@@ -112,7 +114,7 @@ def _answer(model: Model, batch: _Batch) -> dict[str, Reply]:
             raise
         except Exception as error:
             if isinstance(error, Unanswered) and len(batch.questions) == 1:
-                return {batch.questions[0].id: Reply(None, _storable(str(error)))}
+                return {batch.questions[0].id: Reply(None, storable(str(error)))}
             # Asked again below; a second failure is recorded.
     replies: dict[str, Reply] = {}
     for question in batch.questions:
@@ -128,10 +130,11 @@ def _answer_alone(model: Model, question: Question) -> dict[str, Reply]:
         except UserError:
             raise
         except Unanswered as error:
-            return {question.id: Reply(None, _storable(str(error)))}
+            return {question.id: Reply(None, storable(str(error)))}
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
-    return {question.id: Reply(None, _storable(message))}
+            _LOG.debug("%s: %s", question.id, message, exc_info=True)
+    return {question.id: Reply(None, storable(message))}
 
 
 def _texts(model: Model, questions: tuple[Question, ...], prepared: Any) -> dict[str, Reply]:
@@ -145,9 +148,9 @@ def _texts(model: Model, questions: tuple[Question, ...], prepared: Any) -> dict
 
 def _reply(answer: str | Output) -> Reply:
     output = as_output(answer)
-    return Reply(_storable(output.text), sizes=output.sizes, details=finite(output.details))
+    return Reply(storable(output.text), sizes=output.sizes, details=finite(output.details))
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """``text`` without characters that UTF-8 cannot encode (lone surrogates from a faulty decoder)."""
     return text.encode("utf-8", "replace").decode("utf-8")

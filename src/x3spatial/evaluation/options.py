@@ -87,6 +87,39 @@ class ScoreOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnswersOptions(ScoreOptions):
+    """Options of scoring answers that were made elsewhere.
+
+    Raises:
+        UserError: a value is not one of the choices; the message names the option.
+    """
+
+    convention: str | None = None
+    """How the answers write a point; needed unless their file says so itself."""
+    model_name: str | None = None
+    """Name of the model in the results (default: what the file says, else the file's name)."""
+    id_field: str | None = None
+    """The field or column with the id of a sample."""
+    text_field: str | None = None
+    """The field or column with the text of an answer."""
+    min_pixels: int | None = None
+    """Least area after the processor's resizing, for conventions that count resized pixels."""
+    max_pixels: int | None = None
+    """Largest area after the processor's resizing, for conventions that count resized pixels."""
+
+    def __post_init__(self) -> None:
+        ScoreOptions.__post_init__(self)
+        for name in ("min_pixels", "max_pixels"):
+            number = getattr(self, name)
+            if number is not None:
+                _check_positive(name, number)
+
+
+ANSWERS_ONLY = ("convention", "model_name", "id_field", "text_field", "min_pixels", "max_pixels")
+"""The options of answers made elsewhere that scoring a results file again does not have."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvalOptions(AskOptions, ScoreOptions):
     """Options of inference and scoring.
 
@@ -96,12 +129,18 @@ class EvalOptions(AskOptions, ScoreOptions):
 
     limit: int | None = None
     """Evaluate only the first N samples of each set."""
+    stop_after_failures: int = 20
+    """Stop when N questions in a row fail alike and none has succeeded; 0: never."""
 
     def __post_init__(self) -> None:
         AskOptions.__post_init__(self)
         ScoreOptions.__post_init__(self)
         if self.limit is not None:
             _check_positive("limit", self.limit)
+        if self.stop_after_failures < 0:
+            raise UserError(
+                f"{flag('stop_after_failures')} {self.stop_after_failures}: must be at least 0"
+            )
 
 
 def for_model(options: AskOptions) -> dict[str, Any]:

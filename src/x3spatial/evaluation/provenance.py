@@ -27,10 +27,14 @@ def versions() -> dict[str, str]:
 
 def data_provenance(data_json: Path, sha256: str) -> DataInfo:
     """Path and hash of the task file, and hash of the settings of its build."""
+    manifest = read_manifest(data_json.parent / "build.json")
+    parameters = (manifest or {}).get("parameters")
+    seed = parameters.get("seed") if isinstance(parameters, dict) else None
     return DataInfo(
         path=str(data_json.absolute()),
         sha256=sha256,
         build=build_identity(data_json),
+        build_seed=seed if isinstance(seed, int) else None,
     )
 
 

@@ -23,6 +23,7 @@ from x3spatial.formats.results_file import check_replaceable, read_results, writ
 from x3spatial.formats.task_file import read_records
 from x3spatial.io.files import check_output, sha256_file
 from x3spatial.tasks.answers import says_not_visible
+from x3spatial.texts import shortened
 
 
 def score(
@@ -65,8 +66,8 @@ def score(
             raise UserError(f"{data_json}: has no sample {id!r}, which {results} answers")
         if records[id].answer != answer:
             raise UserError(
-                f"{data_json}: the right answer of {id!r} is {records[id].answer}, but {results}"
-                f" was asked with {answer}; give the data that was asked"
+                f"{data_json}: the right answer of {id!r} is {shortened(records[id].answer)}, but {results}"
+                f" was asked with {shortened(answer)}; give the data that was asked"
             )
     target = results if output_json is None else Path(output_json)
     check_output(target, "--out", [data_json])
@@ -95,7 +96,9 @@ def score(
         settings=stored.settings,
         versions=versions(),
         model=stored.model,
-        data=replace(data, build=stored.data.build),  # the build of the evaluated images
+        data=replace(
+            data, build=stored.data.build, build_seed=stored.data.build_seed
+        ),  # the build of the evaluated images
         run=stored.run,
     )
     write_results(target, again)
@@ -105,4 +108,6 @@ def score(
         model=stored.model.name,
         asked=0,
         kept=len(wanted),
+        privileged=stored.model.privileged,
+        build_seed=stored.data.build_seed,
     )

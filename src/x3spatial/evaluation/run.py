@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.assess import ScoredRun, score_run
-from x3spatial.evaluation.inference import ask
 from x3spatial.evaluation.journal import Store, open_share, open_store
+from x3spatial.evaluation.matching import Matched
 from x3spatial.evaluation.options import (
     EvalOptions,
     check_mask_choice,
@@ -30,19 +30,24 @@ from x3spatial.evaluation.options import (
     for_model,
 )
 from x3spatial.evaluation.provenance import data_provenance, versions
-from x3spatial.evaluation.questions import check_supported, files_state, question_of
+from x3spatial.evaluation.questions import check_supported
 from x3spatial.evaluation.scoring.scores import truth_of
 from x3spatial.evaluation.settings import AnswerSettings
+from x3spatial.evaluation.share import Inference
 from x3spatial.evaluation.stored import failures
+from x3spatial.evaluation.unread import examples
 from x3spatial.formats.image_paths import ImagePaths, check_present, default_folder
 from x3spatial.formats.results_file import (
+    CiMethod,
     CiUnit,
     ConsistencyRow,
     Interval,
     MaskProblem,
     ModelInfo,
+    ResultsFile,
     RunInfo,
     RunSettings,
+    ScoringInfo,
     SizeRow,
     StratumRow,
     Value,
@@ -50,15 +55,14 @@ from x3spatial.formats.results_file import (
     read_results,
     write_results,
 )
-from x3spatial.formats.results_table import results_table
+from x3spatial.formats.results_table import conditions, results_table
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.formats.typed_json import finite
 from x3spatial.io.files import check_output, sha256_file
 from x3spatial.models import registry
 from x3spatial.models.base import Model
-from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
-from x3spatial.tasks.question import Question
+from x3spatial.texts import counted, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +72,8 @@ if TYPE_CHECKING:
 class EvalResult(Tabular):
     """The result of an evaluation or of scoring again."""
 
-    output_json: Path
+    output_json: Path | None
+    """The results file; None if none was written (``score_answers`` without one)."""
     model: str
     metrics: dict[str, Value]
     ci95: dict[str, Interval | None]
@@ -88,13 +93,33 @@ class EvalResult(Tabular):
     """Number of samples without an answer; the command exits with code 1 if there are any."""
     first_error: str | None
     problems: tuple[MaskProblem, ...]
+    ci_method: dict[str, CiMethod | None] = field(default_factory=dict)
+    """Metric → how its interval was computed."""
+    privileged: bool = False
+    """Whether the model reads ground truth or masks."""
+    conditions: str = ""
+    """What the figures depend on besides model and data: ``dilated masks, build seed 42``."""
+    unparsed_reasons: dict[str, int] = field(default_factory=dict)
+    """Reason → number of answers that could not be read."""
+    unread: tuple[str, ...] = ()
+    """Up to three different answers that could not be read, quoted."""
+    stopped: str | None = None
+    """Why this call did not ask all questions; None if it did."""
+    stored: ResultsFile | None = None
+    """The content of the results file, if none was written."""
+    matched: Matched | None = None
+    """How ids of answers that were made elsewhere matched the samples."""
 
     def table(self) -> Table:
         """The main metrics."""
-        table = results_table(self.model, self.metrics, self.ci95, self.ci_unit)
-        notes = [f"results: {self.output_json}"]
+        title = f"{self.model}: {self.conditions}" if self.conditions else self.model
+        table = results_table(title, self.metrics, self.ci95, self.ci_unit)
+        notes = [] if self.output_json is None else [f"results: {self.output_json}"]
         if self.errors:
-            notes.append(f"{self.errors} samples without an answer; first: {self.first_error}")
+            notes.append(
+                f"{counted(self.errors, 'sample')} without an answer; first:"
+                f" {shortened(str(self.first_error))}"
+            )
         return replace(table, notes=tuple(notes))
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -103,13 +128,36 @@ class EvalResult(Tabular):
         Raises:
             UserError: the file no longer exists, or pandas is not installed.
         """
-        return read_results(self.output_json).to_dataframe()
+        return self.results_file().to_dataframe()
+
+    def results_file(self) -> ResultsFile:
+        """The whole results file.
+
+        Raises:
+            UserError: the file no longer exists.
+        """
+        if self.stored is not None:
+            return self.stored
+        assert self.output_json is not None, "without a file the content is kept"
+        return read_results(self.output_json)
 
     @classmethod
     def of(
-        cls, scored: ScoredRun, *, output_json: Path, model: str, asked: int, kept: int
+        cls,
+        scored: ScoredRun,
+        *,
+        output_json: Path | None,
+        model: str,
+        asked: int,
+        kept: int,
+        stored: ResultsFile | None = None,
+        matched: Matched | None = None,
+        privileged: bool = False,
+        build_seed: int | None = None,
+        stopped: str | None = None,
     ) -> EvalResult:
         """The result of ``scored``."""
+        scoring = ScoringInfo(scored.rule, scored.mask, scored.mask_kinds)
         failed = [f"{s.id}: {s.error}" for s in scored.scores if s.status == "error"]
         return cls(
             output_json=output_json,
@@ -126,6 +174,14 @@ class EvalResult(Tabular):
             errors=len(failed),
             first_error=failed[0] if failed else None,
             problems=scored.problems,
+            stored=stored,
+            matched=matched,
+            ci_method=scored.ci_method,
+            privileged=privileged,
+            conditions=conditions(scoring, build_seed),
+            unparsed_reasons=scored.unparsed_reasons,
+            unread=examples(s.pred_text for s in scored.scores if s.status == "unparsed"),
+            stopped=stopped,
         )
 
     @classmethod
@@ -152,6 +208,11 @@ class EvalResult(Tabular):
             errors=len(failed),
             first_error=failed[0] if failed else None,
             problems=stored.problems,
+            ci_method=stored.ci_method,
+            privileged=stored.model.privileged,
+            conditions=conditions(stored.scoring, stored.data.build_seed),
+            unparsed_reasons=stored.unparsed_reasons,
+            unread=examples(s.pred_text for s in stored.results if s.status == "unparsed"),
         )
 
 
@@ -224,7 +285,15 @@ def evaluate(
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
         settings = AnswerSettings(values, default_folder(data_json, stored))
-        inference = _Inference(chosen, tuple(records), options.batch_size, workers, world)
+        inference = Inference(
+            chosen,
+            tuple(records),
+            options.batch_size,
+            workers,
+            world,
+            options.stop_after_failures,
+            f"{chosen.name}, {data_json.name}",
+        )
         if world is not None and not world.leads:
             return _take_part(inference, output_json, settings, world)
         with nullcontext() if world is None else Coordinator(output_json, world) as coordinator:
@@ -234,9 +303,11 @@ def evaluate(
                 _check_not_shrunk(store, records, everything, output_json, options.limit)
                 if coordinator is not None:
                     coordinator.ready()
-                asked = inference.run(store)
+                done = inference.run(store)
+                asked, left = done.asked, done.left
                 if coordinator is not None:
-                    asked += sum(report["asked"] for report in coordinator.wait())
+                    for report in coordinator.wait():
+                        asked, left = asked + report["asked"], left + report["left"]
                     store.merge_rank_journals()
                 scored = score_run(
                     records,
@@ -246,6 +317,7 @@ def evaluate(
                     mask=check_mask_choice(options.mask),
                     workers=workers,
                 )
+                data = data_provenance(data_json, data_sha256)
                 seconds = time.perf_counter() - started
                 results = scored.complete(
                     settings=RunSettings(
@@ -261,7 +333,7 @@ def evaluate(
                         privileged=chosen.privileged,
                         describe=values["describe"],
                     ),
-                    data=data_provenance(data_json, data_sha256),
+                    data=data,
                     run=RunInfo(
                         seconds=round(seconds, 3),
                         samples_per_second=round(asked / seconds, 3),
@@ -283,7 +355,10 @@ def evaluate(
         output_json=output_json,
         model=chosen.name,
         asked=asked,
-        kept=len(records) - asked,
+        kept=len(records) - asked - left,
+        privileged=chosen.privileged,
+        build_seed=data.build_seed,
+        stopped=done.stopped,
     )
 
 
@@ -310,74 +385,17 @@ def chance_of(
 
 
 def _take_part(
-    inference: _Inference, output_json: Path, settings: AnswerSettings, world: World
+    inference: Inference, output_json: Path, settings: AnswerSettings, world: World
 ) -> EvalResult:
     """Ask the share of this rank, and wait until rank 0 has written the results."""
     with Worker(output_json, world) as worker:
         worker.join()
         with open_share(output_json, world, settings) as store:
-            asked = inference.run(store, worker.check)
-        worker.done({"asked": asked})
-    return EvalResult.read(output_json, asked=asked, kept=inference.share - asked)
-
-
-@dataclass(frozen=True, slots=True)
-class _Inference:
-    """Inference on this process's share of the records."""
-
-    model: Model
-    records: tuple[TaskRecord, ...]
-    batch_size: int
-    workers: int
-    world: World | None
-
-    def _is_mine(self, record: TaskRecord) -> bool:
-        return self.world is None or self.world.owns(record.id)
-
-    @property
-    def share(self) -> int:
-        """The number of records in this process's share."""
-        return sum(map(self._is_mine, self.records))
-
-    def run(self, store: Store, check: Callable[[], None] = lambda: None) -> int:
-        """Ask questions without an answer, or whose images have changed; returns the number of questions.
-
-        ``check`` is called between batches and may raise to stop.
-        """
-        questions, states = [], {}
-        for record in filter(self._is_mine, self.records):
-            question = question_of(record, None, privileged=self.model.privileged)
-            state = _state(self.model, question)
-            known = store.replies.get(record.id)
-            if known is None or known.text is None or known.seen not in (None, state):
-                questions.append(question)
-                states[record.id] = state
-        share = self.share
-        # Only rank 0 shows a progress bar, because the processes share a terminal.
-        shown = (
-            nullcontext(_no_progress)
-            if self.world is not None and self.world.rank
-            else progress(self.model.name, share, done=share - len(questions))
-        )
-        with shown as advance:
-            for replies in ask(
-                self.model, questions, batch_size=self.batch_size, workers=self.workers
-            ):
-                store.add({id: replace(reply, seen=states[id]) for id, reply in replies.items()})
-                advance(len(replies))
-                check()
-        return len(questions)
-
-
-def _no_progress(n: int = 1) -> None:
-    """No-op progress callback."""
-
-
-def _state(chosen: Model, question: Question) -> str:
-    try:
-        return files_state(chosen.reads(question))
-    except (OSError, ValueError):
-        return ""  # a file is missing; the model raises an error that names it
+            done = inference.run(store, worker.check)
+        worker.done({"asked": done.asked, "left": done.left})
+    kept = inference.share - done.asked - done.left
+    result = EvalResult.read(output_json, asked=done.asked, kept=kept)
+    return replace(result, stopped=done.stopped)
 
 
 def _check_not_shrunk(

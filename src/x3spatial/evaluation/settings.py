@@ -76,7 +76,7 @@ class AnswerSettings:
         if known is not None:
             return known if inner[-1] in _DESCRIBED else f"{known} {inner[-1]}"
         option = next((flag(key) for key in inner if key in self._options()), None)
-        return option or f"{_NAMES['describe']} {' '.join(inner).replace('_', ' ')}"
+        return option or f"{_NAMES['describe']} {' '.join(inner)}"
 
     def _options(self) -> frozenset[str]:
         try:

@@ -11,12 +11,15 @@ from typing import Any
 from x3spatial.exporters.base import Format
 from x3spatial.exporters.samples import Sample
 from x3spatial.exporters.tables import batches, image_value, require_datasets
-from x3spatial.io.files import part_path
+from x3spatial.io.files import empty_dir, naming, sha256_file
+from x3spatial.io.opening import open_part, part_path
 
 _FACTS = (
     "split", "scene", "uid", "label", "ref_rank", "ref_frame", "query_rank", "query_frame",
     "query_mask_kind",
 )  # fmt: skip
+_FINGERPRINT_DIGITS = 16
+"""The length of the fingerprints of ``datasets``."""
 
 
 class HfDatasets(Format):
@@ -54,18 +57,24 @@ class HfDatasets(Format):
                 **dict.fromkeys(_FACTS, text),
             }
         )
-        part, table = part_path(path), part_path(path.with_name(path.name + ".arrow"))
+        arrow = path.with_name(f"{path.name}.arrow")
+        part, table = part_path(path), part_path(arrow)
         try:
-            shutil.rmtree(part, ignore_errors=True)
             schema = features.arrow_schema
             with (
-                pyarrow.OSFile(str(table), "wb") as file,
+                naming(path),
+                open_part(arrow) as file,
                 pyarrow.ipc.new_stream(file, schema) as stream,
             ):
                 for batch in batches(self._rows(samples), schema):
                     stream.write_batch(batch)
-            with _quiet(datasets):
-                rows = datasets.Dataset.from_file(str(table))
+            empty_dir(part)
+            with _quiet(datasets), naming(path):
+                rows = datasets.Dataset(
+                    datasets.table.MemoryMappedTable.from_file(str(table)),
+                    # By default it depends on path and time of the file.
+                    fingerprint=sha256_file(table)[:_FINGERPRINT_DIGITS],
+                )
                 # By default the writer creates no file for an empty set, which could not be opened.
                 rows.save_to_disk(str(part), num_shards=None if len(rows) else 1)
             shutil.rmtree(path, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from x3spatial.errors import UserError
-from x3spatial.io.files import make_dir, sha256_file, write_bytes
+from x3spatial.io.files import make_dir, write_bytes
 from x3spatial.io.images import ImageError, read_bytes
+from x3spatial.io.orientation import without_orientation
 
 PATHS = {
     "absolute": "absolute paths to the images where they are",
@@ -19,6 +21,10 @@ PATHS = {
     "embed": "images inside the data files",
 }
 IMAGES = "images"
+HASH_DIGITS = 12
+"""Of the SHA-256 of a copy, in its name."""
+_MAX_STEM = 160
+"""Bytes of a file's name that the name of its copy keeps, of the 255 that file systems allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,53 +33,88 @@ class PlacedImage:
 
     file: Path
     written: str
-    embed: bool = False
-    """Whether the image is embedded in the data file."""
+    embedded: tuple[bytes, str] | None = None
+    """The bytes and the file name to embed in the data file; None: the path is written."""
 
 
 class ImagePlacer:
-    """Assigns the paths of images in the export, and copies images if required."""
+    """Assigns the paths of images in the export, and copies images if required.
+
+    Every file is read and checked: nothing but images is copied or embedded. Readers of an export apply
+    orientation tags, but points refer to the stored pixels, so an image with a tag is exported without it, if
+    need be as a copy.
+    """
 
     def __init__(self, paths: str, out_dir: Path) -> None:
         self._out_dir = out_dir
         self._embed = paths == "embed"
         place: dict[str, Callable[[Path], str]] = {
-            "absolute": str,
-            "embed": str,
+            "absolute": self._absolute,
             "relative": self._relative,
             "copy": self._copied,
+            "embed": str,
         }
         # Consecutive records share images; the cache is bounded.
         self._place = lru_cache(maxsize=4096)(place[paths])
         self.copies: set[str] = set()
+        """Names of the copies in the folder ``IMAGES``."""
+        self.turned: set[Path] = set()
+        """The files that have an orientation tag."""
 
     def place(self, file: Path, where: str) -> PlacedImage:
         """Assign a path to one image; ``where`` names the record in errors.
 
         Raises:
-            UserError: the file is missing or cannot be copied.
+            UserError: the file is missing, not an image, or cannot be copied.
         """
-        if not file.is_file():
-            raise UserError(
-                f"{where}: image {file} is missing; build again, or say where the data root is now with"
-                " --image-root, or what relative paths are relative to with --image-folder"
-            )
         try:
-            return PlacedImage(file, self._place(file), self._embed)
-        except (ImageError, OSError) as error:
-            raise UserError(f"{where}: image {file}: {error}") from None
+            if not file.is_file():
+                raise UserError(
+                    f"{where}: image {file} is missing; build again, or say where the data root is now with"
+                    " --image-root, or what relative paths are relative to with --image-folder"
+                )
+            embedded = self._read(file) if self._embed else None
+            return PlacedImage(file, self._place(file), embedded)
+        except ImageError as error:
+            raise UserError(f"{where}: image {file}: {error.reason}") from None
+        except OSError as error:
+            raise UserError(f"{where}: image {file}: {error.strerror or error}") from None
+
+    def _read(self, file: Path) -> tuple[bytes, str]:
+        """The bytes to export, and the file name that fits them.
+
+        Raises:
+            ImageError: it is not a readable image.
+        """
+        stored = read_bytes(file)
+        data, name = without_orientation(stored, file.name)
+        if data is not stored:
+            self.turned.add(file)
+        return data, name
+
+    def _absolute(self, file: Path) -> str:
+        data, name = self._read(file)
+        return str(self._out_dir / self._copy(data, name)) if file in self.turned else str(file)
 
     def _relative(self, file: Path) -> str:
+        data, name = self._read(file)
+        if file in self.turned:
+            return self._copy(data, name)
         return Path(os.path.relpath(file, self._out_dir)).as_posix()
 
     def _copied(self, file: Path) -> str:
+        return self._copy(*self._read(file))
+
+    def _copy(self, data: bytes, name: str) -> str:
         # Named by content: files of the same name from different folders do not collide, duplicates are
         # stored once, and the names do not depend on the machine.
-        name = f"{file.stem}-{sha256_file(file)[:12]}{file.suffix}"
+        digest = hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
+        stem = Path(name).stem.encode()[:_MAX_STEM].decode(errors="ignore")
+        name = f"{stem}-{digest}{Path(name).suffix}"
         if not self.copies:
             make_dir(self._out_dir / IMAGES, "--out")
         target = self._out_dir / IMAGES / name
-        if not target.is_file() or target.stat().st_size != file.stat().st_size:
-            write_bytes(target, read_bytes(file))
+        if target.is_symlink() or not target.is_file() or target.stat().st_size != len(data):
+            write_bytes(target, data)
         self.copies.add(name)
         return f"{IMAGES}/{name}"

@@ -29,6 +29,7 @@ from x3spatial.tasks.geometry import Point, hits, pixel_of
 from x3spatial.tasks.ground_truth import Target
 from x3spatial.tasks.question import Question, Size
 from x3spatial.tasks.spec import TASKS
+from x3spatial.texts import quoted
 
 _mask = lru_cache(maxsize=16)(read_mask)  # consecutive records share the reference mask
 
@@ -66,7 +67,9 @@ class Rewriter:
             )
         said = record.spec.read(record.answer)
         if said.kind is AnswerKind.UNPARSED:
-            raise UserError(f"{where}: the answer {record.answer!r} holds no point to rewrite")
+            raise UserError(
+                f"{where}: the answer {quoted(record.answer)} holds no point to rewrite"
+            )
         sizes = self._sizes(record, images, where)
         answer = None
         if said.kind is AnswerKind.POINT:

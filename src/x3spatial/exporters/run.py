@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import shutil
-import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.exporters.base import Format
+from x3spatial.exporters.folder import claimed, drop_copies
 from x3spatial.exporters.image_paths import IMAGES, ImagePlacer
 from x3spatial.exporters.manifest import (
     MANIFEST,
-    NOTE,
     identity,
     previous_manifest,
     size_of,
@@ -30,13 +29,15 @@ from x3spatial.exporters.rewrite import Rewriter
 from x3spatial.exporters.samples import Sample
 from x3spatial.formats.image_paths import ImagePaths, with_paths
 from x3spatial.formats.task_file import iter_records
-from x3spatial.io.files import make_dir, read_manifest, write_json
+from x3spatial.io.files import make_dir, naming, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.spec import says_absent
 
 RESIZED = "qwen2.5-px"
+
+_LOG = logging.getLogger("x3spatial")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -92,7 +93,6 @@ def export(
     Raises:
         UserError: an option, a task file, a record or an image cannot be used.
     """
-    start = time.monotonic()
     if isinstance(data_json, (str, Path)):
         data_json = [data_json]
     image_folder = None if image_folder is None else _absolute(image_folder)
@@ -123,8 +123,7 @@ def export(
         if not fresh and earlier is not None and _still_holds(earlier, what, out_dir):
             return ExportSummary(out_dir, earlier, written=False)
         companions = form.companions({source.stem: outputs[source] for source in sources})
-        held.enter_context(_claim(earlier, out_dir, {*outputs.values(), *companions}))
-        _clear(earlier, out_dir, {*outputs.values(), *companions})
+        held.enter_context(claimed(out_dir, earlier, {*outputs.values(), *companions}))
         placer = ImagePlacer(paths, out_dir)
         rewriter = Rewriter(points, limits)
         counts: Counter[str] = Counter()
@@ -132,35 +131,34 @@ def export(
         with progress("exporting", len(sources)) as advance:
             for source in sources:
                 before = counts["records"]
-                samples = _samples(
-                    source,
-                    form,
-                    placer,
-                    rewriter,
-                    limit,
-                    counts,
-                    ImagePaths(source, image_folder, image_root),
-                )
-                form.write(out_dir / outputs[source], samples)
+                located = ImagePaths(source, image_folder, image_root)
+                samples = _samples(source, form, placer, rewriter, limit, counts, located)
+                with naming(out_dir / outputs[source]):
+                    form.write(out_dir / outputs[source], samples)
                 facts = written_facts(out_dir / outputs[source])
                 files[outputs[source]] = {"records": counts["records"] - before, **facts}
                 advance()
         for name, value in companions.items():
             write_json(out_dir / name, value)
             files[name] = written_facts(out_dir / name)
-        if earlier is not None and earlier["options"]["paths"] == "copy":
-            _drop_images(out_dir / IMAGES, placer.copies)
+        drop_copies(out_dir / IMAGES, placer.copies)
+        if placer.turned:
+            _LOG.info(
+                "orientation tags of %d image(s) left out: data loaders would apply them, but points"
+                " refer to the stored pixels",
+                len(placer.turned),
+            )
         manifest = {
             **what,
             "files": files,
             "counts": {
                 **{name: counts[name] for name in sorted(counts)},
                 "images_copied": len(placer.copies),
+                "orientation_tags_removed": len(placer.turned),
                 "points_with_more_decimals": rewriter.longer,
                 "placeholders_at_risk": rewriter.unsafe,
             },
             "images_bytes": size_of(out_dir / IMAGES) if placer.copies else None,
-            "run": {"seconds": round(time.monotonic() - start, 3)},
         }
         write_json(out_dir / MANIFEST, manifest, fsync=True)
     return ExportSummary(out_dir, manifest, written=True)
@@ -168,33 +166,6 @@ def export(
 
 def _absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links are not resolved
-
-
-@contextmanager
-def _claim(
-    earlier: Mapping[str, Any] | None, out_dir: Path, names: Collection[str]
-) -> Iterator[None]:
-    """Note which files are about to be written, and refuse to replace any that no export of ours wrote.
-
-    An export that was killed leaves no manifest, but this note: the next one goes on in the folder.
-
-    Raises:
-        UserError: there are such files.
-    """
-    note = out_dir / NOTE
-    ours = {*(earlier or {}).get("files", ()), *(read_manifest(note) or {}).get("files", ())}
-    ours |= set() if earlier is None else {MANIFEST}
-    for name in sorted({MANIFEST, *names} - ours):
-        if os.path.lexists(out_dir / name):
-            raise UserError(
-                f"--out {out_dir}: holds {name}, which x3 export did not write; choose another folder"
-            )
-    write_json(note, {"files": sorted({MANIFEST, *names, *ours})})
-    try:
-        yield
-    finally:
-        if (out_dir / MANIFEST).exists() or not any((out_dir / name).exists() for name in names):
-            note.unlink()
 
 
 def _format(to: str) -> Format:
@@ -258,32 +229,6 @@ def _still_holds(manifest: dict[str, Any], what: dict[str, Any], out_dir: Path) 
         return False
     files: dict[str, Any] = manifest["files"]
     return all(size_of(out_dir / name) == facts["bytes"] for name, facts in files.items())
-
-
-def _clear(earlier: dict[str, Any] | None, out_dir: Path, wanted: set[str]) -> None:
-    """Delete the outputs of an earlier export that this one will not write, then its manifest.
-
-    Until the new manifest is written, the folder does not count as a finished export.
-    """
-    for name in () if earlier is None else earlier["files"]:
-        path = out_dir / name
-        if name not in wanted and path.parent == out_dir:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-    (out_dir / MANIFEST).unlink(missing_ok=True)
-
-
-def _drop_images(folder: Path, wanted: set[str]) -> None:
-    """Delete copied images of an earlier export that this one does not use."""
-    if not folder.is_dir():
-        return
-    for file in folder.iterdir():
-        if file.is_file() and file.name not in wanted:
-            file.unlink()
-    if not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def _samples(

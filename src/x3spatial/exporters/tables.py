@@ -9,7 +9,6 @@ from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.exporters.image_paths import PlacedImage
-from x3spatial.io.images import ImageError, read_bytes
 
 ROWS = 32
 """Rows per batch in memory: tens of megabytes with two photographs per row."""
@@ -33,17 +32,11 @@ def require_datasets(name: str) -> dict[str, str]:
 
 
 def image_value(image: PlacedImage) -> dict[str, Any]:
-    """The value of an image in a column of type Image: its bytes or its path.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    if not image.embed:
+    """The value of an image in a column of type Image: its bytes or its path."""
+    if image.embedded is None:
         return {"bytes": None, "path": image.written}
-    try:
-        return {"bytes": read_bytes(image.file), "path": image.file.name}
-    except ImageError as error:
-        raise UserError(f"image {image.file}: {error.reason}") from None
+    data, name = image.embedded
+    return {"bytes": data, "path": name}
 
 
 def batches(rows: Iterable[Mapping[str, Any]], schema: Any) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from x3spatial.exporters.base import Format
 from x3spatial.exporters.samples import Sample
 from x3spatial.exporters.tables import batches, image_value, require_datasets
-from x3spatial.io.files import part_path
+from x3spatial.io.opening import open_part, part_path
 
 
 class Trl(Format):
@@ -50,9 +50,9 @@ class Trl(Format):
         ).arrow_schema
         part = part_path(path)
         try:
-            with parquet.ParquetWriter(part, schema) as file:
+            with open_part(path) as file, parquet.ParquetWriter(file, schema) as table:
                 for batch in batches(self._rows(samples), schema):
-                    file.write_batch(batch)
+                    table.write_batch(batch)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)

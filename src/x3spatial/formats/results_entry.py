@@ -69,6 +69,8 @@ class SampleResult:
     """Whether the point lies outside the image."""
     missing_mask: bool
     """Whether the object is visible but its mask is missing or unreadable."""
+    roborefer_dropped: bool | None = field(default=None, metadata=LEFT_OUT)
+    """Whether RoboRefer's own code gives no score; only with rule roborefer."""
     images_seen: str | None = None
     """State of the image files at the time of the answer, by size and modification time."""
     at_removed: bool | None = field(default=None, metadata=LEFT_OUT)

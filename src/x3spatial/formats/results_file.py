@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from x3spatial.errors import UserError
 from x3spatial.formats.results_entry import SampleResult
-from x3spatial.formats.results_table import results_table, samples_frame
+from x3spatial.formats.results_table import conditions, results_table, samples_frame
 from x3spatial.formats.typed_json import LEFT_OUT, Malformed, decode, described, encode, named
 from x3spatial.io.files import read_json, sha256_file, sha256_json, write_text
+from x3spatial.io.json_stream import unique_keys
 from x3spatial.tables import Table, Tabular
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ METRICS = (
 ScoringRule = Literal["x3", "roborefer"]
 MaskChoice = Literal["auto", "tight", "dilated"]
 CiUnit = Literal["scene", "object"]
+CiMethod = Literal["bootstrap", "wilson"]
 Value = float | int | None
 Interval = tuple[float, float]
 
@@ -61,6 +63,8 @@ class SizeRow:
     """The resampling unit of this row's intervals; a row may contain too few scenes."""
     chance: float | None = field(metadata=named("chance_uniform"))
     """Expected Hit@Mask of a uniformly drawn point: the mean share of the image that the masks cover."""
+    ci_method: dict[str, CiMethod | None] = field(default_factory=dict, metadata=LEFT_OUT)
+    """As in the head of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,7 @@ class StratumRow:
     """Number of answered samples."""
     metrics: dict[str, float | None]
     ci95: dict[str, Interval | None]
+    ci_method: dict[str, CiMethod | None]
     ci_unit: CiUnit | None
     chance: float | None = field(metadata=named("chance_uniform"))
     """Expected Hit@Mask of a uniformly drawn point; null without visible samples."""
@@ -89,6 +94,7 @@ class ConsistencyRow:
     """Share of the units; null without one."""
     units: int = field(metadata=_COUNT)
     ci95: Interval | None
+    ci_method: CiMethod | None
     ci_unit: CiUnit | None
     independent: float | None
     """The share that independent answers with the same rates of single answers would give."""
@@ -100,6 +106,8 @@ class ScoringInfo:
 
     rule: ScoringRule
     mask: MaskChoice
+    mask_kinds: dict[str, int] = field(default_factory=dict, metadata=LEFT_OUT)
+    """Kind of mask → number of samples whose visibility and hits it decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +130,9 @@ class RunSettings:
     """The point format of the answers."""
     data_sha256: str
     """SHA-256 of the task file."""
-    max_new_tokens: int
-    seed: int
+    max_new_tokens: int | None
+    """Null: unknown, for answers that were made elsewhere; likewise ``seed``."""
+    seed: int | None
     image_folder: str | None = None
     """Base folder for relative image paths; null: that of the task file."""
     limit: int | None = None
@@ -155,6 +164,8 @@ class DataInfo:
     sha256: str
     build: str | None = None
     """Hash of the build's parameters and prompts; null without a build.json beside the file."""
+    build_seed: int | None = field(default=None, metadata=LEFT_OUT)
+    """The build's random seed; null without a build.json beside the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +179,8 @@ class RunInfo:
     host: str
     processes: int = 1
     workers: int
-    batch_size: int
+    batch_size: int | None
+    """Null for answers that were made elsewhere."""
     usable_cores: int | None = field(default=None, metadata=LEFT_OUT)
     """Usable CPU cores, limited by the affinity and the control group's quota."""
     torch_threads: int | None = field(default=None, metadata=LEFT_OUT)
@@ -186,9 +198,13 @@ class ResultsFile(Tabular):
     metrics: dict[str, Value] = field(metadata=described(required=list(METRICS)))
     """Metric → value; null if its denominator is zero."""
     ci95: dict[str, Interval | None]
-    """Metric → 95 % interval (bootstrap over ci_unit); null with too few clusters."""
+    """Metric → 95 % interval over ci_unit; null with too few clusters."""
     ci_unit: CiUnit | None
     """The resampling unit; null with fewer than ten objects."""
+    ci_method: dict[str, CiMethod | None] = field(default_factory=dict, metadata=LEFT_OUT)
+    """Metric → how its interval was computed: bootstrap; wilson where every cluster has rate 0, or 1."""
+    unparsed_reasons: dict[str, int] = field(default_factory=dict, metadata=described(always=False))
+    """Reason why an answer could not be read → number of samples; they add up to parse_failures."""
     chance: dict[str, dict[str, float | None] | None]
     """Chance baseline → metric → value; null if the baseline does not apply to any sample."""
     by_mask_area: tuple[SizeRow, ...] = ()
@@ -211,7 +227,8 @@ class ResultsFile(Tabular):
 
     def table(self) -> Table:
         """The main metrics."""
-        title = f"{self.model.name} on {Path(self.data.path).name}"
+        facts = conditions(self.scoring, self.data.build_seed)
+        title = f"{self.model.name} on {Path(self.data.path).name}: {facts}"
         return results_table(title, self.metrics, self.ci95, self.ci_unit)
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -239,9 +256,13 @@ def read_results(path: str | Path) -> ResultsFile:
     try:
         head = decode(ResultsFile, {**value, "format": version, "results": []})
         results = []
+        seen: set[str] = set()
         for number, entry in enumerate(entries, start=1):
             where = f"result {number}"
             results.append(decode(SampleResult, entry))
+            if results[-1].id in seen:
+                raise Malformed("occurs twice", "id")
+            seen.add(results[-1].id)
     except Malformed as error:
         colon = ": " if where and error.keys else " " if where else ""
         raise UserError(f"{path}: damaged results file: {where}{colon}{error}") from None
@@ -292,7 +313,7 @@ def run_identity(path: Path) -> str:
     """
     try:
         return sha256_json(read_json(path)["run"])
-    except (UserError, TypeError, KeyError):
+    except (UserError, TypeError, KeyError, UnicodeEncodeError):
         return sha256_file(path)
 
 
@@ -302,7 +323,7 @@ def _read_outline(path: Path) -> tuple[dict[str, Any], int]:
     Raises:
         UserError: the file is missing or not a results file, or its format is later than ``FORMAT``.
     """
-    value = read_json(path, what="results file")
+    value = read_json(path, what="results file", pairs_hook=unique_keys)
     if not isinstance(value, dict) or not {"metrics", "results"} <= value.keys():
         raise UserError(f"{path}: not a results file of x3 eval")
     version = value.get("format", 1)

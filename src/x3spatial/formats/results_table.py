@@ -12,6 +12,8 @@ from x3spatial.tables import Table, figure
 if TYPE_CHECKING:
     import pandas as pd
 
+    from x3spatial.formats.results_file import ScoringInfo
+
 _SHOWN = (
     ("samples", "total"),
     ("visible", "visible_gt"),
@@ -42,6 +44,21 @@ def results_table(
     ]
     unit = f"95 % over {ci_unit}s" if ci_unit else "95 %"
     return Table(title, ("metric", "value", unit), tuple(rows))
+
+
+def conditions(scoring: ScoringInfo, build_seed: int | None) -> str:
+    """What figures depend on besides model and data: ``dilated masks, build seed 42``."""
+    if scoring.mask_kinds:
+        names = ("unnamed" if kind == "unknown" else kind for kind in scoring.mask_kinds)
+        kinds = " and ".join(names)
+    else:  # no sample, or a file of an earlier version
+        kinds = "the records'" if scoring.mask == "auto" else scoring.mask
+    parts = [f"{kinds} masks"]
+    if build_seed is not None:
+        parts.append(f"build seed {build_seed}")
+    if scoring.rule != "x3":
+        parts.append(f"scored by {scoring.rule}'s rule")
+    return ", ".join(parts)
 
 
 def samples_frame(results: Iterable[SampleResult]) -> pd.DataFrame:

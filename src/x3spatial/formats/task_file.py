@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from x3spatial.errors import UserError
+from x3spatial.formats import record_fields
 from x3spatial.io.files import read_manifest
 from x3spatial.io.json_stream import iter_array
 from x3spatial.tasks.spec import TASKS, TaskSpec, Views
@@ -110,36 +111,29 @@ class TaskRecord:
         """
         if not isinstance(value, Mapping):
             raise ValueError(f"expected an object, found {type(value).__name__}")
-        image = value.get("image")
-        if isinstance(image, list) and image and all(isinstance(p, str) and p for p in image):
-            image = tuple(image)
-        elif not isinstance(image, str) or not image:
-            raise ValueError("field 'image' must be a path or a non-empty list of paths")
-        task = value.get("task") or _task_of(image)
+        image = record_fields.images(value)
+        task = value.get("task")
+        if task is None or task == "":
+            task = _task_of(image)
         if not isinstance(task, str) or task not in TASKS:
-            raise ValueError(f"field 'task' is {task!r}; known are {', '.join(TASKS)}")
+            shown = record_fields.shown(task)
+            raise ValueError(f"field 'task' is {shown}; known are {', '.join(TASKS)}")
         count, expected = 1 if isinstance(image, str) else len(image), TASKS[task].image_count
         if count != expected:
             raise ValueError(f"field 'image' holds {count} image(s); {task} shows {expected}")
-        point = value.get("reference_point")
-        area, strata = value.get("mask_area_fraction"), value.get("strata")
-        if area is not None and not isinstance(area, int | float):
-            raise ValueError("field 'mask_area_fraction' must be a number")
-        try:
-            return cls(
-                id=_text(value, "id"),
-                task=task,
-                image=image,
-                prompt=_turn(value, 0, "human"),
-                answer=_turn(value, 1, "gpt"),
-                reference_point=None if point is None else (float(point[0]), float(point[1])),
-                image_sizes=tuple((int(w), int(h)) for w, h in value.get("image_sizes") or ()),
-                mask_area_fraction=area,
-                strata=None if strata is None else Strata.from_json(strata),
-                **{name: _optional_text(value, name) for name in _TEXT_FIELDS},
-            )
-        except (TypeError, IndexError, KeyError, OverflowError) as error:
-            raise ValueError(f"malformed field: {error}") from None
+        strata = value.get("strata")
+        return cls(
+            id=record_fields.required_text(value, "id"),
+            task=task,
+            image=image,
+            prompt=_turn(value, 0, "human"),
+            answer=_turn(value, 1, "gpt"),
+            reference_point=record_fields.point(value, "reference_point"),
+            image_sizes=record_fields.sizes(value, "image_sizes"),
+            mask_area_fraction=record_fields.fraction(value, "mask_area_fraction"),
+            strata=None if strata is None else Strata.from_json(strata),
+            **{name: record_fields.optional_text(value, name) for name in _TEXT_FIELDS},
+        )
 
 
 _LEFT_OUT = ("reference_point", "twin", "place", "absence", "verified", "strata")
@@ -179,20 +173,6 @@ def _task_of(image: tuple[str, ...] | str) -> str:
     )
 
 
-def _text(value: Mapping[str, Any], name: str) -> str:
-    text = value.get(name)
-    if not isinstance(text, str) or not text:
-        raise ValueError(f"field {name!r} must be a non-empty string")
-    return text
-
-
-def _optional_text(value: Mapping[str, Any], name: str) -> str | None:
-    text = value.get(name)
-    if text is not None and not isinstance(text, str):
-        raise ValueError(f"field {name!r} must be a string")
-    return text
-
-
 def _turn(value: Mapping[str, Any], index: int, speaker: str) -> str:
     turns = value.get("conversations")
     if not isinstance(turns, list) or len(turns) < 2:
@@ -200,7 +180,7 @@ def _turn(value: Mapping[str, Any], index: int, speaker: str) -> str:
     turn = turns[index]
     if not isinstance(turn, Mapping) or turn.get("from") != speaker:
         raise ValueError(f"conversation turn {index + 1} must be from {speaker!r}")
-    return _text(turn, "value")
+    return record_fields.required_text(turn, "value")
 
 
 def check_exists(path: Path, what: str = "task file") -> None:
@@ -242,7 +222,8 @@ def iter_records(path: Path) -> Iterator[TaskRecord]:
         except ValueError as error:
             raise UserError(f"{path}: record {number}: {error}") from None
         if record.id in seen:
-            raise UserError(f"{path}: record {number}: id {record.id!r} occurs twice")
+            shown = record_fields.shown(record.id)
+            raise UserError(f"{path}: record {number}: id {shown} occurs twice")
         seen.add(record.id)
         yield record
 

@@ -7,7 +7,9 @@ may be missing in the input. Supported types: ``str``, ``int``, ``float``, ``boo
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
@@ -17,6 +19,9 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 T = TypeVar("T")
 Decoder = Callable[[Any], Any]
 Json = dict[str, Any]
+
+_DEEPEST = 100
+"""Levels of a value of type ``Any``; those that are written have fewer than ten."""
 
 LEFT_OUT: Mapping[str, Any] = {"left_out": True}
 """Metadata of a field that is omitted if it has its default value."""
@@ -123,6 +128,17 @@ def finite(value: Any) -> Any:
     return value
 
 
+# Control characters of Latin-1, lone surrogates and line separators are legal in JSON, but not in every
+# encoding, and a terminal obeys some of them. json.dumps escapes the others.
+_UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def document(value: Any) -> str:
+    """A JSON value as an indented text that any terminal and encoding takes; NaN and infinities are null."""
+    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def decode(cls: type[T], value: Any) -> T:
     """Convert a JSON value to the dataclass ``cls``; unknown keys are ignored.
 
@@ -149,7 +165,7 @@ def decode(cls: type[T], value: Any) -> T:
 def _decoder(hint: Any) -> Decoder:
     """The function that converts a JSON value to type ``hint`` or raises ``Malformed``."""
     if hint is Any:
-        return lambda value: value
+        return _any
     if is_dataclass(hint):
         return lambda value: decode(cast(type, hint), value)
     origin, arguments = get_origin(hint), get_args(hint)
@@ -167,6 +183,28 @@ def _decoder(hint: Any) -> Decoder:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise Malformed("is not a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Malformed("is not valid Unicode") from None
+    return value
+
+
+def _any(value: Any, depth: int = 0) -> Any:
+    """A JSON value that can be written again: finite, valid Unicode, and not nested absurdly."""
+    if depth > _DEEPEST:
+        raise Malformed("is nested too deep")
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, dict):
+        for key, part in value.items():
+            _text(key)
+            _any(part, depth + 1)
+    elif isinstance(value, list):
+        for part in value:
+            _any(part, depth + 1)
     return value
 
 
@@ -260,9 +298,9 @@ def _dict_decoder(hint: Any) -> Decoder:
         found = {}
         for key, part in value.items():
             try:
-                found[key] = inner(part)
+                found[_text(key)] = inner(part)
             except Malformed as error:
-                error.keys.insert(0, key)
+                error.keys.insert(0, ascii(key)[1:-1])
                 raise
         return found
 

@@ -22,6 +22,8 @@ from PIL import Image
 
 from x3spatial.arrays import Bool, UInt8, UInt16
 from x3spatial.errors import UserError
+from x3spatial.io.opening import open_regular
+from x3spatial.program.streams import native_silenced
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # errors are reported with the path of the file
 
@@ -54,10 +56,14 @@ def read_bytes(path: Path) -> bytes:
     """A file's bytes.
 
     Raises:
-        ImageError: the file cannot be opened or is empty.
+        ImageError: the file cannot be opened, is no regular file, is empty, or is far too large.
     """
     try:
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            # Twice the bytes of the largest uncompressed image.
+            if (size := os.fstat(file.fileno()).st_size) > 16 * max_pixels() + (1 << 20):
+                raise ImageError(f"file has {size:,} bytes, more than an image of the largest size")
+            data = file.read()
     except FileNotFoundError:
         raise ImageError("file is missing") from None
     except OSError as error:
@@ -205,7 +211,8 @@ def _decode(data: bytes, *, probed: bool = False) -> npt.NDArray[Any]:
     if not probed:
         probe(data)  # libpng would print messages about truncated or damaged files
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        with native_silenced():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError) as error:
         raise ImageError(f"cannot be decoded: {' '.join(str(error).split())}") from None
     if image is None:

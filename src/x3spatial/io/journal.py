@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, Self
+
+from x3spatial.errors import UserError
+from x3spatial.io.files import naming
+from x3spatial.io.opening import open_append, open_regular
 
 
 class Journal:
@@ -21,49 +27,73 @@ class Journal:
         self._file: IO[bytes] | None = None
 
     def entries(self) -> Iterator[tuple[int, Any]]:
-        """(byte offset, value) of every complete line, oldest first."""
+        """(byte offset, value) of every complete line, oldest first.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
         if not self.path.exists():
             return
-        with open(self.path, "rb") as file:
+        with self._reading() as file:
             offset = 0
             for line in file:
                 if not line.endswith(b"\n"):
                     return
                 try:
                     value = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     return  # lines after a damaged one are not reliable either
                 yield offset, value
                 offset += len(line)
 
     def value_at(self, offset: int) -> Any:
         """The value of the line that starts at byte ``offset``, from ``entries`` or ``append``."""
-        with open(self.path, "rb") as file:
+        with self._reading() as file:
             file.seek(offset)
             return json.loads(file.readline())
 
+    def _reading(self) -> BufferedReader:
+        try:
+            return open_regular(self.path)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be read: {error.strerror or error}") from None
+
     def open(self, *, fresh: bool = False) -> Self:
-        """Open for appending; ``fresh`` discards existing lines."""
+        """Open for appending; ``fresh`` discards existing lines.
+
+        Raises:
+            UserError: the file is a symbolic link, or cannot be read.
+        """
         end = 0
-        if not fresh and self.path.exists():
+        if not fresh and next(self.entries(), None) is not None:
             for offset, _ in self.entries():
                 end = offset
-            with open(self.path, "rb") as file:
+            with self._reading() as file:
                 file.seek(end)
                 line = file.readline()
                 end += len(line) if line.endswith(b"\n") else 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "ab")  # noqa: SIM115 - closed by close()
+        self._file = open_append(self.path)
         self._file.truncate(end)
         return self
 
     def append(self, value: Any) -> int:
-        """Append one line and flush it to the operating system; returns its byte offset."""
+        """Append one line and flush it to the operating system; returns its byte offset.
+
+        Raises:
+            OSError: it could not be written; the journal is closed then.
+        """
         assert self._file is not None, "call open() first"
         offset = self._file.seek(0, os.SEEK_END)
         line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        try:
+            with naming(self.path):
+                self._file.write(line.encode() + b"\n")
+                self._file.flush()
+        except OSError:
+            with suppress(OSError):
+                self.close()
+            raise
         return offset
 
     def sync(self) -> None:
@@ -74,8 +104,9 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            with naming(self.path):  # what an append could not write is tried again
+                file.close()
 
     def __enter__(self) -> Self:
         return self

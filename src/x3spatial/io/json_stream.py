@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from x3spatial.errors import UserError
-from x3spatial.io.files import part_path
+from x3spatial.io.files import naming, replacing
+from x3spatial.io.opening import open_part, open_text, part_path
 
 _CHUNK = 1 << 16
 _SPACE = " \t\r\n"
 
 
-def iter_array(path: Path, *, what: str = "task file") -> Iterator[Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object as a dictionary (``object_pairs_hook``), of which no key may be dropped.
+
+    Raises:
+        ValueError: a key occurs twice; readers of JSON do not agree on which value counts.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise DuplicateKey(f"key {twice[:80]!r} occurs twice in an object")
+    return value
+
+
+class DuplicateKey(ValueError):
+    """A JSON object with a key that occurs twice."""
+
+
+def iter_array(
+    path: Path, *, what: str = "task file", decoder: json.JSONDecoder | None = None
+) -> Iterator[Any]:
     """The elements of the JSON array in ``path``, decoded one at a time.
 
     A file whose name ends in ``.jsonl`` holds one element per line instead (JSON Lines, jsonlines.org).
@@ -24,13 +47,14 @@ def iter_array(path: Path, *, what: str = "task file") -> Iterator[Any]:
     Args:
         path: the file, UTF-8 with or without a byte order mark.
         what: how messages call it.
+        decoder: decodes the elements; None: as ``json.loads`` does, but refusing a key that occurs twice.
 
     Raises:
         UserError: the file is missing, unreadable or not a JSON array.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = _Buffer(file)
+        with open_text(path) as file:
+            text = _Buffer(file, decoder or json.JSONDecoder(object_pairs_hook=unique_keys))
             if path.suffix.lower() == ".jsonl":
                 yield from _line_values(text)
             else:
@@ -41,7 +65,10 @@ def iter_array(path: Path, *, what: str = "task file") -> Iterator[Any]:
         raise UserError(f"{path}: is a folder; name one of the {what}s in it") from None
     except _NoArrayError as error:
         raise UserError(f"{path}: expected a JSON array of records{error}") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{path}: cannot read this {what}: {reason}") from None
+    except ValueError as error:
         raise UserError(f"{path}: cannot read this {what}: {error}") from None
     except RecursionError:
         raise UserError(f"{path}: cannot read this {what}: nested too deep") from None
@@ -93,11 +120,11 @@ def _array_values(text: _Buffer) -> Iterator[Any]:
 class _Buffer:
     """A buffer over the part of a file that is being decoded."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], decoder: json.JSONDecoder) -> None:
         self._file = file
         self._text = ""
         self._at = 0
-        self._decoder = json.JSONDecoder()
+        self._decoder = decoder
 
     def _more(self) -> bool:
         chunk = self._file.read(max(_CHUNK, len(self._text) - self._at))
@@ -129,6 +156,8 @@ class _Buffer:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
+            except DuplicateKey:
+                raise
             except ValueError:
                 if not self._more():
                     raise
@@ -152,7 +181,7 @@ class JsonArrayWriter:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        self._file = open(part_path(self.path), "w", encoding="utf-8")
+        self._file = io.TextIOWrapper(open_part(self.path), encoding="utf-8")
         self._file.write("[")
         return self
 
@@ -160,7 +189,8 @@ class JsonArrayWriter:
         """Append one record."""
         assert self._file is not None, "used outside its with block"
         text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-        self._file.write(("\n" if self.count == 0 else ",\n") + text)
+        with naming(self.path):
+            self._file.write(("\n" if self.count == 0 else ",\n") + text)
         self.count += 1
 
     def __exit__(
@@ -171,11 +201,11 @@ class JsonArrayWriter:
     ) -> None:
         assert self._file is not None
         if kind is None:
-            self._file.write("]\n" if self.count == 0 else "\n]\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        self._file.close()
-        if kind is None:
-            os.replace(part_path(self.path), self.path)
-        else:
-            part_path(self.path).unlink(missing_ok=True)
+            with replacing(self.path), self._file:
+                self._file.write("]\n" if self.count == 0 else "\n]\n")
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            return
+        with suppress(OSError):  # what is buffered does not matter
+            self._file.close()
+        part_path(self.path).unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from isal import isal_zlib
 from PIL import Image
 
 from x3spatial.io.images import max_pixels
+from x3spatial.io.opening import open_regular
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MODES = {2: ("RGB", 3), 6: ("RGBA", 4)}
@@ -34,7 +35,7 @@ def open_plain_png(path: Path | str) -> Image.Image | None:
     Raises:
         OSError: the file does not exist or cannot be read.
     """
-    with open(path, "rb") as file:
+    with open_regular(Path(path)) as file:
         if file.read(len(_SIGNATURE)) != _SIGNATURE:
             return None
         data = file.read()
@@ -53,13 +54,12 @@ def _decode(data: bytes) -> Image.Image | None:
         body = memoryview(data)[place + 8 : place + 8 + length]
         (crc,) = struct.unpack_from(">I", data, place + 8 + length)
         place += 12 + length
+        # Also of the image data, as in ``images.probe_png``: what one reader refuses, none may show.
+        if crc != isal_zlib.crc32(body, zlib.crc32(name)):
+            return None
         if name == b"IDAT":
             packed.append(body)
-            continue
-        # As in the decoders: image data is checked by the checksum of its zlib stream instead.
-        if crc != zlib.crc32(body, zlib.crc32(name)):
-            return None
-        if name == b"IHDR" and not header and not packed:
+        elif name == b"IHDR" and not header and not packed:
             header = bytes(body)
         elif name not in _HARMLESS and name != b"IEND":
             return None

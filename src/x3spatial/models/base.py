@@ -20,7 +20,18 @@ AT_END_TOKEN, AT_TOKEN_LIMIT = "eos", "max_new_tokens"
 """Why an answer of a local model ended: ``finish`` in its details."""
 AT_SERVER_LIMIT = "length"
 """The reason of OpenAI-compatible servers for an answer that the token limit ended."""
-CUT_OFF = frozenset({AT_TOKEN_LIMIT, AT_SERVER_LIMIT})
+CUT_OFF = frozenset(
+    {
+        AT_TOKEN_LIMIT,
+        AT_SERVER_LIMIT,
+        "max_tokens",
+        "MAX_TOKENS",
+        "model_length",
+        "max_output_tokens",
+    }
+)
+"""``finish`` of answers that a token limit ended; the last four behind gateways of Anthropic's, Google's and
+Mistral's models and of OpenAI's newer interface."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ ASPECT_MODES = ("resize", "pad", "dynamic")
 """Treatment of images that are not square by RoboRefer."""
 CHAT_TEMPLATES = ("qwen2",)
 """Chat templates of RoboRefer checkpoints: the only one used in training."""
+IMAGE_FORMATS = ("auto", "png", "original")
+"""Encodings of the images that servers are sent, see ``models.servers.images``."""
 SIZES = ("tiny", "small", "trainable", "2b")
 """Sizes of random checkpoints; ``models.roborefer.tiny`` defines their dimensions."""
 FORMER_SIZES = {"learner": "trainable"}

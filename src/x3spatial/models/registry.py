@@ -6,10 +6,12 @@ package.module:Class`` names any subclass of ``Model``.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 from x3spatial.errors import UserError, flag, packages_of
 from x3spatial.models.base import Model
 
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMON_OPTIONS = frozenset({"max_new_tokens", "seed"})
 
 
@@ -83,6 +86,12 @@ KINDS: dict[str, Kind] = {
 }
 
 
+INSIDE: dict[str, str] = {
+    "roborefer:x3-tiny": "a RoboRefer model of 1.3 M parameters inside the package, for demonstrations",
+}
+"""Models that need no download: name for ``--model`` → summary."""
+
+
 def is_outside(spec: str) -> bool:
     """Whether ``spec`` names a class of another package, ``package.module:Class``."""
     module, colon, rest = spec.partition(":")
@@ -108,8 +117,25 @@ def split_spec(spec: str) -> tuple[str, str | None]:
         name, colon, argument = argument.partition(":")
         return f"{kind}:{name}", argument if colon else None
     if kind not in KINDS:
-        raise UserError(f"--model {spec}: unknown kind {kind!r}; known are {', '.join(KINDS)}")
+        raise UserError(f"--model {spec}: {unknown_kind(spec)}")
     return kind, argument if colon else None
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether ``name`` looks like ORG/NAME of the Hugging Face Hub."""
+    return _HUB_NAME.fullmatch(name) is not None
+
+
+def unknown_kind(spec: str) -> str:
+    """What is wrong with a ``spec`` whose kind does not exist, and what was probably meant."""
+    kind = spec.partition(":")[0]
+    if is_hub_name(spec):
+        return f"no such folder; for a model of the Hugging Face Hub write hf:{spec}"
+    inside = {name.partition(":")[2]: name for name in INSIDE}
+    near = get_close_matches(kind.lower(), [*KINDS, *inside], n=1)
+    known = f"known are {', '.join(KINDS)}"
+    hint = f"did you mean {inside.get(near[0], near[0])}?" if near else known
+    return f"unknown kind {kind!r}; {hint} (see x3 models)"
 
 
 def own_options(spec: str) -> frozenset[str]:
@@ -120,6 +146,11 @@ def own_options(spec: str) -> frozenset[str]:
     """
     kind, argument = split_spec(spec)
     return _model_class(kind).options_for(argument)
+
+
+def is_privileged(kind: str) -> bool:
+    """Whether the model of a kind without extra packages reads masks or right answers."""
+    return _model_class(kind).privileged
 
 
 def create(spec: str, options: Mapping[str, Any] | None = None) -> Model:
@@ -160,8 +191,7 @@ def _outside_class(name: str) -> type[Model]:
         sys.path.insert(0, str(Path.cwd()))  # python -m adds it, the x3 script does not
     if "." not in module_name and find_spec(module_name) is None:
         raise UserError(
-            f"--model {name}: unknown kind {module_name!r}; known are {', '.join(KINDS)}, and there is no"
-            " module of that name"
+            f"--model {name}: {unknown_kind(name)}; there is no module of that name either"
         )
     try:
         module = import_module(module_name)

@@ -18,13 +18,7 @@ import numpy.typing as npt
 
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
-from x3spatial.io.files import (
-    make_dir,
-    part_path,
-    read_manifest,
-    write_bytes,
-    write_json,
-)
+from x3spatial.io.files import empty_dir, make_dir, read_manifest, write_bytes, write_json
 from x3spatial.io.images import (
     ImageError,
     encode_mask_png,
@@ -35,6 +29,7 @@ from x3spatial.io.images import (
     resize_rgb,
 )
 from x3spatial.io.locks import lock_dir
+from x3spatial.io.opening import part_path
 from x3spatial.progress import progress
 from x3spatial.roots.crops import check_times, draw_crop, extent
 from x3spatial.roots.layout import (
@@ -213,9 +208,7 @@ def crop_object(job: CropJob) -> tuple[int, list[Problem]]:
     extents = [extent(loaded.view.mask) for loaded, _ in views if loaded.view.mask.any()]
     default_extent = float(np.exp(np.mean(np.log(extents)))) if extents else 1.0
     part = part_path(job.folder)
-    if part.exists():
-        shutil.rmtree(part)  # left by an interrupted run
-    part.mkdir(parents=True)
+    empty_dir(part)
     for loaded, found in views:
         view = loaded.view
         name = f"{view.rank}_{view.frame}"

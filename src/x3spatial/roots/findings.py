@@ -112,6 +112,7 @@ SAME_VIEW_NAMES = _left_out(
 LABEL_UNREADABLE = _left_out(
     "label file cannot be read: {reason}", "write it again; until then the object has no label"
 )
+LABEL_INVALID = _left_out("label is not a text but of type {found}", "write the label as a string")
 LABEL_NOT_UNICODE = _left_out(
     "label is not valid Unicode", "write it again; until then the object has no label"
 )

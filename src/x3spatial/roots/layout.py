@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from x3spatial.errors import UserError
+from x3spatial.io.json_stream import unique_keys
+from x3spatial.io.opening import open_regular
+from x3spatial.io.paths import check_utf8
 from x3spatial.roots import findings, locate
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.names import DILATED, INPAINTED, MASK, ORIGINAL, FileName, parse_name
@@ -93,9 +96,7 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
         UserError: ``root`` is not a folder, not UTF-8 or has no split, a requested split is missing, or
             both ``val`` and ``validation`` exist.
     """
-    if not _encodable(str(root)):
-        shown = os.fsencode(root).decode("utf-8", "backslashreplace")
-        raise UserError(f"ROOT {shown}: path is not valid UTF-8, as task files need it; rename it")
+    check_utf8(root, "ROOT")
     if not os.path.isdir(root):  # noqa: PTH112 - never raises
         reason = "not a folder" if os.path.lexists(root) else "no such folder"
         raise UserError(f"ROOT {root}: {reason}")
@@ -229,7 +230,7 @@ def _list_scene(
             continue
         if _is_folder(entry) and found:
             keys.append(ObjectKey(split, scene.name, found[1]))
-        elif entry.name == SCENE_FILE and _is_file(entry):
+        elif entry.name == SCENE_FILE:
             place = _read_place(Path(entry.path), problems)
         elif entry.name != SCENE_FILE and not entry.name.endswith("_five_frames.json"):
             others.append(findings.NOT_AN_OBJECT.at(entry.path))
@@ -256,10 +257,11 @@ def _load_json(path: Path) -> Any:
     """Parse a small file.
 
     Raises:
-        ValueError: it cannot be read, is not JSON or nested too deep.
+        ValueError: it is no regular file, is not JSON, is nested too deep, or has a key twice.
     """
     try:
-        return json.loads(path.read_bytes())
+        with open_regular(path) as file:
+            return json.loads(file.read(), object_pairs_hook=unique_keys)
     except RecursionError:
         raise ValueError("nested too deep") from None
     except OSError as error:
@@ -312,7 +314,7 @@ def list_object(key: ObjectKey, folder: Path) -> ObjectFiles:
             problems.append(findings.SAME_VIEW_NAMES.at(path, first=f"{first.rank}_{first.frame}"))
     if not views:
         problems.append(findings.OBJECT_EMPTY.at(folder))
-    label = _read_label(label_file, problems) if os.path.isfile(label_file) else None  # noqa: PTH113
+    label = _read_label(label_file, problems) if os.path.lexists(label_file) else None
     return ObjectFiles(key, folder, tuple(views), label, tuple(problems))
 
 
@@ -347,8 +349,11 @@ def _read_label(path: Path, problems: list[Problem]) -> str | None:
     except ValueError as error:
         problems.append(findings.LABEL_UNREADABLE.at(path, reason=error))
         return None
-    label = value.get("label") if isinstance(value, dict) else None
-    if not isinstance(label, str):
+    if isinstance(value, dict) and "label" not in value:
+        return None
+    label = value["label"] if isinstance(value, dict) else value
+    if not isinstance(value, dict) or not isinstance(label, str):
+        problems.append(findings.LABEL_INVALID.at(path, found=type(label).__name__))
         return None
     if not _encodable(label):
         problems.append(findings.LABEL_NOT_UNICODE.at(path))

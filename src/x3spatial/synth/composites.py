@@ -44,6 +44,7 @@ COLOUR_SCHEMES = ("muted", "vivid")
 """The palette of rooms, or saturated colours that are far apart within each scene."""
 _KINDS = ("ellipse", "box", "triangle", "cross", "ring")
 _DONE = "scene.json"
+MAX_SCENES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,8 @@ def make_composites(
         UserError: ``out_dir`` cannot be written, or an option is out of range.
     """
     out_dir = Path(out_dir)
-    if scenes < 1:
-        raise UserError(f"--scenes {scenes}: must be at least 1")
+    if not 1 <= scenes <= MAX_SCENES:
+        raise UserError(f"--scenes {scenes}: must be between 1 and {MAX_SCENES}")
     if seed < 0:
         raise UserError(f"--seed {seed}: must not be negative")
     if not 1 <= shapes[0] <= shapes[1] <= MAX_SHAPES:

@@ -158,9 +158,9 @@ def render_scenes(
     options = SceneOptions(
         objects=objects,
         views=views,
-        width=width or usual["width"],
-        height=height or usual["height"],
-        samples=samples or usual["samples"],
+        width=usual["width"] if width is None else width,
+        height=usual["height"] if height is None else height,
+        samples=usual["samples"] if samples is None else samples,
         seed=seed,
         depth=depth,
         tracer=backend("x3 scenes"),

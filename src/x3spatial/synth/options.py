@@ -90,7 +90,7 @@ def check_options(options: SceneOptions, scenes: dict[str, int]) -> None:
         if split not in SPLITS:
             raise UserError(f"split {split}: must be one of {', '.join(SPLITS)}")
         if not 0 <= count <= 10_000:
-            raise UserError(f"{count} scenes for {split}: must be between 0 and 10000")
+            raise UserError(f"--{split}: {count} scenes; must be between 0 and 10000")
     if "val" in scenes and "validation" in scenes:
         raise UserError("splits val and validation are the same; name one of them")
     if not sum(scenes.values()):

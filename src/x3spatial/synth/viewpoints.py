@@ -218,7 +218,9 @@ class Chooser:
         mask = visibility.mask(self.geometry, uid, camera)
         inside, total = visibility.silhouette(self.geometry, uid, camera)
         framed = inside / total if total else 0.0
-        return View(number, mask, framed, int(mask.sum()) / total if total else 0.0)
+        # Both are counts on different grids: a large silhouette is sampled every few pixels.
+        visible = min(1.0, int(mask.sum()) / total) if total else 0.0
+        return View(number, mask, framed, visible)
 
     def _is_valid(self, uid: int, view: View, first: bool, shown: bool) -> bool:
         """Check exactly whether a proposed view shows, or does not show, the object as estimated."""

@@ -14,7 +14,13 @@ from x3spatial.arrays import Bool
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, centre_of, hits
 from x3spatial.tasks.ground_truth import Target
-from x3spatial.tasks.parsing import first_pair, first_turn, normalize_characters, strip_thinking
+from x3spatial.tasks.parsing import (
+    first_pair,
+    first_turn,
+    normalize_characters,
+    strip_thinking,
+    unescape_entities,
+)
 
 NOT_VISIBLE = "NOT_VISIBLE"
 NO_CHANGE = "NO_CHANGE"
@@ -50,7 +56,10 @@ UNPARSED = Answer(AnswerKind.UNPARSED)
 
 @cache
 def _token_pattern(token: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![A-Za-z0-9_]){re.escape(token)}(?![A-Za-z0-9_])", re.IGNORECASE)
+    # Underscores on both sides are the italics and bold of Markdown.
+    return re.compile(
+        rf"(?<![A-Za-z0-9_])(_{{0,3}}+){re.escape(token)}\1(?![A-Za-z0-9_])", re.IGNORECASE
+    )
 
 
 def says_token(text: str, token: str) -> bool:
@@ -102,9 +111,8 @@ class AnswerType:
 
     def read(self, text: str, reader: Reader, absent_token: str) -> Answer:
         """Parse an answer text."""
-        return self.parse(
-            normalize_characters(first_turn(strip_thinking(text))), reader, absent_token
-        )
+        said = first_turn(strip_thinking(unescape_entities(text)))
+        return self.parse(normalize_characters(said), reader, absent_token)
 
 
 def parse_point(text: str, reader: Reader, absent_token: str) -> Answer:

@@ -6,6 +6,7 @@ backtracking.
 
 from __future__ import annotations
 
+import html
 import math
 import re
 import unicodedata
@@ -18,29 +19,46 @@ NUMBER = r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][-+]?[0-9]++)?+"
 # Full-width ASCII and these marks are unambiguous in every script that uses them.
 _FORMS = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _FORMS |= {ord("\u3000"): " ", ord("\u3001"): ",", ord("\u2212"): "-"}
-_FORMS |= {ord("\u3010"): "[", ord("\u3011"): "]"}
+_FORMS |= {ord("\u3010"): "[", ord("\u3011"): "]", ord("\u066b"): "."}
 _FORMS |= dict.fromkeys(map(ord, "\u201c\u201d\u201e"), '"') | dict.fromkeys(
     map(ord, "\u2018\u2019"), "'"
 )
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_INVISIBLE = dict.fromkeys(
+    [
+        *map(ord, "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u2060\ufe0e\ufe0f\ufeff"),
+        *range(0x202A, 0x202F),  # directions of text
+        *range(0x2066, 0x206A),
+    ]
+)
 """Characters without a glyph, which web pages and editors put into words."""
-_ESCAPED = re.compile(r"""\\([_*"'`\[\](){}<>#$%&~^|-])""")
-_LATEX = re.compile(r"\\(?:left|right|mathrm|mathbf|text|boxed|quad)(?![A-Za-z])|\\[,;:! ]")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});")
+# Two backslashes where a text was escaped once more, as a string of JSON.
+_ESCAPED = re.compile(r"""\\{1,3}([_*"'`\[\](){}<>#$%&~^|-])""")
+_LATEX = re.compile(
+    r"\\(?:left|right|math(?:rm|bf|tt|it|sf)|text(?:bf|tt|rm|it|sf)?|operatorname|boxed|fbox|q?quad)"
+    r"(?![A-Za-z])|\\[,;:! ]"
+)
 # Bold, code and maths around a number. A mark between two numbers is a product and stays.
 _MARK_BEFORE = re.compile(r"(?<![\w.)\]*])(?:[*_]{1,3}|[`$]{1,2})(?=[-+]?[.0-9])")
 _MARK_AFTER = re.compile(r"(?<=[0-9.])(?:[*_]{1,3}|[`$]{1,2})(?![\w.(\[*])")
 
 # Marks of thinking that model families have published, in any case. What a tag opens, any of them closes.
-_TAGS = "think|thinking|thoughts?|reason|reasoning|reflection|analysis|scratchpad|seed:think"
+_TAGS = (
+    r"(?:[a-z]{1,12}:)?think|thinking|thoughts?|reason|reasoning|reflection|analysis|scratchpad|cot"
+    r"|rationale|chain[_-]of[_-]thought|(?:internal|inner)[_-](?:monologue|thoughts?)"
+    r"|(?:thinking|thought|reasoning)[_-]process"
+)
 _THINKING = (
     (rf"<(?:{_TAGS})(?:\s[^<>]*)?>", rf"</(?:{_TAGS})\s*>"),
+    (rf"<\|(?:{_TAGS})\|>", rf"<\|/(?:{_TAGS})\|>"),
     (r"\[THINK\]", r"\[/THINK\]"),  # Magistral
     ("\u25c1think\u25b7", "\u25c1/think\u25b7"),  # Kimi-VL
     (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),  # OpenThinker, Sky-T1
     (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),  # Command A
     (r"<unused94>(?:thought)?", r"<unused95>"),  # MedGemma
-    (r"<\|thinking\|>", r"<\|/thinking\|>"),
+    (r"<\|channel>(?:thought|analysis)", r"<channel\|>"),  # Gemma 4
+    (r"<\|im_start\|>think\b", r"<\|im_start\|>answer\b"),  # s1
 )
 _BLOCKS = tuple(
     (
@@ -53,10 +71,15 @@ _FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>")  # gpt
 _OTHER_CHANNEL = re.compile(
     r"<\|channel\|>\s*(?:analysis|commentary)\b.*?(?:<\|end\|>|<\|call\|>|\Z)", re.DOTALL
 )
+# gpt-oss where the server left out its special tokens.
+_BARE_CHANNELS = re.compile(r"\A\s*analysis.*?assistant\s*final", re.DOTALL)
+# The end of a turn, or the beginning of the next one where a family marks that alone (GLM, Phi, Mistral).
 _END_OF_TURN = re.compile(
-    r"<\|(?:im_end|endoftext|end_of_text|eot_id|eom_id|end|return|eot|end_of_turn|assistant_end"
-    r"|END_OF_TURN_TOKEN|end_of_sentence)\|>|</s>|<eos>|<end_of_turn>|<end_of_utterance>|<im_end>"
-    "|<\uff5cend\u2581of\u2581sentence\uff5c>|\\[EOS\\]",
+    r"<\|(?:im_end|endoftext|end_of_text|eot_id|eom_id|end|return|eot|eos|end_of_turn|endofturn"
+    r"|assistant_end|END_OF_TURN_TOKEN|end_of_sentence|user|system|observation)\|>"
+    r"|<\|(?:im_start|start|start_header_id)\|>\s*(?:user|system|tool)\b|<\|?(?:start_of_)?turn>\s*user\b"
+    r"|<turn\|>|\[\|endofturn\|\]|\[INST\]|</s>|<eos>|<end_of_turn>|<end_of_utterance>|<im_end>"
+    "|<\uff5cend\u2581of\u2581sentence\uff5c>|<\uff5cUser\uff5c>|\\[EOS\\]",
     re.IGNORECASE,
 )
 _MARKED_BOX = re.compile(r"<(?:\|box_start\||box)>[^<]*+")
@@ -78,6 +101,11 @@ def normalize_characters(text: str) -> str:
     return _MARK_AFTER.sub("", _MARK_BEFORE.sub("", text))
 
 
+def unescape_entities(text: str) -> str:
+    """Replace the entities of HTML (``&lt;``, ``&#95;``), with which web pages and some servers escape."""
+    return _ENTITY.sub(lambda found: html.unescape(found[0]), text) if "&" in text else text
+
+
 def strip_thinking(text: str) -> str:
     """Remove the thinking blocks of a reasoning model, in any published markup.
 
@@ -88,6 +116,7 @@ def strip_thinking(text: str) -> str:
         text = block.sub("", text)
         ends = list(end.finditer(text))
         text = text[ends[-1].end() :] if ends else text
+    text = _BARE_CHANNELS.sub("", text)
     finals = list(_FINAL_CHANNEL.finditer(text))
     return text[finals[-1].end() :] if finals else _OTHER_CHANNEL.sub("", text)
 
@@ -130,8 +159,9 @@ def mask_json_objects(text: str) -> str:
 
 @cache
 def _pair_patterns(suffix: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    first = rf"\s*+({NUMBER})(?:\s*+{suffix})?+\s*+,"
-    second = rf"\s*+({NUMBER})(?:\s*+{suffix})?+\s*+"
+    # Models write numbers as strings, and a comma after the last one.
+    number = rf"\s*+[\"']?+({NUMBER})(?:\s*+{suffix})?+[\"']?+\s*+"
+    first, second = rf"{number},", rf"{number}(?:,\s*+)?+"
     # The format of the prompt, "[(x, y)]", takes precedence wherever it occurs, as in
     # "(0.1, 0.2) moved: [(0.5, 0.5)]". Without it a bare "(x, y)" or "[x, y]" is used.
     return re.compile(rf"\[\s*+\({first}{second}\)"), re.compile(rf"[(\[]{first}{second}[)\]]")

@@ -73,9 +73,14 @@ def load_templates(
     for name, template in wanted.items():
         path = replaced.get(name, template.path)
         try:
+            if path is not None and path.exists() and not path.is_file():
+                raise UserError(
+                    f"--prompts {path}: is no regular file"
+                )  # a pipe would be waited for
             text = (path or built_in / f"{name}.txt").read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"--prompts {path or name}: cannot be read: {error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"--prompts {path or name}: cannot be read: {reason}") from None
         source = "built-in" if path is None else str(path.resolve())
         loaded[name] = parse_template(name, text, source, has_reference=template.has_reference)
     return loaded

@@ -7,7 +7,7 @@ import difflib
 import logging
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import torch
@@ -20,16 +20,18 @@ from x3spatial.errors import UserError
 from x3spatial.models.local.runtime import ATTENTIONS
 from x3spatial.models.roborefer.attention import NAME as LEAN
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE
-from x3spatial.models.roborefer.images import check_aspect_mode
 from x3spatial.models.roborefer.model import CHAT_TEMPLATES
 from x3spatial.models.roborefer.modeling import PARTS
+from x3spatial.training.data_arguments import (
+    MODEL_MAX_LENGTH,
+    MODEL_MAX_LENGTH_HELP,
+    DataArguments,
+)
+from x3spatial.training.data_arguments import with_help as _help
 from x3spatial.training.options import dashed, one_spelling, underscored
+from x3spatial.training.ranges import check_ranges
 
 LORA_SAVES = ("merged", "adapter")
-
-
-def _help(text: str, default: Any, **metadata: Any) -> Any:
-    return field(default=default, metadata={"help": text, **metadata})
 
 
 @dataclass
@@ -123,43 +125,8 @@ class ModelArguments:
             if others or not self.tuned()["llm"]:
                 what = "the language model's adapters only; leave the --tune_ options out"
                 raise UserError(f"--lora-enable: trains {what}")
-            if self.lora_r < 1 or not 0 <= self.lora_dropout < 1:
-                raise UserError(
-                    f"--lora-r {self.lora_r}, --lora-dropout {self.lora_dropout}:"
-                    " expected a rank of at least 1 and a dropout in [0, 1)"
-                )
         elif not any(self.tuned().values()):
             raise UserError("--tune-language-model: every part is frozen, nothing would be trained")
-
-
-@dataclass
-class DataArguments:
-    """The training and evaluation data."""
-
-    data_path: str = _help("A task file of x3 build; then --data-mixture must be empty.", "")
-    data_mixture: str = _help('Data sets of the registry, or task files: "a+b*3".', "")
-    data_registry: str | None = _help("YAML file with data sets and mixtures.", None)
-    image_folder: str = _help("Base folder for relative image paths.", "/")
-    image_root: str | None = _help("Where the data root is now, if it was moved.", None)
-    depth_path: str | None = _help("Folder with depth maps that mirrors the data root.", None)
-    image_aspect_ratio: str = _help("resize, pad or dynamic.", "resize")
-    long_samples: str = _help("Samples longer than --model-max-length: error or drop.", "error")
-    text_samples: str = _help("Records without an image: error or keep.", "error")
-    eval_data_path: str | None = _help("A task file to evaluate on every --eval-steps steps.", None)
-    eval_limit: int | None = _help("Evaluate only its first N questions.", None)
-    eval_max_new_tokens: int = _help("Longest answer in an evaluation, in tokens.", 64)
-
-    def check(self) -> None:
-        """Check values and combinations.
-
-        Raises:
-            UserError: a value is not supported; the message names the option.
-        """
-        check_aspect_mode(self.image_aspect_ratio)
-        for option in ("eval_limit", "eval_max_new_tokens"):
-            value = getattr(self, option)
-            if value is not None and value < 1:
-                raise UserError(f"--{dashed(option)} {value}: must be at least 1")
 
 
 REFUSED = {
@@ -201,7 +168,7 @@ class SftArguments(transformers.TrainingArguments):
     bf16: bool = _help("Compute in bfloat16; weights and optimizer state are float32.", True)
     gradient_checkpointing: bool | None = _help("Recompute activations to save memory.", True)
     save_steps: float = _help("Steps between checkpoints.", 500)
-    save_total_limit: int | None = _help("Number of checkpoints to keep.", 3)
+    save_total_limit: int | None = _help("Number of checkpoints to keep; 0: all.", 3)
     logging_steps: float = _help("Steps between log lines.", 10)
     dataloader_num_workers: int = _help(
         "Worker processes per device; limited to the usable cores.", 4
@@ -213,7 +180,7 @@ class SftArguments(transformers.TrainingArguments):
     )  # fmt: skip
     logging_nan_inf_filter: bool = _help("Leave NaN and infinite losses out of the log.", False)
     group_by_length: bool = _help("Batch samples of similar length.", False)
-    model_max_length: int = _help("Most tokens of a sample, images included.", 8192)
+    model_max_length: int = _help(MODEL_MAX_LENGTH_HELP, MODEL_MAX_LENGTH)
     vision_tower_lr: float | None = _help("Peak learning rate of this part.", None)
     mm_projector_lr: float | None = _help("Peak learning rate of this part.", None)
     depth_tower_lr: float | None = _help("Peak learning rate of this part.", None)
@@ -288,8 +255,6 @@ class SftArguments(transformers.TrainingArguments):
         except (ValueError, ImportError, RuntimeError) as error:
             names = ",".join(self.report_to)
             raise UserError(f"--report-to {names}: {' '.join(str(error).split())}") from None
-        if self.warmup_ratio is not None and not 0 <= self.warmup_ratio < 1:
-            raise UserError(f"--warmup-ratio {self.warmup_ratio}: expected a share in [0, 1)")
         known = ("random", "group_by_length")
         if self.train_sampling_strategy not in known:
             raise UserError(
@@ -297,8 +262,6 @@ class SftArguments(transformers.TrainingArguments):
             )
         if str(self.save_strategy) == "SaveStrategy.BEST":
             raise UserError("--save-strategy best: not supported; expected no, steps or epoch")
-        if self.muon_lr is not None and self.muon_lr <= 0:
-            raise UserError(f"--muon-lr {self.muon_lr}: must be above 0")
         if self.muon_lr is not None and not hasattr(torch.optim, "Muon"):
             raise UserError(
                 f"--muon-lr: torch {torch.__version__} has no Muon; install torch 2.9 or newer"
@@ -307,21 +270,20 @@ class SftArguments(transformers.TrainingArguments):
             raise UserError(
                 f"--save-dtype {self.save_dtype}: expected base, float32, bfloat16 or float16"
             )
-        for option, least in (
-            ("model_max_length", 1),
-            ("per_device_train_batch_size", 1),
-            ("gradient_accumulation_steps", 1),
-            ("dataloader_num_workers", 0),
-            ("max_grad_norm", 0),
-        ):
-            if getattr(self, option) < least:
-                raise UserError(
-                    f"--{dashed(option)} {getattr(self, option)}: must be at least {least}"
-                )
 
 
 class _Parser(HfArgumentParser):
-    """argparse with one-line ``UserError`` messages."""
+    """argparse with one-line ``UserError`` messages, and ranges of numbers."""
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        """As argparse.
+
+        Raises:
+            UserError: a number is outside its range.
+        """
+        namespace, rest = super().parse_known_args(*args, **kwargs)
+        check_ranges(vars(namespace))
+        return namespace, rest
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"x3 sft: {one_spelling(message)}")
@@ -356,7 +318,16 @@ def parse(arguments: Sequence[str]) -> Arguments:
         model, data, training, rest = parser.parse_args_into_dataclasses(
             given, return_remaining_strings=True
         )
-    except (ValueError, ImportError, OSError) as error:
+    except (
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+        ImportError,
+        OSError,
+        RuntimeError,
+    ) as error:  # what transformers raises for options of the wrong form
         raise UserError(f"x3 sft: {' '.join(str(error).split())}") from None
     finally:
         hf_logging.set_verbosity(previous)

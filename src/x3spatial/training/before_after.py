@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from x3spatial.errors import Reported, packages_of
+from x3spatial.errors import packages_of
+from x3spatial.program import run_program
+from x3spatial.texts import print_line
 
 _COLUMNS = (
     ("hit_at_mask", "Hit@Mask"),
@@ -84,22 +86,18 @@ def _change(before: float | None, after: float | None) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the table; a user's mistake is one line on stderr and exit code 2."""
+    """Print the table and return 0."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name in ("base", "trained", "train_json", "held_out_json", "eval_dir"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--image_folder", type=Path)
     parser.add_argument("--limit", type=int)
-    try:
-        given = vars(parser.parse_args(list(arguments)))
-        with packages_of("train", "the evaluation before and after"):
-            for line in render(measure_before_after(**given)):
-                print(line)
-    except Reported as error:
-        print(f"x3: {error}", file=sys.stderr)
-        return error.exit_code
+    given = vars(parser.parse_args(list(arguments)))
+    with packages_of("train", "the evaluation before and after"):
+        for line in render(measure_before_after(**given)):
+            print_line(line)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_program(lambda: main(sys.argv[1:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from x3spatial.errors import UserError
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG
@@ -25,6 +26,18 @@ class Findings:
     """Number of samples left out because they are too long."""
     images: Counter[int] = field(default_factory=Counter)
     """Number of samples by number of images."""
+    unknown: Counter[str] = field(default_factory=Counter)
+    """Number of samples by the name of a field that is not read."""
+
+    def unread(self, path: Path) -> list[str]:
+        """A line about the fields that are not read, if there are any: one may be misspelt."""
+        if not self.unknown:
+            return []
+        names = (
+            f"{name!r} ({count} record{'s' * (count > 1)})"
+            for name, count in sorted(self.unknown.items())
+        )
+        return [f"{path}: fields that are not read: {', '.join(names)}"]
 
 
 def check_samples(
@@ -51,6 +64,7 @@ def check_samples(
     found = Findings()
     for number, sample in enumerate(dataset.samples):
         length = check_sample(dataset, number)
+        found.unknown.update(sample.unknown)
         if not sample.images and text_samples == "error":
             found_field = f"; it has the field {sample.other!r}" if sample.other else ""
             raise UserError(

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NoReturn
 
-from x3spatial.errors import Reported, UserError, packages_of
+from x3spatial.engine.parent import end_with
+from x3spatial.errors import UserError, packages_of
 from x3spatial.formats.task_file import check_exists
+from x3spatial.formats.typed_json import document
+from x3spatial.program import run_program
+from x3spatial.program.log_line import LogLine
+from x3spatial.program.reporting import guarded
+from x3spatial.program.signals import PARENT_VARIABLE
+from x3spatial.tables import Table, terminal_width
+from x3spatial.texts import print_line
+from x3spatial.training.data_arguments import NOT_CHECKED, CheckArguments
 from x3spatial.training.options import OptionParser
 
 logger = logging.getLogger("x3spatial")
@@ -28,36 +42,29 @@ def check_data_command(arguments: Sequence[str]) -> int:
             "x3 check-data --data-registry configs/mixtures.yaml --data-mixture everything",
         ],
     )
-    parser.option("data_path", type=Path, help="A task file of x3 build.")
-    parser.option(
-        "data_mixture", default="", help='Data sets of the registry, or task files: "a+b*3".'
-    )
-    parser.option("data_registry", type=Path, help="YAML file with data sets and mixtures.")
-    parser.option(
-        "model_name_or_path",
-        type=Path,
-        help="A checkpoint or tokenizer folder (default: 448 pixels and a small tokenizer).",
-    )
-    parser.option(
-        "image_folder", type=Path, default=Path("/"), help="Base folder for relative image paths."
-    )
-    parser.option("image_root", type=Path, help="Where the data root is now, if it was moved.")
-    parser.option("image_aspect_ratio", default="resize", help="resize, pad or dynamic.")
-    parser.option("batch_size", type=int, default=1, help="Batch size.")
-    parser.option("model_max_length", type=int, default=8192, help="Most tokens of a sample.")
-    parser.option("long_samples", default="error", help="Longer samples: error or drop.")
-    parser.option("text_samples", default="error", help="Records without an image: error or keep.")
-    parser.option("enable_depth", action="store_true", help="Check depth maps too.")
-    parser.option("depth_path", type=Path, help="Folder with depth maps.")
-    parser.option(
-        "show", type=int, default=1, help="Number of samples to print as the model reads them."
-    )
-    given = vars(parser.parse_args(list(arguments)))
-    if given["data_path"] is not None:
-        check_exists(given["data_path"], "data file")  # before torch is imported
+    for field in dataclasses.fields(CheckArguments):
+        if field.name in NOT_CHECKED:
+            continue
+        settings: dict[str, Any] = {"default": field.default, "help": field.metadata["help"]}
+        if isinstance(field.default, bool):
+            settings["action"] = "store_true"
+        elif isinstance(field.default, int):
+            settings["type"] = int
+        elif field.name.endswith(("_path", "_folder", "_registry", "_root")):
+            settings["metavar"] = "PATH"
+        parser.option(field.name, **settings)
+    parser.option("json", action="store_true", help="Print one JSON document, for programs.")
+    parsed = vars(parser.parse_args(list(arguments)))
+    as_json = parsed.pop("json")
+    given = CheckArguments(**parsed)
+    if given.data_path:
+        check_exists(Path(given.data_path), "data file")  # before torch is imported
     from x3spatial.training.data_check import check_data
 
-    check_data(**given)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        found = check_data(given)
+    if as_json:
+        print(document(found))
     return 0
 
 
@@ -75,14 +82,25 @@ def list_data_command(arguments: Sequence[str]) -> int:
     parser.option(
         "data_registry", type=Path, default=Path("configs/mixtures.yaml"), help="A YAML file."
     )
+    parser.option("json", action="store_true", help="Print one JSON document, for programs.")
     given = parser.parse_args(list(arguments))
     from x3spatial.training.mixtures import list_data
 
     rows = list_data(given.data_registry)
-    width = max((len(row.name) for row in rows), default=0)
-    for row in rows:
-        count = "-" if row.samples is None else str(row.samples)
-        print(f"{row.name:{width}}  {row.kind:8}  {count:>8} per epoch  {row.definition}")
+    if given.json:
+        print(document([asdict(row) for row in rows]))
+    else:
+        cells = tuple(
+            (
+                row.name,
+                row.kind,
+                "-" if row.samples is None else str(row.samples),
+                row.definition,
+            )
+            for row in rows
+        )
+        columns = ("name", "kind", "per epoch", "definition")
+        print(Table(str(given.data_registry), columns, cells, prose=True).text(terminal_width()))
     problems = dict.fromkeys(row.problem for row in rows if row.problem)
     for problem in problems:
         logger.warning(problem)
@@ -139,7 +157,7 @@ def run_recipe_command(arguments: Sequence[str]) -> int:
     dry = given["dry_run"]
     model = run_recipe(base=given.pop("model_name_or_path"), **given)
     if not dry:
-        print(f"trained model: {model}")
+        print_line(f"trained model: {model}")
     return 0
 
 
@@ -152,20 +170,37 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run ``COMMAND [OPTIONS]``; a reported error is one line on stderr and its exit code, 2 for a user's."""
-    try:
-        if not arguments or arguments[0] not in COMMANDS:
-            raise UserError(f"expected a command: {', '.join(COMMANDS)}")
-        name = arguments[0]
-        with packages_of("train", f"x3 {name if name == 'check-data' else name.replace('-', ' ')}"):
-            return COMMANDS[name](arguments[1:])
-    except Reported as error:
-        print(f"x3: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
-        return 130
+    """Run ``COMMAND [OPTIONS]`` and return the exit code; an error is one line on stderr."""
+    if not logger.handlers:
+        _log_to_stderr()
+    return guarded(lambda: _run(arguments))
+
+
+def _log_to_stderr() -> None:
+    """Print the package's messages; of several processes only the first prints its progress."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLine())
+    logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] not in COMMANDS:
+        raise UserError(f"expected a command: {', '.join(COMMANDS)}")
+    name = arguments[0]
+    with packages_of("train", f"x3 {name if name == 'check-data' else name.replace('-', ' ')}"):
+        return COMMANDS[name](arguments[1:])
+
+
+def program(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit; ``arguments`` default to those of the process."""
+    given = sys.argv[1:] if arguments is None else arguments
+    parent = os.environ.get(PARENT_VARIABLE, "")
+    if parent.isdigit():
+        end_with(int(parent))
+    run_program(lambda: main(given))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    program()

@@ -20,6 +20,10 @@ from x3spatial.training.checks import Findings, check_samples
 from x3spatial.training.collate import SpatialCollator
 from x3spatial.training.dataset import Item, LazySupervisedSpatialDataset
 from x3spatial.training.mixtures import Source, read_registry, resolve_mixture
+from x3spatial.training.sampler import MixtureSampler
+
+MOST_SAMPLES = 100_000_000
+"""Of an epoch, whose order is a list in memory."""
 
 
 class DataChoices(Protocol):
@@ -184,6 +188,12 @@ def make_supervised_data_module(
     if not len(dataset):
         raise UserError(
             f"{', '.join(str(source.data_path) for source in sources)}: no sample to train on"
+        )
+    seen = len(MixtureSampler(dataset.sizes, dataset.weights, seed=0))
+    if not 0 < seen <= MOST_SAMPLES:
+        raise UserError(
+            f"--data-mixture: an epoch would hold {seen:,} samples; expected 1 to {MOST_SAMPLES:,}, change"
+            " the weights"
         )
     dataset.lengths = lengths
     return DataModule(dataset, SpatialCollator(processor), tuple(findings))

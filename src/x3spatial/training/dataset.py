@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from torch.utils.data import Dataset
 from x3spatial.arrays import Int32
 from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import ImagePaths
-from x3spatial.formats.task_file import check_exists
+from x3spatial.formats.record_fields import checked_text
+from x3spatial.formats.task_file import TaskRecord, check_exists
 from x3spatial.io.images import ImageError
 from x3spatial.io.json_stream import iter_array
 from x3spatial.models.local.image_loading import load_rgb
@@ -54,6 +55,8 @@ class Sample:
     conversations: tuple[Mapping[str, str], ...]
     other: str | None = None
     """A field that other formats hold images in, if the record has one and no ``image``."""
+    unknown: tuple[str, ...] = ()
+    """Its fields that task files do not have; they are not read."""
 
     @classmethod
     def from_json(cls, value: Any, number: int) -> Sample:
@@ -70,18 +73,20 @@ class Sample:
         for turn in turns:
             if not isinstance(turn, Mapping) or not isinstance(turn.get("value"), str):
                 raise ValueError("a turn must have 'from' and a text 'value'")
+            checked_text(turn["value"], "value")
             if turn.get("from") not in ("human", "gpt"):
                 raise ValueError(f"a turn is from {turn.get('from')!r}; expected human or gpt")
         if all(turn["from"] != "gpt" for turn in turns):
             raise ValueError("no turn is from 'gpt': nothing to train on")
         return cls(
-            str(value.get("id", number)),
+            checked_text(str(value.get("id", number)), "id"),
             _paths(value, "image"),
             _paths(value, "depth"),
             tuple({"from": turn["from"], "value": turn["value"]} for turn in turns),
             None
             if value.get("image")
             else next((n for n in value if _OTHER.fullmatch(str(n))), None),
+            tuple(sorted(str(name) for name in value if name not in _KNOWN)),
         )
 
     @property
@@ -90,6 +95,10 @@ class Sample:
         return tuple(turn["value"] for turn in self.conversations if turn["from"] == "gpt")
 
 
+_KNOWN = frozenset(f.name for f in fields(TaskRecord)) - {"prompt", "answer"} | {
+    "conversations", "depth", "strata",
+}  # fmt: skip
+"""Fields of task files, and the depth maps of other builders."""
 _OTHER = re.compile(r"(?!image_sizes).*(?:image|img|picture|photo|visual).*", re.IGNORECASE)
 """Names of fields that hold images in the formats of other trainers, or are misspelt."""
 
@@ -102,6 +111,8 @@ def _paths(value: Mapping[str, Any], name: str) -> tuple[str, ...]:
     entries = [found] if isinstance(found, str) else found
     if not isinstance(entries, list) or not all(isinstance(e, str) and e for e in entries):
         raise ValueError(f"field {name!r} must be a path or a list of paths")
+    for entry in entries:
+        checked_text(entry, name)
     return tuple(entries)
 
 

@@ -16,6 +16,7 @@ from x3spatial.training.arguments import ModelArguments
 
 ADAPTER = "adapter"
 """Folder of a checkpoint that holds the adapter, in PEFT's layout."""
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) -> Any:
@@ -103,7 +104,7 @@ def restore_adapter(model: Any, folder: Path) -> None:
     """
     from peft import set_peft_model_state_dict
 
-    result: Any = set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
+    result: Any = set_peft_model_state_dict(model, load_file(folder / ADAPTER_WEIGHTS))
     if result.unexpected_keys:
         raise UserError(
             f"{folder}: adapter weight {result.unexpected_keys[0]} does not fit the model"

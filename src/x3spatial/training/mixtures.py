@@ -17,6 +17,7 @@ Relative paths are relative to where the command runs, as everywhere in the docu
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -25,10 +26,15 @@ from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.tasks.spec import says_absent
+from x3spatial.training.yaml_file import read_yaml
 
 _FIELDS = frozenset({"data_path", "image_folder", "depth_folder", "weight", "repeat", "only"})
 VISIBLE, NOT_VISIBLE = ONLY = ("visible", "not_visible")
-_TIMES = re.compile(r"(?P<name>.+?)\s*\*\s*(?P<times>[0-9]*\.?[0-9]+)\s*")
+_TIMES = re.compile(r"[0-9]*\.?[0-9]+")
+MOST_WEIGHT = 1000.0
+"""How often an epoch may hold one record."""
+MOST_NESTED = 50
+"""Mixtures in each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +86,13 @@ def read_registry(path: Path) -> Registry:
     mixtures = value.get("mixtures") or {}
     if not isinstance(mixtures, dict):
         raise UserError(f"{path}: 'mixtures' must map names to expressions such as a+b*3")
-    for name in mixtures:
-        if name in sources:
+    _refuse_equal_names(path, mixtures)
+    for name, text in mixtures.items():
+        if not isinstance(text, str | int | float):
+            raise UserError(f"{path}: mixture {str(name)!r}: expected an expression such as a+b*3")
+        if str(name) in sources:
             raise UserError(f"{path}: {name!r} is both a data set and a mixture")
     return Registry(path, sources, {str(name): str(text) for name, text in mixtures.items()})
-
-
-def read_yaml(path: Path, what: str) -> Any:
-    """The value of a YAML file; ``what`` names it in errors.
-
-    Raises:
-        UserError: the file is missing or not YAML.
-    """
-    import yaml
-
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{what} {path}: no such file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{what} {path}: cannot be read as YAML: {reason}") from None
 
 
 def parse_sources(path: Path, datasets: Mapping[Any, Any]) -> dict[str, Source]:
@@ -109,7 +101,16 @@ def parse_sources(path: Path, datasets: Mapping[Any, Any]) -> dict[str, Source]:
     Raises:
         UserError: an entry is malformed; the message names it.
     """
+    _refuse_equal_names(path, datasets)
     return {str(name): _source(path, str(name), entry) for name, entry in datasets.items()}
+
+
+def _refuse_equal_names(path: Path, entries: Mapping[Any, Any]) -> None:
+    """Raise a ``UserError`` for keys that are the same as text, such as ``1`` and ``"1"``."""
+    names = [str(name) for name in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{path}: {name!r} is given twice; remove one")
 
 
 def _source(path: Path, name: str, entry: Any) -> Source:
@@ -126,11 +127,22 @@ def _source(path: Path, name: str, entry: Any) -> Source:
     if "weight" in entry and "repeat" in entry:
         raise UserError(f"{where}: give weight or repeat, not both")
     weight = entry.get("weight", entry.get("repeat", 1))
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
-        raise UserError(f"{where}: weight is {weight!r}; expected a number above 0")
+    if (
+        isinstance(weight, bool)
+        or not isinstance(weight, int | float)
+        or not 0 < weight <= MOST_WEIGHT
+    ):
+        raise UserError(
+            f"{where}: weight is {weight!r}; expected a number above 0 and at most {MOST_WEIGHT:g}"
+        )
     only = entry.get("only")
-    if only is not None and only not in ONLY:
+    if only is not None and not (isinstance(only, str) and only in ONLY):
         raise UserError(f"{where}: only is {only!r}; expected {' or '.join(ONLY)}")
+    for name_of in ("image_folder", "depth_folder"):
+        if not isinstance(entry.get(name_of) or "", str):
+            raise UserError(
+                f"{where}: {name_of} is {entry[name_of]!r}; expected the path of a folder"
+            )
     folders = [Path(entry[k]) if entry.get(k) else None for k in ("image_folder", "depth_folder")]
     return Source(name, Path(entry["data_path"]), folders[0], folders[1], float(weight), only)
 
@@ -144,43 +156,71 @@ def resolve_mixture(expression: str, registry: Registry | None) -> list[Source]:
     Raises:
         UserError: a part is neither, or a mixture contains itself.
     """
-    found: dict[str, Source] = {}
-    for source in _expand(expression, registry, ()):
-        earlier = found.get(source.name)
-        weight = source.weight + (earlier.weight if earlier else 0.0)
-        found[source.name] = replace(source, weight=weight)
-    return list(found.values())
+    found = _Resolver(registry).weights(expression, ())
+    for source, weight in found.items():
+        if not weight <= MOST_WEIGHT:
+            raise UserError(
+                f"--data-mixture {expression}: every record of {source.name!r} would be seen {weight:,.0f}"
+                f" times per epoch; at most {MOST_WEIGHT:g} are possible"
+            )
+    return [replace(source, weight=weight) for source, weight in found.items()]
 
 
-def _expand(expression: str, registry: Registry | None, inside: tuple[str, ...]) -> list[Source]:
-    found: list[Source] = []
-    for part in expression.split("+"):
-        match = _TIMES.fullmatch(part.strip())
-        name = match["name"].strip() if match else part.strip()
-        times = float(match["times"]) if match else 1.0
-        if not name or times <= 0:
-            raise UserError(f"--data-mixture {expression}: {part.strip()!r} is not a data set")
-        for source in _named(name, registry, inside, expression):
-            found.append(replace(source, weight=source.weight * times))
-    return found
+class _Resolver:
+    """Sums weights instead of lists of data sets, and resolves each mixture once: ``m + m`` thirty times over
+    is a large number, not a long list."""
 
+    def __init__(self, registry: Registry | None) -> None:
+        self._registry = registry
+        self._mixtures: dict[str, dict[Source, float]] = {}
 
-def _named(
-    name: str, registry: Registry | None, inside: tuple[str, ...], expression: str
-) -> list[Source]:
-    if registry is not None and name in registry.sources:
-        return [registry.sources[name]]
-    if registry is not None and name in registry.mixtures:
-        if name in inside:
-            raise UserError(f"{registry.path}: mixture {name!r} contains itself")
-        return _expand(registry.mixtures[name], registry, (*inside, name))
-    if name.endswith(".json") or Path(name).is_file():
-        return [Source(name, Path(name))]
-    known = sorted([*registry.sources, *registry.mixtures]) if registry else []
-    hint = f"known are {', '.join(known)}" if known else "give --data-registry FILE for names"
-    raise UserError(
-        f"--data-mixture {expression}: {name!r} is neither a registered data set nor a .json file; {hint}"
-    )
+    def weights(self, expression: str, inside: tuple[str, ...]) -> dict[Source, float]:
+        """The weight of each data set of an expression.
+
+        Args:
+            expression: such as ``a+b*3``.
+            inside: the mixtures that it stands in, outermost first.
+
+        Raises:
+            UserError: a part is no data set or mixture, or mixtures are nested too deep.
+        """
+        found: dict[Source, float] = {}
+        for part in expression.split("+"):
+            name, star, times = part.rpartition("*")
+            if star and _TIMES.fullmatch(times.strip()):
+                name, factor = name.strip(), float(times)
+            else:
+                name, factor = part.strip(), 1.0
+            if not name or not factor > 0:
+                raise UserError(f"--data-mixture {expression}: {part.strip()!r} is not a data set")
+            for source, weight in self._named(name, inside, expression).items():
+                found[source] = found.get(source, 0.0) + weight * factor
+        return found
+
+    def _named(self, name: str, inside: tuple[str, ...], expression: str) -> dict[Source, float]:
+        registry = self._registry
+        if registry is not None and name in registry.sources:
+            source = registry.sources[name]
+            return {source: source.weight}
+        if registry is not None and name in registry.mixtures:
+            if name in inside:
+                raise UserError(f"{registry.path}: mixture {name!r} contains itself")
+            if len(inside) >= MOST_NESTED:
+                raise UserError(
+                    f"{registry.path}: mixture {inside[0]!r} is nested more than {MOST_NESTED} deep"
+                )
+            if name not in self._mixtures:
+                text = registry.mixtures[name]
+                self._mixtures[name] = self.weights(text, (*inside, name))
+            return self._mixtures[name]
+        if name.endswith((".json", ".jsonl")) or os.path.isfile(name):  # noqa: PTH113 - any name
+            return {Source(name, Path(name)): 1.0}
+        known = sorted([*registry.sources, *registry.mixtures]) if registry else []
+        hint = f"known are {', '.join(known)}" if known else "give --data-registry FILE for names"
+        raise UserError(
+            f"--data-mixture {expression}: {name!r} is neither a registered data set nor a .json file;"
+            f" {hint}"
+        )
 
 
 def _count(source: Source) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 import textwrap
@@ -10,9 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from x3spatial import progress
 from x3spatial.errors import UserError
 
 HELP_WIDTH = 80
+QUIET = frozenset({"-q", "--quiet"})
+QUIET_HELP = "no notes and no progress on stderr"
+
+
+def be_quiet() -> None:
+    """Log warnings and errors only, and show no progress, in this process."""
+    logging.getLogger("x3spatial").setLevel(logging.WARNING)
+    progress.show_bars(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,16 @@ class OptionParser(argparse.ArgumentParser):
             formatter_class=Formatter,
             allow_abbrev=False,
         )
+
+        self.add_argument("-q", "--quiet", action="store_true", help=QUIET_HELP)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse; ``-q`` takes effect at once."""
+        given = super().parse_args(args, namespace)
+        if given.quiet:
+            be_quiet()
+        del given.quiet
+        return given
 
     def error(self, message: str) -> NoReturn:
         """Raise a ``UserError`` in place of a usage text and exit."""

@@ -23,8 +23,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +31,11 @@ from typing import Any
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.models.roborefer.layout import locate
-from x3spatial.training.mixtures import Registry, parse_sources, read_yaml, resolve_mixture
+from x3spatial.texts import print_line
+from x3spatial.training import launch
+from x3spatial.training.mixtures import Registry, parse_sources, resolve_mixture
 from x3spatial.training.options import dashed
+from x3spatial.training.yaml_file import read_yaml
 
 CURVE_FILE = "curve.png"
 """In the output folder: loss and Hit@Mask over all stages."""
@@ -110,7 +111,12 @@ def read_recipe(path: Path) -> Recipe:
             if not isinstance(entry.get(field), str) or not entry[field].strip():
                 raise UserError(f"{where}: needs a text {field!r}")
         name = entry["name"]
-        if Path(name).name != name or name.startswith("."):
+        if (
+            Path(name).name != name
+            or name.startswith(".")
+            or not name.isprintable()
+            or len(name) > 100
+        ):
             raise UserError(f"{where}: name {name!r} cannot be a folder's name")
         if any(name == other.name for other in stages):
             raise UserError(f"{where}: there is another stage {name!r}")
@@ -162,6 +168,8 @@ def _options(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{where}: options must map names of x3 sft's options to values")
     options = {str(name).lstrip("-").replace("-", "_"): given for name, given in value.items()}
+    if len(options) < len(value):
+        raise UserError(f"{where}: an option is given in two spellings; remove one")
     for name, given in options.items():
         if name in _OURS:
             raise UserError(f"{where}: option {name} is set by the recipe; leave it out")
@@ -221,7 +229,7 @@ def run_recipe(
     output_dir: Path,
     processes: int = 1,
     dry_run: bool = False,
-    echo: Callable[[str], None] = print,
+    echo: Callable[[str], None] = print_line,
 ) -> Path:
     """Run the stages of a recipe, each from the final checkpoint of the previous one.
 
@@ -253,8 +261,7 @@ def run_recipe(
     if not dry_run:
         make_dir(output_dir, "--output-dir")
         _write_registry(read, data_dir, output_dir)
-    launch = _launch(processes)
-    shown = "x3 sft" if processes == 1 else f"torchrun {shlex.join(launch[3:])}"
+    shown = "x3 sft" if processes == 1 else launch.shown(processes)
     for number, run in enumerate(runs, start=1):
         name = f"stage {number} of {len(runs)}, {run.stage.name}"
         if (options := run.stage.resize) is not None:
@@ -266,10 +273,8 @@ def run_recipe(
             continue
         if processes == 1:
             _sft(run.arguments)
-        elif code := subprocess.run([*launch, *run.arguments], check=False).returncode:  # noqa: S603
-            raise UserError(
-                f"stage {run.stage.name}: its processes exited with code {code}; see above"
-            )
+        else:
+            launch.launch(processes, run.arguments, f"stage {run.stage.name}")
     if not dry_run:
         _draw(read, output_dir)
     return stage_dir(output_dir, len(runs), read.stages[-1])
@@ -316,15 +321,6 @@ def _resize_base(run: Run, options: Mapping[str, int]) -> None:
         # refuses to continue that run.
         shutil.rmtree(run.base)
     resize_checkpoint(checkpoint=run.before, out=run.base, **options)
-
-
-def _launch(processes: int) -> list[str]:
-    """The first arguments of a command that runs ``x3 sft`` in several processes."""
-    return [
-        *(sys.executable, "-m", "torch.distributed.run"),
-        *("--standalone", f"--nproc_per_node={processes}"),
-        *("-m", "x3spatial.training.commands", "sft"),
-    ]
 
 
 def _sft(arguments: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from transformers.integrations.deepspeed import set_hf_deepspeed_config, unset_h
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
 from x3spatial.errors import UserError
+from x3spatial.models.local.model import check_text
 from x3spatial.models.local.weights import read_object
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG, PAD, SENTINEL, TURN_END
 from x3spatial.models.roborefer.checkpoint import Checkpoint, load_model, read_checkpoint
@@ -62,6 +63,7 @@ def _processor_of_tokenizer(path: Path | None, image_aspect_ratio: str) -> RoboR
             raise UserError(
                 f"--model-name-or-path {path}: the tokenizer cannot be read: {reason}"
             ) from None
+        check_text(tokenizer, f"--model-name-or-path {path}")
         tokenizer.add_tokens(
             [t for t in (PAD, SENTINEL, IMAGE_TAG, DEPTH_TAG, TURN_END) if t not in tokenizer.get_vocab()],
             special_tokens=True,

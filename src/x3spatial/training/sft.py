@@ -20,21 +20,26 @@ from transformers.trainer_utils import set_seed
 
 from x3spatial import __version__
 from x3spatial.engine.cores import cores_per_process, usable_cores
-from x3spatial.errors import Reported, UserError
-from x3spatial.io.files import make_dir, write_json
+from x3spatial.engine.parent import end_forks_with_this_process
+from x3spatial.errors import UserError
+from x3spatial.io.files import empty_dir, make_dir, write_json
 from x3spatial.io.locks import lock_dir
+from x3spatial.io.opening import open_append
 from x3spatial.models.local.runtime import DTYPES, set_threads
 from x3spatial.models.roborefer.checkpoint import Checkpoint
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.saving import save_upstream
+from x3spatial.program import run_program
+from x3spatial.program.reporting import guarded
+from x3spatial.texts import print_line
 from x3spatial.training.arguments import Arguments, parse
 from x3spatial.training.checkpoints import (
     NOTE_FILE,
-    RUN_FILE,
     STATE_FILE,
     clean,
     last_good,
     open_run,
+    reading,
     write_run,
     writing,
 )
@@ -43,9 +48,10 @@ from x3spatial.training.data_module import DataModule, make_supervised_data_modu
 from x3spatial.training.evaluation import Evaluation
 from x3spatial.training.identity import RunIdentity, run_identity
 from x3spatial.training.lora import ADAPTER, attach, core, is_adapted, merged_state, save_adapter
-from x3spatial.training.options import named
+from x3spatial.training.options import QUIET, be_quiet, named
 from x3spatial.training.setup import build_model, parameter_counts, read_base, unsharded
 from x3spatial.training.sft_help import sft_help
+from x3spatial.training.step_progress import StepProgress
 from x3spatial.training.trainer import SpatialTrainer
 
 LOG_FILE = "train.log"
@@ -65,9 +71,9 @@ class RunLog(TrainerCallback):
     def line(self, text: str) -> None:
         """Write one line."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(f"{stamp} {text}\n")
-        print(text, flush=True)
+        with writing(self.path.parent), open_append(self.path) as file:
+            file.write(f"{stamp} {text}\n".encode())
+        print_line(text)
 
     def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         """Start measuring steps per second."""
@@ -105,6 +111,10 @@ def sft(arguments: Sequence[str]) -> int:
     if {"-h", "--help", "--help-all", "--help_all"} & set(arguments):
         print(sft_help(everything=not {"-h", "--help"} & set(arguments)), end="")
         return 0
+    end_forks_with_this_process()
+    if QUIET & set(arguments):
+        be_quiet()
+        arguments = [word for word in arguments if word not in QUIET]
     try:
         return _sft(parse(arguments))
     except UserError as error:
@@ -144,13 +154,15 @@ def _sft(chosen: Arguments) -> int:
     run = open_run(output_dir, identity)
     if run is not None and run.get("finished"):
         if rank == 0:
-            print(f"x3 sft: {output_dir} is finished ({run['steps']} steps); nothing to do")
+            print_line(f"x3 sft: {output_dir} is finished ({run['steps']} steps); nothing to do")
         return 0
     if rank == 0:
         make_dir(output_dir, named("output_dir"))
         with lock_dir(output_dir, named("output_dir")):
-            return _run(chosen, base, processor, module, evaluation, identity, output_dir)
-    return _run(chosen, base, processor, module, evaluation, identity, output_dir)
+            return _run(
+                chosen, base, processor, module, evaluation, identity, output_dir, run is None
+            )
+    return _run(chosen, base, processor, module, evaluation, identity, output_dir, run is None)
 
 
 def _run(
@@ -161,6 +173,7 @@ def _run(
     evaluation: Evaluation | None,
     identity: RunIdentity,
     output_dir: Path,
+    is_new: bool,
 ) -> int:
     training = chosen.training
     first = training.process_index == 0
@@ -192,7 +205,7 @@ def _run(
     log = RunLog(output_dir / LOG_FILE)
     if first:
         clean(output_dir)
-        if not (output_dir / RUN_FILE).is_file():
+        if is_new:
             write_run(output_dir, identity, finished=False)
         trainer.add_callback(log)
         for text in header_lines(chosen, module, model, base):
@@ -219,7 +232,10 @@ def _run(
         trainer.load_weights(start)
         trainer.state = TrainerState.load_from_json(str(start / STATE_FILE))
     else:
-        trainer.train(resume_from_checkpoint=None if start is None else str(start))
+        with StepProgress() as steps:
+            if first:
+                trainer.add_callback(steps)
+            trainer.train(resume_from_checkpoint=None if start is None else str(start))
     state = trainer.state
     trainer.check_weights()
     with writing(output_dir):
@@ -247,7 +263,8 @@ def share_cores(workers: int, cores: int) -> tuple[int, int]:
 
 
 def _is_last(checkpoint: Path) -> bool:
-    state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
+    with reading(checkpoint):
+        state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
     return bool(state.global_step >= state.max_steps)
 
 
@@ -265,12 +282,14 @@ def header_lines(chosen: Arguments, module: DataModule, model: Any, base: Checkp
             f"data: {entry['path']}, {entry['samples']} samples x {entry['weight']:g}"
             + (f", {entry['dropped']} too long left out" if entry["dropped"] else "")
         )
+    for part, found in zip(module.train_dataset.parts, module.findings, strict=True):
+        lines += found.unread(part.data_path)
     text_only = sum(found.images[0] for found in module.findings)
     if text_only:
         lines.append(f"records without an image: {text_only}, trained on as text")
     lines.append(f"answers: {module.not_visible:.0%} of an epoch's are NOT_VISIBLE")
-    for part, number in parameter_counts(model).items():
-        lines.append(f"{part}: {number['trained']:,} of {number['all']:,} parameters are trained")
+    for name, number in parameter_counts(model).items():
+        lines.append(f"{name}: {number['trained']:,} of {number['all']:,} parameters are trained")
     if base.config.enable_depth and not chosen.model.enable_depth:
         lines.append("depth: left out of this run and of its checkpoints (--enable-depth False)")
     context = int(base.config.text_config.max_position_embeddings)
@@ -305,8 +324,7 @@ def finish(
         return
     model = trainer.accelerator.unwrap_model(trainer.model)
     temporary = output_dir / ".saving-final"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    empty_dir(temporary)
     adapted = is_adapted(model)
     if adapted:
         save_adapter(model, temporary / ADAPTER)
@@ -330,16 +348,9 @@ def finish(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run as a program: errors on stderr, one line each."""
-    try:
-        return sft(sys.argv[1:] if arguments is None else arguments)
-    except Reported as error:
-        print(f"x3: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("x3: interrupted; the same command continues where it stopped", file=sys.stderr)
-        return 130
+    """Run ``x3 sft`` and return the exit code; an error is one line on stderr."""
+    return guarded(lambda: sft(sys.argv[1:] if arguments is None else arguments))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

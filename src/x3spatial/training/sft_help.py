@@ -11,11 +11,11 @@ import transformers
 
 from x3spatial.training.arguments import (
     REFUSED,
-    DataArguments,
     ModelArguments,
     SftArguments,
 )
-from x3spatial.training.options import Formatter, dashed
+from x3spatial.training.data_arguments import DataArguments
+from x3spatial.training.options import QUIET_HELP, Formatter, dashed
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Model": (
@@ -88,8 +88,9 @@ def sft_help(*, everything: bool = False) -> str:
     own = own_fields()
     for title, names in GROUPS.items():
         _add(parser.add_argument_group(title), (own[name] for name in names))
-    group = parser.add_argument_group("Help")
+    group = parser.add_argument_group("Help and output")
     group.add_argument("-h", "--help", action="store_true", help="show this text")
+    group.add_argument("-q", "--quiet", action="store_true", help=QUIET_HELP)
     group.add_argument(
         "--help-all", action="store_true", help="also all options of the transformers Trainer"
     )

@@ -12,15 +12,24 @@ from torch.utils.data import Sampler
 from transformers.trainer import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from x3spatial.errors import Diverged
+from x3spatial.errors import Diverged, UserError
+from x3spatial.io.opening import refuse_link
 from x3spatial.models.roborefer.checkpoint import Checkpoint, read_checkpoint, read_tensors
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import save_upstream
 from x3spatial.training.arguments import Arguments
-from x3spatial.training.checkpoints import last_good, publish, rotate, saving_dir, writing
+from x3spatial.training.checkpoints import (
+    last_good,
+    publish,
+    reading,
+    rotate,
+    saving_dir,
+    writing,
+)
 from x3spatial.training.data_module import DataModule
 from x3spatial.training.evaluation import Evaluation, LiveModel
+from x3spatial.training.finite import DELETE_IT, FiniteGuard, finite_logs, not_finite
 from x3spatial.training.lora import (
     ADAPTER,
     core,
@@ -78,6 +87,15 @@ class SpatialTrainer(Trainer):
         # The run writes its own log; see sft.
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
+        guard = FiniteGuard(self._kept, lambda: bool(self.accelerator.optimizer_step_was_skipped))
+        self.add_callback(guard)
+        clip = self.accelerator.clip_grad_norm_
+
+        def clip_and_note(*args: Any, **kwargs: Any) -> Any:
+            guard.clipped_norm = clip(*args, **kwargs)
+            return guard.clipped_norm
+
+        self.accelerator.clip_grad_norm_ = clip_and_note
         self.processor = processor
         self.frozen = [
             part
@@ -124,17 +142,20 @@ class SpatialTrainer(Trainer):
                 part = next(piece for piece in name.split(".") if piece in PARTS)
                 groups.setdefault((part, name in decay), []).append(parameter)
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, target)
-            optimizer = kind(
-                [
-                    {
-                        "params": parameters,
-                        "lr": rates[part],
-                        "weight_decay": self.args.weight_decay if decays else 0.0,
-                    }
-                    for (part, decays), parameters in groups.items()
-                ],
-                **options,
-            )
+            plain = [
+                {
+                    "params": parameters,
+                    "lr": rates[part],
+                    "weight_decay": self.args.weight_decay if decays else 0.0,
+                }
+                for (part, decays), parameters in groups.items()
+            ]
+            try:
+                optimizer = kind(plain, **options)
+            except (TypeError, ValueError) as error:
+                name = getattr(self.args.optim, "value", self.args.optim)
+                given = f", --optim-args {self.args.optim_args}" if self.args.optim_args else ""
+                raise UserError(f"--optim {name}{given}: {error}") from None
             if matrices:
                 hidden = {
                     "params": matrices,
@@ -144,6 +165,21 @@ class SpatialTrainer(Trainer):
                 optimizer = MuonAndRest([hidden], optimizer)
             self.optimizer = optimizer
         return self.optimizer
+
+    def create_scheduler(self, *args: Any, **kwargs: Any) -> Any:
+        """As the base class.
+
+        Raises:
+            UserError: the schedule does not have an option, or lacks one.
+        """
+        try:
+            return super().create_scheduler(*args, **kwargs)
+        except (TypeError, ValueError, AttributeError) as error:
+            name = getattr(self.args.lr_scheduler_type, "value", self.args.lr_scheduler_type)
+            given = self.args.lr_scheduler_kwargs
+            raise UserError(
+                f"--lr-scheduler-type {name}, --lr-scheduler-kwargs {given}: {error}"
+            ) from None
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """The token-mean loss over the whole accumulation window, on all processes.
@@ -175,14 +211,17 @@ class SpatialTrainer(Trainer):
         Raises:
             Diverged: one is not finite.
         """
-        for name, parameter in self.model.named_parameters():  # type: ignore[union-attr]
-            held: Any = parameter.detach()
-            held = held.to_local() if hasattr(held, "to_local") else held  # a shard of FSDP
-            if parameter.requires_grad and not torch.isfinite(held).all():
-                raise Diverged(
-                    f"step {self.state.global_step}: {name} is not finite; nothing was written,"
-                    f" {self._kept()}; lower --learning-rate or set --max-grad-norm"
-                )
+        model: Any = self.model
+        trained = ((name, p) for name, p in model.named_parameters() if p.requires_grad)
+        for name in not_finite(trained):
+            raise Diverged(
+                f"step {self.state.global_step}: {name} is not finite; nothing was written,"
+                f" {self._kept()}; lower --learning-rate or set --max-grad-norm"
+            )
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """As the base class, without values that JSON does not have."""
+        super().log(finite_logs(logs), *args, **kwargs)
 
     def _kept(self) -> str:
         start, _ = last_good(Path(str(self.args.output_dir)))
@@ -198,6 +237,7 @@ class SpatialTrainer(Trainer):
         run, step = Path(str(self.args.output_dir)), self.state.global_step
         with writing(run):
             self._saving = saving_dir(run, step)
+            refuse_link(self._saving)
             try:
                 super()._save_checkpoint(model, trial)
             finally:
@@ -238,14 +278,33 @@ class SpatialTrainer(Trainer):
         else:
             self.load_weights(Path(resume_from_checkpoint), target)
 
+    def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
+        with reading(checkpoint):
+            base: Any = super()
+            base._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: Any) -> None:
+        with reading(checkpoint):
+            base: Any = super()
+            base._load_rng_state(checkpoint)
+
     def load_weights(self, folder: Path, model: Any = None) -> None:
-        """Read a checkpoint's weights, or its adapter, into a model that is whole in this process."""
-        target = self.model if model is None else model
+        """Read a checkpoint's weights, or its adapter, into a model that is whole in this process.
+
+        Raises:
+            UserError: the files are damaged, or a weight is not finite.
+        """
+        target: Any = self.model if model is None else model
         if is_adapted(target):
-            restore_adapter(target, folder / ADAPTER)
+            with reading(folder):
+                restore_adapter(target, folder / ADAPTER)
+            for name in not_finite(target.named_parameters()):
+                raise UserError(f"{folder}: {name} is not finite; {DELETE_IT}")
             return
         with unsharded(self.x3.training.deepspeed_config):
             state = read_tensors(read_checkpoint(folder))
+        for name in not_finite(state.items()):
+            raise UserError(f"{folder}: {name} is not finite; {DELETE_IT}")
         missing, unexpected = core(target).load_state_dict(state, strict=False)
         tied = {"llm.lm_head.weight"} if "llm.lm_head.weight" not in state else set()
         assert not unexpected and set(missing) <= tied, (missing, unexpected)

@@ -333,7 +333,7 @@ def test_unknown_type_or_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_published_size_has_the_published_tensors() -> None:
     """Names and shapes of the tables of the real 2B model, written out by hand from them."""
-    from x3spatial.models.roborefer.checkpoint import expected_shapes, stored_name
+    from x3spatial.models.roborefer.tensors import expected_shapes, stored_name
     from x3spatial.models.roborefer.tiny import make_config, small_tokenizer
 
     config = make_config(SIZES["2b"], small_tokenizer(), depth=True, tied=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from x3spatial.arrays import Bool, UInt8
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.io.files import write_json
+from x3spatial.io.files import write_bytes, write_json
 from x3spatial.io.images import encode_mask_png, encode_png
 from x3spatial.tasks.answers import NOT_VISIBLE
 from x3spatial.tasks.geometry import Point
@@ -166,9 +166,9 @@ def _write(folder: Path, drawn: _Drawn) -> Probe:
     for number, picture in enumerate(drawn.pictures, start=1):
         pixels, mask = draw(picture.size, picture.dot, picture.background)
         paths.append(folder / f"{drawn.name}_image{number}.png")
-        paths[-1].write_bytes(encode_png(pixels))
+        write_bytes(paths[-1], encode_png(pixels))
     mask_path = folder / f"{drawn.name}_mask.png"
-    mask_path.write_bytes(encode_mask_png(mask))
+    write_bytes(mask_path, encode_mask_png(mask))
     asked, two = drawn.pictures[-1], len(drawn.pictures) == 2
     question = _TWO if two else _ONE
     image = "the second image" if two else "the image"

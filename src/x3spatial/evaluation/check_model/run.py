@@ -41,7 +41,7 @@ from x3spatial.models import registry
 from x3spatial.models.base import Model
 from x3spatial.tables import Table, Tabular
 
-LEAST_DOTS = 4
+LEAST_DOTS, MOST_DOTS = 4, 1000
 _EVERY = 4
 """Every fourth question is asked again, one at a time."""
 
@@ -145,6 +145,8 @@ def check_model(
     out = None if out is None else Path(out)
     if dots < LEAST_DOTS:
         raise UserError(f"--dots {dots}: must be at least {LEAST_DOTS}, to fit scale and offset")
+    if dots > MOST_DOTS:
+        raise UserError(f"--dots {dots}: must be at most {MOST_DOTS}")
     if options.batch_size < 2:
         raise UserError(
             f"--batch-size {options.batch_size}: must be at least 2, to be compared with one at a time"

@@ -63,6 +63,16 @@ class MaskFinder:
             problem = (record.id, "the record names no query image and no mask")
         return Masks(chosen, tight, problem)
 
+    def kind(self, record: TaskRecord) -> str:
+        """The kind of mask that ``record`` is scored with: ``tight`` or ``dilated``; ``unknown`` if only the
+        files tell.
+        """
+        if self._choice != "auto":
+            return self._choice
+        if record.query_mask is None:
+            return "unknown"
+        return _kind_of(record.query_mask, record.query_mask_kind)
+
     def _candidates(self, record: TaskRecord, choice: MaskChoice) -> Iterator[Path]:
         """Candidate paths of the mask, in order of preference."""
         if record.query_mask is not None and (

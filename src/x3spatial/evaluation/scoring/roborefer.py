@@ -10,9 +10,11 @@ An independent implementation of the rule in ``Zhoues/RoboRefer``, ``Evaluation/
 - a point outside the image counts 0, and so does an answer without a point;
 - the score is the mean over the points.
 
-A box with reversed corners contains no point (the original raises and drops the sample). The rule does not
-treat NOT_VISIBLE specially. For t1_concat it is applied to the whole side-by-side image, whose left half has
-no mask.
+A box with reversed corners contains no point: the original raises and drops the sample from its mean. It ends
+with an error at coordinates beyond 64 bits. Here both count 0 in ``hit_at_mask``, and ``is_dropped`` names
+them, so that ``hit_at_mask_evaluated`` can leave them out as the original does. The rule does not treat
+NOT_VISIBLE specially. For t1_concat it is applied to the whole side-by-side image, whose left half has no
+mask.
 """
 
 from __future__ import annotations
@@ -42,6 +44,29 @@ def text_fraction(text: str, mask: Bool, *, is_concat: bool) -> float:
         ]
         inside += int(np.count_nonzero(part))
     return inside / total if total else 0.0
+
+
+def is_dropped(text: str, width: int, height: int) -> bool:
+    """Whether the original gives no score to ``text``: it has a reversed box, or numbers beyond 64 bits.
+
+    Args:
+        text: the answer.
+        width: of the whole image that was shown, side by side or not.
+        height: of it.
+    """
+    for found in _TUPLE.findall(text):
+        written = [part.strip() for part in found.split(",")]
+        numbers = [float(part) for part in written]
+        if len(numbers) == 2:
+            scales = (width, height) if any("." in part for part in written) else (1, 1)
+            if any(abs(n * scale) >= 2.0**63 for n, scale in zip(numbers, scales, strict=True)):
+                return True
+        elif len(numbers) == 4:
+            x0, x1 = (math.trunc(n * width) if math.isfinite(n) else 0 for n in numbers[0::2])
+            y0, y1 = (math.trunc(n * height) if math.isfinite(n) else 0 for n in numbers[1::2])
+            if x1 < x0 or y1 < y0 or max(x1 - x0, y1 - y0) >= 2**63:
+                return True
+    return False
 
 
 def point_fraction(point: Point | None, mask: Bool, *, is_concat: bool) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.masks import Masks
-from x3spatial.evaluation.scoring.roborefer import point_fraction, text_fraction
+from x3spatial.evaluation.scoring.roborefer import is_dropped, point_fraction, text_fraction
 from x3spatial.formats.results_entry import Status
 from x3spatial.formats.results_file import ScoringRule
 from x3spatial.formats.task_file import TaskRecord
@@ -22,6 +22,7 @@ from x3spatial.tasks.answers import POINT, Answer, AnswerKind
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Size
+from x3spatial.texts import quoted
 
 SUCCESS_RADII = {"success_002": 0.02, "success_005": 0.05, "success_010": 0.10}
 """Metric name → radius in normalised units of the query image."""
@@ -57,13 +58,13 @@ def truth_of(record: TaskRecord) -> Truth:
     if answer.kind is AnswerKind.UNPARSED or answer.contradictory:
         form = "[(x, y)]" if spec.answer is POINT else f"of the kind {spec.answer.name!r}"
         raise UserError(
-            f"record {record.id}: its answer {record.answer!r} is neither {form} nor"
+            f"record {record.id}: its answer {quoted(record.answer)} is neither {form} nor"
             f" {spec.absent_token}"
         )
     if answer.point is not None and not spec.frame.contains(answer.point):
         where = "the right half" if spec.side_by_side else "the image"
         raise UserError(
-            f"record {record.id}: its answer {record.answer!r} lies outside of {where}; points are"
+            f"record {record.id}: its answer {quoted(record.answer)} lies outside of {where}; points are"
             " fractions of width and height, 0 to 1"
         )
     return Truth(record.answer, answer, spec.frame)
@@ -101,6 +102,8 @@ class Score:
     """Whether the answer is a point where the object was before it was removed; None for other tasks, without
     an answer and without a mask."""
     missing_mask: bool = False
+    roborefer_dropped: bool | None = None
+    """Whether RoboRefer's own code gives no score; None under another rule, or if it has no mask."""
     pred_value: Any = None
     """The parsed value, for tasks that are not answered with a point; likewise below."""
     gt_value: Any = None
@@ -152,6 +155,11 @@ def score_answer(
     at_removed = None
     if record.spec.mask_of_removed and not truth.visible and masks.chosen is not None:
         at_removed = point is not None and _hits(truth.frame, masks.chosen, point)
+    dropped = None
+    if rule == "roborefer" and masks.chosen is not None and truth.point is not None:
+        height, width = masks.chosen.shape
+        shown = 2 * width if record.is_concat else width
+        dropped = reads_text and is_dropped(text, shown, height)
     judge = record.spec.answer.is_right
     scene, uid = cluster_of(record)
     return Score(
@@ -173,6 +181,7 @@ def score_answer(
         hit=hit(masks.chosen),
         hit_tight=hit(masks.tight),
         at_removed=at_removed,
+        roborefer_dropped=dropped,
         missing_mask=truth.visible and masks.chosen is None and judge is None,
         pred_value=answer.value,
         gt_value=truth.answer.value,

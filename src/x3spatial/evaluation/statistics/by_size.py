@@ -47,7 +47,8 @@ def size_rows(scores: Sequence[Score], areas: Sequence[float | None]) -> tuple[S
                 most=most if math.isfinite(most) else None,
                 samples=len(part),
                 metrics={name: value_of(name, table) for name in METRICS},
-                ci95={name: found[name] for name in METRICS},
+                ci95={name: found.ci95[name] for name in METRICS},
+                ci_method={name: found.method[name] for name in METRICS},
                 ci_unit=clusters.unit,
                 chance=float(np.mean([area for _, area in chosen])) if chosen else None,
             )

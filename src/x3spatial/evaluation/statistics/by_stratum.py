@@ -137,7 +137,7 @@ def _row(
 ) -> StratumRow:
     part = [score for score, _ in chosen]
     table, clusters = table_of(part), clusters_of(part)
-    ci95 = intervals(table, clusters)
+    found = intervals(table, clusters)
     known = [area for _, area in chosen if area is not None]
     return StratumRow(
         least=least,
@@ -145,7 +145,8 @@ def _row(
         name=name,
         samples=len(part),
         metrics={metric: value_of(metric, table) for metric in METRICS},
-        ci95={metric: ci95[metric] for metric in METRICS},
+        ci95={metric: found.ci95[metric] for metric in METRICS},
+        ci_method={metric: found.method[metric] for metric in METRICS},
         ci_unit=clusters.unit,
         chance=float(np.mean(known)) if known else None,
     )

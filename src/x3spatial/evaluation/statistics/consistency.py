@@ -19,8 +19,9 @@ from x3spatial.evaluation.statistics.intervals import (
     clusters_of,
     draw_counts,
     interval_of,
+    wilson,
 )
-from x3spatial.formats.results_file import ConsistencyRow
+from x3spatial.formats.results_file import CiMethod, ConsistencyRow, Interval
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.tasks.spec import Views
 
@@ -136,7 +137,9 @@ def row_of(units: Sequence[Unit]) -> ConsistencyRow:
     Independent answers hit, or say that nothing is there, at the rates of the samples of all units.
     """
     if not units:
-        return ConsistencyRow(value=None, units=0, ci95=None, ci_unit=None, independent=None)
+        return ConsistencyRow(
+            value=None, units=0, ci95=None, ci_method=None, ci_unit=None, independent=None
+        )
     right = np.array([unit.right for unit in units], np.float64)
     samples = {(score.id, score.gt_absent): score for unit in units for score in unit.scores}
     rates = {
@@ -147,19 +150,25 @@ def row_of(units: Sequence[Unit]) -> ConsistencyRow:
     }
     by_chance = [np.prod([rates[score.gt_absent] for score in unit.scores]) for unit in units]
     clusters = clusters_of([unit.scores[0] for unit in units])
-    interval = None
-    if clusters.unit is not None and len(np.unique(clusters.objects)) >= FEWEST:
+    interval: Interval | None = None
+    method: CiMethod | None = None
+    if clusters.unit is None or len(np.unique(clusters.objects)) < FEWEST:
+        pass
+    elif right.all() or not right.any():
+        interval, method = wilson(bool(right.all()), clusters.count), "wilson"
+    else:
         part = np.bincount(clusters.index, right, minlength=clusters.count)
         whole = np.bincount(clusters.index, minlength=clusters.count).astype(np.float64)
         drawn = [
             (counts @ part) / (counts @ whole)
             for counts in draw_counts(clusters.count, RESAMPLES, 0)
         ]
-        interval = interval_of(np.concatenate(drawn))
+        interval, method = interval_of(np.concatenate(drawn)), "bootstrap"
     return ConsistencyRow(
         value=float(right.mean()),
         units=len(units),
         ci95=interval,
+        ci_method=method,
         ci_unit=clusters.unit,
         independent=float(np.mean(by_chance)),
     )

@@ -2,9 +2,12 @@
 
 Pairs of one scene are not independent, so whole scenes are drawn with replacement; scans of one place
 (``roots.places``) count as one scene. With fewer than ten scenes objects, (scene, uid), are drawn; with fewer
-than ten objects there is no interval. Intervals are the 2.5th and 97.5th percentiles of 2,000 resamples. A
-rate is a ratio of two sums, so a resample only needs the sums of
-each cluster; the median is computed from cluster-by-block counts of the sorted distances.
+than ten objects there is no interval. Intervals are the 2.5th and 97.5th percentiles of 2,000 resamples.
+Where every cluster has the same rate, 0 or 1, resamples cannot differ, and the interval is Wilson's, with the
+number of clusters as the number of trials.
+
+A rate is a ratio of two sums, so a resample only needs the sums of each cluster; the median is computed from
+cluster-by-block counts of the sorted distances.
 """
 
 from __future__ import annotations
@@ -16,14 +19,16 @@ import numpy as np
 
 from x3spatial.arrays import Float64, Int64
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.metrics import MEANS_OF, RATES, Table, estimated
-from x3spatial.formats.results_file import CiUnit, Interval
+from x3spatial.evaluation.statistics.metrics import DISTANCES, MEANS_OF, RATES, Table, estimated
+from x3spatial.formats.results_file import CiMethod, CiUnit, Interval
 from x3spatial.roots.places import place_of
 
 RESAMPLES = 2_000
 FEWEST = 10
 """Minimum number of clusters for an interval."""
 _PERCENTILES = (2.5, 97.5)
+_Z = 1.959963984540054
+"""The 97.5th percentile of the normal distribution."""
 _CHUNK_CELLS = 4_000_000
 
 
@@ -113,6 +118,27 @@ class Resampler:
         centred = np.where(known, table.l2 - offset, 0.0)
         self._moments = self._by_cluster([known.astype(np.float64), centred, centred**2])
 
+    def constant(self, name: str) -> Interval | None:
+        """Wilson's interval of a rate that is 0 in every cluster, or 1 in every one; None for other metrics.
+
+        That of a mean of rates is the mean of their intervals, if each of them is such a rate.
+        """
+        if name in MEANS_OF:
+            found = [self.constant(rate) for rate in MEANS_OF[name]]
+            known = [interval for interval in found if interval is not None]
+            if len(known) < len(found):
+                return None
+            low, high = np.mean(known, axis=0)
+            return float(low), float(high)
+        if name not in self._rates or name in DISTANCES:
+            return None
+        place = 2 * self._rates.index(name)
+        part, whole = self._sums[:, place], self._sums[:, place + 1]
+        part, whole = part[whole > 0], whole[whole > 0]
+        if whole.size == 0 or not (np.all(part == 0) or np.all(part == whole)):
+            return None
+        return wilson(bool(part[0] > 0), len(whole))
+
     def _by_cluster(self, columns: Sequence[Float64]) -> Float64:
         """``[clusters, len(columns)]``: the sum of each column in each cluster."""
         index, count = self._clusters.index, self._clusters.count
@@ -181,23 +207,42 @@ class _MedianBlocks:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Metric → its 95 % interval and how it was computed; both are None without an interval."""
+
+    ci95: dict[str, Interval | None]
+    method: dict[str, CiMethod | None]
+
+
 def intervals(
     table: Table, clusters: Clusters, *, resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, Interval | None]:
-    """Metric → its 95 % interval; None with too few clusters.
+) -> Intervals:
+    """The 95 % intervals of all metrics; None with too few clusters.
 
     The interval is also None if fewer than ten objects contribute to the denominator of the metric.
     """
+    names = estimated(table)
+    found = Intervals(dict.fromkeys(names), dict.fromkeys(names))
     if clusters.unit is None:
-        return dict.fromkeys(estimated(table))
+        return found
     resampler = Resampler(table, clusters)
     chunks = [resampler(counts) for counts in draw_counts(clusters.count, resamples, seed)]
-    return {
-        name: interval_of(np.concatenate([chunk[name] for chunk in chunks]))
-        if resampler.support[name] >= FEWEST
-        else None
-        for name in estimated(table)
-    }
+    for name in names:
+        if resampler.support[name] < FEWEST:
+            continue
+        constant = resampler.constant(name)
+        drawn = np.concatenate([chunk[name] for chunk in chunks])
+        found.ci95[name] = interval_of(drawn) if constant is None else constant
+        if found.ci95[name] is not None:
+            found.method[name] = "bootstrap" if constant is None else "wilson"
+    return found
+
+
+def wilson(always: bool, trials: int) -> Interval:
+    """Wilson's 95 % interval of a rate that was 1 (``always``) or 0 in each of ``trials`` trials."""
+    reach = _Z**2 / (trials + _Z**2)
+    return (1.0 - reach, 1.0) if always else (0.0, reach)
 
 
 def interval_of(values: Float64) -> Interval | None:

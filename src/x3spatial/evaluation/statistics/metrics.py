@@ -35,6 +35,8 @@ class Table:
     missing_mask: Bool
     cut_off: Bool
     """Whether the token limit ended the answer, as far as the model said so."""
+    evaluated: Float64
+    """0 where RoboRefer's own code gives no score, else 1; NaN under another rule."""
     l2: Float64
     """NaN without a distance; likewise below."""
     l2_full: Float64
@@ -75,7 +77,12 @@ def table_of(scores: Sequence[Score]) -> Table:
         contradictory=flags(lambda score: score.contradictory),
         out_of_range=flags(lambda score: score.out_of_range),
         missing_mask=flags(lambda score: score.missing_mask),
-        cut_off=flags(lambda score: score.details.get("finish") in CUT_OFF),
+        cut_off=flags(lambda score: str(score.details.get("finish")) in CUT_OFF),
+        evaluated=numbers(
+            lambda score: (
+                None if score.roborefer_dropped is None else float(not score.roborefer_dropped)
+            )
+        ),
         l2=numbers(lambda score: score.l2),
         l2_full=numbers(lambda score: score.l2_full),
         hit=numbers(lambda score: score.hit),
@@ -130,6 +137,11 @@ def hit_at_mask_answered(table: Table) -> tuple[Float64, Float64]:
     return _mean(table.hit, ~np.isnan(table.hit) & table.said_point)
 
 
+def hit_at_mask_evaluated(table: Table) -> tuple[Float64, Float64]:
+    """Mean over the samples that RoboRefer's own code gives a score; rule roborefer only."""
+    return _mean(table.hit, ~np.isnan(table.hit) & (table.evaluated == 1.0))
+
+
 def hit_at_mask_tight(table: Table) -> tuple[Float64, Float64]:
     """Share of hits in the tight mask among visible samples with a tight mask."""
     return _mean(table.hit_tight, ~np.isnan(table.hit_tight))
@@ -175,10 +187,13 @@ RATES: dict[str, Rate] = {
     **{name: _success(radius) for name, radius in SUCCESS_RADII.items()},
     "hit_at_mask": hit_at_mask,
     "hit_at_mask_answered": hit_at_mask_answered,
+    "hit_at_mask_evaluated": hit_at_mask_evaluated,
     "hit_at_mask_tight": hit_at_mask_tight,
     "points_at_removed": points_at_removed,
     "accuracy": accuracy,
 }
+DISTANCES = frozenset({"mean_l2_error", "mean_l2_error_full"})
+"""Entries of ``RATES`` that are means of distances, not shares."""
 MEANS_OF: dict[str, tuple[str, ...]] = {
     "balanced_accuracy": ("not_visible_accuracy", "visible_recall"),
 }
@@ -188,10 +203,17 @@ L2_SPREAD = ("std_l2_error", "median_l2_error")
 ESTIMATED: tuple[str, ...] = (*RATES, *MEANS_OF, *L2_SPREAD)
 """All metrics with an interval."""
 APPLIES: dict[str, Callable[[Table], bool]] = {
+    "hit_at_mask_evaluated": lambda table: bool((~np.isnan(table.evaluated)).any()),
     "accuracy": lambda table: bool((~np.isnan(table.correct)).any()),
     "points_at_removed": lambda table: bool((~np.isnan(table.at_removed)).any()),
 }
 """Metric → whether it applies to these scores; metrics that are not listed always apply."""
+
+
+def _always(table: Table) -> bool:
+    """For counts that apply to all scores."""
+    return True
+
 
 COUNTS: dict[str, Callable[[Table], Value]] = {
     "total": len,
@@ -199,6 +221,7 @@ COUNTS: dict[str, Callable[[Table], Value]] = {
     "visible_gt": lambda table: int(table.visible.sum()),
     "hit_at_mask_count": lambda table: _whole(float(np.nansum(table.hit))),
     "hit_at_mask_total": lambda table: int((~np.isnan(table.hit)).sum()),
+    "hit_at_mask_evaluated_total": lambda table: int((table.evaluated == 1.0).sum()),
     "hit_at_mask_tight_total": lambda table: int((~np.isnan(table.hit_tight)).sum()),
     "parse_failures": lambda table: int(table.unparsed.sum()),
     "out_of_range": lambda table: int(table.out_of_range.sum()),
@@ -242,6 +265,10 @@ def estimated(table: Table) -> tuple[str, ...]:
 
 def compute(table: Table) -> dict[str, Value]:
     """All metrics that apply, those of the source document first; None if a denominator is zero."""
-    values: dict[str, Value] = {name: count(table) for name, count in COUNTS.items()}
+    values: dict[str, Value] = {
+        name: count(table)
+        for name, count in COUNTS.items()
+        if APPLIES.get(name.removesuffix("_total"), _always)(table)
+    }
     values |= {name: value_of(name, table) for name in estimated(table)}
     return {name: values[name] for name in (*METRICS, *values)}

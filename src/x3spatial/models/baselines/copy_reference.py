@@ -15,14 +15,19 @@ from x3spatial.models.baselines.common import (
     load_mask,
     record_path,
 )
-from x3spatial.tasks.geometry import Point
+from x3spatial.tasks.geometry import Point, centre_of
 from x3spatial.tasks.ground_truth import mask_target, sample_seed
 from x3spatial.tasks.question import Question
 from x3spatial.tasks.spec import Views
 
+_STEP = 2e-6
+
 
 class CopyReference(Model):
     """Answers with the point of A's mask (by the ground-truth rule) as a point of B.
+
+    It is the centre of that point's pixel: the centre of an even box lies on the edge of a pixel, where the
+    rounding of multi and concat answers would decide which pixel is hit.
 
     It never answers NOT_VISIBLE. If the centre of the mask's bounding box is not in the mask, the pixel is
     drawn with a seed from (seed, last three parts of the mask's path), so every pair with this reference
@@ -54,10 +59,14 @@ class CopyReference(Model):
         return asks_for_point(task, Views.TWO)
 
     def _read_point(self, path: Path) -> Point:
-        target = mask_target(load_mask(path), sample_seed(self._seed, *path.parts[-3:]))
+        mask = load_mask(path)
+        target = mask_target(mask, sample_seed(self._seed, *path.parts[-3:]))
         if target is None:
             raise ValueError(f"{path}: the reference mask is empty")
-        return target.point
+        height, width = mask.shape
+        centre = centre_of(target.pixel, width, height)
+        # Multiples of twice the last decimal, so that the side-by-side image has the same point.
+        return Point(*(round(value / _STEP) * _STEP for value in centre))
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
         """The point of A for each question."""

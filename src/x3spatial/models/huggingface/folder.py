@@ -21,7 +21,12 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from x3spatial.errors import UserError
 from x3spatial.models.local.runtime import DTYPES
-from x3spatial.models.local.weights import fingerprint_folders, list_tensors, read_object
+from x3spatial.models.local.weights import (
+    check_layers,
+    fingerprint_folders,
+    list_tensors,
+    read_object,
+)
 
 AUTO_CLASS = "AutoModelForImageTextToText"
 _ROBOREFER_TYPES = ("llava_llama", "roborefer")
@@ -102,8 +107,9 @@ def find_folder(given: str, *, trust_remote_code: bool) -> Folder:
         )  # fmt: skip
         raise UserError(f"--model hf:{given}: config.json is missing; {hint}")
     folder = Folder(path, given, name, revision, read_object(file))
+    # Before transformers makes a config of it, which may list the layers.
+    check_layers(folder.config, file, list_tensors(path))
     _check_type(folder, trust_remote_code=trust_remote_code)
-    list_tensors(path)
     return folder
 
 

@@ -13,9 +13,16 @@ from transformers.utils import logging as hf_logging
 
 from x3spatial.errors import UserError
 from x3spatial.models.huggingface.folder import Folder, first_line
+from x3spatial.models.local.finite import check_loaded
 from x3spatial.models.local.runtime import is_out_of_memory, loading
-from x3spatial.models.local.weights import fingerprint_folders, read_object
+from x3spatial.models.local.weights import (
+    fingerprint_folders,
+    read_header,
+    read_object,
+    weight_files,
+)
 
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 SPREAD = "spread"
 """``--device`` that lets accelerate place the layers on all GPUs, then on the CPU."""
 
@@ -40,8 +47,8 @@ def load_model(
         adapter: a LoRA adapter's folder, checked with ``check_adapter``.
 
     Raises:
-        UserError: the weights do not match the config or do not fit in memory, or the attention kernel or
-            adapter cannot be used.
+        UserError: the weights do not match the config, do not fit in memory or are not finite, or the
+            attention kernel or adapter cannot be used.
     """
     auto: Any = AutoModelForImageTextToText  # the return type depends on an argument
     with loading(attention), _no_reports():
@@ -76,9 +83,12 @@ def load_model(
             f"--model hf:{folder.given}: {len(odd)} weights are missing or of another size, {odd[0]}"
             " first; the folder is not complete, or not what its config.json says"
         )
+    files = weight_files(folder.path, required=False)
     if adapter is not None:
         with _no_reports():
             _attach(model, adapter)
+        files.append(adapter / ADAPTER_WEIGHTS)
+    check_loaded(model, files, named=f"hf:{folder.given}")
     model.eval()
     return model
 
@@ -98,7 +108,8 @@ def check_adapter(adapter: Path) -> None:
     """Check that a folder is a LoRA adapter in PEFT's layout, with weights in safetensors.
 
     Raises:
-        UserError: a file of the adapter is missing, it is not a LoRA adapter, or PEFT is not installed.
+        UserError: a file of the adapter is missing or damaged, it is not a LoRA adapter, or PEFT is not
+            installed.
     """
     file = adapter / "adapter_config.json"
     if not file.is_file():
@@ -108,8 +119,9 @@ def check_adapter(adapter: Path) -> None:
     kind = read_object(file).get("peft_type")
     if kind != "LORA":
         raise UserError(f"--adapter {adapter}: peft_type is {kind!r}; expected 'LORA'")
-    if not (adapter / "adapter_model.safetensors").is_file():
-        raise UserError(f"--adapter {adapter}: adapter_model.safetensors is missing")
+    if not (adapter / ADAPTER_WEIGHTS).is_file():
+        raise UserError(f"--adapter {adapter}: {ADAPTER_WEIGHTS} is missing")
+    read_header(adapter / ADAPTER_WEIGHTS)
     try:
         import peft  # noqa: F401
     except ModuleNotFoundError:

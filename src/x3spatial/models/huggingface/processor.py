@@ -23,6 +23,8 @@ from transformers.processing_utils import ProcessorMixin
 
 from x3spatial.errors import UserError
 from x3spatial.models.huggingface.folder import Folder, first_line
+from x3spatial.models.local.image_loading import check_pixel_rule
+from x3spatial.models.local.model import check_text
 from x3spatial.models.local.weights import read_object
 from x3spatial.tasks.question import Size
 
@@ -73,7 +75,16 @@ class Processor:
         self._processor = _load(folder, trust_remote_code=trust_remote_code)
         self._lock = threading.Lock()
         self._resized: dict[Size, Size | None] = {}
+        images = self._processor.image_processor
+        check_pixel_rule(
+            {
+                name: getattr(images, name, None)
+                for name in ("image_mean", "image_std", "rescale_factor")
+            },
+            self._named,
+        )
         self.tokenizer = self._processor.tokenizer
+        check_text(self.tokenizer, self._named)
         self.tokenizer.padding_side = "left"
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -95,15 +106,25 @@ class Processor:
             ValueError: an image cannot be processed, or text and images do not match.
         """
         with self._lock:  # fast tokenizers with padding are not thread-safe
-            inputs = self._processor.apply_chat_template(
-                list(conversations),
-                add_generation_prompt=True,
-                tokenize=True,
-                return_dict=True,
-                return_tensors="pt",
-                processor_kwargs={"padding": True, "padding_side": "left"},
-            )
+            try:
+                inputs = self._processor.apply_chat_template(
+                    list(conversations),
+                    add_generation_prompt=True,
+                    tokenize=True,
+                    return_dict=True,
+                    return_tensors="pt",
+                    processor_kwargs={"padding": True, "padding_side": "left"},
+                )
+            except StopIteration:  # from transformers before 5.23
+                raise ValueError(
+                    "the text has more image placeholders (such as <|image_pad|>) than images"
+                ) from None
         return dict(inputs)
+
+    def _text(self, conversations: Sequence[Messages]) -> list[str]:
+        """What the chat template makes of conversations."""
+        texts: list[str] = self._processor.apply_chat_template(list(conversations), tokenize=False)
+        return texts
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The texts of token ids, without surrounding whitespace.
@@ -203,12 +224,14 @@ class Processor:
         blank = Image.new("RGB", _PROBE)
         try:
             inputs = self([messages([blank], "?")])
+            # Not all versions of transformers notice that a template has no place for images.
+            one, two = (self._text([messages([blank] * count, "?")]) for count in (1, 2))
         except Exception as error:
             raise UserError(
                 f"{self._named}: its processor and chat template cannot ask about an image:"
                 f" {first_line(error)}"
             ) from None
-        if "pixel_values" not in inputs:
+        if "pixel_values" not in inputs or one == two:
             raise UserError(f"{self._named}: its chat template leaves images out")
 
 

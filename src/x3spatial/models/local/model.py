@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from transformers.generation.configuration_utils import GenerationConfig
 
+from x3spatial.errors import UserError
 from x3spatial.models.base import Model, Output
 from x3spatial.models.local.runtime import (
     choose_threads,
@@ -32,6 +34,8 @@ class PreparedBatch:
     failures: dict[str, Exception] = field(default_factory=dict)
     """Question id → why it could not be prepared; ``answer`` raises for it."""
 
+
+_PLAIN = string.ascii_letters + string.digits + string.punctuation
 
 P = TypeVar("P", bound=PreparedBatch)
 
@@ -159,3 +163,27 @@ def greedy_rules(tokenizer: Any, ends: Sequence[int], max_new_tokens: int) -> Ge
         eos_token_id=list(ends) or None,
         pad_token_id=tokenizer.pad_token_id,
     )
+
+
+def check_text(tokenizer: Any, named: object) -> None:
+    """Check that a tokenizer has tokens for the text of questions and answers.
+
+    A vocabulary that lacks a character drops it without an error, and an empty one drops everything.
+
+    Args:
+        tokenizer: the tokenizer.
+        named: the folder or model that it is from, for the message.
+
+    Raises:
+        UserError: a letter, digit or bracket gives no token.
+    """
+    lost = [
+        character
+        for character in _PLAIN
+        if not tokenizer(character, add_special_tokens=False)["input_ids"]
+    ]
+    if lost:
+        raise UserError(
+            f"{named}: the tokenizer has no token for {len(lost)} of {len(_PLAIN)} plain characters"
+            f" ({lost[0]!r} first); its vocabulary is empty or incomplete"
+        )

@@ -25,6 +25,8 @@ SMALL_MODEL = 50_000_000
 programs: with 1.3 M and 42 M parameters two threads took 8 and 2.6 times the CPU time of one and were slower;
 with 166 M they took 1.2 times the CPU time and were faster. See also ``benchmarks/threads.py``."""
 
+_LONGEST = 200  # characters of a third-party message
+
 T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
@@ -177,3 +179,9 @@ def unused_rules(stored: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str
         and value not in (used.get(name), [used.get(name)])
         and not (name == "eos_token_id" and [value] == used[name])
     }
+
+
+def one_line(error: BaseException) -> str:
+    """The message of a third-party error as one short line; its kind if it has none."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."

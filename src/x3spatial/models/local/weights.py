@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import pickle
+import re
 import struct
-from collections.abc import Iterable
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +29,23 @@ _DTYPES = {
     "U16": torch.uint16, "U32": torch.uint32, "U64": torch.uint64,
 }  # fmt: skip
 
+MAX_DEPTH = 32
+"""Largest nesting of a checkpoint's JSON files; published configs have up to 6 levels."""
+
+_LAYERS = frozenset(
+    {
+        "decoder_layers", "depth", "encoder_layers", "n_layer", "n_layers", "num_decoder_layers",
+        "num_encoder_layers", "num_hidden_layers", "num_layers",
+    }
+)  # fmt: skip
+"""Names of the number of layers in configs of transformers."""
+
 _SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
 _WHOLE, _SAMPLED = (".json", ".txt"), (".safetensors", ".bin")
+
+
+# In torch's words about a pickle that names a function or class besides those of tensors.
+_CODE = re.compile("GLOBAL|Unsupported")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +57,38 @@ class Tensor:
     dtype: torch.dtype
 
 
-def read_object(file: Path) -> dict[str, Any]:
+def read_object(file: Path, *, finite: bool = False) -> dict[str, Any]:
     """The JSON object in a file.
 
+    Args:
+        file: the file.
+        finite: refuse numbers that are not finite, which JSON does not have but Python reads.
+
     Raises:
-        UserError: the file is missing, is not JSON, or does not contain an object.
+        UserError: the file is missing, is not JSON, does not contain an object, is nested deeper than
+            ``MAX_DEPTH``, or has a number that is not finite.
     """
     value = read_json(file, what="checkpoint file")
     if not isinstance(value, dict):
         raise UserError(f"{file}: expected a json object, found {type(value).__name__}")
+    for depth, name, entry in _walk(value):
+        if depth > MAX_DEPTH:
+            raise UserError(f"{file}: nested deeper than {MAX_DEPTH} levels")
+        if finite and isinstance(entry, float) and not math.isfinite(entry):
+            raise UserError(f"{file}: field {name!r} is {entry}; expected a finite number")
     return value
+
+
+def _walk(value: Any) -> Iterator[tuple[int, str, Any]]:
+    """Depth, field name and value of all entries of a JSON value, down to one level beyond ``MAX_DEPTH``."""
+    waiting = [(0, "", value)]
+    while waiting:
+        depth, name, entry = waiting.pop()
+        yield depth, name, entry
+        if isinstance(entry, dict):
+            waiting += [(depth + 1, str(key), inner) for key, inner in entry.items()]
+        elif isinstance(entry, list):
+            waiting += [(depth + 1, name, inner) for inner in entry]
 
 
 def list_tensors(folder: Path) -> dict[str, Tensor]:
@@ -58,11 +99,28 @@ def list_tensors(folder: Path) -> dict[str, Tensor]:
     """
     tensors: dict[str, Tensor] = {}
     for file in weight_files(folder, required=True):
-        for name, tensor in _read_header(file).items():
+        for name, tensor in read_header(file).items():
             if name in tensors:
                 raise UserError(f"{file}: tensor {name!r} is also in {tensors[name].file.name}")
             tensors[name] = tensor
+        if file.suffix != ".bin":
+            _check_layout(file)
     return tensors
+
+
+def _check_layout(file: Path) -> None:
+    """Check that safetensors reads the header too: that tensors neither overlap nor leave gaps.
+
+    Raises:
+        UserError: it does not.
+    """
+    from safetensors import safe_open
+
+    try:
+        with safe_open(file, "pt"):
+            pass
+    except Exception as error:
+        raise UserError(f"{file}: not a readable safetensors file: {error}") from None
 
 
 def weight_files(folder: Path, *, required: bool) -> list[Path]:
@@ -124,7 +182,12 @@ def fingerprint_folders(root: Path, folders: Iterable[Path], *, whole: Iterable[
     return digest.hexdigest()
 
 
-def _read_header(file: Path) -> dict[str, Tensor]:
+def read_header(file: Path) -> dict[str, Tensor]:
+    """The tensors in a weight file, from its header; a pickled file is loaded.
+
+    Raises:
+        UserError: the file cannot be read, is damaged, or holds anything but tensors.
+    """
     if file.suffix == ".bin":
         values = load_bin(file)
         return {
@@ -144,11 +207,38 @@ def _read_header(file: Path) -> dict[str, Tensor]:
             (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"),
             default=0,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except (
+        ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, struct.error,
+    ):  # fmt: skip
         raise UserError(f"{file}: not a readable safetensors file (cut short or damaged)") from None
     if start + end != size:
         raise UserError(f"{file}: {size} bytes, expected {start + end} (cut short or damaged)")
     return tensors
+
+
+def check_layers(config: Mapping[str, Any], file: Path, tensors: Collection[str]) -> None:
+    """Check that a config does not promise more layers than there are tensors.
+
+    Building a model of a million layers takes minutes and much memory, even without weights. Each layer has
+    several tensors, so this says nothing about configs that fit.
+
+    Args:
+        config: the content of ``file``; parts of it may be configs too.
+        file: for the message.
+        tensors: names of all stored tensors.
+
+    Raises:
+        UserError: a number of layers is larger than the number of tensors.
+    """
+    for _, name, entry in _walk(config):
+        whole = isinstance(entry, int) and not isinstance(entry, bool)
+        if name in _LAYERS and whole and entry > len(tensors):
+            raise UserError(
+                f"{file}: field {name!r} is {entry}, but the weights have only {len(tensors)} tensors;"
+                " config and weights are not of one model"
+            )
 
 
 def load_bin(file: Path) -> dict[str, torch.Tensor]:
@@ -158,12 +248,32 @@ def load_bin(file: Path) -> dict[str, torch.Tensor]:
         UserError: the file is damaged, or reading it would require running code.
     """
     try:
-        values = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        with open(file, "rb") as stream:
+            zipped = stream.read(2) == b"PK"  # older files cannot be memory-mapped
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # about the protocol of plain pickles, which are refused
+            values = torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{file}: cannot be read as plain tensors: {reason}") from None
+        raise UserError(
+            f"{file}: cannot be read as plain tensors: {_pickle_fault(error)}"
+        ) from None
     if not isinstance(values, dict) or not all(
         isinstance(v, torch.Tensor) for v in values.values()
     ):
         raise UserError(f"{file}: expected a dictionary of tensors")
     return values
+
+
+def _pickle_fault(error: Exception) -> str:
+    """Why ``torch.load`` refused a file, in words of our own: torch's advise to switch its checks off."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error)
+    if isinstance(error, pickle.UnpicklingError) and _CODE.search(text):
+        return (
+            "it holds other Python objects, which could run code when they are read; ask for the weights as"
+            " safetensors"
+        )
+    return "cut short or damaged"

@@ -18,8 +18,14 @@ from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 from transformers.models.siglip.configuration_siglip import SiglipVisionConfig
 
 from x3spatial.errors import UserError
-from x3spatial.models.local.runtime import DTYPES, loading
-from x3spatial.models.local.weights import list_tensors, load_bin, read_object
+from x3spatial.models.local.finite import check_loaded
+from x3spatial.models.local.runtime import DTYPES, loading, one_line
+from x3spatial.models.local.weights import (
+    check_layers,
+    list_tensors,
+    load_bin,
+    read_object,
+)
 from x3spatial.models.roborefer.attention import register as register_attention
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE, RoboReferConfig
@@ -29,13 +35,18 @@ from x3spatial.models.roborefer.layout import (
     Part,
     find_layout,
     flag,
+    stored_files,
 )
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
+from x3spatial.models.roborefer.tensors import IGNORED_ENDINGS, check_tensors, parameter_name
 from x3spatial.models.roborefer.tokens import greedy, load_tokenizer
+from x3spatial.texts import shortened
 
 TOWER_TYPE = "siglip_vision_model"
 TEXT_TYPE = "qwen2"
 ENCODER = "BasicImageEncoder"
+MAX_TILES = 256
+"""Of an image in dynamic mode; published checkpoints have 12."""
 
 _TEXT_FIELDS = (
     "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
@@ -46,8 +57,6 @@ _TOWER_FIELDS = (
     "image_size", "patch_size",
 )  # fmt: skip
 _UNSUPPORTED_FLAGS = ("s2", "dynamic_s2", "mm_use_im_start_end", "mm_use_im_patch_token")
-# Buffers that some versions of transformers stored with the parameters.
-_IGNORED_ENDINGS = ("position_ids", "rotary_emb.inv_freq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             _check_type(parts[name], "mm_projector_type", PROJECTOR_TYPE)
     start, end = _end_tokens(layout)
     generation_file = parts["llm"].folder / "generation_config.json"
-    generation = read_object(generation_file) if generation_file.is_file() else {}
+    generation = read_object(generation_file, finite=True) if generation_file.is_file() else {}
     config = RoboReferConfig(
         text_config=_part_config(parts["llm"], Qwen2Config, _TEXT_FIELDS),
         vision_config=_part_config(parts["vision_tower"], SiglipVisionConfig, _TOWER_FIELDS),
@@ -117,8 +126,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     )
     embedding = parts["llm"].tensors.get("model.embed_tokens.weight")
     dtype = torch.float32 if embedding is None else embedding.dtype
+    _check_tiles(config, root_file)
     checkpoint = Checkpoint(layout, config, start, end, generation, dtype)
-    _check_tensors(checkpoint)
+    check_tensors(layout, config)
     return checkpoint
 
 
@@ -140,8 +150,8 @@ def load_model(
         attention: ``sdpa``, ``eager``, ``flash_attention_2`` or ``lean`` (``models.roborefer.attention``).
 
     Raises:
-        UserError: the folder is not a complete checkpoint, or the data type or attention kernel is not
-            available.
+        UserError: the folder is not a complete checkpoint, a weight is not finite, or the data type or
+            attention kernel is not available.
     """
     checkpoint = path if isinstance(path, Checkpoint) else read_checkpoint(path)
     if dtype not in ("auto", *DTYPES):
@@ -168,6 +178,7 @@ def load_model(
                 None, config=config, state_dict=read_tensors(checkpoint), **options
             )
             model.generation_config = greedy(tokenizer)
+    check_loaded(model, stored_files(checkpoint.layout), named=str(checkpoint.layout.path))
     return model
 
 
@@ -178,7 +189,7 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     for part in checkpoint.layout.parts.values():
         by_file: dict[Path, list[str]] = {}
         for name, tensor in part.tensors.items():
-            if not name.endswith(_IGNORED_ENDINGS):
+            if not name.endswith(IGNORED_ENDINGS):
                 by_file.setdefault(tensor.file, []).append(name)
         for file, wanted in by_file.items():
             if file.suffix == ".bin":
@@ -200,77 +211,41 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     return state
 
 
-def parameter_name(part: str, stored: str) -> str:
-    """The parameter name in the model of a tensor in a part's file.
-
-    The files of the towers have a prefix ``vision_model.``, which the class in transformers no longer has.
-    """
-    return f"{part}.{stored.removeprefix(_level(part))}"
-
-
-def stored_name(part: str, parameter: str) -> str:
-    """The name of a model parameter in the part's file; the inverse of ``parameter_name``."""
-    return _level(part) + parameter.removeprefix(f"{part}.")
-
-
-def _level(part: str) -> str:
-    return "vision_model." if part.endswith("_tower") else ""
-
-
-def expected_shapes(config: RoboReferConfig) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every parameter of a model with this configuration; no memory is allocated."""
-    with torch.device("meta"):
-        model = RoboReferForConditionalGeneration(config)
-    return {name: tuple(value.shape) for name, value in model.state_dict().items()}
-
-
-def _check_tensors(checkpoint: Checkpoint) -> None:
-    expected = expected_shapes(checkpoint.config)
-    head = "llm.lm_head.weight"
-    for part in checkpoint.layout.parts.values():
-        weights = min((tensor.file for tensor in part.tensors.values()), default=part.folder)
-        mine = {name: shape for name, shape in expected.items() if name.startswith(part.name + ".")}
-        for name, tensor in part.tensors.items():
-            if name.endswith(_IGNORED_ENDINGS):
-                continue
-            shape = mine.pop(parameter_name(part.name, name), None)
-            if shape is None:
-                raise UserError(f"{tensor.file}: tensor {name!r} has no place in a {part.name}")
-            if shape != tensor.shape:
-                raise UserError(
-                    f"{tensor.file}: tensor {name!r} has shape {list(tensor.shape)};"
-                    f" expected {list(shape)} by the config.json"
-                )
-        if checkpoint.config.text_config.tie_word_embeddings:
-            mine.pop(head, None)
-        for name, shape in mine.items():
-            raise UserError(
-                f"{weights}: tensor {stored_name(part.name, name)!r} is missing;"
-                f" expected shape {list(shape)}"
-            )
-
-
 def _read_hf(layout: Layout) -> Checkpoint:
     file = layout.root / "config.json"
+    tensors = list_tensors(layout.root)
+    check_layers(layout.config, file, tensors)
     try:
         config = RoboReferConfig.from_dict(dict(layout.config))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{file}: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # fields are checked by third-party code
+        raise UserError(f"{file}: {one_line(error)}") from None
+    _check_tiles(config, file)
     generation_file = layout.root / "generation_config.json"
     processor_file = layout.root / "processor_config.json"
-    processor = read_object(processor_file) if processor_file.is_file() else {}
-    tensors = list_tensors(layout.root)
+    processor = read_object(processor_file, finite=True) if processor_file.is_file() else {}
     embedding = tensors.get("llm.model.embed_tokens.weight")
     if embedding is None:
         raise UserError(f"{layout.root}: tensor 'llm.model.embed_tokens.weight' is missing")
-    return Checkpoint(
+    checkpoint = Checkpoint(
         layout,
         config,
         start_tokens=processor.get("start_tokens"),
         end_tokens=processor.get("end_tokens", "\n"),
-        generation=read_object(generation_file) if generation_file.is_file() else {},
+        generation=read_object(generation_file, finite=True) if generation_file.is_file() else {},
         dtype=embedding.dtype,
     )
+    check_tensors(layout, config)
+    return checkpoint
+
+
+def _check_tiles(config: RoboReferConfig, file: Path) -> None:
+    """Check the numbers of tiles, because all grids up to the largest are compared for every image."""
+    low, high = config.min_tiles, config.max_tiles
+    if not 1 <= low <= high <= MAX_TILES:
+        raise UserError(
+            f"{file}: min_tiles is {low}, max_tiles {high}; expected 1 <= min_tiles <= max_tiles <="
+            f" {MAX_TILES}"
+        )
 
 
 def _check_type(part: Part, name: str, expected: str) -> None:
@@ -287,18 +262,18 @@ def _part_config(part: Part, kind: type[Any], fields: tuple[str, ...]) -> Any:
     for name in fields:
         value = part.config.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            state = "is missing" if value is None else f"is {value!r}"
+            state = "is missing" if value is None else f"is {shortened(repr(value))}"
             raise UserError(f"{file}: field {name!r} {state}; expected a positive integer")
     try:
         return kind.from_dict({k: v for k, v in part.config.items() if k != "torch_dtype"})
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{file}: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # fields are checked by third-party code
+        raise UserError(f"{file}: {one_line(error)}") from None
 
 
 def _integer(layout: Layout, name: str, default: int | None) -> int:
     value = layout.config.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
-        state = "is missing" if value is None else f"is {value!r}"
+        state = "is missing" if value is None else f"is {shortened(repr(value))}"
         raise UserError(
             f"{layout.root / 'config.json'}: field {name!r} {state}; expected an integer"
         )

@@ -1,4 +1,7 @@
-"""A report on a checkpoint without loading its weights: ``x3 model inspect PATH``."""
+"""A report on a checkpoint: ``x3 model inspect PATH``.
+
+Weights are read only to find any that are not finite.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,13 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from x3spatial.models.local.finite import check_files
 from x3spatial.models.local.weights import Tensor, list_tensors
-from x3spatial.models.roborefer.checkpoint import (
-    Checkpoint,
-    expected_shapes,
-    parameter_name,
-    read_checkpoint,
-)
-from x3spatial.models.roborefer.layout import fingerprint
+from x3spatial.models.roborefer.checkpoint import Checkpoint, read_checkpoint
+from x3spatial.models.roborefer.layout import fingerprint, stored_files
 from x3spatial.models.roborefer.modeling import PARTS, layers_run
 from x3spatial.models.roborefer.processing import load_processor
+from x3spatial.models.roborefer.tensors import expected_shapes, parameter_name
 from x3spatial.models.roborefer.tokens import stop_ids
 
 TUNE_FLAGS = {
@@ -31,11 +31,14 @@ TUNE_FLAGS = {
 def inspect(path: str | Path) -> dict[str, Any]:
     """A report on a checkpoint of either layout, from its JSON files and tensor headers.
 
+    All weights are read once, one tensor at a time, to find any that are not finite.
+
     Raises:
-        UserError: the folder is not a RoboRefer checkpoint, or is incomplete; the message names what is
-            missing.
+        UserError: the folder is not a RoboRefer checkpoint, or is incomplete, or a weight is not finite; the
+            message names what is missing or wrong.
     """
     checkpoint = read_checkpoint(Path(path))
+    check_files(stored_files(checkpoint.layout))
     config = checkpoint.config
     processor = load_processor(checkpoint)
     tokenizer = processor.tokenizer

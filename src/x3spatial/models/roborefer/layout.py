@@ -16,11 +16,13 @@ from typing import Any
 from x3spatial.errors import UserError
 from x3spatial.models.local.weights import (
     Tensor,
+    check_layers,
     fingerprint_folders,
     list_tensors,
     read_object,
     weight_files,
 )
+from x3spatial.texts import shortened
 
 UPSTREAM_TYPE = "llava_llama"
 HF_TYPE = "roborefer"
@@ -83,7 +85,7 @@ def find_layout(path: Path) -> Layout:
             f"{path}: config.json is missing, here and in model/; expected a checkpoint"
         )
     file = root / "config.json"
-    config = read_object(file)
+    config = read_object(file, finite=True)
     model_type = config.get("model_type")
     if model_type == HF_TYPE:
         if not weight_files(root, required=False):
@@ -114,7 +116,9 @@ def flag(config: Mapping[str, Any], file: Path, name: str, *, default: bool) -> 
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise UserError(f"{file}: field {name!r} is {value!r}; expected true or false")
+        raise UserError(
+            f"{file}: field {name!r} is {shortened(repr(value))}; expected true or false"
+        )
     return value
 
 
@@ -131,7 +135,18 @@ def _read_part(root: Path, name: str, config: Mapping[str, Any]) -> Part:
         )
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: config.json is missing; expected the part's config")
-    return Part(name, folder, read_object(folder / "config.json"), list_tensors(folder))
+    part = read_object(folder / "config.json", finite=True)
+    tensors = list_tensors(folder)
+    check_layers(part, folder / "config.json", tensors)
+    return Part(name, folder, part, tensors)
+
+
+def stored_files(layout: Layout) -> list[Path]:
+    """All weight files of the checkpoint."""
+    if layout.kind == "hf":
+        return weight_files(layout.root, required=True)
+    tensors = (tensor for part in layout.parts.values() for tensor in part.tensors.values())
+    return sorted({tensor.file for tensor in tensors})
 
 
 def fingerprint(layout: Layout) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from itertools import islice
 from typing import Any
@@ -18,6 +19,13 @@ from x3spatial.models.roborefer.configuration import RoboReferConfig
 
 PARTS = ("vision_tower", "mm_projector", "depth_tower", "depth_projector", "llm")
 """Names of the parts: attributes of the model and folders of the published layout."""
+
+_CACHE_NAMES = ("cache", "past_key_values")
+_CACHE = next(
+    name for name in _CACHE_NAMES if name in inspect.signature(Qwen2ForCausalLM.forward).parameters
+)
+"""Name of the language model's cache argument: ``cache`` since transformers 5.24, and ``past_key_values``
+before."""
 
 
 class Fold3x3(nn.Module):
@@ -123,7 +131,7 @@ class RoboReferPreTrainedModel(PreTrainedModel):  # type: ignore[no-untyped-call
         "RoboReferProjector",
         "Qwen2DecoderLayer",
     ]
-    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
+    _skip_keys_device_placement = [*_CACHE_NAMES]  # noqa: RUF012
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -286,17 +294,20 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
         depth_values: torch.Tensor | None = None,
         depth_indices: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        cache: Any = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Logits ``[B, S, V]`` and, with ``labels``, the token-mean loss.
 
         Padding may be on the left or right, because positions only count unmasked tokens. Arguments that are
-        not described in ``merge`` are those of ``Qwen2ForCausalLM.forward``.
+        not described in ``merge`` are those of ``Qwen2ForCausalLM.forward``; ``cache`` and
+        ``past_key_values`` are two names of one.
 
         Raises:
             ValueError: the numbers of placeholders and images of a sample differ.
         """
-        cached = past_key_values is not None and past_key_values.get_seq_length() > 0
+        cache = past_key_values if cache is None else cache
+        cached = cache is not None and cache.get_seq_length() > 0
         if inputs_embeds is None and input_ids is not None and not cached:
             inputs_embeds = self.merge(
                 input_ids,
@@ -317,9 +328,9 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
             labels=labels,
             logits_to_keep=logits_to_keep,
+            **{_CACHE: cache},
             **kwargs,
         )
         return output
@@ -332,8 +343,8 @@ class RoboReferForConditionalGeneration(  # type: ignore[no-untyped-call]
         inputs: dict[str, Any] = base.prepare_inputs_for_generation(
             input_ids, inputs_embeds=inputs_embeds, **kwargs
         )
-        past = inputs.get("past_key_values")
-        if past is not None and past.get_seq_length() > 0:
+        cache = inputs.get(_CACHE)
+        if cache is not None and cache.get_seq_length() > 0:
             for name in ("pixel_values", "image_indices", "depth_values", "depth_indices"):
                 inputs.pop(name, None)
         return inputs

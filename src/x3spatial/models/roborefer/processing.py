@@ -12,7 +12,7 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 
 from x3spatial.errors import UserError
-from x3spatial.models.local.image_loading import load_rgb
+from x3spatial.models.local.image_loading import check_pixel_rule, load_rgb
 from x3spatial.models.local.weights import read_object
 from x3spatial.models.roborefer.chat import (
     CHAT_TEMPLATE,
@@ -298,8 +298,8 @@ def load_processor(
         image_aspect_ratio: ``resize``, ``pad`` or ``dynamic``; None: that of the checkpoint.
 
     Raises:
-        UserError: a file or token is missing, the mode is not supported, or the image sizes of processor and
-            tower differ.
+        UserError: a file or token is missing, the mode is not supported, the image sizes of processor and
+            tower differ, or images are normalised by zero or by numbers that are not finite.
     """
     checkpoint = path if isinstance(path, Checkpoint) else read_checkpoint(path)
     config = checkpoint.config
@@ -308,11 +308,15 @@ def load_processor(
     root = checkpoint.layout.root
     if checkpoint.layout.kind == "upstream":
         file = root / "vision_tower" / "preprocessor_config.json"
-        stored = read_object(file) if file.is_file() else {}
+        stored = read_object(file, finite=True) if file.is_file() else {}
     else:
         file = root / "processor_config.json"
-        stored = read_object(file).get("image_processor", {}) if file.is_file() else {}
+        whole = read_object(file, finite=True) if file.is_file() else {}
+        stored = whole.get("image_processor") or {}
+    check_pixel_rule(stored, file)
     size = stored.get("size") or {"height": side, "width": side}
+    if not isinstance(size, dict):
+        raise UserError(f"{file}: size is {size!r}; expected height and width")
     if size.get("height") != side or size.get("width") != side:
         raise UserError(f"{file}: size is {size}; expected {side} x {side}, the tower's image_size")
     for name in ("image_mean", "image_std"):

@@ -15,11 +15,13 @@ import torch
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 
-from x3spatial.io.files import make_dir, part_path, write_json
-from x3spatial.models.roborefer.checkpoint import stored_name
+from x3spatial.io.files import make_dir, write_json
+from x3spatial.io.opening import new_part
 from x3spatial.models.roborefer.configuration import PROJECTOR_TYPE, RoboReferConfig
 from x3spatial.models.roborefer.modeling import PARTS, RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.processing import RoboReferProcessor
+from x3spatial.models.roborefer.tensors import stored_name
+from x3spatial.models.roborefer.tokenizer_files import write_tokenizer
 
 WRITTEN_FOR = "4.49.0"
 MAX_SHARD_SIZE = "5GB"
@@ -86,8 +88,7 @@ def write_configs(
         write_json(out / name / "config.json", value)
         if name.endswith("_tower"):
             write_json(out / name / "preprocessor_config.json", _preprocessor(processor))
-    processor.tokenizer.save_pretrained(out / "llm")
-    (out / "llm" / "chat_template.jinja").unlink(missing_ok=True)
+    write_tokenizer(processor.tokenizer, out / "llm")
     generation = config.upstream.get("generation") or {
         "bos_token_id": config.text_config.bos_token_id,
         "eos_token_id": config.text_config.eos_token_id,
@@ -107,8 +108,9 @@ def write_weights(
     )
     for file, names in plan.filename_to_tensors.items():
         target = folder / file
-        save_file({name: tensors[name] for name in names}, part_path(target), {"format": "pt"})
-        os.replace(part_path(target), target)
+        part = new_part(target)
+        save_file({name: tensors[name] for name in names}, part, {"format": "pt"})
+        os.replace(part, target)
     index = folder / "model.safetensors.index.json"
     if plan.is_sharded:
         write_json(index, {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename})

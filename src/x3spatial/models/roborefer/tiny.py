@@ -31,13 +31,13 @@ from x3spatial.models.roborefer.chat import (
     TURN_END,
     TURN_START,
 )
-from x3spatial.models.roborefer.checkpoint import expected_shapes, stored_name
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 from x3spatial.models.roborefer.images import RoboReferImageProcessor
 from x3spatial.models.roborefer.initialization import first_tensor, look_back, share_patches
 from x3spatial.models.roborefer.modeling import PARTS
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.models.roborefer.saving import write_configs, write_weights
+from x3spatial.models.roborefer.tensors import expected_shapes, stored_name
 from x3spatial.tasks.spec import task_templates
 
 SPECIAL_TOKENS = (
@@ -113,7 +113,7 @@ def make_tiny(
         tied: whether the head shares the embedding.
 
     Raises:
-        UserError: the size or type is unknown, or the folder is not empty.
+        UserError: the size or type is unknown, the seed out of range, or the folder not empty.
     """
     out = Path(out)
     if isinstance(size, str):
@@ -122,6 +122,8 @@ def make_tiny(
         raise UserError(f"--size {size}: expected one of {', '.join(SIZES)}")
     if dtype not in DTYPES:
         raise UserError(f"--dtype {dtype}: expected one of {', '.join(DTYPES)}")
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed {seed}: must be between 0 and {2**63 - 1}")
     dimensions = SIZES[size] if isinstance(size, str) else size
     tokenizer = small_tokenizer(
         depth=depth, phrases=prompt_phrases() if dimensions.trainable else ()
@@ -246,6 +248,7 @@ def small_tokenizer(*, depth: bool = True, phrases: Sequence[str] = ()) -> Qwen2
     special = [token for token in SPECIAL_TOKENS if depth or token != DEPTH_TAG]
     tokenizer.add_tokens(special, special_tokens=True)
     tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
+    tokenizer.extra_special_tokens = [TURN_START, TURN_END]
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 

@@ -9,7 +9,8 @@ from transformers.generation.configuration_utils import GenerationConfig
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
 from x3spatial.errors import UserError
-from x3spatial.models.local.model import greedy_rules
+from x3spatial.models.local.model import check_text, greedy_rules
+from x3spatial.models.local.runtime import one_line
 from x3spatial.models.roborefer.chat import DEPTH_TAG, IMAGE_TAG, PAD, TURN_END, TURN_START
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 
@@ -19,7 +20,7 @@ def load_tokenizer(folder: Path, config: RoboReferConfig) -> Any:
 
     Raises:
         UserError: its files are missing or unreadable, a required token is missing, or the embedding has
-            fewer rows than the tokenizer has tokens.
+            fewer rows than the tokenizer has tokens. Or its vocabulary lacks plain characters.
     """
     fast = (folder / "tokenizer.json").is_file()
     if not fast:
@@ -31,8 +32,8 @@ def load_tokenizer(folder: Path, config: RoboReferConfig) -> Any:
     try:
         tokenizer = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{folder}: the tokenizer cannot be read: {reason}") from None
+        raise UserError(f"{folder}: the tokenizer cannot be read: {one_line(error)}") from None
+    check_text(tokenizer, folder)
     vocabulary = tokenizer.get_vocab()
     needed = [TURN_START, TURN_END, IMAGE_TAG]
     if config.enable_depth:

@@ -62,8 +62,13 @@ class AnswerCache:
 
     def _open(self) -> None:
         run = self._connection.execute
-        # Checked before anything is written: a foreign file must not be changed.
-        if not self._is_ours() and run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        # Checked before anything is written: a foreign file must not be changed. Another process may make the
+        # file a cache between the two looks, so the first one is repeated.
+        if (
+            not self._is_ours()
+            and run("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            and not self._is_ours()
+        ):
             raise UserError(
                 f"--cache {self.path}: an SQLite file, but no cache of answers; name another file"
             )

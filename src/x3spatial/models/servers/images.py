@@ -27,10 +27,18 @@ from x3spatial.io.images import (
     read_bytes,
     resize_rgb,
 )
+from x3spatial.io.orientation import orientation_of
 from x3spatial.tasks.question import Size
 
 _MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-_ORIENTATION = 0x0112
+_UNCHANGED = {
+    "auto": frozenset({"PNG", "JPEG"}),
+    "png": frozenset({"PNG"}),
+    "original": frozenset({"PNG", "JPEG", "WEBP"}),
+}
+"""``--image-format`` → formats of files that are sent as they are."""
+_DEPTH_AT = 24
+"""Byte of a PNG that holds the number of bits per channel."""
 _JPEG_QUALITIES = (95, 90, 80, 70)
 _SHRINK = 0.8
 _SMALLEST_SIDE = 28
@@ -67,6 +75,8 @@ class ImageLimits:
     max_bytes: int
     max_pixels: int | None = None
     resized: Callable[[Size], Size] | None = None
+    format: str = "auto"
+    """One of ``choices.IMAGE_FORMATS``."""
 
     def size(self, size: Size) -> Size:
         """(W, H) that an image of ``size`` is resized to before sending."""
@@ -132,17 +142,17 @@ class ImageCache:
 def encode_image(data: bytes, limits: ImageLimits) -> EncodedImage:
     """Encode the bytes of an image file within ``limits``.
 
-    The bytes are sent unchanged if they are an intact PNG, JPEG or WebP of 8 bits without transparency,
-    animation or EXIF rotation (servers differ in how they handle these), of the right size and within the
-    byte limit. Otherwise the image is re-encoded: as PNG if that fits, else as JPEG, else downscaled.
+    The bytes are sent unchanged if they are a PNG or JPEG (with ``format`` "png" a PNG only, with "original"
+    a WebP too) of the right size and within the byte limit, whose pixels all servers read alike: 8-bit grey
+    or RGB without palette, transparency, animation or orientation tag. Otherwise the pixels of
+    ``decode_rgb`` are re-encoded: as PNG if that fits, else as JPEG (not with "png"), else downscaled.
 
     Raises:
         ImageError: it cannot be decoded, or does not fit the limits.
     """
     size = probe(data)
-    with Image.open(io.BytesIO(data)) as image:
-        format = str(image.format)
-        plain = format in _MEDIA_TYPES and _is_plain(image)
+    format, plain = _kind(data)
+    plain = plain and format in _UNCHANGED[limits.format]
     target = limits.size(size)
     if plain and target == size and len(data) <= limits.max_bytes:
         return _as_encoded(data, format, size)
@@ -150,22 +160,35 @@ def encode_image(data: bytes, limits: ImageLimits) -> EncodedImage:
     resize = resize_rgb if limits.resized is None else _as_processors_do
     pixels = resize(pixels, *target)
     while True:
-        found = _encoded(pixels, limits.max_bytes)
+        found = _encoded(pixels, limits)
         here = (pixels.shape[1], pixels.shape[0])
         if found is not None:
-            return _as_encoded(found[0], found[1], here, original=size, quality=found[2])
+            encoded, kind, quality = found
+            return _as_encoded(encoded, kind, here, original=(size, format), quality=quality)
         smaller = (int(here[0] * _SHRINK), int(here[1] * _SHRINK))
         if limits.resized is not None or min(smaller) < _SMALLEST_SIDE:
             raise ImageError(f"cannot be sent in {limits.max_bytes} bytes (--max-image-bytes)")
         pixels = resize_rgb(pixels, *smaller)
 
 
-def _is_plain(image: Image.Image) -> bool:
+def _kind(data: bytes) -> tuple[str, bool]:
+    """The format, and whether all servers read the same pixels from this file."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return str(image.format), _is_plain(image, data)
+    except (
+        Exception
+    ):  # Pillow's readers raise what they like; OpenCV may read the file all the same
+        return "other", False
+
+
+def _is_plain(image: Image.Image, data: bytes) -> bool:
+    """Whether all servers read the same pixels from this file."""
     if getattr(image, "is_animated", False) or "transparency" in image.info:
         return False
-    if "exif" in image.info and image.getexif().get(_ORIENTATION, 1) != 1:
+    if image.format == "PNG" and data[_DEPTH_AT] != 8:  # Pillow opens 16-bit RGB as RGB
         return False
-    return image.mode in ("RGB", "L", "P")
+    return image.mode in ("RGB", "L") and orientation_of(data) is None
 
 
 def _as_processors_do(pixels: UInt8, width: int, height: int) -> UInt8:
@@ -174,14 +197,14 @@ def _as_processors_do(pixels: UInt8, width: int, height: int) -> UInt8:
     return np.asarray(resized, dtype=np.uint8)
 
 
-def _encoded(pixels: UInt8, max_bytes: int) -> tuple[bytes, str, int | None] | None:
+def _encoded(pixels: UInt8, limits: ImageLimits) -> tuple[bytes, str, int | None] | None:
     """(bytes, format, JPEG quality) of the best encoding that fits; None if none does."""
     data = encode_png(pixels)
-    if len(data) <= max_bytes:
+    if len(data) <= limits.max_bytes:
         return data, "PNG", None
-    for quality in _JPEG_QUALITIES:
+    for quality in () if limits.format == "png" else _JPEG_QUALITIES:
         data = encode_jpeg(pixels, quality)
-        if len(data) <= max_bytes:
+        if len(data) <= limits.max_bytes:
             return data, "JPEG", quality
     return None
 
@@ -191,7 +214,7 @@ def _as_encoded(
     format: str,
     size: Size,
     *,
-    original: Size | None = None,
+    original: tuple[Size, str] | None = None,
     quality: int | None = None,
 ) -> EncodedImage:
     media_type = _MEDIA_TYPES[format]
@@ -200,8 +223,10 @@ def _as_encoded(
         "format": format.lower(),
         "bytes": len(data),
         "reencoded": original is not None,
-        "resized": original is not None and original != size,
+        "resized": original is not None and original[0] != size,
     }
+    if original is not None:
+        details["file"] = original[1].lower()
     if quality is not None:
         details["quality"] = quality
     digest = hashlib.sha256(media_type.encode() + b"\0" + data).hexdigest()

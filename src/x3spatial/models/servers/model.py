@@ -7,7 +7,8 @@ import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from x3spatial.conventions.base import Convention
@@ -25,6 +26,7 @@ from x3spatial.models.servers.settings import Settings
 from x3spatial.models.servers.transport import Transport
 from x3spatial.tasks.question import Question, Size
 
+_KEPT_PNG_BYTES = 64 << 20
 _MOST_UNREACHABLE = 8
 """Consecutive questions that failed because no server was reachable, after which the run ends."""
 
@@ -38,6 +40,8 @@ class Request:
     images: tuple[EncodedImage, ...]
     extra: Mapping[str, Any]
     """Fields of the request that belong to this question alone."""
+    paths: tuple[Path, ...] = ()
+    """The files of the images."""
 
     @property
     def sizes(self) -> tuple[Size, ...]:
@@ -56,6 +60,7 @@ class ServerModel(Model):
         settings: servers, limits and retries.
         api_key: the API key.
         limits: limits of the images that are sent.
+        environment_headers: send the headers that OpenAI's client takes from the environment to any server.
     """
 
     concurrent: ClassVar[bool] = True
@@ -63,7 +68,13 @@ class ServerModel(Model):
     """Path of the request, below the URL of the server."""
 
     def __init__(
-        self, convention: Convention, settings: Settings, api_key: ApiKey, limits: ImageLimits
+        self,
+        convention: Convention,
+        settings: Settings,
+        api_key: ApiKey,
+        limits: ImageLimits,
+        *,
+        environment_headers: bool = False,
     ) -> None:
         self.convention = convention.name
         # Slightly more than the number of concurrent requests, so that the next images are encoded in time.
@@ -72,11 +83,17 @@ class ServerModel(Model):
         self._convention = convention
         self._api_key = api_key
         self._images = ImageCache(limits)
+        self._pngs = ImageCache(replace(limits, format="png"), kept_bytes=_KEPT_PNG_BYTES)
         self._cache = None if settings.cache is None else AnswerCache(settings.cache)
         self._identity = self.identity()
         self._loop = LoopThread("x3-requests")
         self._hosts = Hosts(settings.urls, settings.concurrency)
-        self._transport = Transport(settings.timeout, api_key)
+        self._transport = Transport(
+            settings.timeout,
+            api_key,
+            max_reply_bytes=settings.max_reply_bytes,
+            environment_headers=environment_headers,
+        )
         self._lock = threading.Lock()
         self._stop: Stop | None = None
         """Why the requests were cancelled."""
@@ -89,8 +106,8 @@ class ServerModel(Model):
         """The JSON of a request."""
 
     @abstractmethod
-    def read(self, content: bytes) -> ParsedReply:
-        """Parse the bytes of a reply.
+    def read(self, content: str) -> ParsedReply:
+        """Parse the text of a reply.
 
         Raises:
             Fault: the reply cannot be used.
@@ -98,7 +115,8 @@ class ServerModel(Model):
 
     def identity(self) -> dict[str, Any]:
         """Everything except prompt and images that affects an answer; part of its key in the cache."""
-        return self.describe()
+        # The hashes of the images are part of the key themselves.
+        return {name: v for name, v in self.describe().items() if name != "image_format"}
 
     def own_fields(self, question: Question) -> dict[str, Any]:
         """Fields of the request that belong to this question alone."""
@@ -121,7 +139,15 @@ class ServerModel(Model):
                     raise Unanswered(f"{path}: {error.reason}") from None
             sizes = tuple(image.size for image in images)
             text = self._convention.prompt(question, self._counted(sizes))
-            requests.append(Request(question.id, text, tuple(images), self.own_fields(question)))
+            requests.append(
+                Request(
+                    question.id,
+                    text,
+                    tuple(images),
+                    self.own_fields(question),
+                    tuple(question.images),
+                )
+            )
         return requests
 
     def _counted(self, sizes: tuple[Size, ...]) -> tuple[Size, ...]:
@@ -147,8 +173,8 @@ class ServerModel(Model):
         return [output for output in found if output is not None]
 
     def _result(
-        self, future: Future[tuple[ParsedReply, dict[str, Any]]]
-    ) -> tuple[ParsedReply, dict[str, Any]]:
+        self, future: Future[tuple[ParsedReply, dict[str, Any], Request]]
+    ) -> tuple[ParsedReply, dict[str, Any], Request]:
         try:
             return future.result()
         except CancelledError:
@@ -162,11 +188,15 @@ class ServerModel(Model):
             return None
         return self._output(request, value["text"], {**value.get("details", {}), "cached": True})
 
-    def _store(self, request: Request, reply: ParsedReply, how: Mapping[str, Any]) -> Output:
+    def _store(
+        self, request: Request, reply: ParsedReply, how: Mapping[str, Any], sent: Request
+    ) -> Output:
+        details = dict(reply.details)
+        if sent is not request:
+            details["images"] = [image.details for image in sent.images]
         if self._cache is not None and reply.whole:
-            kept = {"text": reply.text, "details": reply.details}
-            self._cache.put(self._key(request), kept)
-        return self._output(request, reply.text, {**reply.details, **how})
+            self._cache.put(self._key(request), {"text": reply.text, "details": details})
+        return self._output(request, reply.text, {**details, **how})
 
     def _key(self, request: Request) -> str:
         identity = {**self._identity, "extra": dict(request.extra)}
@@ -174,19 +204,21 @@ class ServerModel(Model):
 
     def _output(self, request: Request, text: str, details: Mapping[str, Any]) -> Output:
         images = [image.details for image in request.images]
-        return Output(text, self._counted(request.sizes), {**details, "images": images})
+        return Output(text, self._counted(request.sizes), {"images": images, **details})
 
-    async def _ask(self, request: Request) -> tuple[ParsedReply, dict[str, Any]]:
-        """The answer, with the host and the number of attempts.
+    async def _ask(self, request: Request) -> tuple[ParsedReply, dict[str, Any], Request]:
+        """The answer, with the host and the number of attempts, and what was sent in the end.
+
+        If the server says that it cannot read an image, the question is sent once more with PNG files.
 
         Raises:
             Unanswered: no attempt gave an answer.
             UserError: the server refuses every request, or none is reachable.
         """
-        body = self.body(request)
+        sent, body = request, self.body(request)
         backoff = Backoff(self.settings.seed, request.id)
         avoid: Host | None = None
-        attempt = 0
+        attempt = spare = 0
         while True:
             attempt += 1
             try:
@@ -195,17 +227,36 @@ class ServerModel(Model):
                     reply = await self._attempt(lease, body)
                 self._answered += 1
                 self._unreachable = 0
-                return reply, {"host": avoid.index, "attempts": attempt}
+                return reply, {"host": avoid.index, "attempts": attempt}, sent
             except Fault as fault:
-                last = attempt > self.settings.retries
+                if fault.unreadable_image and sent is request:
+                    again = await asyncio.to_thread(self._with_png, request)
+                    if again is not None:
+                        sent, body = again, self.body(again)
+                        spare += 1
+                        avoid = None
+                        continue
+                last = attempt > self.settings.retries + spare
                 if not fault.again or last:
                     self._give_up(fault)
                     tries = f" ({attempt} attempts)" if attempt > 1 else ""
+                    if sent is not request:
+                        tries += " (as PNG, too)"
                     raise Unanswered(self._api_key.hide(f"{fault}{tries}")) from None
                 retry_after = fault.retry_after
             except Stop as stop:
                 raise self._ended(stop) from None
             await asyncio.sleep(backoff.wait(attempt, retry_after))
+
+    def _with_png(self, request: Request) -> Request | None:
+        """The same request with PNG files of the same sizes; None if it has them already, or cannot."""
+        try:
+            images = tuple(self._pngs.get(path) for path in request.paths)
+        except ImageError:
+            return None
+        changed = [image.sha256 for image in images] != [image.sha256 for image in request.images]
+        again = replace(request, images=images)
+        return again if changed and again.sizes == request.sizes else None
 
     async def _attempt(self, lease: Lease, body: Mapping[str, Any]) -> ParsedReply:
         """One request.

@@ -11,6 +11,7 @@ from x3spatial.conventions.registry import choose_convention
 from x3spatial.conventions.resize import smart_resize
 from x3spatial.errors import UserError, flag
 from x3spatial.models.servers.api_key import ApiKey
+from x3spatial.models.servers.client import is_openai, secrets_of_headers
 from x3spatial.models.servers.images import ImageLimits
 from x3spatial.models.servers.model import Request, ServerModel
 from x3spatial.models.servers.parsing import ParsedReply, parse_chat
@@ -34,13 +35,17 @@ class OpenAIModel(ServerModel):
         model: name of the model on the server; nothing is inferred from it.
         convention: the point format; it cannot be inferred.
         min_pixels, max_pixels: bounds of the area of the resized image, for conventions in its pixels.
+        openai_headers: send OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS of the environment to
+            servers other than OpenAI's own, too.
 
     Raises:
         UserError: an option is invalid.
     """
 
     path: ClassVar[str] = "/chat/completions"
-    options = OPTIONS | {"api_key_env", "convention", "extra_body", "max_pixels", "min_pixels"}
+    options = OPTIONS | {
+        "api_key_env", "convention", "extra_body", "max_pixels", "min_pixels", "openai_headers",
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class OpenAIModel(ServerModel):
         extra_body: Mapping[str, Any] | None = None,
         min_pixels: int | None = None,
         max_pixels: int | None = None,
+        openai_headers: bool = False,
     ) -> None:
         self.name = model.rstrip("/").rpartition("/")[2] or model
         self.model = model
@@ -61,7 +67,11 @@ class OpenAIModel(ServerModel):
         fields = {**ours, **extra}
         self.fields = {name: value for name, value in fields.items() if value is not None}
         self._areas = None if convention.pixels != "resized" else _areas(min_pixels, max_pixels)
-        super().__init__(convention, settings, api_key, self.limits)
+        if openai_headers or any(is_openai(url) for url in settings.urls):
+            api_key = api_key.also(secrets_of_headers())
+        super().__init__(
+            convention, settings, api_key, self.limits, environment_headers=openai_headers
+        )
 
     @classmethod
     def create(cls, argument: str | None, options: Mapping[str, Any]) -> Self:
@@ -82,6 +92,7 @@ class OpenAIModel(ServerModel):
             extra_body=read_extra_body(extra, _RESERVED),
             min_pixels=options.get("min_pixels"),
             max_pixels=options.get("max_pixels"),
+            openai_headers=bool(options.get("openai_headers")),
         )
 
     def body(self, request: Request) -> dict[str, Any]:
@@ -96,7 +107,7 @@ class OpenAIModel(ServerModel):
             **self.fields,
         }
 
-    def read(self, content: bytes) -> ParsedReply:
+    def read(self, content: str) -> ParsedReply:
         """See ``ServerModel.read``."""
         return parse_chat(content)
 
@@ -109,6 +120,7 @@ class OpenAIModel(ServerModel):
             "fields": self.fields,
             "max_image_pixels": self.limits.max_pixels,
             "max_image_bytes": self.limits.max_bytes,
+            "image_format": self.limits.format,
             "resized": None if self._areas is None else {"factor": _PATCH, "areas": self._areas},
         }
 
@@ -139,11 +151,13 @@ def _limits_for(
             )
         low, high = _areas(min_pixels, max_pixels)
         resized = partial(smart_resize, factor=_PATCH, min_pixels=low, max_pixels=high)
-        return ImageLimits(settings.max_image_bytes, resized=resized)
+        return ImageLimits(settings.max_image_bytes, resized=resized, format=settings.image_format)
     for name, value in (("min_pixels", min_pixels), ("max_pixels", max_pixels)):
         if value is not None:
             raise UserError(
                 f"{flag(name)}: with --convention {convention.name} the server alone decides how images are"
                 " resized; to send smaller ones use --max-image-pixels"
             )
-    return ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
+    return ImageLimits(
+        settings.max_image_bytes, settings.max_image_pixels, format=settings.image_format
+    )

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from x3spatial.models.base import AT_SERVER_LIMIT
-from x3spatial.models.servers.faults import Fault, error_message, shortened
+from x3spatial.models.base import CUT_OFF
+from x3spatial.models.servers.faults import Fault, cannot_read_image, error_message, shortened
 
+_REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks")
+"""Fields of a message in which servers give reasoning beside the content."""
 _OVERLOADED = frozenset({429, 503, "429", "503"})
 
 
@@ -24,7 +26,7 @@ class ParsedReply:
     """Further fields of the reply."""
 
 
-def _object(content: bytes) -> Mapping[str, Any]:
+def _object(content: bytes | str) -> Mapping[str, Any]:
     """The JSON object in a reply.
 
     Raises:
@@ -33,18 +35,20 @@ def _object(content: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
-        text = shortened(content.decode("utf-8", "replace"))
+        text = content if isinstance(content, str) else content.decode("utf-8", "replace")
+        text = shortened(text)
         raise Fault(f"the reply is not JSON: {text[:80]!r}") from None
     if not isinstance(value, dict):
         raise Fault(f"the reply is not a JSON object: {shortened(str(value))[:80]!r}")
     return value
 
 
-def parse_chat(content: bytes) -> ParsedReply:
+def parse_chat(content: bytes | str) -> ParsedReply:
     """The answer in a reply of ``/chat/completions``.
 
-    Only the message's content is the answer: reasoning beside it (``reasoning_content``) is not. Parts of
-    text are joined. A refusal in place of the content is an answer.
+    Only the message's content is the answer, of its parts only those of text, joined. Reasoning is not, in
+    whatever field or part a server gives it, even if there is nothing else. A refusal in place of the content
+    is an answer.
 
     Raises:
         Fault: an error in the body, no choices, no content, or another shape.
@@ -54,24 +58,31 @@ def parse_chat(content: bytes) -> ParsedReply:
         error = value.get("error")
         code = error.get("code") if isinstance(error, dict) else value.get("code")
         code = code if isinstance(code, int | str) else None
+        reason = error_message(content)
         raise Fault(
-            f"the reply is an error: {error_message(content)}", overloaded=code in _OVERLOADED
+            f"the reply is an error: {reason}",
+            overloaded=code in _OVERLOADED,
+            unreadable_image=cannot_read_image(reason),
         )
     choices = value.get("choices")
     if not isinstance(choices, list):
         raise Fault("the reply has no list of choices")
     if not choices:
         raise Fault("the reply has no choices")
-    message = choices[0].get("message") if isinstance(choices[0], dict) else None
-    if not isinstance(message, dict):
-        raise Fault("the reply's first choice has no message")
-    finish = choices[0].get("finish_reason")
+    choice = choices[0] if isinstance(choices[0], dict) else {}
+    message, finish = choice.get("message"), choice.get("finish_reason")
     finish = finish.encode("utf-8", "replace").decode() if isinstance(finish, str) else None
+    if not isinstance(message, dict):
+        raise (
+            _nothing(finish)
+            if finish in CUT_OFF
+            else Fault("the reply's first choice has no message")
+        )
     text = _joined(message.get("content"))
     if not text.strip() and isinstance(message.get("refusal"), str):
         text = message["refusal"]
     if not text.strip():
-        raise _nothing(finish)
+        raise _nothing(finish, thought=any(message.get(name) for name in _REASONING))
     details: dict[str, Any] = {"finish": finish}
     if isinstance(value.get("model"), str):
         details["served_model"] = value["model"].encode("utf-8", "replace").decode()
@@ -97,15 +108,16 @@ def _joined(content: Any) -> str:
     texts = []
     for part in content:
         text = part if isinstance(part, str) else None
-        if isinstance(part, dict) and part.get("type", "text") in ("text", "output_text"):
+        is_text = isinstance(part, dict) and part.get("type", "text") in ("text", "output_text")
+        if is_text and part.get("thought") is not True:  # Google's mark of reasoning
             text = part.get("text")
-        # Parts of other types (reasoning, audio) are ignored.
+        # Parts of other types (thinking, reasoning, audio) are ignored.
         texts.append(text if isinstance(text, str) else "")
     return "".join(texts)
 
 
-def _nothing(finish: str | None) -> Fault:
-    if finish == AT_SERVER_LIMIT:
+def _nothing(finish: str | None, *, thought: bool = False) -> Fault:
+    if finish in CUT_OFF:
         # A retry would end at the same length.
         return Fault(
             "no answer within --max-new-tokens (spent on reasoning?); use more",
@@ -113,10 +125,12 @@ def _nothing(finish: str | None) -> Fault:
         )
     if finish == "content_filter":
         return Fault("a content filter of the server removed the answer", again=False)
+    if thought:
+        return Fault("the reply's content is empty: it has reasoning only")
     return Fault("the reply's content is empty")
 
 
-def parse_roborefer(content: bytes) -> ParsedReply:
+def parse_roborefer(content: bytes | str) -> ParsedReply:
     """The answer in a reply of ``/query`` of RoboRefer's own server: ``{"result": 1, "answer": TEXT}``.
 
     Raises:
@@ -125,7 +139,11 @@ def parse_roborefer(content: bytes) -> ParsedReply:
     value = _object(content)
     text = value.get("answer")
     if not isinstance(text, str):
-        raise Fault(f"the reply has no text 'answer': {error_message(content)}")
+        message = error_message(content)
+        raise Fault(
+            f"the reply has no text 'answer': {message}",
+            unreadable_image=cannot_read_image(message),
+        )
     if not text.strip():
         raise Fault("the reply's answer is empty")
     return ParsedReply(text)

@@ -56,7 +56,9 @@ class RoboReferServer(ServerModel):
                 from x3spatial.models.roborefer import depth as _  # noqa: F401
         self.enable_depth = enable_depth or depth is not None
         self.depth = depth
-        self.limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
+        self.limits = ImageLimits(
+            settings.max_image_bytes, settings.max_image_pixels, format=settings.image_format
+        )
         # Without a key, because this kind of server does not use one.
         super().__init__(UNIT, settings, ApiKey(None), self.limits)
 
@@ -119,13 +121,13 @@ class RoboReferServer(ServerModel):
             "text": request.text,
         }
 
-    def read(self, content: bytes) -> ParsedReply:
+    def read(self, content: str) -> ParsedReply:
         """See ``ServerModel.read``."""
         return parse_roborefer(content)
 
     def identity(self) -> dict[str, Any]:
         """The settings and the URL, because nothing else identifies the model."""
-        return {**self.describe(), "server": self.settings.urls[0]}
+        return {**super().identity(), "server": self.settings.urls[0]}
 
     def describe(self) -> dict[str, Any]:
         """Everything that affects the answers, as far as the client knows."""
@@ -135,6 +137,7 @@ class RoboReferServer(ServerModel):
             "depth": None if self.depth is None else str(self.depth),
             "max_image_pixels": self.limits.max_pixels,
             "max_image_bytes": self.limits.max_bytes,
+            "image_format": self.limits.format,
         }
 
 

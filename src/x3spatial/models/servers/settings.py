@@ -10,10 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from x3spatial.errors import UserError, flag
+from x3spatial.models.choices import IMAGE_FORMATS
 
 OPTIONS = frozenset(
     {
-        "base_url", "cache", "concurrency", "max_image_bytes", "max_image_pixels", "retries", "timeout",
+        "base_url", "cache", "concurrency", "image_format", "max_image_bytes", "max_image_pixels",
+        "max_reply_bytes", "retries", "timeout",
     }
 )  # fmt: skip
 
@@ -32,6 +34,9 @@ class Settings:
     max_image_pixels: int | None = None
     max_image_bytes: int = 20_000_000
     """Of the encoded image; base64 adds a third."""
+    image_format: str = IMAGE_FORMATS[0]
+    max_reply_bytes: int = 4_000_000
+    """Of a reply, decompressed: room for a million tokens of reasoning."""
     cache: Path | None = None
     max_new_tokens: int = 64
     seed: int = 0
@@ -43,12 +48,21 @@ class Settings:
             check_url(url)
         if len(set(self.urls)) < len(self.urls):
             raise UserError("--base-url: the same server is named twice")
-        for name, least in (("concurrency", 1), ("retries", 0), ("max_image_bytes", 1000)):
+        for name, least in (
+            ("concurrency", 1),
+            ("retries", 0),
+            ("max_image_bytes", 1000),
+            ("max_reply_bytes", 1000),
+        ):
             value = getattr(self, name)
             if value < least:
                 raise UserError(f"{flag(name)} {value}: must be at least {least}")
         if not 0 < self.timeout < float("inf"):
             raise UserError(f"--timeout {self.timeout:g}: must be more than 0 seconds")
+        if self.image_format not in IMAGE_FORMATS:
+            raise UserError(
+                f"--image-format {self.image_format}: must be one of {', '.join(IMAGE_FORMATS)}"
+            )
         if self.max_image_pixels is not None and self.max_image_pixels < 28 * 28:
             raise UserError(
                 f"--max-image-pixels {self.max_image_pixels}: must be at least {28 * 28}"

@@ -1,0 +1,26 @@
+"""What every command has in common: one line per error, signals, standard streams.
+
+It imports nothing heavy, so that signals are handled before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from x3spatial.program import signals, streams
+from x3spatial.program.reporting import guarded
+
+
+def run_program(work: Callable[[], int]) -> NoReturn:
+    """Run ``work`` as the whole of this process, and exit with its exit code.
+
+    Signals end it as Ctrl-C does, errors are one line on stderr, and output that nobody reads does not stop
+    the work.
+    """
+    streams.protect()  # first: a file that is opened may get the number of a closed stream
+    signals.install()
+    code = guarded(work)
+    signals.work_is_over()
+    sys.exit(streams.close(code))

@@ -1,0 +1,1 @@
+"""Hostile circumstances against every command: ``make campaign``. CONTRIBUTING says how to run it."""

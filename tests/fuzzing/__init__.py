@@ -1,0 +1,1 @@
+"""Fuzzing of everything that reads files: ``make fuzz``. CONTRIBUTING says how to run it."""
