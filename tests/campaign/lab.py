@@ -29,7 +29,8 @@ _VOLATILE = frozenset({
     "train_steps_per_second", "total_flos", "built_at", "mtime", "modified", "host",
 })  # fmt: skip
 _TRACEBACK = re.compile(
-    r"Traceback \(most recent call last\)|^Exception ignored|^Fatal Python error", re.MULTILINE
+    r"Traceback \(most recent call last\)|internal error at|^Exception ignored|^Fatal Python error",
+    re.MULTILINE,
 )
 Snapshot = dict[str, str]
 

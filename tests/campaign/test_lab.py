@@ -44,6 +44,10 @@ def _case() -> Case:
         (WELL, None),
         (replace(WELL, code=2, err="x3: ROOT a: no such folder\n"), None),
         (replace(WELL, code=1, err="Traceback (most recent call last):\n  ...\n"), TRACEBACK),
+        (
+            replace(WELL, code=1, err="x3: internal error at x3spatial/a.py:1: KeyError: 'a'"),
+            TRACEBACK,
+        ),
         (replace(WELL, err="Exception ignored in: <_io.TextIOWrapper>\n"), TRACEBACK),
         (replace(WELL, code=-signal.SIGSEGV), TRACEBACK),
         (replace(WELL, code=120), TRACEBACK),

@@ -238,3 +238,15 @@ def test_a_line_is_a_line() -> None:
     assert reporting.one_line("a\nb\x1b[31mc\x07\x9b") == "a b\\x1b[31mc\\x07\\x9b"
     long = reporting.one_line("x" * 100_000 + " the fix")
     assert len(long) < 2001 and long.endswith(" the fix")
+
+
+def test_a_signal_while_handlers_are_installed_is_an_interrupt() -> None:
+    """It arrived in ``install`` itself, before anything would catch it, and was a traceback."""
+    code = (
+        "from x3spatial.program import run_program, signals\n"
+        "def install(): raise KeyboardInterrupt\n"
+        "signals.install = install\n"
+        "run_program(lambda: 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (signals.EXIT_CODE, INTERRUPTED)

@@ -20,7 +20,11 @@ def run_program(work: Callable[[], int]) -> NoReturn:
     the work.
     """
     streams.protect()  # first: a file that is opened may get the number of a closed stream
-    signals.install()
-    code = guarded(work)
+
+    def guarded_work() -> int:
+        signals.install()  # inside: a signal may arrive while the last handler is installed
+        return work()
+
+    code = guarded(guarded_work)
     signals.work_is_over()
     sys.exit(streams.close(code))
