@@ -10,16 +10,11 @@ from hypothesis import strategies as st
 
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.by_stratum import (
-    STRATA,
-    choose_strata,
-    stratum_rows,
-    value_in,
-)
+from x3spatial.evaluation.statistics.by_stratum import stratum_rows, value_in
 from x3spatial.evaluation.statistics.metrics import table_of, value_of
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.tasks.geometry import Point
-from x3spatial.tasks.strata import Strata
+from x3spatial.tasks.strata import STRATA, Strata, choose_strata
 
 
 def sample(

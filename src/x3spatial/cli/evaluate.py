@@ -14,12 +14,14 @@ from x3spatial.cli.help import RUN
 from x3spatial.cli.model_options import MODEL_OPTIONS, Checkpoint, ModelSpecs, one_spec
 from x3spatial.cli.options import (
     PROCESS_TIMEOUT,
+    By,
     Fresh,
     ProcessTimeout,
     ResultsOut,
     Tasks,
     Workers,
     evaluation,
+    names,
 )
 from x3spatial.cli.output import Outcome
 from x3spatial.errors import UserError, flag
@@ -30,6 +32,7 @@ from x3spatial.evaluation.options import (
     EvalOptions,
     ScoreOptions,
 )
+from x3spatial.tasks.strata import choose_strata
 
 
 @command(
@@ -46,6 +49,7 @@ def evaluate(
     model_name_or_path: Checkpoint = None,
     model_options: Annotated[dict[str, Any], MODEL_OPTIONS],
     options: Annotated[EvalOptions, evaluation("evaluation.options:EvalOptions")],
+    by: By = None,
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
     process_timeout: ProcessTimeout = PROCESS_TIMEOUT,
@@ -57,6 +61,7 @@ def evaluate(
     from x3spatial.engine.world import world_from_environment
     from x3spatial.evaluation.run import evaluate as run
 
+    strata = choose_strata(names(by) or ())
     spec = one_spec(model, model_name_or_path, " (x3 zeroshot takes several)")
     world = world_from_environment(process_timeout)
     result = run(
@@ -71,7 +76,7 @@ def evaluate(
     if world is not None and not world.leads:
         output.line(f"{world}: asked {result.asked}, kept {result.kept}; rank 0 has the results")
         return 1 if result.errors else 0
-    return tables.outcome_of(result, f"on {data_json.name}")
+    return tables.outcome_of(result, f"on {data_json.name}", strata)
 
 
 @command(
@@ -106,6 +111,16 @@ def score(
         ),
         Also("--output-json"),
     ] = DEFAULT,
+    twin: Annotated[
+        Path | None,
+        typer.Option(
+            "--twin",
+            metavar="RESULTS3",
+            help="Results on t1_multi, for RESULTS on t1_counterfactual: adds follows_object.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    by: By = None,
     workers: Workers = DEFAULT,
 ) -> Outcome:
     """Of RESULTS, only the samples that it holds are scored; the task file must have the same right answers.
@@ -116,7 +131,9 @@ def score(
     """
     from x3spatial.evaluation.answers import is_results_file, score_answers
     from x3spatial.evaluation.rescore import score as run
+    from x3spatial.evaluation.twins import FOLLOWS_OBJECT, add_twin
 
+    strata = choose_strata(names(by) or ())
     if is_results_file(results):
         for name in ANSWERS_ONLY:
             if getattr(options, name) is not None:
@@ -125,11 +142,17 @@ def score(
                 )
         shared = {field.name: getattr(options, field.name) for field in fields(ScoreOptions)}
         result = run(results, data_json, output_json, ScoreOptions(**shared), workers=workers)
-        return tables.outcome_of(result, f"on {data_json.name}, scored again")
+        if twin is not None:
+            assert result.output_json is not None, "the results were written"
+            row = add_twin(result.output_json, data_json, twin)
+            result = replace(result, consistency={**result.consistency, FOLLOWS_OBJECT: row})
+        return tables.outcome_of(result, f"on {data_json.name}, scored again", strata)
+    if twin is not None:
+        raise UserError("--twin: only for RESULTS of x3 eval or x3 score")
     if output_json is None:
         raise UserError(f"--out: name the results file to write for the answers in {results}")
     result = score_answers(data_json, results, output_json, options, workers=workers)
-    return tables.outcome_of(result, f"on {data_json.name}, answers of {results.name}")
+    return tables.outcome_of(result, f"on {data_json.name}, answers of {results.name}", strata)
 
 
 @command(

@@ -15,6 +15,7 @@ from x3spatial.engine.world import TIMEOUT
 from x3spatial.exporters.points import ResizeLimits
 from x3spatial.formats.answers.base import ID_FIELDS, TEXT_FIELDS
 from x3spatial.formats.results_file import MaskChoice, ScoringRule
+from x3spatial.tasks.strata import STRATA
 
 _IMAGE_FOLDER = "Base folder for relative image paths (default: that of the task file)."
 _IMAGE_ROOT = "Where the data root is now, if it was moved after the build."
@@ -96,6 +97,18 @@ def listed(choices: Iterable[object]) -> str:
     """``a, b or c``."""
     *first, last = map(str, choices)
     return f"{', '.join(first)} or {last}" if first else last
+
+
+By = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        metavar="NAMES",
+        help="Also print results by these strata, comma-separated: "
+        f"{', '.join(stratum.short for stratum in STRATA.values())}.",
+        rich_help_panel=RUN,
+    ),
+]
 
 
 def _of_answers(kind: type, help: str, **settings: Any) -> Any:

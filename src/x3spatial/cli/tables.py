@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.cli import output
@@ -14,6 +14,8 @@ from x3spatial.texts import QUOTE, counted, shortened
 
 if TYPE_CHECKING:
     from x3spatial.evaluation.run import EvalResult
+    from x3spatial.formats.results_file import ConsistencyRow, StratumRow
+    from x3spatial.tasks.strata import Stratum
 
 PRIVILEGED = (
     "* reads masks or right answers: a bound, not comparable with models that only see images"
@@ -34,12 +36,20 @@ def size_range(least: float, most: float | None) -> str:
     return f"under {most * 100:g} %" if least == 0 else f"{low} to {most * 100:g} %"
 
 
-def outcome_of(result: EvalResult, what: str) -> Outcome:
-    """The outcome of one run; ``what`` follows the model's name in the title."""
+_BY_STRATUM = (
+    ("Hit@Mask", "hit_at_mask"),
+    ("NOT_VISIBLE acc", "not_visible_accuracy"),
+    ("false NOT_VISIBLE", "false_not_visible_rate"),
+    ("median L2", "median_l2_error"),
+)
+
+
+def outcome_of(result: EvalResult, what: str, by: Sequence[Stratum] = ()) -> Outcome:
+    """The outcome of one run; ``what`` follows the model's name in the title, ``by`` gets a table each."""
     title = f"{marked(result.model, result.privileged)} {what}: {result.conditions}"
     return Outcome(
         lambda: result_json(result),
-        lambda: _show(result, title),
+        lambda: _show(result, title, by),
         lambda: warn_of(result, ""),
         1 if result.errors else 0,
     )
@@ -58,6 +68,10 @@ def result_json(result: EvalResult) -> dict[str, Any]:
         "ci_method": result.ci_method,
         "chance": result.chance,
         "by_mask_area": [encode(row) for row in result.by_mask_area],
+        "by_stratum": {
+            name: [encode(row) for row in rows] for name, rows in result.by_stratum.items()
+        },
+        "consistency": {name: encode(row) for name, row in result.consistency.items()},
         "unparsed_reasons": result.unparsed_reasons,
         "unread": list(result.unread),
         "asked": result.asked,
@@ -70,7 +84,50 @@ def result_json(result: EvalResult) -> dict[str, Any]:
     }
 
 
-def _show(result: EvalResult, title: str) -> None:
+def consistency_table(found: Mapping[str, Mapping[str, ConsistencyRow]]) -> Table:
+    """One row per model and figure."""
+    rows = tuple(
+        (
+            model,
+            name,
+            str(row.units),
+            figure(row.value, row.ci95),
+            figure(row.independent),
+        )
+        for model, figures in found.items()
+        for name, row in figures.items()
+        if row.units
+    )
+    columns = ("", "right together", "units", "share", "if independent")
+    return Table("consistency: related answers that are all right", columns, rows, keys=2)
+
+
+def stratum_table(stratum: Stratum, rows: Sequence[StratumRow]) -> Table:
+    """The metrics of one stratum, a row per bin; metrics that no bin has are left out."""
+    shown = [
+        (head, key)
+        for head, key in _BY_STRATUM
+        if any(row.metrics.get(key) is not None for row in rows)
+    ]
+    table = tuple(
+        (
+            row.name or stratum_range(row.least, row.most),
+            str(row.samples),
+            *(figure(row.metrics.get(key), row.ci95.get(key)) for _, key in shown),
+            figure(row.chance),
+        )
+        for row in rows
+    )
+    heads = ("", "samples", *(head for head, _ in shown), "uniform point")
+    return Table(f"by {stratum.title}", heads, table)
+
+
+def stratum_range(least: float | None, most: float | None) -> str:
+    """A bin as text, such as ``20 to 40``."""
+    return f"{least:g} and more" if most is None else f"{least:g} to {most:g}"
+
+
+def _show(result: EvalResult, title: str, by: Sequence[Stratum]) -> None:
     rows = []
     for name, value in result.metrics.items():
         interval = result.ci95.get(name)
@@ -81,6 +138,13 @@ def _show(result: EvalResult, title: str) -> None:
     notes = (PRIVILEGED,) if result.privileged else ()
     output.table(Table(title, ("metric", "value", unit), tuple(rows), notes))
     _show_sizes(result)
+    for stratum in by:
+        if stratum.name in result.by_stratum:
+            output.table(stratum_table(stratum, result.by_stratum[stratum.name]))
+        else:
+            output.line(f"by {stratum.title}: nothing is known of these samples (no scene.json)")
+    if result.consistency:
+        output.table(consistency_table({result.model: result.consistency}))
     problems = [(problem.path, problem.reason) for problem in result.problems]
     assert result.output_json is not None, "commands write a results file"
     where = output.shown(result.output_json)

@@ -31,6 +31,7 @@ from x3spatial.cli.output import Outcome
 from x3spatial.errors import UserError, flag
 from x3spatial.evaluation.options import EvalOptions
 from x3spatial.pipeline import ZeroshotOptions
+from x3spatial.tasks.spec import SETS
 from x3spatial.texts import counted
 
 _BUILD = building(
@@ -44,6 +45,8 @@ _BUILD = building(
             "seed",
             "prompts",
             "jpeg_quality",
+            "decoys",
+            "negatives",
             "paths",
         }
     ),
@@ -111,6 +114,10 @@ def zeroshot(
         ),
         Also("--out-dir"),
     ] = DEFAULT,
+    sets: Annotated[
+        str,
+        typer.Option(metavar="NAME", help=f"The sets: {', '.join(SETS)}.", rich_help_panel=RUN),
+    ] = DEFAULT,
     build: Annotated[BuildOptions, _BUILD],
     model: ModelSpecs = None,
     model_name_or_path: Checkpoint = None,
@@ -120,7 +127,7 @@ def zeroshot(
     fresh: Fresh = DEFAULT,
     process_timeout: ProcessTimeout = PROCESS_TIMEOUT,
 ) -> int | Outcome:
-    """Evaluates the four validation sets and prints the summary. Started by torchrun or accelerate, the
+    """Evaluates the chosen validation sets and prints the summary. Started by torchrun or accelerate, the
     first process builds and prints, and all ask, as in x3 eval.
     """
     from x3spatial.engine.world import world_from_environment
@@ -137,6 +144,7 @@ def zeroshot(
             build=build, evaluation=replace(evaluation_options, model_options=model_options)
         ),
         tasks_dir=tasks_dir,
+        sets=sets,
         workers=workers,
         fresh=fresh,
         world=world,

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.cli import output
-from x3spatial.cli.tables import PRIVILEGED, marked, size_range, unread_text, warn_of
+from x3spatial.cli.tables import (
+    PRIVILEGED,
+    consistency_table,
+    marked,
+    size_range,
+    unread_text,
+    warn_of,
+)
 from x3spatial.models.registry import is_privileged
 from x3spatial.tables import Table, figure
 from x3spatial.texts import counted
@@ -49,6 +56,9 @@ def show(summary: ZeroshotSummary) -> None:
         if sizes is not None:
             output.line("")
             output.table(sizes)
+    if summary.consistency:
+        output.line("")
+        output.table(consistency_table(summary.consistency))
     if overview is None or PRIVILEGED not in overview.notes:
         output.line(PRIVILEGED)  # of a chance row
 

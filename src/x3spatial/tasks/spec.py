@@ -33,6 +33,9 @@ HARD = "hard"
 """The group of the sets that are harder than those of the source document."""
 ALL = "all"
 """Means every task where tasks are chosen."""
+DEFAULT_SETS = "default"
+SETS = (DEFAULT_SETS, HARD, ALL)
+"""The choices of sets of the zero-shot evaluation."""
 
 
 class Views(Enum):
@@ -299,9 +302,23 @@ def default_tasks() -> tuple[str, ...]:
     return tuple(spec.name for spec in TASKS.values() if spec.by_default)
 
 
-def zero_shot_tasks() -> tuple[TaskSpec, ...]:
-    """The tasks whose validation sets are part of the zero-shot evaluation."""
-    return tuple(spec for spec in TASKS.values() if spec.zero_shot)
+def zero_shot_tasks(sets: str = DEFAULT_SETS) -> tuple[TaskSpec, ...]:
+    """The tasks whose validation sets are part of the zero-shot evaluation.
+
+    Args:
+        sets: ``default``: those of the source document; ``hard``: the group of that name; ``all``: both.
+
+    Raises:
+        UserError: ``sets`` is none of them.
+    """
+    if sets not in SETS:
+        raise UserError(f"--sets {sets}: must be {', '.join(SETS)}")
+    return tuple(
+        spec
+        for spec in TASKS.values()
+        if (spec.zero_shot and sets in (DEFAULT_SETS, ALL))
+        or (spec.group == HARD and sets in (HARD, ALL))
+    )
 
 
 def choose_tasks(names: Iterable[str] | None) -> tuple[str, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from x3spatial.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +52,48 @@ class Strata:
 
 NAMES = tuple(field.name for field in fields(Strata))
 """Names of all facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """One way to group samples."""
+
+    name: str
+    """Field of ``Strata``, or ``absence``."""
+    short: str
+    """Name in ``--by``."""
+    title: str
+    bounds: tuple[float, ...] = ()
+    """Bounds of the bins; empty for names."""
+
+
+STRATA: dict[str, Stratum] = {
+    stratum.name: stratum
+    for stratum in (
+        Stratum("angle_deg", "angle", "angle between the views", (0, 20, 40, 60, 90, 180)),
+        Stratum(
+            "baseline_m", "baseline", "metres between the cameras", (0, 0.5, 1, 2, 4, math.inf)
+        ),
+        Stratum("overlap", "overlap", "share of A's surface in B's frame", (0, 0.25, 0.5, 0.75, 1)),
+        Stratum("visible_a", "visible-a", "visible share in A", (0, 0.25, 0.5, 0.75, 1)),
+        Stratum("visible_b", "visible-b", "visible share in B", (0, 0.25, 0.5, 0.75, 1)),
+        Stratum("lookalikes", "lookalikes", "look-alikes in B", (0, 1, 2, 4, math.inf)),
+        Stratum("mask_share", "size", "share of the image", (0, 0.0025, 0.01, 0.04, 1)),
+        Stratum("absence", "absence", "why the object is absent"),
+    )
+}
+"""All strata by name, in the order of tables. Bins contain their lower bound, the last one both bounds."""
+
+
+def choose_strata(names: Sequence[str]) -> tuple[Stratum, ...]:
+    """The strata of ``--by``, by short or full name, in the order of the registry.
+
+    Raises:
+        UserError: a name is unknown.
+    """
+    known = {stratum.short: stratum.name for stratum in STRATA.values()}
+    chosen = {known.get(name, name) for name in names}
+    unknown = sorted(chosen - set(STRATA))
+    if unknown:
+        raise UserError(f"--by {unknown[0]}: known are {', '.join(known)}")
+    return tuple(stratum for name, stratum in STRATA.items() if name in chosen)

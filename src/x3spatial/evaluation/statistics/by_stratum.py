@@ -8,67 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.scores import Score
 from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
 from x3spatial.evaluation.statistics.metrics import table_of, value_of
 from x3spatial.formats.results_file import StratumRow
 from x3spatial.formats.task_file import TaskRecord
+from x3spatial.tasks.strata import STRATA, Stratum
 
 METRICS = (
     "hit_at_mask", "median_l2_error", "success_005", "false_not_visible_rate",
     "not_visible_accuracy", "balanced_accuracy",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Stratum:
-    """One way to group samples."""
-
-    name: str
-    """Field of ``Strata``, or ``absence``."""
-    short: str
-    """Name in ``--by``."""
-    title: str
-    bounds: tuple[float, ...] = ()
-    """Bounds of the bins; empty for names."""
-
-
-STRATA: dict[str, Stratum] = {
-    stratum.name: stratum
-    for stratum in (
-        Stratum("angle_deg", "angle", "angle between the views", (0, 20, 40, 60, 90, 180)),
-        Stratum(
-            "baseline_m", "baseline", "metres between the cameras", (0, 0.5, 1, 2, 4, math.inf)
-        ),
-        Stratum("overlap", "overlap", "share of A's surface in B's frame", (0, 0.25, 0.5, 0.75, 1)),
-        Stratum("visible_a", "visible-a", "visible share in A", (0, 0.25, 0.5, 0.75, 1)),
-        Stratum("visible_b", "visible-b", "visible share in B", (0, 0.25, 0.5, 0.75, 1)),
-        Stratum("lookalikes", "lookalikes", "look-alikes in B", (0, 1, 2, 4, math.inf)),
-        Stratum("mask_share", "size", "share of the image", (0, 0.0025, 0.01, 0.04, 1)),
-        Stratum("absence", "absence", "why the object is absent"),
-    )
-}
-"""All strata by name, in the order of tables."""
-
-
-def choose_strata(names: Sequence[str]) -> tuple[Stratum, ...]:
-    """The strata of ``--by``, by short or full name, in the order of the registry.
-
-    Raises:
-        UserError: a name is unknown.
-    """
-    known = {stratum.short: stratum.name for stratum in STRATA.values()}
-    chosen = {known.get(name, name) for name in names}
-    unknown = sorted(chosen - set(STRATA))
-    if unknown:
-        raise UserError(f"--by {unknown[0]}: known are {', '.join(known)}")
-    return tuple(stratum for name, stratum in STRATA.items() if name in chosen)
 
 
 def stratum_rows(

@@ -8,34 +8,36 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from x3spatial.builder.manifest import MANIFEST
 from x3spatial.builder.options import TASKS_DIR, BuildOptions
-from x3spatial.builder.run import JOURNAL, BuildSummary, build_tasks
+from x3spatial.builder.run import build_tasks
+from x3spatial.builder.state import JOURNAL
 from x3spatial.engine.rendezvous import Coordinator, Worker
 from x3spatial.engine.world import World
-from x3spatial.errors import UserError, flag, packages_of
+from x3spatial.errors import UserError, flag
 from x3spatial.evaluation.options import EvalOptions, for_model
 from x3spatial.evaluation.questions import missing_field
 from x3spatial.evaluation.results_folders import (
-    add_results_below,
     folder_of,
     other_model,
     recorded,
 )
-from x3spatial.evaluation.run import EvalResult, chance_of, evaluate
+from x3spatial.evaluation.run import chance_of, evaluate
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.formats.typed_json import encode
-from x3spatial.io.files import make_dir, read_json, read_manifest, write_json
+from x3spatial.io.files import make_dir, read_manifest, write_json
 from x3spatial.io.paths import check_utf8
 from x3spatial.models import registry
 from x3spatial.models.base import Model
-from x3spatial.tables import Table, Tabular, figure
-from x3spatial.tasks.spec import zero_shot_tasks
-
-if TYPE_CHECKING:
-    import pandas as pd
+from x3spatial.pipeline.summary import (
+    Cell,
+    SetSummary,
+    ZeroshotSummary,
+    consistency_of,
+    summary_json,
+)
+from x3spatial.tasks.spec import DEFAULT_SETS, zero_shot_tasks
 
 _LOG = logging.getLogger("x3spatial")
 
@@ -45,98 +47,13 @@ _SPLIT = "val"
 """Short name of the evaluated split in file names."""
 
 
-def zero_shot_sets() -> list[tuple[str, str]]:
-    """Titles and file names of the evaluated sets; results have the same file names."""
-    return [(spec.title, spec.file(_SPLIT)) for spec in zero_shot_tasks()]
+def zero_shot_sets(sets: str = DEFAULT_SETS) -> list[tuple[str, str]]:
+    """Titles and file names of the evaluated sets; results have the same file names.
 
-
-_COLUMNS = (
-    ("Hit@Mask", "hit_at_mask"),
-    ("NOT_VISIBLE acc", "not_visible_accuracy"),
-    ("balanced acc", "balanced_accuracy"),
-    ("unparsed", "parse_failures"),
-    ("errors", "errors"),
-)
-"""Column heads and metrics of the summary table."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One model on one set: a result, or the reason why there is none."""
-
-    model: str
-    spec: str
-    result: EvalResult | None
-    skipped: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SetSummary:
-    """One set: number of samples, chance baselines, and one cell per model."""
-
-    name: str
-    data_json: Path
-    chance: Mapping[str, Mapping[str, Any] | None]
-    cells: tuple[Cell, ...]
-    samples: int | None = None
-    """Number of samples; None if the set was not built."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class ZeroshotSummary(Tabular):
-    """The result of ``zeroshot``."""
-
-    summary_json: Path
-    built: BuildSummary | None
-    """None if existing task files were used without a data root."""
-    sets: tuple[SetSummary, ...]
-
-    @property
-    def errors(self) -> int:
-        """Number of samples without an answer, over all models and sets."""
-        return sum(cell.result.errors for part in self.sets for cell in part.cells if cell.result)
-
-    def table(self) -> Table:
-        """One row per set and model."""
-        rows = []
-        for part in self.sets:
-            for cell in part.cells:
-                if cell.result is not None:
-                    metrics, ci95 = cell.result.metrics, cell.result.ci95
-                    figures = [figure(metrics[name], ci95.get(name)) for _, name in _COLUMNS]
-                    name = f"{cell.model}*" if cell.result.privileged else cell.model
-                    rows.append((part.name, name, *figures))
-        heads = tuple(head for head, _ in _COLUMNS)
-        notes = [f"summary: {self.summary_json}"]
-        results = [cell.result for part in self.sets for cell in part.cells if cell.result]
-        if any(result.privileged for result in results):
-            notes.insert(0, "* reads masks or right answers")
-        conditions = "; ".join(sorted({r.conditions for r in results if r.conditions}))
-        title = f"zero-shot: {conditions}" if conditions else "zero-shot"
-        return Table(title, ("set", "model", *heads), tuple(rows), tuple(notes), keys=2)
-
-    def to_json(self) -> dict[str, Any]:
-        """The path and the content of ``summary.json``, and the number of samples without an answer."""
-        stored: dict[str, Any] = read_json(self.summary_json)
-        return {"summary": str(self.summary_json), "errors": self.errors, **stored}
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """One row per set, model and sample.
-
-        Raises:
-            UserError: a results file no longer exists, or pandas is not installed.
-        """
-        with packages_of("dataframe", ".to_dataframe()"):
-            import pandas as pd
-        frames = []
-        for part in self.sets:
-            for cell in part.cells:
-                if cell.result is not None:
-                    frame = cell.result.to_dataframe()
-                    frame.insert(0, "model", cell.model)
-                    frame.insert(0, "set", part.name)
-                    frames.append(frame)
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    Raises:
+        UserError: ``sets`` is none of ``tasks.spec.SETS``.
+    """
+    return [(spec.title, spec.file(_SPLIT)) for spec in zero_shot_tasks(sets)]
 
 
 def zeroshot_build() -> BuildOptions:
@@ -183,6 +100,7 @@ def zeroshot(
     options: ZeroshotOptions | BuildOptions | None = None,
     *,
     tasks_dir: str | Path = TASKS_DIR,
+    sets: str = DEFAULT_SETS,
     workers: int | None = None,
     fresh: bool = False,
     world: World | None = None,
@@ -203,6 +121,8 @@ def zeroshot(
             the build.
         tasks_dir: folder of the task files (formerly ``out_dir``, still accepted). They are built or updated
             there if ``data_root`` is given.
+        sets: ``default``: the four sets of the source document; ``hard``: those of the group of that name;
+            ``all``: both, and how often answers follow the object.
         workers, world: see ``evaluate``; only rank 0 builds and writes the summary.
         fresh: discard earlier results and the earlier build.
         **changes: options that replace those of ``options``; see ``ZeroshotOptions.changed``.
@@ -216,10 +136,17 @@ def zeroshot(
     if isinstance(options, BuildOptions):
         options = ZeroshotOptions(build=options)
     options = (options or ZeroshotOptions()).changed(changes)
+    chosen = zero_shot_sets(sets)
+    if sets != DEFAULT_SETS:
+        # The default tasks too: the folder stays usable for them.
+        tasks = (*options.build.tasks, *(spec.name for spec in zero_shot_tasks(sets)))
+        options = options.changed({"tasks": tasks})
     if not models:
         raise UserError("--model: name at least one")
     if data_root is None and world is None:
-        _check_tasks(tasks_dir)  # before models are loaded; other ranks must be told, see below
+        _check_tasks(
+            tasks_dir, chosen
+        )  # before models are loaded; other ranks must be told, see below
     with ExitStack() as stack:
         opened: list[tuple[str, str, Model]] = []
         for spec, own in _options_by_spec(models, options.evaluation.model_options).items():
@@ -247,14 +174,14 @@ def zeroshot(
                 out_option="--tasks-dir",
             )
         elif world is not None:
-            _check_tasks(tasks_dir)
+            _check_tasks(tasks_dir, chosen)
         if isinstance(meeting, Coordinator):
             meeting.ready()
         if world is not None and meeting is not None:
             world = replace(world, launch=meeting.launch)
         parts = []
-        folders = _folders(eval_dir, [model for _, _, model in opened])
-        for title, file_name in zero_shot_sets():
+        folders = _folders(eval_dir, chosen, [model for _, _, model in opened])
+        for title, file_name in chosen:
             data_json = tasks_dir / file_name
             records = read_records(data_json) if data_json.is_file() else None
             cells = []
@@ -278,19 +205,23 @@ def zeroshot(
                 chance = chance_of(data_json, options.evaluation) if records and leads else {}
             samples = None if records is None else len(records[: options.evaluation.limit])
             parts.append(SetSummary(title, data_json, chance, tuple(cells), samples))
-        summary = ZeroshotSummary(path, built, tuple(parts))
+        leads = not isinstance(meeting, Worker)
+        consistency = consistency_of(parts) if leads else {}
+        summary = ZeroshotSummary(path, built, tuple(parts), consistency)
         if isinstance(meeting, Worker):
             meeting.done({})
         else:
             if meeting is not None:
                 meeting.wait()
-            write_json(path, _to_json(summary, tasks_dir))
+            write_json(path, summary_json(summary, tasks_dir))
     return summary
 
 
-def _folders(eval_dir: Path, models: Sequence[Model]) -> list[Path]:
+def _folders(
+    eval_dir: Path, sets: Sequence[tuple[str, str]], models: Sequence[Model]
+) -> list[Path]:
     """The folder for the results of each model: ``eval_dir`` itself for a single one, if it is free."""
-    names = [name for _, name in zero_shot_sets()]
+    names = [name for _, name in sets]
     folders: list[Path] = []
     if len(models) == 1:
         other = other_model(eval_dir, names, recorded(models[0]))
@@ -335,13 +266,13 @@ def _options_by_spec(
     return shares
 
 
-def _check_tasks(tasks_dir: Path) -> None:
+def _check_tasks(tasks_dir: Path, sets: Sequence[tuple[str, str]]) -> None:
     """Check that the task files of a finished build are there.
 
     Raises:
         UserError: they are not.
     """
-    missing = [name for _, name in zero_shot_sets() if not (tasks_dir / name).is_file()]
+    missing = [name for _, name in sets if not (tasks_dir / name).is_file()]
     if missing:
         raise UserError(
             f"--tasks-dir {tasks_dir}: {missing[0]} is missing; give the data root (ROOT or"
@@ -373,45 +304,3 @@ def _why_skipped(model: Model, file_name: str, records: Sequence[TaskRecord] | N
         return f"does not answer {', '.join(refused)}"
     missing = next((name for record in records if (name := missing_field(model, record))), None)
     return None if missing is None else f"needs {missing}, which the records do not have"
-
-
-def _to_json(summary: ZeroshotSummary, tasks_dir: Path) -> dict[str, Any]:
-    manifest = tasks_dir / MANIFEST
-    sets = [
-        {
-            "set": part.name,
-            "data_json": str(part.data_json),
-            "samples": part.samples,
-            "chance": part.chance,
-            "models": [_cell_to_json(cell) for cell in part.cells],
-        }
-        for part in summary.sets
-    ]
-    add_results_below(summary.summary_json.parent, sets)
-    return {
-        "data": {
-            "out_dir": str(tasks_dir),
-            "build": read_json(manifest)["counts"] if manifest.is_file() else None,
-        },
-        "sets": sets,
-    }
-
-
-def _cell_to_json(cell: Cell) -> dict[str, Any]:
-    if cell.result is None:
-        return {"model": cell.model, "spec": cell.spec, "skipped": cell.skipped}
-    return {
-        "model": cell.model,
-        "spec": cell.spec,
-        "results": str(cell.result.output_json),
-        "metrics": cell.result.metrics,
-        "ci95": cell.result.ci95,
-        "ci_unit": cell.result.ci_unit,
-        "ci_method": cell.result.ci_method,
-        "privileged": cell.result.privileged,
-        "conditions": cell.result.conditions,
-        "by_mask_area": [encode(row) for row in cell.result.by_mask_area],
-        "unparsed_reasons": cell.result.unparsed_reasons,
-        "unread": list(cell.result.unread),
-        "first_error": cell.result.first_error,
-    }
