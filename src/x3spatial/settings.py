@@ -51,4 +51,5 @@ def _same_file(was: Any, now: Any) -> bool:
 
 def _short(value: Any) -> str:
     text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    # Paths differ at their ends.
+    return text if len(text) <= 80 else f"{text[:38]}...{text[-39:]}"

@@ -253,6 +253,7 @@ def test_a_file_whose_state_cannot_be_read(tmp_path: Path, monkeypatch: pytest.M
 
     def refusing(real: Callable[..., object]) -> Callable[..., object]:
         def call(path: Path, *given: object, **named: object) -> object:
+            path = Path(path)
             if path.name == "02_000020_original.png" and "uid_0" in path.parts:
                 raise PermissionError(13, "Permission denied")
             return real(path, *given, **named)
@@ -260,7 +261,7 @@ def test_a_file_whose_state_cannot_be_read(tmp_path: Path, monkeypatch: pytest.M
         return call
 
     monkeypatch.setattr(Path, "stat", refusing(Path.stat))
-    monkeypatch.setattr(Path, "read_bytes", refusing(Path.read_bytes))
+    monkeypatch.setattr(os, "open", refusing(os.open))
     _, skipped = build(root)
     assert skipped == [("02_000020_original.png", "view left out: original: Permission denied")] * 2
     assert {tuple(p)[1] for p in audit(data_root=root, workers=1).problems} == {skipped[0][1]}

@@ -24,7 +24,7 @@ def test_the_table_counts_what_the_files_hold(tmp_path: Path) -> None:
     assert (run["seconds"], run["workers"]) == (round(run["seconds"], 3), 2)
     assert (summary.records, summary.objects, summary.objects_built) == (29, 5, 5)
     table = summary.table()
-    assert table.title == str(tmp_path / "out")
+    assert table.title == f"{tmp_path / 'out'}: tight masks preferred, seed 42"
     assert table.columns == (
         "split", "objects", "views", "views not visible", "views left out", "pairs",
         "pairs with empty reference", "t1_multi", "t1_concat", "t2a_multi", "t2b_multi",
@@ -33,7 +33,7 @@ def test_the_table_counts_what_the_files_hold(tmp_path: Path) -> None:
         "train 3 8 3 1 4 1 4 4 2 5",
         "validation 2 6 2 0 4 0 4 4 2 4",
     ]
-    assert table.notes == ("29 samples of 5 objects (5 built now), 1 problems",)
+    assert table.notes == ("29 samples of 5 objects (5 built now), 1 problem",)
     again = build_tasks(root, tmp_path / "out")
     assert again.table().rows == table.rows and again.objects_built == 0
 
