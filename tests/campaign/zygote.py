@@ -95,7 +95,12 @@ def _child(request: dict[str, Any], out: int, err: int) -> int:
     if request["drop_rights"]:
         _drop_rights()
     words = [os.fsdecode(bytes.fromhex(word)) for word in request["arguments"]]
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SENT)
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SENT)
+    except (
+        KeyboardInterrupt
+    ):  # sent before the command began: docs/limits.md, signals in the first moments
+        return 130
     if request["exec"]:
         os.execv(sys.executable, [sys.executable, "-m", "x3spatial", *words])
     if LOCK_ERRNO in request["env"]:

@@ -24,7 +24,7 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
 
     bars: list[bool] = []
 
-    def audit(data_root: Any, *, workers: int | None = None) -> Any:
+    def audit(data_root: Any, *, tasks: Any = None, workers: int | None = None) -> Any:
         for level in ("debug", "info", "warning", "error"):
             getattr(LOG, level)("a %s", level)
         bars.append(progress._enabled)

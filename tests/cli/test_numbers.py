@@ -38,13 +38,15 @@ MEANINGFUL: dict[tuple[str, str], frozenset[str]] = {
     **{("eval", name): frozenset({HUGE}) for name in (
         "batch_size", "max_new_tokens", "concurrency", "max_image_pixels", "max_image_bytes")},
     ("eval", "retries"): frozenset({"0", HUGE}),
+    ("eval", "stop_after_failures"): frozenset({"0", HUGE}),
+    ("eval", "max_reply_bytes"): frozenset({HUGE}),
     ("eval", "process_timeout"): frozenset({"inf", HUGE}),
     ("eval", "timeout"): frozenset({HUGE}),
     ("crop", "times"): frozenset({HUGE}),
 }  # fmt: skip
 """Values that an option takes; all others must be refused."""
 SERVERS_OWN = frozenset(
-    {"concurrency", "timeout", "retries", "max_image_pixels", "max_image_bytes"}
+    {"concurrency", "timeout", "retries", "max_image_pixels", "max_image_bytes", "max_reply_bytes"}
 )
 
 

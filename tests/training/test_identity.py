@@ -134,6 +134,7 @@ def test_the_script_is_refused_in_its_own_words(
 ) -> None:
     run = tmp_path / "run"
     run.mkdir()
+    (run / "checkpoint-1").mkdir()  # without one there is nothing to continue
     write_run(run, identity(data, tune_vision_tower=False), finished=False)
     other = identity(data, tune_vision_tower=True, world=2)
     with pytest.raises(UserError) as plain:

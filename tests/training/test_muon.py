@@ -112,7 +112,7 @@ def test_a_run_of_it_is_continued_to_the_same_weights(
     assert all(torch.equal(first[name], second[name]) for name in first)
     rates = [entry["learning_rate"] for entry in history(tmp_path / "whole") if "loss" in entry]
     assert rates[0] == pytest.approx(2e-3)  # the log shows the first group's, Muon's
-    with pytest.raises(UserError, match=r"training\.muon_lr was 0\.002, now 0\.003"):
+    with pytest.raises(UserError, match=r"--muon-lr was 0\.002, is 0\.003"):
         run(data, tmp_path / "run", **{**more, "muon_lr": 3e-3})
 
 

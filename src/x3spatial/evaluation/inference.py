@@ -152,5 +152,5 @@ def _reply(answer: str | Output) -> Reply:
 
 
 def storable(text: str) -> str:
-    """``text`` without characters that UTF-8 cannot encode (lone surrogates from a faulty decoder)."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """``text`` with escapes for what UTF-8 cannot encode: lone surrogates from a faulty decoder."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -13,7 +13,7 @@ from campaign.process import Circumstances
 from campaign.stub import ANSWER, GOOD, MODES
 
 _KEY = "sk-campaign+key/0123456789"
-_OWN = frozenset({ANSWER, "x" * 1_000_000, "\0\0"})
+_OWN = frozenset({ANSWER, "x" * 1_000_000, "\0\0", "\\ud800"})
 """Texts that the stub really gives as answers."""
 
 
