@@ -131,8 +131,8 @@ def test_a_script_without_a_main_guard_gets_a_message(tmp_path: Path) -> None:
         script, env={"PYTHONPATH": str(SRC)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    last = done.stderr.splitlines()[-1]
-    assert "the calling script has no `if __name__ == '__main__':` guard" in last
+    # Python's tracker of semaphores may warn after it, if a worker was ended while it started.
+    assert "the calling script has no `if __name__ == '__main__':` guard" in done.stderr
 
 
 def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:

@@ -354,7 +354,7 @@ def test_text_that_utf8_cannot_hold(tmp_path: Path) -> None:
     make_set(tmp_path)
     result = run(tmp_path, Scripted(default="[(0.3, 0.3)] \ud800"))
     assert result.errors == 0
-    assert output(tmp_path)["results"][0]["pred_text"] == "[(0.3, 0.3)] ?"
+    assert output(tmp_path)["results"][0]["pred_text"] == "[(0.3, 0.3)] \\ud800"
 
 
 def test_two_runs_cannot_share_an_output(tmp_path: Path) -> None:
