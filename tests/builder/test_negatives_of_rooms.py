@@ -1,4 +1,4 @@
-"""More than 5,000 negatives of rendered rooms: rays cast here, at every sample of every image, hit none of them."""
+"""More than 5,000 negatives of rendered rooms: rays cast at every sample of every image hit none of them."""
 
 from __future__ import annotations
 

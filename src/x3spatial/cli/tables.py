@@ -84,8 +84,8 @@ def result_json(result: EvalResult) -> dict[str, Any]:
     }
 
 
-def consistency_table(found: Mapping[str, Mapping[str, ConsistencyRow]]) -> Table:
-    """One row per model and figure."""
+def consistency_table(found: Mapping[str, Mapping[str, ConsistencyRow]], conditions: str) -> Table:
+    """One row per model and figure; ``conditions`` are masks and seed, for the title."""
     rows = tuple(
         (
             model,
@@ -99,7 +99,8 @@ def consistency_table(found: Mapping[str, Mapping[str, ConsistencyRow]]) -> Tabl
         if row.units
     )
     columns = ("", "right together", "units", "share", "if independent")
-    return Table("consistency: related answers that are all right", columns, rows, keys=2)
+    title = f"consistency: related answers that are all right, {conditions}"
+    return Table(title, columns, rows, keys=2)
 
 
 def stratum_table(stratum: Stratum, rows: Sequence[StratumRow]) -> Table:
@@ -144,7 +145,7 @@ def _show(result: EvalResult, title: str, by: Sequence[Stratum]) -> None:
         else:
             output.line(f"by {stratum.title}: nothing is known of these samples (no scene.json)")
     if result.consistency:
-        output.table(consistency_table({result.model: result.consistency}))
+        output.table(consistency_table({result.model: result.consistency}, result.conditions))
     problems = [(problem.path, problem.reason) for problem in result.problems]
     assert result.output_json is not None, "commands write a results file"
     where = output.shown(result.output_json)

@@ -58,7 +58,7 @@ def show(summary: ZeroshotSummary) -> None:
             output.table(sizes)
     if summary.consistency:
         output.line("")
-        output.table(consistency_table(summary.consistency))
+        output.table(consistency_table(summary.consistency, conditions_of(summary)))
     if overview is None or PRIVILEGED not in overview.notes:
         output.line(PRIVILEGED)  # of a chance row
 
@@ -94,9 +94,13 @@ def first_table(summary: ZeroshotSummary) -> Table | None:
         rows.append((name, *figures))
     best = [_best_chance(part.chance.values(), key) for part, _, key in columns]
     rows.append(("best by chance", *map(figure, best)))
-    conditions = sorted({r.conditions for _, _, r in _results(summary) if r.conditions})
-    title = f"zero-shot: {'; '.join(conditions)}"
+    title = f"zero-shot: {conditions_of(summary)}"
     return Table(title, ("", *heads), tuple(rows), (PRIVILEGED,) if privileged else ())
+
+
+def conditions_of(summary: ZeroshotSummary) -> str:
+    """Masks and seed of the results."""
+    return "; ".join(sorted({r.conditions for _, _, r in _results(summary) if r.conditions}))
 
 
 def _headlines(results: list[EvalResult]) -> list[tuple[str, str]]:

@@ -77,7 +77,7 @@ class Size:
     tasks' prompts is one token."""
 
 
-_PHRASES_OF = ("t0_marked", "t1_multi", "t1_concat", "t2b_multi")
+PHRASES_OF = ("t0_marked", "t1_multi", "t1_concat", "t2b_multi")
 """Templates whose sections are tokens, in the order of the shipped tokenizer: new tasks change nothing."""
 
 SIZES = {
@@ -222,7 +222,7 @@ def prompt_phrases() -> tuple[str, ...]:
     """
     templates = task_templates()
     sections = (
-        part for name in _PHRASES_OF for part in (templates[name].question, templates[name].format)
+        part for name in PHRASES_OF for part in (templates[name].question, templates[name].format)
     )
     return (SYSTEM_PROMPT, *dict.fromkeys(sections))
 
