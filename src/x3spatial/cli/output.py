@@ -77,10 +77,14 @@ def table(found: Table) -> None:
         typer.echo(typer.style(text, **style) if style else text)
 
 
+_LONGEST_REASON = 500
+"""Characters of a problem's reason, which ends with what can be done."""
+
+
 def problems(found: Sequence[tuple[str, str]], where: str) -> None:
     """Print the first problems on stderr, one line each, and the command that lists the others."""
     for path, reason in found[:SHOWN_PROBLEMS]:
-        typer.echo(printable(f"{path}: {shortened(reason)}"), err=True)
+        typer.echo(printable(f"{path}: {shortened(reason, _LONGEST_REASON)}"), err=True)
     if len(found) > SHOWN_PROBLEMS:
         typer.echo(printable(f"... and {len(found) - SHOWN_PROBLEMS} more: {where}"), err=True)
 
