@@ -45,6 +45,38 @@ def start(*arguments: object, **settings: Any) -> subprocess.Popen[str]:
     )
 
 
+SWALLOWS = """
+import sys, time
+from x3spatial.program import run_program
+
+def work():
+    try:
+        print("ready", flush=True)
+        time.sleep(20)
+    except BaseException:  # as some libraries do while they are imported
+        pass
+    try:
+        time.sleep(20)
+    finally:
+        time.sleep(1.2)  # cleaning up is not disturbed
+        print("clean", flush=True)
+    return 0
+
+run_program(work)
+"""
+
+
+def test_an_interrupt_that_a_library_swallows_comes_again() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SWALLOWS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=15)
+    assert (process.returncode, errors) == (signals.EXIT_CODE, INTERRUPTED)
+    assert output.endswith("clean\n")
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("when", ["importing", "working"])
 def test_signals_end_a_command_as_ctrl_c_does(name: str, when: str, tmp_path: Path) -> None:

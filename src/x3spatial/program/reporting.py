@@ -46,6 +46,7 @@ def guarded(work: Callable[[], int], *, debug: Callable[[], bool] = lambda: Fals
         raise
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or signals.interrupted():
+            signals.noticed()
             if signals.announces():
                 _print(signals.MESSAGE)
             return signals.EXIT_CODE

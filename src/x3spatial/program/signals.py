@@ -27,6 +27,8 @@ _REPEATED = 1.0
 """Seconds in which further signals count as the same: a closed terminal sends several."""
 _UNHANDLED = 5.0
 """Seconds that the main thread has to notice a signal."""
+_LOOK = 0.5
+"""Seconds between two looks at whether it does."""
 _CLEANUP = 30.0
 """Seconds that it has to end afterwards. Finished work is on disk, so ending it then loses none."""
 
@@ -65,6 +67,11 @@ def install() -> None:
 def interrupted() -> bool:
     """Whether a signal has asked this process to end; any error after that is a consequence of it."""
     return _State.first is not None and _State.owner == os.getpid()
+
+
+def noticed() -> None:
+    """The work has ended because of the interrupt: nobody needs to be told again."""
+    _State.over = True
 
 
 def work_is_over() -> None:
@@ -117,11 +124,33 @@ def _watch(reader: int) -> None:
     handled = {getattr(signal, name) for name in _NAMES if hasattr(signal, name)}
     while not handled & set(os.read(reader, 64)):
         pass  # other handlers of Python's, such as torch's for SIGCHLD
-    time.sleep(_UNHANDLED)
-    if _State.first is not None:
-        time.sleep(_CLEANUP - _UNHANDLED)
+    told = time.monotonic()
+    while time.monotonic() - told < (_UNHANDLED if _State.first is None else _CLEANUP):
+        time.sleep(_LOOK)
+        if _State.first is not None and not _State.over and not _unwinding():
+            # Some library caught everything while it was imported, the interrupt too.
+            _State.first = None
+            _tell_again()
     if os.getpid() == _State.owner:
         _end()
+
+
+def _tell_again() -> None:
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, signal.SIGINT)  # also ends a system call that waits
+    else:  # Windows
+        _thread.interrupt_main()
+
+
+def _unwinding() -> bool:
+    """Whether the main thread handles an interrupt, in an except or finally block or at the end of a with."""
+    found = sys._current_exceptions().get(threading.main_thread().ident or 0)
+    # Python 3.11 has the exception's triple, later versions the exception.
+    error = found[1] if isinstance(found, tuple) else found
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 @contextmanager
