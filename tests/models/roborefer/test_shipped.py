@@ -77,6 +77,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     }
 
 
+@pytest.mark.slow
 def test_it_points_where_chance_does_not(results: dict[str, dict[str, Any]]) -> None:
     """Far below its figures (here 0.82 and 0.43), far above chance (0.02): that it works, on any machine."""
     assert results["t2b_val_multi"]["hit_at_mask"] > 0.6
