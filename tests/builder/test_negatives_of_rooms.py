@@ -19,7 +19,7 @@ from x3spatial.synth.options import SceneOptions
 from x3spatial.synth.plan import make_plan
 from x3spatial.synth.writer import frame_name
 
-ROOMS, SIZE, SIDE = 60, 48, 2
+ROOMS, SIZE, SIDE = 60, 64, 1
 
 
 @pytest.mark.slow
