@@ -15,6 +15,7 @@ from helpers.roots import box_mask
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.evaluation.run import evaluate
+from x3spatial.evaluation.scoring.masks import MaskFinder
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.images import encode_mask_png, encode_png, read_mask, read_rgb
 
@@ -120,6 +121,13 @@ def test_no_negative_shows_its_object(painted: Path, tmp_path: Path) -> None:
     ids = [record.id for record in negatives]
     assert len(set(ids)) == len(ids)
     assert counts["negatives"]["made"] == Counter(r.absence for r in negatives)
+
+
+def test_the_masks_of_another_object_are_not_taken(painted: Path, tmp_path: Path) -> None:
+    negatives, _ = build(painted, tmp_path / "t")
+    for choice in ("auto", "tight", "dilated"):
+        finder = MaskFinder(choice, None)
+        assert all(finder.masks(record).chosen is None for record in negatives)
 
 
 def test_lookalikes_are_counted(painted: Path, tmp_path: Path) -> None:

@@ -80,6 +80,8 @@ class MaskFinder:
         ):
             yield join(record.query_mask, self._folder)
             return
+        if record.spec.across_objects:
+            return  # the masks beside the query image are those of another object
         stem = _stem(record)
         if stem is None:
             return
