@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,31 +73,20 @@ def negatives_of_split(
         seed=seed,
         split=split,
     )
-    records, unreadable = _records(split, chosen, references, files, scenes)
+    records = list(_made(split, chosen, references, files, scenes))
     counts: dict[str, Any] = {
         "made": kinds_of(negative for negative, _ in records),
         "missing": {kind: count for kind, count in chosen.missing.items() if count},
         "barely_visible": chosen.barely_visible,
     }
-    if unreadable:
-        counts["unreadable"] = unreadable
+    if len(records) < len(chosen.negatives):
+        counts["unreadable"] = len(chosen.negatives) - len(records)
     return NegativeSet(tuple(record for _, record in records), counts)
 
 
 def _reference(record: TaskRecord) -> Reference:
     assert record.scene and record.uid and record.ref_rank and record.ref_frame
     return Reference(record.scene, record.uid, record.ref_rank, record.ref_frame)
-
-
-def _records(
-    split: str,
-    chosen: Chosen,
-    references: Mapping[Reference, TaskRecord],
-    files: Mapping[Viewpoint, Path],
-    scenes: SceneFiles,
-) -> tuple[Sequence[tuple[Negative, TaskRecord]], int]:
-    made = list(_made(split, chosen, references, files, scenes))
-    return made, len(chosen.negatives) - len(made)
 
 
 def _made(

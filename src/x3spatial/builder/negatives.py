@@ -15,12 +15,11 @@ from typing import Literal
 import numpy as np
 
 from x3spatial.errors import UserError
-from x3spatial.roots.scene_file import SceneFile
+from x3spatial.roots.scene_file import ABSENT_BY, AbsentBy, SceneFile
 from x3spatial.tasks.ground_truth import sample_seed
 
-Absence = Literal["framing", "occlusion", "both", "other_scene"]
-IN_SCENE: tuple[Absence, ...] = ("framing", "occlusion", "both")
-ABSENCES: tuple[Absence, ...] = (*IN_SCENE, "other_scene")
+Absence = AbsentBy | Literal["other_scene"]
+ABSENCES: tuple[Absence, ...] = (*ABSENT_BY, "other_scene")
 """Why the object is absent: words of ``scene.json``, or a view of another place."""
 DEFAULT_SHARES: Mapping[Absence, float] = {"framing": 0.2, "occlusion": 0.2, "other_scene": 0.2}
 """Negatives of each kind per positive."""
@@ -156,7 +155,7 @@ def _in_scene(
     scenes: Mapping[str, SceneFile | None],
 ) -> tuple[dict[str, list[Negative]], int]:
     """All verified absences in the references' own scenes by kind, and the barely visible pairs."""
-    found: dict[str, list[Negative]] = {absence: [] for absence in IN_SCENE}
+    found: dict[str, list[Negative]] = {absence: [] for absence in ABSENT_BY}
     barely = 0
     for reference in references:
         scene = scenes.get(reference.scene)
@@ -168,7 +167,7 @@ def _in_scene(
                 continue
             barely += 1 <= sight.pixels <= BARELY_VISIBLE
             if sight.absent_by is not None and sight.pixels == 0:
-                absence = next(a for a in IN_SCENE if a == sight.absent_by)
+                absence = next(a for a in ABSENT_BY if a == sight.absent_by)
                 found[absence].append(Negative(reference, view, absence, "geometry"))
     return found, barely
 

@@ -21,6 +21,7 @@ from x3spatial.io.paths import check_utf8
 from x3spatial.roots import findings, locate
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.names import DILATED, INPAINTED, MASK, ORIGINAL, FileName, parse_name
+from x3spatial.roots.scene_file import SCENE_FILE
 
 __all__ = (
     "DILATED", "INPAINTED", "MASK", "ORIGINAL", "SPLITS", "ObjectFiles", "ObjectKey", "Problem",
@@ -29,7 +30,6 @@ __all__ = (
 
 SPLITS = ("train", "validation", "val", "test")
 """Folder names of splits, in processing order."""
-SCENE_FILE = "scene.json"
 _OBJECT_DIR = re.compile(r"uid_(.+)")
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -22,7 +22,8 @@ SCENE_FILE = "scene.json"
 FORMAT = 2
 """The format that is written. Format 1 (no key ``format``) knows visibility in an object's own views only."""
 
-ABSENT_BY = ("framing", "occlusion", "both")
+AbsentBy = Literal["framing", "occlusion", "both"]
+ABSENT_BY: tuple[AbsentBy, ...] = get_args(AbsentBy)
 """Why a view does not show an object: outside of the frame, hidden, or partly each."""
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from x3spatial.arrays import Bool, Float64, Int64
+from x3spatial.arrays import Float64, Int64
 from x3spatial.synth import visibility
 from x3spatial.synth.rendering.camera import Camera
 from x3spatial.synth.rendering.geometry import Geometry
-from x3spatial.synth.viewpoints import View
+from x3spatial.synth.viewpoints import View, view_of
 
 _POINTS = 256
 """Surface points per object for ``overlap``."""
@@ -19,18 +19,9 @@ _POINTS = 256
 
 def owners(geometry: Geometry, camera: Camera) -> Int64:
     """The uid of what each pixel's centre shows, ``[H, W]``; 0 for the room."""
-    rays = camera.pixel_rays()
-    origins = np.repeat(camera.position.astype(np.float32)[None], len(rays), axis=0)
-    hits = geometry.tracer.first_hit(origins, rays, np.full(len(rays), 1e4, np.float32))
+    hits = visibility.first_hits(geometry, camera, camera.pixel_rays())
     found = np.where(hits.triangle >= 0, geometry.owner[hits.triangle], 0)
     return np.asarray(found.reshape(camera.height, camera.width), np.int64)
-
-
-def sight(geometry: Geometry, uid: int, number: int, camera: Camera, mask: Bool) -> View:
-    """What a camera shows of an object whose visible pixels are ``mask`` [H, W]."""
-    inside, total = visibility.silhouette(geometry, uid, camera)
-    framed = inside / total if total else 0.0
-    return View(number, mask, framed, int(mask.sum()) / total if total else 0.0)
 
 
 def described(view: View, *, seen_by_any_sample: bool) -> dict[str, Any]:
@@ -39,12 +30,8 @@ def described(view: View, *, seen_by_any_sample: bool) -> dict[str, Any]:
     ``absent_by`` is null also where no pixel's centre shows the object but one of the image's samples does:
     such a view verifies nothing.
     """
-    return {
-        "pixels": int(view.mask.sum()),
-        "visible_fraction": round(view.visible_fraction, 4),
-        "in_frame_fraction": round(view.in_frame_fraction, 4),
-        "absent_by": None if seen_by_any_sample else view.absent_by,
-    }
+    facts = view.facts()
+    return {**facts, "absent_by": None} if seen_by_any_sample else facts
 
 
 def overlaps(geometry: Geometry, uid: int, cameras: Sequence[Camera]) -> Float64:
@@ -78,7 +65,7 @@ def sightings(
         counts = np.bincount(shown.ravel(), minlength=geometry.objects + 1)
         pixels[frame] = {str(uid): int(counts[uid]) for uid in np.flatnonzero(counts) if uid}
         for uid in targets:
-            view = sight(geometry, uid, number, camera, shown == uid)
+            view = view_of(geometry, uid, number, camera, shown == uid)
             # Also with in_frame_fraction 0: samples between the centres may reach into the frame's edge.
             sampled = bool(counts[uid]) or visibility.hit_by_any_sample(geometry, uid, camera, side)
             sights[str(uid)][frame] = described(view, seen_by_any_sample=sampled)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,24 @@ class View:
         if self.in_frame_fraction == 0:
             return "framing"
         return "occlusion" if self.in_frame_fraction > 0.5 else "both"
+
+    def facts(self) -> dict[str, Any]:
+        """What ``scene.json`` says of a view."""
+        return {
+            "pixels": int(self.mask.sum()),
+            "visible_fraction": round(self.visible_fraction, 4),
+            "in_frame_fraction": round(self.in_frame_fraction, 4),
+            "absent_by": self.absent_by,
+        }
+
+
+def view_of(geometry: Geometry, uid: int, number: int, camera: Camera, mask: Bool) -> View:
+    """The view of an object in camera ``number``, where its visible pixels are ``mask`` [H, W]."""
+    inside, total = visibility.silhouette(geometry, uid, camera)
+    framed = inside / total if total else 0.0
+    # Both are counts on different grids: a large silhouette is sampled every few pixels.
+    visible = min(1.0, int(mask.sum()) / total) if total else 0.0
+    return View(number, mask, framed, visible)
 
 
 @dataclass(frozen=True)
@@ -215,12 +234,9 @@ class Chooser:
 
     def _view(self, uid: int, number: int) -> View:
         camera = self.cameras[number]
-        mask = visibility.mask(self.geometry, uid, camera)
-        inside, total = visibility.silhouette(self.geometry, uid, camera)
-        framed = inside / total if total else 0.0
-        # Both are counts on different grids: a large silhouette is sampled every few pixels.
-        visible = min(1.0, int(mask.sum()) / total) if total else 0.0
-        return View(number, mask, framed, visible)
+        return view_of(
+            self.geometry, uid, number, camera, visibility.mask(self.geometry, uid, camera)
+        )
 
     def _is_valid(self, uid: int, view: View, first: bool, shown: bool) -> bool:
         """Check exactly whether a proposed view shows, or does not show, the object as estimated."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from x3spatial.arrays import Bool, Float64
+from x3spatial.arrays import Bool, Float32, Float64
+from x3spatial.raycast.hits import Hits
 from x3spatial.synth.rendering.camera import Camera
 from x3spatial.synth.rendering.geometry import Geometry
 
@@ -117,11 +118,15 @@ def _window(camera: Camera, vertices: Float64, beyond: float) -> tuple[int, int,
     return None if right <= left or bottom <= top else (left, top, right, bottom)
 
 
+def first_hits(geometry: Geometry, camera: Camera, rays: Float32) -> Hits:
+    """Return what unit ``rays`` [n, 3] from the camera's position hit first: [n]."""
+    origins = np.repeat(camera.position.astype(np.float32)[None], len(rays), axis=0)
+    return geometry.tracer.first_hit(origins, rays, np.full(len(rays), 1e4, np.float32))
+
+
 def _hits_object(geometry: Geometry, uid: int, camera: Camera, x: Float64, y: Float64) -> Bool:
     """Return whether the object is the first hit through the image points ``x``, ``y`` [n]: [n]."""
-    rays = camera.rays(x, y)
-    origins = np.repeat(camera.position.astype(np.float32)[None], len(rays), axis=0)
-    hits = geometry.tracer.first_hit(origins, rays, np.full(len(rays), 1e4, np.float32))
+    hits = first_hits(geometry, camera, camera.rays(x, y))
     return np.asarray((hits.triangle >= 0) & (geometry.owner[hits.triangle] == uid))
 
 

@@ -24,6 +24,7 @@ from x3spatial.synth.rendering.geometry import Geometry
 from x3spatial.synth.rendering.render import render
 from x3spatial.synth.rendering.styles import apply_style
 from x3spatial.synth.sightings import sightings
+from x3spatial.synth.visibility import first_hits
 
 CONVENTIONS = {
     "units": "metres",
@@ -87,8 +88,7 @@ def frame_name(camera: int) -> str:
 def depth_map(geometry: Geometry, camera: Camera) -> UInt16:
     """Return depth along the optical axis at pixel centres in millimetres, uint16 [H, W]; 0: no hit."""
     rays = camera.pixel_rays()
-    origins = np.repeat(camera.position.astype(np.float32)[None], len(rays), axis=0)
-    hits = geometry.tracer.first_hit(origins, rays, np.full(len(rays), 1e4, np.float32))
+    hits = first_hits(geometry, camera, rays)
     axis = camera.rotation[2].astype(np.float32)
     along = rays[:, 0] * axis[0] + rays[:, 1] * axis[1] + rays[:, 2] * axis[2]
     millimetres = np.where(hits.triangle >= 0, hits.distance * along * 1000, 0)
@@ -104,10 +104,7 @@ def describe(job: SceneJob, plan: Plan) -> dict[str, Any]:
             {
                 "rank": rank,
                 "frame": frame_name(view.camera),
-                "pixels": int(view.mask.sum()),
-                "visible_fraction": round(view.visible_fraction, 4),
-                "in_frame_fraction": round(view.in_frame_fraction, 4),
-                "absent_by": view.absent_by,
+                **view.facts(),
             }
             for rank, view in enumerate(choice.views, start=1)
         ]

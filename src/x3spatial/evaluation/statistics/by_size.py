@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -38,19 +39,25 @@ def size_rows(scores: Sequence[Score], areas: Sequence[float | None]) -> tuple[S
             for score, area in zip(scores, areas, strict=True)
             if area is not None and least <= area < most and score.status != "error"
         ]
-        part = [score for score, _ in chosen]
-        table, clusters = table_of(part), clusters_of(part)
-        found = intervals(table, clusters)
         rows.append(
             SizeRow(
                 least=least,
                 most=most if math.isfinite(most) else None,
-                samples=len(part),
-                metrics={name: value_of(name, table) for name in METRICS},
-                ci95={name: found.ci95[name] for name in METRICS},
-                ci_method={name: found.method[name] for name in METRICS},
-                ci_unit=clusters.unit,
+                **figures([score for score, _ in chosen], METRICS),
                 chance=float(np.mean([area for _, area in chosen])) if chosen else None,
             )
         )
     return tuple(rows)
+
+
+def figures(part: Sequence[Score], names: Sequence[str]) -> dict[str, Any]:
+    """The fields of a row about a part of the samples: their number, metrics and intervals."""
+    table, clusters = table_of(part), clusters_of(part)
+    found = intervals(table, clusters)
+    return {
+        "samples": len(part),
+        "metrics": {name: value_of(name, table) for name in names},
+        "ci95": {name: found.ci95[name] for name in names},
+        "ci_method": {name: found.method[name] for name in names},
+        "ci_unit": clusters.unit,
+    }

@@ -13,8 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
-from x3spatial.evaluation.statistics.metrics import table_of, value_of
+from x3spatial.evaluation.statistics.by_size import figures
 from x3spatial.formats.results_file import StratumRow
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.tasks.strata import STRATA, Stratum
@@ -89,18 +88,11 @@ def _row(
     most: float | None,
     name: str | None,
 ) -> StratumRow:
-    part = [score for score, _ in chosen]
-    table, clusters = table_of(part), clusters_of(part)
-    found = intervals(table, clusters)
     known = [area for _, area in chosen if area is not None]
     return StratumRow(
         least=least,
         most=most if most is not None and math.isfinite(most) else None,
         name=name,
-        samples=len(part),
-        metrics={metric: value_of(metric, table) for metric in METRICS},
-        ci95={metric: found.ci95[metric] for metric in METRICS},
-        ci_method={metric: found.method[metric] for metric in METRICS},
-        ci_unit=clusters.unit,
+        **figures([score for score, _ in chosen], METRICS),
         chance=float(np.mean(known)) if known else None,
     )
