@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.builder.negatives import (
-    Absence,
     Chosen,
     Negative,
     Reference,
@@ -22,6 +21,7 @@ from x3spatial.io.images import ImageError, probe, read_bytes
 from x3spatial.roots.layout import ORIGINAL, ObjectFiles, RootListing
 from x3spatial.roots.places import place_of
 from x3spatial.roots.strata import strata_elsewhere, strata_of
+from x3spatial.tasks.strata import Absence
 
 
 @dataclass(frozen=True, slots=True)

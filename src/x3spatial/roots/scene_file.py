@@ -10,21 +10,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
 from x3spatial.arrays import Float64
 from x3spatial.errors import UserError
 from x3spatial.io.files import read_json
+from x3spatial.tasks.strata import ABSENT_BY
 
 SCENE_FILE = "scene.json"
 FORMAT = 2
 """The format that is written. Format 1 (no key ``format``) knows visibility in an object's own views only."""
-
-AbsentBy = Literal["framing", "occlusion", "both"]
-ABSENT_BY: tuple[AbsentBy, ...] = get_args(AbsentBy)
-"""Why a view does not show an object: outside of the frame, hidden, or partly each."""
 
 
 class SceneFileError(ValueError):
