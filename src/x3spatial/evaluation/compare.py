@@ -11,7 +11,7 @@ import numpy as np
 
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.by_stratum import METRICS, SIZE, grouped, name_of, value_in
+from x3spatial.evaluation.statistics.by_stratum import METRICS, grouped, name_of
 from x3spatial.evaluation.statistics.intervals import (
     FEWEST,
     RESAMPLES,
@@ -27,7 +27,7 @@ from x3spatial.formats.results_table import conditions
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import sha256_file
 from x3spatial.tables import Table, Tabular
-from x3spatial.tasks.strata import STRATA, Stratum, Value, choose_strata, range_text
+from x3spatial.tasks.strata import STRATA, Stratum, choose_strata, range_text
 from x3spatial.texts import counted
 
 
@@ -243,7 +243,8 @@ def _parts(
     stratum: Stratum, records: Sequence[TaskRecord], a: Sequence[Score], b: Sequence[Score]
 ) -> tuple[PartComparison, ...]:
     """A comparison per bin of a stratum that has samples."""
-    values = [_value(record, stratum) for record in records]
+    # Sizes are known without scene.json.
+    values = [stratum.value(r.strata, r.absence, r.mask_area_fraction) for r in records]
     found = []
     for part, chosen in grouped(stratum, values, a):
         if chosen:
@@ -251,12 +252,6 @@ def _parts(
             most = None if part.most == float("inf") else part.most
             found.append(PartComparison(part.least, most, name_of(part), len(chosen), unit, rows))
     return tuple(found)
-
-
-def _value(record: TaskRecord, stratum: Stratum) -> Value:
-    """The value of a record in a stratum; sizes are known without ``scene.json``."""
-    value = value_in(record, stratum)
-    return record.mask_area_fraction or None if value is None and stratum is SIZE else value
 
 
 def _differences(

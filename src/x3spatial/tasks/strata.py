@@ -111,15 +111,23 @@ class Stratum:
             Bin(names=(name,)) for name in sorted({v for v in values if isinstance(v, str)})
         )
 
-    def value(self, strata: Strata | None, absence: str | None) -> Value:
-        """The value of a sample with these facts."""
+    def value(
+        self, strata: Strata | None, absence: str | None, mask_share: float | None = None
+    ) -> Value:
+        """The value of a sample.
+
+        Args:
+            strata: what ``scene.json`` says of it.
+            absence: why its object is absent.
+            mask_share: its mask's share of the image, if that is known without ``scene.json``.
+        """
         if self.name == "absence":
             return absence
-        if strata is None:
-            return None
-        value: float | None = getattr(strata, self.name)
-        # An object that is not visible has no size.
-        return value or None if self.name == "mask_share" else value
+        if self.name == "mask_share":
+            # An object that is not visible has no size.
+            return (mask_share if strata is None else strata.mask_share) or None
+        value: float | None = None if strata is None else getattr(strata, self.name)
+        return value
 
 
 STRATA: dict[str, Stratum] = {
