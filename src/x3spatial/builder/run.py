@@ -171,7 +171,7 @@ def build_tasks(
                     fingerprint,
                     root,
                     state.place(item.key),
-                    state.scenes.get(item.key.split, item.key.scene),
+                    state.scene(item.key),
                 )
                 for item, fingerprint in state.pending()
             )

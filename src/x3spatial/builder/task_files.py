@@ -62,7 +62,7 @@ def write_task_files(
             for name, seeds in marked.items():
                 found = negatives_of_split(
                     split, seeds, total["positives"], state.objects(by_split[split]), listing,
-                    state.scenes, parse_shares(options.negatives), options.seed,
+                    parse_shares(options.negatives), options.seed,
                 )  # fmt: skip
                 for negative in found.records:
                     writers[name].write(shown(negative).to_json())
