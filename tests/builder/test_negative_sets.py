@@ -153,9 +153,13 @@ def test_shares_of_the_positives(painted: Path, tmp_path: Path) -> None:
 def test_one_scene_without_its_file_has_none(tmp_path: Path) -> None:
     root = painted_root(tmp_path / "root", 1)
     next(root.rglob("scene.json")).unlink()
-    negatives, counts = build(root, tmp_path / "t")
-    assert negatives == [] and counts["negatives"]["made"] == {}
-    assert counts["negatives"]["missing"]["other_scene"] > 0
+    summary = build_tasks(root, tmp_path / "t", tasks=("t1_multi", "t1_negatives"), mode="allpairs")
+    counts = summary.manifest["counts"]["validation"]["negatives"]
+    assert counts["made"] == {} and counts["missing"]["other_scene"] > 0
+    assert not (tmp_path / "t" / "t1_val_negatives.json").exists()
+    assert [one.reason for one in summary.not_made] == [
+        "all views are of one place, and no scene.json knows what they show"
+    ]
 
 
 def test_the_same_bytes_for_any_number_of_workers_and_when_continued(
