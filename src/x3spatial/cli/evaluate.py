@@ -168,7 +168,7 @@ def compare(
     data_json: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[TASKS]",
+            metavar="TASKS",
             help="That task file, for --by (default: where the results say it is).",
         ),
     ] = None,
