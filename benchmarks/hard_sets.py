@@ -16,7 +16,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -37,7 +37,7 @@ from x3spatial.synth.generate import render_scenes
 
 TWO_VIEWS = ("t1_multi", "t1_counterfactual", "t1_negatives")
 ONE_VIEW = ("t2b_unchanged", "t2b_unchanged with decoys")
-MODELS = ("centre", "always-not-visible", "copy-reference", "sift", "xfeat", "pixel-diff")
+MODELS = ("centre", "always-not-visible", "copy-reference", "pixel-diff", "sift", "xfeat")
 ASKED: dict[str, tuple[str, ...]] = {
     "pixel-diff": ONE_VIEW,
     "always-not-visible": (*TWO_VIEWS, *ONE_VIEW),
@@ -103,9 +103,9 @@ def ask(task_file: str, part: int, parts: int, model: str) -> dict[str, str]:
 
 
 def ask_all(
-    files: dict[str, Path], models: Sequence[str], workers: int, gpu_workers: int
+    files: dict[str, Path], models: Sequence[str], workers: int, gpu_workers: int, seconds: float
 ) -> dict[tuple[str, str], list[Future[dict[str, str]]]]:
-    """Ask every model every set that it can answer; returns when all is answered."""
+    """Ask every model every set that it can answer; parts that have not begun in time are cancelled."""
     context = get_context("spawn")
     found: dict[tuple[str, str], list[Future[dict[str, str]]]] = {}
     with (
@@ -118,6 +118,9 @@ def ask_all(
                 found[model, name] = [
                     pool.submit(ask, str(files[name]), part, parts, model) for part in range(parts)
                 ]
+        wait([part for parts in found.values() for part in parts], seconds)
+        on_gpu.shutdown(cancel_futures=True)
+        on_cpu.shutdown(cancel_futures=True)
     return found
 
 
@@ -128,13 +131,17 @@ def score(
     tables: dict[str, dict[str, Any]] = {}
     stored: dict[tuple[str, str], ResultsFile] = {}
     for (model, name), parts in asked.items():
-        failures = [part.exception() for part in parts if part.exception() is not None]
+        parts = [part for part in parts if not part.cancelled()]
+        failures = [error for part in parts if (error := part.exception()) is not None]
         if failures:
             text = "".join(traceback.format_exception(failures[0]))
             tables.setdefault(model, {})[name] = {"failed": len(failures), "first": text[-2000:]}
             continue
         answers = {id: text for part in parts for id, text in part.result().items()}
-        scored = score_answers(files[name], answers, convention="unit", model_name=model)
+        asked_now = [record for record in read_records(files[name]) if record.id in answers]
+        if not asked_now:
+            continue
+        scored = score_answers(asked_now, answers, convention="unit", model_name=model)
         results = scored.stored
         assert results is not None
         stored[model, name] = results
@@ -221,6 +228,7 @@ def main() -> None:
     )
     parser.add_argument("--rooms", type=int, default=64)
     parser.add_argument("--render-seconds", type=float, default=1800)
+    parser.add_argument("--ask-seconds", type=float, default=1e6, help="no part starts later")
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--samples", type=int, default=4, help="rays per pixel")
@@ -247,7 +255,9 @@ def main() -> None:
         now = timed("render", now)
         files = build(root, Path(folder, "tasks"), given.workers)
         now = timed("build", now)
-        asked = ask_all(files, given.models.split(","), given.workers, given.gpu_workers)
+        asked = ask_all(
+            files, given.models.split(","), given.workers, given.gpu_workers, given.ask_seconds
+        )
         now = timed("ask", now)
         tables = score(files, asked)
         timed("score", now)
