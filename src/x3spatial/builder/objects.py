@@ -269,6 +269,8 @@ class _ImageWriter:
         self._views = views
         self._decoys = decoys
         self._paths: dict[Source, str] = {}
+        self._folders: set[str] = set()
+        """Kinds of images whose folder exists."""
         self.written: dict[str, int] = {}
 
     def loaded(self, view: View) -> LoadedView:
@@ -320,7 +322,9 @@ class _ImageWriter:
         key = self._job.files.key
         relative = f"{kind}/{key}/{name}"
         path = self._job.out_dir / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(kind)
         write_bytes(path, data)
         self.written[relative] = len(data)
         return str(path)
