@@ -108,12 +108,13 @@ class BuildState:
 
     def finish(self) -> None:
         """Remove what no current result uses: lines of the journal, images of earlier builds."""
-        live: set[str] = set()
         compact = Journal(self.journal.path.with_suffix(".new"))
         with compact.open(fresh=True):
-            for result in self.results():
-                live.update(result.images)
-                compact.append(result.to_json())
+            for key in self._listing.objects:
+                compact.append_line(self.journal.line_at(self._offsets[key]))
+        live: set[str] = set()
+        if self._superseded:
+            live.update(path for result in self.results() for path in result.images)
         os.replace(compact.path, self.journal.path)
         for relative in sorted(self._superseded - live):
             path = self.out_dir / relative
