@@ -12,6 +12,7 @@ from cli.test_help import SHOWN, command_of
 from x3spatial.builder.options import TASKS_DIR, BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.evaluation.check_model.run import check_model
+from x3spatial.evaluation.compare import compare
 from x3spatial.evaluation.options import AnswersOptions, AskOptions, EvalOptions
 from x3spatial.evaluation.rescore import score
 from x3spatial.evaluation.run import evaluate
@@ -37,6 +38,7 @@ SOURCES: dict[str, list[Any]] = {
     "eval": [evaluate, EvalOptions()],
     "score": [score, AnswersOptions()],
     "zeroshot": [zeroshot, ZeroshotOptions().evaluation, ZeroshotOptions().build],
+    "compare": [compare],
     "check-model": [check_model, AskOptions()],
     "model tiny": [make_tiny],
     "model resize": [resize_checkpoint],

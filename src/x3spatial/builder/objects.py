@@ -14,6 +14,7 @@ from typing import Any
 
 from x3spatial.arrays import Bool, UInt8
 from x3spatial.builder.decoys import Decoy, find_decoy
+from x3spatial.builder.not_made import is_asked_for
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.pair_images import recolour
 from x3spatial.builder.render import crop_reference, mark, side_by_side
@@ -167,6 +168,10 @@ def _draft(job: ObjectJob, views: list[LoadedView]) -> tuple[dict[str, int], lis
         for task in job.options.chosen
         for draft in task.draft(item, pairs, job.templates[task.template])
     ]
+    if any(task.needs_inpainted and is_asked_for(task) for task in job.options.chosen):
+        counts["views_to_remove_from"] = sum(
+            view.target is not None and view.has_inpainted for view in item.views
+        )
     if any(task.across_objects for task in job.options.chosen):
         counts["positives"] = sum(query.target is not None for _, query in pairs.pairs)
     return dict(counts), drafts

@@ -20,8 +20,7 @@ from x3spatial.evaluation.scoring.scores import (
     score_answer,
     truth_of,
 )
-from x3spatial.evaluation.statistics.by_size import size_rows
-from x3spatial.evaluation.statistics.by_stratum import stratum_rows
+from x3spatial.evaluation.statistics.by_stratum import size_rows, stratum_rows
 from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, chance_rows
 from x3spatial.evaluation.statistics.consistency import consistency
 from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
