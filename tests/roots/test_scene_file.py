@@ -114,7 +114,7 @@ def test_a_box_lies_within_its_extent(
     assert scene is not None
     camera = scene.cameras["000010"]  # at (1.5, 2, 3), looking along z
     at = np.array([1.5, 2, 3])
-    box = np.add([low, np.add(low, size)], at)
+    box = np.array([low, np.add(low, size)]) + at
     points = np.random.default_rng(seed).uniform(box[0], box[1], (64, 3)) - at
     points = points[points[:, 2] > 0.001]
     flat = points[:, :2] / points[:, 2:] * [48 / 96, 48 / 72] + 0.5

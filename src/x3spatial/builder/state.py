@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from x3spatial.builder.jobs import ObjectResult
 from x3spatial.builder.manifest import fingerprint
-from x3spatial.builder.objects import ObjectResult
 from x3spatial.io.journal import Journal
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.layout import INPAINTED, ObjectFiles, ObjectKey, RootListing, list_object
