@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from x3spatial.roots.layout import list_root
 from x3spatial.roots.scene_file import SceneFileError, parse_scene_file, read_scene_file
 
 POSE = [[1, 0, 0, 1.5], [0, 1, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1]]
+PINHOLE = {"width": 96, "height": 72, "fx": 48, "fy": 48, "cx": 48, "cy": 36}
 SIGHT = {"pixels": 0, "visible_fraction": 0.0, "in_frame_fraction": 0.5, "absent_by": "both"}
 
 
@@ -55,6 +58,9 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
              "'visibility.0.1.absent_by' is 'both', but pixels is 7"),
     "overlap": (about(overlap={"0": {"1": {"2": "all"}}}), "'overlap.0.1.2' is not a number"),
     "beyond": (about(overlap={"0": {"1": {"2": 2}}}), "'overlap.0.1.2' is 2, not from 0 to 1"),
+    "intrinsics": (about(intrinsics={**PINHOLE, "fx": 0}),
+                   "'intrinsics' is not that of a pinhole camera"),
+    "focal": (about(intrinsics={**PINHOLE, "fx": "1"}), "'intrinsics.fx' is not a number"),
     "views": (about(objects=[{"uid": 1, "views": [{"frame": "1", "pixels": -2}]}]),
               "'visibility.1.1.pixels' is negative"),
 }  # fmt: skip
@@ -95,6 +101,36 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
         parse_scene_file(value)
     except SceneFileError as error:
         assert "\n" not in str(error)
+
+
+@given(
+    st.tuples(*[st.floats(-3, 3)] * 3), st.tuples(*[st.floats(0.01, 2)] * 3), st.integers(0, 2**16)
+)
+def test_a_box_lies_within_its_extent(
+    low: tuple[float, ...], size: tuple[float, ...], seed: int
+) -> None:
+    """Points of the box that the image shows lie in the extent, boxes around the camera too."""
+    scene = parse_scene_file(about(intrinsics=PINHOLE))
+    assert scene is not None
+    camera = scene.cameras["000010"]  # at (1.5, 2, 3), looking along z
+    at = np.array([1.5, 2, 3])
+    box = np.array([low, np.add(low, size)]) + at
+    points = np.random.default_rng(seed).uniform(box[0], box[1], (64, 3)) - at
+    points = points[points[:, 2] > 0.001]
+    flat = points[:, :2] / points[:, 2:] * [48 / 96, 48 / 72] + 0.5
+    shown = flat[((flat >= 0) & (flat <= 1)).all(axis=1)]
+    extent = camera.extent(box)
+    if extent is None:
+        assert len(points) == 0
+        return
+    left, top, right, bottom = extent
+    assert 0 <= left <= right <= 1 and 0 <= top <= bottom <= 1
+    assert (shown >= np.array([left, top]) - 1e-9).all()
+    assert (shown <= np.array([right, bottom]) + 1e-9).all()
+    if low[2] > 0.01:  # all of it in front of the camera: the extent is as tight as the corners
+        corners = np.array(list(product(*(box - at).T)))
+        flat = np.clip(corners[:, :2] / corners[:, 2:] * [48 / 96, 48 / 72] + 0.5, 0, 1)
+        assert np.allclose([*flat.min(axis=0), *flat.max(axis=0)], extent)
 
 
 def test_audit_and_build_report_it_and_go_on(root: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from x3spatial.builder.jobs import ObjectJob
 from x3spatial.builder.manifest import (
     MANIFEST,
     as_spelt_before,
@@ -30,7 +31,7 @@ from x3spatial.builder.not_made import (
     refuse_nothing,
     remarks,
 )
-from x3spatial.builder.objects import ObjectJob, build_object
+from x3spatial.builder.objects import build_object
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.state import JOURNAL, BuildState, size_of
 from x3spatial.builder.task_files import write_task_files

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from x3spatial.builder.jobs import ObjectResult
 from x3spatial.builder.manifest import fingerprint
-from x3spatial.builder.objects import ObjectResult
 from x3spatial.io.journal import Journal
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.layout import INPAINTED, ObjectFiles, ObjectKey, RootListing, list_object
@@ -118,12 +118,13 @@ class BuildState:
 
     def finish(self) -> None:
         """Remove what no current result uses: lines of the journal, images of earlier builds."""
-        live: set[str] = set()
         compact = Journal(self.journal.path.with_suffix(".new"))
         with compact.open(fresh=True):
-            for result in self.results():
-                live.update(result.images)
-                compact.append(result.to_json())
+            for key in self._listing.objects:
+                compact.append_line(self.journal.line_at(self._offsets[key]))
+        live: set[str] = set()
+        if self._superseded:
+            live.update(path for result in self.results() for path in result.images)
         os.replace(compact.path, self.journal.path)
         for relative in sorted(self._superseded - live):
             path = self.out_dir / relative

@@ -17,6 +17,7 @@ import numpy as np
 
 from x3spatial.arrays import Float64
 from x3spatial.formats.typed_json import Malformed, decode
+from x3spatial.roots.frame_camera import FrameCamera, Intrinsics
 from x3spatial.roots.json_files import is_encodable, load_json
 from x3spatial.tasks.strata import AbsentBy
 
@@ -71,6 +72,10 @@ class SceneFile:
     """uid → frame → what the frame shows; only frames about which it is known."""
     overlap: Mapping[str, Mapping[str, Mapping[str, float]]]
     """uid → frame A → frame B → share of the surface points seen in A that lie in B's frame."""
+    cameras: Mapping[str, FrameCamera] = field(default_factory=dict)
+    """Frame → its camera, where the intrinsics are known."""
+    boxes: Mapping[str, Float64] = field(default_factory=dict)
+    """uid → least and greatest corner of the box around the object, ``[2, 3]``, in the world."""
 
     def angle(self, uid: str, a: str, b: str) -> float | None:
         """Degrees between the directions in which two frames look at an object; None if unknown."""
@@ -159,6 +164,7 @@ Corner = tuple[float, float, float]
 @dataclass(frozen=True, slots=True)
 class _Frame:
     camera_to_world: tuple[Row, Row, Row, Row] | None = None
+    intrinsics: Intrinsics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +186,7 @@ class _Stored:
     """The keys of the file that are read; others are ignored."""
 
     format: int = 1
+    intrinsics: Intrinsics | None = None
     frames: dict[str, _Frame] = field(default_factory=dict)
     objects: tuple[_Object, ...] = ()
     pixels: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -227,6 +234,13 @@ class _Stored:
             pixels=self.pixels,
             sights=sights,
             overlap=self.overlap,
+            cameras={
+                frame: intrinsics.camera(np.array(entry.camera_to_world))
+                for frame, entry in self.frames.items()
+                if entry.camera_to_world is not None
+                and (intrinsics := entry.intrinsics or self.intrinsics) is not None
+            },
+            boxes={uid: np.array(item.box) for uid, item in objects.items() if item.box},
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -43,7 +43,7 @@ class Strata:
 
     def to_json(self) -> dict[str, float | int | None]:
         """The facts by name."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in NAMES}
 
     @classmethod
     def from_json(cls, value: Any) -> Strata:
