@@ -11,6 +11,9 @@ TINY ?= runs/tiny
 
 MINUTES ?= 60
 
+# Processes of `make test`.
+JOBS ?= 2
+
 # A clone of https://github.com/Zhoues/RoboRefer, and the checkpoints to check (default: one of every kind).
 ROBOREFER ?=
 CHECKPOINTS ?=
@@ -22,7 +25,7 @@ help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
 	@echo "make demo-vlm   evaluate x3-tiny, the VLM in the package, and the baselines on small rooms"
 	@echo "make demo-sft   fine-tune x3-tiny on rooms by night, compare before and after"
-	@echo "make test       install everything, lint, type-check, run the tests"
+	@echo "make test       install everything, lint, type-check, run the tests in JOBS=2 processes"
 	@echo "make test-slow  run the slow tests"
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
 	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
@@ -65,8 +68,9 @@ demo-sft: $(VENV)/.train
 tiny: $(VENV)/.dev
 	X3=$(BIN)/x3 OUT=$(TINY) sh scripts/train_tiny.sh
 
+# A file's tests share fixtures, so they stay together.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
