@@ -149,7 +149,7 @@ def _with_id(entry: AnswerText, records: Sequence[TaskRecord]) -> AnswerText | B
         return BadEntry(
             entry.where,
             f"row {position}: the log's target is {quoted(entry.target)}, the sample's answer"
-            f" {quoted(record.answer)}; choose the task file that was asked",
+            f" {quoted(record.answer)}",
         )
     return replace(entry, id=record.id)
 

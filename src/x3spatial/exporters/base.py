@@ -24,6 +24,8 @@ class Format(ABC):
     """Whether its prompts contain one ``<image>`` per image."""
     with_files: ClassVar[bool] = False
     """Whether it refers to all files of a record, masks included, rather than to the images only."""
+    refuses_empty: ClassVar[bool] = False
+    """Whether its reader refuses a file without samples; such a task file is left out."""
 
     def __init__(self, point_format: str | None = None) -> None:
         self.point_format = point_format or self.points()[0]

@@ -107,6 +107,8 @@ def export(
     out_dir = _absolute(out_dir)
     sources = [_absolute(path) for path in data_json]
     outputs = _outputs(form, sources, out_dir)
+    if form.refuses_empty:
+        outputs = {source: outputs[source] for source in sources if _has_samples(source, to)}
     options = {
         "to": to,
         "paths": paths,
@@ -123,14 +125,14 @@ def export(
         earlier = previous_manifest(out_dir)
         if not fresh and earlier is not None and _still_holds(earlier, what, out_dir):
             return ExportSummary(out_dir, earlier, written=False)
-        companions = form.companions({source.stem: outputs[source] for source in sources})
+        companions = form.companions({source.stem: name for source, name in outputs.items()})
         held.enter_context(claimed(out_dir, earlier, {*outputs.values(), *companions}))
         placer = ImagePlacer(paths, out_dir)
         rewriter = Rewriter(points, limits)
         counts: Counter[str] = Counter()
         files: dict[str, Any] = {}
-        with progress("exporting", len(sources)) as advance:
-            for source in sources:
+        with progress("exporting", len(outputs)) as advance:
+            for source in outputs:
                 before = counts["records"]
                 located = ImagePaths(source, image_folder, image_root)
                 samples = _samples(source, form, placer, rewriter, limit, counts, located)
@@ -166,6 +168,14 @@ def export(
         }
         write_json(out_dir / MANIFEST, manifest, fsync=True)
     return ExportSummary(out_dir, manifest, written=True)
+
+
+def _has_samples(source: Path, to: str) -> bool:
+    """Whether a task file has a sample; if not, it is said."""
+    found = next(iter_records(source), None) is not None
+    if not found:
+        _LOG.warning("%s: has no sample, which readers of --to %s refuse; left out", source, to)
+    return found
 
 
 def _absolute(path: str | Path) -> Path:

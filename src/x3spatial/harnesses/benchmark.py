@@ -104,7 +104,7 @@ class Benchmark:
             there is none: harnesses take no null.
 
         Raises:
-            UserError: the task file has no such id, or no text was given.
+            UserError: the task file has no such id, no text was given, or a mask cannot be read.
         """
         texts = dict(texts)
         if self._last is not None and self._last[0] == texts:  # harnesses ask metric by metric
@@ -113,6 +113,10 @@ class Benchmark:
             raise UserError("no sample has an answer: there is nothing to score")
         asked = [self.record(id) for id in texts]
         result = score_answers(asked, texts, None, self._options, convention=self._convention)
+        if result.problems:  # a harness would show NaN without a word
+            first = result.problems[0]
+            more = f"; and {len(result.problems) - 1} more" if len(result.problems) > 1 else ""
+            raise UserError(f"mask {first.path}: {first.reason}{more}; export it again")
         found = {name: _number(value) for name, value in result.metrics.items()}
         for name, interval in result.ci95.items():
             low, high = (None, None) if interval is None else interval

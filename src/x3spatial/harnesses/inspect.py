@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from inspect_ai import Task
-from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ChatMessageUser, ContentImage, ContentText
-from inspect_ai.scorer import (
-    CORRECT,
-    INCORRECT,
-    NOANSWER,
-    SampleScore,
-    Score,
-    Scorer,
-    Target,
-    metric,
-    scorer,
-)
-from inspect_ai.solver import TaskState, generate
+from typing import TYPE_CHECKING, Any
 
 from x3spatial.errors import UserError
 from x3spatial.exporters.harnesses.lmms_eval import METRICS
-from x3spatial.harnesses.benchmark import exported
+from x3spatial.harnesses.benchmark import Exported, exported
 
-_VALUES = {True: CORRECT, False: INCORRECT, None: NOANSWER}
+if TYPE_CHECKING:
+    from inspect_ai import Task
+    from inspect_ai.scorer import SampleScore, Score, Scorer, Target
+    from inspect_ai.solver import TaskState
 
 
 def inspect_task(folder: Path) -> Task:
@@ -35,6 +22,11 @@ def inspect_task(folder: Path) -> Task:
     Raises:
         UserError: a file of the folder is missing or damaged.
     """
+    from inspect_ai import Task
+    from inspect_ai.dataset import MemoryDataset, Sample
+    from inspect_ai.model import ChatMessageUser, ContentImage, ContentText
+    from inspect_ai.solver import generate
+
     source = exported(folder)
     samples = [
         Sample(
@@ -55,42 +47,40 @@ def inspect_task(folder: Path) -> Task:
     return Task(
         dataset=MemoryDataset(samples, name=source.task),
         solver=generate(),
-        scorer=pointing(str(folder)),
+        scorer=_pointing(source),
         name=source.task,
     )
 
 
-@metric
-def figures(folder: str) -> Callable[[list[SampleScore]], dict[str, float]]:
-    """The figures of ``x3 score`` on the answers of a run, with its intervals over scenes."""
+def _pointing(source: Exported) -> Scorer:
+    """Marks an answer as correct or not, and computes the figures of all of them."""
+    from inspect_ai.scorer import CORRECT, INCORRECT, NOANSWER, SampleScore, Score, metric, scorer
 
-    def compute(scores: list[SampleScore]) -> dict[str, float]:
-        answers = [(score.score.metadata or {}) for score in scores]
-        texts = {answer["id"]: answer["text"] for answer in answers}
-        if len(texts) < len(answers):
-            raise UserError("a sample has several answers; run it with one epoch")
-        found = exported(Path(folder)).benchmark.figures(texts)
-        return {name: found[name] for name in METRICS}
+    values = {True: CORRECT, False: INCORRECT, None: NOANSWER}
 
-    return compute
+    @metric
+    def figures() -> Callable[[list[SampleScore]], dict[str, float]]:
+        def compute(scores: list[SampleScore]) -> dict[str, float]:
+            answers = [(score.score.metadata or {}) for score in scores]
+            texts = {answer["id"]: answer["text"] for answer in answers}
+            if len(texts) < len(answers):
+                raise UserError("a sample has several answers; run it with one epoch")
+            found = source.benchmark.figures(texts)
+            return {name: found[name] for name in METRICS}
 
+        # inspect_ai evaluates the annotation, which as a text would need the name in this module.
+        compute.__annotations__["scores"] = list[SampleScore]
+        return compute
 
-def pointing(folder: str) -> Scorer:
-    """A scorer of points, for the folder of one task file."""
-
-    @scorer(metrics=[figures(folder)], name="x3")
-    def build() -> Scorer:
+    @scorer(metrics=[figures()], name="x3")
+    def pointing() -> Scorer:
         async def score(state: TaskState, target: Target) -> Score:
             text = state.output.completion
-            found: dict[str, Any] = exported(Path(folder)).benchmark.score(
-                str(state.sample_id), text
-            )
+            found: dict[str, Any] = source.benchmark.score(str(state.sample_id), text)
             return Score(
-                value=_VALUES[found["correct"]],
-                answer=text,
-                metadata={**found, "text": text},
+                value=values[found["correct"]], answer=text, metadata={**found, "text": text}
             )
 
         return score
 
-    return build()
+    return pointing()

@@ -10,7 +10,6 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from x3spatial.errors import UserError
 from x3spatial.exporters.base import Format
 from x3spatial.exporters.points import PLACEHOLDER
 from x3spatial.exporters.samples import Sample
@@ -42,6 +41,7 @@ class HarnessFormat(Format):
     paths = ("absolute", "copy")
     tags = False
     with_files = True
+    refuses_empty = True
 
     @classmethod
     def points(cls) -> tuple[str, ...]:
@@ -53,19 +53,11 @@ class HarnessFormat(Format):
         return stem
 
     def write(self, path: Path, samples: Iterable[Sample]) -> None:
-        """See ``Format.write``.
-
-        Raises:
-            UserError: there is no sample; harnesses refuse empty data.
-        """
+        """See ``Format.write``."""
         part = part_path(path)
         empty_dir(part)
         try:
             titles = self._write_samples(part, samples)
-            if not titles:
-                raise UserError(
-                    f"--to {self.name}: {path.name} has no sample, which the harness refuses; leave it out"
-                )
             settings = {
                 "convention": self.point_format,
                 "title": ", ".join(titles),

@@ -20,8 +20,8 @@ _COLUMNS = ("index", "id", "image_path", "question", "answer", "scene", "label")
 class VlmEvalKit(HarnessFormat):
     """VLMEvalKit is no package of an index: the script runs inside of its checkout.
 
-    The TSV file serves ``--mode infer`` without our class. Its paths are absolute, because VLMEvalKit looks
-    for relative ones in a folder of its own.
+    The TSV file serves ``--mode infer`` without our class. It is written with absolute paths only, because
+    VLMEvalKit looks for relative ones in a folder of its own.
     """
 
     name = "vlmevalkit"
@@ -31,20 +31,26 @@ class VlmEvalKit(HarnessFormat):
         """See ``HarnessFormat.complete``."""
         with open(folder / QUESTIONS, encoding="utf-8") as file:
             rows = [json.loads(line) for line in file]
+        if not all(os.path.isabs(name) for row in rows for name in row["images"]):  # noqa: PTH117
+            return
         # VLMEvalKit takes a data set for multiple choice unless its name ends like this.
-        write_text(folder / f"{settings['task']}_openended.tsv", _tsv(rows, path))
+        write_text(folder / f"{settings['task']}_openended.tsv", _tsv(rows))
 
     def companions(self, outputs: Mapping[str, str]) -> Mapping[str, Any]:
         """See ``Format.companions``."""
         return {_CODE: code_text(_CODE)}
 
 
-def _tsv(rows: list[dict[str, Any]], folder: Path) -> str:
+def _tsv(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     table = csv.writer(text, delimiter="\t", lineterminator="\n")
     table.writerow(_COLUMNS)
     for index, row in enumerate(rows):
-        images = [os.path.normpath(folder / name) for name in row["images"]]
-        cells = {**row, "index": index, "image_path": json.dumps(images), "question": row["prompt"]}
+        cells = {
+            **row,
+            "index": index,
+            "image_path": json.dumps(row["images"]),
+            "question": row["prompt"],
+        }
         table.writerow([cells[name] for name in _COLUMNS])
     return text.getvalue()

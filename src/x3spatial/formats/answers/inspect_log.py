@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import zipfile
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,14 @@ from x3spatial.formats.answers.base import (
     one_text,
 )
 from x3spatial.io.files import read_json
+
+if sys.version_info >= (3, 14):
+    import zipfile
+else:
+    try:  # the archives are compressed with Zstandard, which zipfile knows since Python 3.14
+        from backports.zstd import zipfile
+    except ImportError:
+        import zipfile  # type: ignore[no-redef]
 
 _SAMPLES = "samples/"
 _HEADER = "header.json"
@@ -43,7 +51,7 @@ class InspectArchive(AnswersReader):
                     continue
                 except NotImplementedError as error:
                     raise UserError(
-                        f"{path}: {error}; convert it with `inspect log convert --to json`"
+                        f"{path}: {error}; install what reads it: pip install 'x3spatial[logs]'"
                     ) from None
                 yield _entry(value, name)
 

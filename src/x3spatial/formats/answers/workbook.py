@@ -35,7 +35,7 @@ class Workbook(AnswersReader):
             from openpyxl import load_workbook
         except ImportError:
             raise UserError(
-                f"{path}: reading workbooks needs openpyxl: pip install 'x3spatial[xlsx]'"
+                f"{path}: reading workbooks needs openpyxl: pip install 'x3spatial[logs]'"
             ) from None
         try:
             book = load_workbook(path, read_only=True, data_only=True)
