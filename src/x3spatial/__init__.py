@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from x3spatial.exporters.run import export
     from x3spatial.formats.results_file import read_results
     from x3spatial.formats.task_file import read_tasks
+    from x3spatial.harnesses.benchmark import Benchmark
     from x3spatial.models.base import Model
     from x3spatial.pipeline import zeroshot
     from x3spatial.roots.audit.run import audit
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _API = {
+    "Benchmark": "harnesses.benchmark",
     "BuildOptions": "builder.options",
     "EvalOptions": "evaluation.options",
     "Model": "models.base",
@@ -54,6 +56,7 @@ _API = {
 """Public name → the module that has it."""
 
 __all__ = [
+    "Benchmark",
     "BuildOptions",
     "EvalOptions",
     "Model",
