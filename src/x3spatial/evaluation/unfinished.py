@@ -96,4 +96,6 @@ def read_unfinished(output_json: Path) -> Unfinished | None:
 
 
 def _is_header(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("settings"), dict) and "continues" in value
+    return (
+        isinstance(value, dict) and isinstance(value.get("settings"), dict) and "continues" in value
+    )

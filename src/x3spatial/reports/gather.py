@@ -246,7 +246,10 @@ def _add_unfinished(
     if there is not None:
         found.remove(there)
     problems.append(
-        (str(output), f"unfinished run: {len(scored.results):,} of {asked:,} samples have an answer")
+        (
+            str(output),
+            f"unfinished run: {len(scored.results):,} of {asked:,} samples have an answer",
+        )
     )
     found.append(_Entry(output, replace(scored, results=()), False, scored))
 
@@ -254,7 +257,9 @@ def _add_unfinished(
 def _beside(run: Unfinished, there: _Entry) -> str | None:
     """Why the finished results beside a journal are shown instead of it; None: the journal is shown."""
     answers = {entry.id: entry.pred_text for entry in read_results(there.path).results}
-    if all(id in answers and reply.text in (answers[id], None) for id, reply in run.replies.items()):
+    if all(
+        id in answers and reply.text in (answers[id], None) for id, reply in run.replies.items()
+    ):
         return ""  # killed after it had written its results
     if run.continues:
         return None
@@ -297,7 +302,16 @@ def _sets(
         samples = max(int(found[n].head.metrics["total"] or 0) for n in numbers)
         alike = () if path else task_files.alike(source, near=found[numbers[0]].path)
         one = TaskSet(
-            task or Path(source).stem, task, split, title, sha256, build, source, path, alike, samples
+            task or Path(source).stem,
+            task,
+            split,
+            title,
+            sha256,
+            build,
+            source,
+            path,
+            alike,
+            samples,
         )
         made.append((one, numbers))
     order = {name: place for place, name in enumerate(TASKS)}
@@ -339,7 +353,14 @@ def _runs(
         head = first.head
         people = head.model.kind == PEOPLE
         runs.append(
-            Run(head.model.name, head.model.name, first.path.parent, head, people, head.model.privileged)
+            Run(
+                head.model.name,
+                head.model.name,
+                first.path.parent,
+                head,
+                people,
+                head.model.privileged,
+            )
         )
         folder = first.path.parent.resolve()
         forms.append(
@@ -382,7 +403,9 @@ def _shortest_distinct(forms: Sequence[Sequence[str]]) -> list[str]:
     chosen: list[str] = []
     levels = [0] * len(forms)
     for _ in range(max(map(len, forms), default=1)):
-        chosen = [form[min(level, len(form) - 1)] for form, level in zip(forms, levels, strict=True)]
+        chosen = [
+            form[min(level, len(form) - 1)] for form, level in zip(forms, levels, strict=True)
+        ]
         twice = {name for name in chosen if chosen.count(name) > 1}
         if not twice:
             break
