@@ -18,7 +18,7 @@ from x3spatial.reports.curves import (
     error_histogram,
     success_curve,
 )
-from x3spatial.reports.figures import interval_text, metric_of, metric_text
+from x3spatial.reports.figures import interval_texts, metric_of, metric_text
 
 
 def cell_of(
@@ -37,11 +37,7 @@ def cell_of(
         "metrics": metrics,
         "text": {key: metric_text(key, value) for key, value in metrics.items()},
         "ci95": encode(results.ci95),
-        "ci_text": {
-            key: interval_text(key, interval)
-            for key, interval in results.ci95.items()
-            if interval is not None
-        },
+        "ci_text": {key: interval_texts(key, interval) for key, interval in results.ci95.items()},
         "ci_method": results.ci_method,
         "ci_unit": results.ci_unit,
         "conditions": conditions(results.scoring, results.data.build_seed),

@@ -18,6 +18,7 @@ from x3spatial.evaluation.compare import (
 )
 from x3spatial.evaluation.statistics.intervals import Clusters
 from x3spatial.formats.results_file import ResultsFile
+from x3spatial.reports.figures import difference_text
 from x3spatial.reports.gather import Found, Gathered
 
 
@@ -71,6 +72,11 @@ class Comparisons:
                     "difference": row.difference,
                     "ci95": row.ci95,
                     "significant": row.is_clear,
+                    "text": {
+                        "difference": difference_text(row.metric, row.difference),
+                        "ci95": row.ci95
+                        and [difference_text(row.metric, bound) for bound in row.ci95],
+                    },
                 }
                 for row in rows
             },

@@ -33,7 +33,7 @@ MANIFEST = "x3-report.json"
 _LOG = logging.getLogger("x3spatial")
 _OURS = re.compile(
     r"index\.html|assets/[\w.-]+|data/(?:report|root|ids-\d+|set-\d+(?:/detail-\d{4,})?)\.js"
-    r"|images/[0-9a-f]{2}/[0-9a-f]{30}\.webp"
+    r"|images/[0-9a-f]{2}/[0-9a-f]{32}\.webp"
 )
 """Names of the files of a report. Others in its folder are left alone."""
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePath, PureWindowsPath
+from pathlib import Path, PurePath
 from typing import Any
 
-KEPT = 4
-"""Last parts of a path that stay: ``{split}/{scene}/uid_{uid}/{file}``."""
+_BELOW_ROOT = 4
+"""Parts of ``{split}/{scene}/uid_{uid}/{file}``."""
+_HIDDEN = 2
+"""First parts of a path, such as ``home`` and the user's name, that never stay."""
 _ABSOLUTE = re.compile(
     r"""file:/+[^\s'"<>|]+ | (?<![\w./~\\-])(?:[A-Za-z]:[\\/]|/(?!/)|\\\\)(?:[^\s/\\'"<>|:,;()\[\]{}]+[\\/])+
         [^\s/\\'"<>|:,;()\[\]{}]*""",
@@ -17,39 +20,44 @@ _ABSOLUTE = re.compile(
 
 
 class Shortener:
-    """Makes absolute paths relative: to the known folders, otherwise to their last parts.
+    """Makes absolute paths relative to known folders, and keeps only the last parts of others.
 
     Args:
-        folders: folders whose names may hold blanks or anything else: they are cut off wherever they occur.
+        bases: the folders. A path below the first fitting one is written with that folder's name and what
+            follows; the home folder and the working folder become ``~`` and ``.``.
     """
 
-    def __init__(self, folders: Iterable[Path | str]) -> None:
-        found = {str(folder).rstrip("/\\") for folder in folders}
-        found |= {str(Path(folder).resolve()) for folder in found if folder}
-        # The root folder, and folders directly below it, are in the beginning of everything.
-        known = [folder for folder in found if len(PurePath(folder).parts) > 1]
-        known.sort(key=len, reverse=True)
-        self._folders = (
-            re.compile("(?:" + "|".join(map(re.escape, known)) + r")(?:[/\\]|(?=$|[\s:;,'\"]))")
-            if known
-            else None
-        )
+    def __init__(self, bases: Iterable[Path]) -> None:
+        self._bases: dict[str, str] = {}
+        for base in bases:
+            for form in (base.absolute(), Path(os.path.realpath(base))):
+                if len(form.parts) > 1:  # everything is below the root folder
+                    self._bases.setdefault(str(form), form.name)
+        for base, name in ((Path.cwd(), "."), (Path.home(), "~")):
+            if len(base.parts) > 1:
+                self._bases[str(base)] = name
+        longest = sorted(self._bases, key=len, reverse=True)
+        ends = r"(?=$|[/\\\s:;,'\"()\[\]])"
+        self._known = re.compile("(?<![\\w.])(?:" + "|".join(map(re.escape, longest)) + ")" + ends)
 
     def path(self, path: str) -> str:
-        """The last parts of an absolute path; a relative one as it is."""
-        windows = PureWindowsPath(path)
-        if windows.drive:
-            return "/".join(windows.parts[1:][-KEPT:])
-        pure = PurePath(path)
-        return "/".join(pure.parts[1:][-KEPT:]) if pure.is_absolute() else path
+        """A path that is absolute, relative; another one as it is."""
+        parts = re.split(r"[/\\]+", path)
+        if len(parts) > _BELOW_ROOT and parts[-2].startswith("uid_"):
+            return "/".join(parts[-_BELOW_ROOT:])
+        for base, name in self._bases.items():
+            if path == base or path.startswith((f"{base}/", f"{base}\\")):
+                return name + path[len(base) :]
+        is_absolute = PurePath(path).is_absolute() or re.match(r"[A-Za-z]:[\\/]|\\\\", path)
+        return _last(path) if is_absolute else path
 
     def text(self, text: str) -> str:
         """``text`` with the absolute paths in it shortened."""
         if "/" not in text and "\\" not in text:
             return text
-        if self._folders is not None:
-            text = self._folders.sub("", text)
-        return _ABSOLUTE.sub(lambda match: self._last(match[0]), text)
+        if self._bases:
+            text = self._known.sub(lambda match: self._bases[match[0]], text)
+        return _ABSOLUTE.sub(lambda match: _last(match[0]), text)
 
     def value(self, value: Any) -> Any:
         """A JSON value with all texts and keys shortened."""
@@ -60,13 +68,6 @@ class Shortener:
         if isinstance(value, list | tuple):
             return [self.value(part) for part in value]
         return value
-
-    @staticmethod
-    def _last(path: str) -> str:
-        parts = [part for part in re.split(r"[/\\]+", path.removeprefix("file:")) if part]
-        if parts and parts[0].endswith(":"):
-            parts = parts[1:]
-        return "/".join(parts[-2:])
 
 
 class Unshortened(Shortener):
@@ -82,3 +83,9 @@ class Unshortened(Shortener):
     def text(self, text: str) -> str:
         """The text."""
         return text
+
+
+def _last(path: str) -> str:
+    parts = [part for part in re.split(r"[/\\]+", path.removeprefix("file:")) if part]
+    kept = parts[_HIDDEN:] or parts[-1:]
+    return "/".join(kept[-2:])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +33,7 @@ from x3spatial.reports.web.sets import SampleColumns, located
 from x3spatial.reports.web.site import DETAILS_PER_FILE, detail_files, detail_name, head
 from x3spatial.reports.web.spool import Spool
 from x3spatial.tasks.spec import TASKS
-from x3spatial.tasks.strata import STRATA
+from x3spatial.tasks.strata import STRATA, Stratum
 from x3spatial.texts import counted
 
 _SHOWN_SETTINGS = ("model", "convention", "max_new_tokens", "seed", "limit", "describe")
@@ -266,15 +269,7 @@ class ResultsSite:
             metrics=columns_of(metric_keys(self._cells)),
             cells=[self._shorten.value(cell) for cell in self._cells],
             comparisons=self._comparisons.to_json(),
-            strata={
-                stratum.name: {
-                    "title": stratum.title,
-                    "bins": [b for b in stratum.bounds if b < 1e300],
-                }
-                if stratum.bounds
-                else {"title": stratum.title, "names": True}
-                for stratum in STRATA.values()
-            },
+            strata={stratum.name: _stratum(stratum) for stratum in STRATA.values()},
             outcomes=[
                 {"name": outcome.name, "words": outcome.words, "right": outcome.right}
                 for outcome in OUTCOMES.values()
@@ -322,6 +317,14 @@ def _existing(folder: str | None) -> Path | None:
     return Path(folder) if folder is not None and Path(folder).is_dir() else None
 
 
+def _stratum(stratum: Stratum) -> dict[str, Any]:
+    bins = [
+        {"from": least, "to": most if math.isfinite(most) else None, "name": None}
+        for least, most in pairwise(stratum.bounds)
+    ]
+    return {"title": stratum.title, "short": stratum.short, **({"bins": bins} if bins else {})}
+
+
 def _inputs(found: Found, gathered: Gathered) -> list[Path]:
     """The files that a cell is made from."""
     path = gathered.sets[found.set].path
@@ -336,12 +339,12 @@ def _title(gathered: Gathered) -> str:
 def _shortener(gathered: Gathered, options: ReportOptions) -> Shortener:
     if options.images == "link":
         return Unshortened()
-    folders: list[Path | str] = [Path.home(), Path.cwd()]
-    folders += [found.path.parent for found in gathered.files]
-    folders += [Path(found.head.data.path).parent for found in gathered.files]
-    folders += [one.path.parent for one in gathered.sets if one.path is not None]
-    folders += [folder for folder in (options.image_folder, options.image_root) if folder]
-    return Shortener(folders)
+    folders = [found.path.parent.absolute() for found in gathered.files]
+    bases = [Path(os.path.commonpath(folders))]
+    bases += [one.path.parent for one in gathered.sets if one.path is not None]
+    bases += [Path(found.head.data.path).parent for found in gathered.files]
+    bases += [folder for folder in (options.image_folder, options.image_root) if folder]
+    return Shortener(bases)
 
 
 def results_site(
