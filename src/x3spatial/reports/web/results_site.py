@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -92,12 +93,10 @@ class ResultsSite:
         """Name below ``data/`` → what makes it."""
         found: dict[str, Callable[[Mapping[int, Picture]], bytes]] = {}
         for s, one in enumerate(self._sets):
-            found[f"set-{s}"] = lambda pictures, s=s: self._index(s, pictures)  # type: ignore[misc]
-            found[f"ids-{s}"] = lambda _, s=s: script(
-                f"ids-{s}", list(self._sets[s].samples.places)
-            )  # type: ignore[misc]
+            found[f"set-{s}"] = partial(self._index, s)
+            found[f"ids-{s}"] = partial(self._ids, s)
             for n in range(detail_files(len(one.samples))):
-                found[detail_name(s, n)] = lambda _, s=s, n=n: self._details(s, n)  # type: ignore[misc]
+                found[detail_name(s, n)] = partial(self._details, s, n)
         found["report"] = self._report
         return found
 
@@ -193,6 +192,9 @@ class ResultsSite:
         for problem in results.problems:
             self._problems.append((problem.path, f"mask: {problem.reason}"))
 
+    def _ids(self, s: int, _: Mapping[int, Picture]) -> bytes:
+        return script(f"ids-{s}", list(self._sets[s].samples.places))
+
     def _index(self, s: int, pictures: Mapping[int, Picture]) -> bytes:
         one = self._sets[s]
         numbers, columns = one.samples.local_images()
@@ -204,7 +206,7 @@ class ResultsSite:
         }
         return script(f"set-{s}", value)
 
-    def _details(self, s: int, number: int) -> bytes:
+    def _details(self, s: int, number: int, _: Mapping[int, Picture]) -> bytes:
         one = self._sets[s]
         ids = list(one.samples.places)
         start = number * DETAILS_PER_FILE
