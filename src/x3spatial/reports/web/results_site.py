@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -20,7 +20,7 @@ from x3spatial.formats.results_file import ResultsFile
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.formats.typed_json import encode
 from x3spatial.progress import progress
-from x3spatial.reports.gather import Found, Gathered, Run, TaskSet, gather
+from x3spatial.reports.gather import Found, Gathered, Run, TaskSet
 from x3spatial.reports.outcomes import OUTCOMES
 from x3spatial.reports.web.answers import AnswerColumns, read_answers
 from x3spatial.reports.web.cells import cell_of, columns_of, metric_keys
@@ -342,19 +342,8 @@ def _shortener(gathered: Gathered, options: ReportOptions) -> Shortener:
     if options.images == "link":
         return Unshortened()
     folders = [found.path.parent.absolute() for found in gathered.files]
-    bases = [Path(os.path.commonpath(folders))]
+    bases = [Path(os.path.commonpath(folders))] if folders else []
     bases += [one.path.parent for one in gathered.sets if one.path is not None]
     bases += [Path(found.head.data.path).parent for found in gathered.files]
     bases += [folder for folder in (options.image_folder, options.image_root) if folder]
     return Shortener(bases)
-
-
-def results_site(
-    paths: Sequence[str | Path], options: ReportOptions, spool_folder: Path | None = None
-) -> ResultsSite:
-    """Read the results below ``paths``.
-
-    Raises:
-        UserError: see ``gather.gather``.
-    """
-    return ResultsSite(gather(paths, options), options, spool_folder)
