@@ -54,6 +54,8 @@ class _Set:
     answers: dict[int, AnswerColumns] = field(default_factory=dict)
     """By run."""
     prompts: dict[str, int] = field(default_factory=dict)
+    """Prompts of more than one sample → their numbers."""
+    ids: list[str] = field(default_factory=list)
 
 
 class ResultsSite:
@@ -122,6 +124,7 @@ class ResultsSite:
         for cell in self._cells:
             if cell["set"] == number:
                 cell["missing"] = max(0, len(samples) - len(one.answers[cell["run"]].places))
+        one.prompts, one.ids = one.samples.shared_prompts(), list(one.samples.places)
         self._sets.append(one)
 
     def _add_records(self, samples: SampleColumns, path: Path, asked: ResultsFile) -> bool:
@@ -193,7 +196,7 @@ class ResultsSite:
             self._problems.append((problem.path, f"mask: {problem.reason}"))
 
     def _ids(self, s: int, _: Mapping[int, Picture]) -> bytes:
-        return script(f"ids-{s}", list(self._sets[s].samples.places))
+        return script(f"ids-{s}", self._sets[s].ids)
 
     def _index(self, s: int, pictures: Mapping[int, Picture]) -> bytes:
         one = self._sets[s]
@@ -208,10 +211,9 @@ class ResultsSite:
 
     def _details(self, s: int, number: int, _: Mapping[int, Picture]) -> bytes:
         one = self._sets[s]
-        ids = list(one.samples.places)
         start = number * DETAILS_PER_FILE
-        end = min(start + DETAILS_PER_FILE, len(ids))
-        texts = {run: answers.numbers(len(ids)) for run, answers in one.answers.items()}
+        end = min(start + DETAILS_PER_FILE, len(one.ids))
+        texts = {run: answers.numbers(len(one.ids)) for run, answers in one.answers.items()}
         parts = []
         for place in range(start, end):
             runs = {
@@ -219,7 +221,7 @@ class ResultsSite:
                 for run, found in texts.items()
                 if found[place] >= 0
             }
-            parts.append(json_text(self._detail(one, ids[place], place) | {"runs": runs}))
+            parts.append(json_text(self._detail(one, one.ids[place], place) | {"runs": runs}))
         joined = [part + "," for part in parts[:-1]] + parts[-1:]
         return script_of(detail_name(s, number), ["[", *joined, "]"])
 
@@ -234,7 +236,7 @@ class ResultsSite:
             }
         return {
             "id": id,
-            "prompt": record.prompt,
+            "prompt": one.prompts.get(record.prompt, record.prompt),
             "record": self._shown_record(record),
             "outline": one.outlines.of(record),
         }
