@@ -109,12 +109,14 @@ class ResultsSite:
         samples = SampleColumns(self._spool, self.pictures)
         described = facts.path is not None and self._add_records(samples, facts.path, first)
         one = _Set(facts, samples, Outlines(first.scoring.mask), described)
-        for place, found in enumerate(files):
+        looked = False
+        for found in files:
             results = self._load(found)
             advance()
             if results is None:
                 continue
-            if place == 0 and not one.described:
+            if not one.described and not looked:
+                looked = True
                 one.described = self._describe_alike(one, results)
             if not one.described:
                 for entry in results.results:
