@@ -70,6 +70,7 @@ class ResultsSite:
         self._spool = Spool(spool_folder)
         self._problems = list(gathered.problems)
         self._shorten = _shortener(gathered, options)
+        self.live = False
         self.title = options.title or _title(gathered)
         self._sets: list[_Set] = []
         self._cells: list[dict[str, Any]] = []
@@ -270,6 +271,7 @@ class ResultsSite:
             self._shorten.text(self.title),
             self._options.images,
             unique,
+            live=self.live,
             runs=[self._run(run) for run in self._gathered.runs],
             sets=[self._set(one) for one in self._sets],
             metrics=columns_of(metric_keys(self._cells)),
