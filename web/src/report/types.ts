@@ -1,0 +1,147 @@
+// The format of the data files: docs/report-format.md.
+
+export const NONE = 0xffffffff;
+/** This run has no answer for the sample. */
+export const NO_ANSWER = 255;
+
+export interface Packed {
+  t: "u8" | "u32" | "f32";
+  d: string;
+}
+export interface Named {
+  names: string[];
+  codes: Packed;
+}
+export interface Problem {
+  path: string;
+  reason: string;
+  kind?: string;
+}
+export interface Run {
+  name: string;
+  model: string;
+  path: string;
+  settings: Record<string, unknown>;
+  state: "complete" | "unfinished";
+  people: boolean;
+}
+export interface TaskSet {
+  name: string;
+  split: string;
+  title: string;
+  path: string;
+  samples: number;
+  absent_token: string;
+  concat: boolean;
+  details_per_file: number;
+  strata: string[];
+}
+export interface Metric {
+  key: string;
+  title: string;
+  percent: boolean;
+  higher_is_better: boolean | null;
+  default: boolean;
+}
+export type Interval = [number, number];
+export type Values = Record<string, number | null | undefined>;
+export interface StratumRow {
+  from: number | null;
+  to: number | null;
+  name: string | null;
+  samples: number;
+  metrics: Values;
+  ci95: Record<string, Interval | null | undefined>;
+  chance_uniform: number | null;
+}
+export interface Cell {
+  run: number;
+  set: number;
+  total: number;
+  missing: number;
+  errors: number;
+  metrics: Values;
+  text: Record<string, string>;
+  ci95: Record<string, Interval | null | undefined>;
+  ci_text?: Record<string, [string, string] | null | undefined>;
+  ci_unit: string | null;
+  chance: Record<string, Values>;
+  chance_text?: Record<string, Record<string, string>>;
+  by_stratum: Record<string, StratumRow[]>;
+  consistency: Record<string, unknown>;
+  curve?: { r: number[]; success: number[] } | null;
+  errors_hist?: { edges: number[]; counts: number[] } | null;
+  map?: { size: number; counts: number[] } | null;
+}
+export interface Difference {
+  difference: number | null;
+  ci95: Interval | null;
+  significant: boolean | null;
+  text?: { difference: string; ci95: [string, string] | null };
+}
+export interface Comparison {
+  set: number;
+  a: number;
+  b: number;
+  metrics: Record<string, Difference>;
+}
+export interface Outcome {
+  name: string;
+  words: string;
+  right: boolean | null;
+}
+export interface Stratum {
+  title: string;
+  unit?: string;
+  bins?: unknown[];
+  names?: string[];
+}
+export interface Report {
+  format: number;
+  kind: "results" | "root";
+  title: string;
+  generator: string;
+  images: "link" | "copy" | "thumbs";
+  live?: boolean;
+  problems: Problem[];
+  findings?: { kind: string; count: number; words?: string }[];
+  runs: Run[];
+  sets: TaskSet[];
+  metrics: Metric[];
+  cells: Cell[];
+  comparisons: Comparison[];
+  strata: Record<string, Stratum>;
+  outcomes: Outcome[];
+}
+export interface Picture {
+  src: string | null;
+  w: number;
+  h: number;
+  reason?: string;
+}
+export interface SetFile {
+  n: number;
+  scene: Named;
+  label: Named;
+  truth: Packed;
+  tx: Packed;
+  ty: Packed;
+  area: Packed;
+  strata: Record<string, Packed | Named>;
+  image_a: Packed;
+  image_b: Packed;
+  images: Picture[];
+  runs: Record<string, { outcome: Packed; error: Packed; x: Packed; y: Packed }>;
+}
+export interface Said {
+  text: string | null;
+  point: [number, number] | null;
+  reason: string | null;
+}
+export interface Detail {
+  id: string;
+  prompt: string;
+  record: Record<string, unknown>;
+  outline: number[][];
+  runs: Record<string, Said>;
+}
