@@ -44,6 +44,8 @@ export interface CardSize {
   width: number;
   /** Height of the images. */
   image: number;
+  /** Runs beside each other. */
+  perLine: number;
 }
 
 export function Card(props: {
@@ -92,7 +94,7 @@ export function Card(props: {
         </div>
       </button>
       {runs.length > 0 && (
-        <ul class="verdicts">
+        <ul class="verdicts" style={{ gridTemplateColumns: `repeat(${size.perLine}, minmax(0, 1fr))` }}>
           {runs.map((run) => {
             const outcome = outcomeOf(index, run, sample);
             const error = index.runs.get(run)?.error[sample] ?? NaN;

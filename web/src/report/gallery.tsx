@@ -13,16 +13,20 @@ import { words } from "./words";
 
 const GAP = 14;
 
-/** How cards are laid out in a width: how many beside each other, how large. */
+/** Size of the letters relative to those of a usual screen; style sheets enlarge them on very large ones. */
+const letters = (): number => (parseFloat(getComputedStyle(document.documentElement).fontSize) || 15) / 15;
+
+/** How cards are laid out in a width: how many beside each other, how large. The heights are those of report.css. */
 function layout(width: number, runs: number, isWide: boolean): { across: number; size: CardSize; row: number } {
-  const wanted = isWide ? 420 : 380;
+  const k = letters();
+  const wanted = (isWide ? 420 : 380) * k;
   const across = Math.max(1, Math.floor((width + GAP) / (wanted + GAP)));
   const card = Math.floor((width - GAP * (across - 1)) / across);
-  const image = Math.round((isWide ? card * 0.42 : (card / 2) * 0.78));
-  const perLine = runs > 4 ? Math.max(1, Math.floor((card - 16) / 46)) : Math.max(1, Math.floor((card - 16) / 172));
+  const image = Math.round(isWide ? card * 0.42 : (card / 2) * 0.78);
+  const perLine = Math.max(1, Math.floor((card - 24) / ((runs > 4 ? 46 : 168) * k)));
   const lines = runs ? Math.ceil(runs / perLine) : 0;
-  const row = image + 38 + (lines ? lines * 25 + 10 : 0) + GAP;
-  return { across, size: { width: card, image }, row };
+  const row = image + Math.ceil((38 + (lines ? lines * 25 + 8 : 0)) * k) + GAP;
+  return { across, size: { width: card, image, perLine }, row };
 }
 
 /** The columns of a set, and its ids when they are needed. */
@@ -142,7 +146,7 @@ export function Gallery() {
           onOpen={() => openAt(line * across + column)}
         />
       )),
-    [index, list, across, size.width, size.image, runs, s.overlay, openSample, ids],
+    [index, list, across, size.width, size.image, size.perLine, runs, s.overlay, openSample, ids],
   );
   // Where somebody was in a list means nothing in another list.
   const onTop = (top: number) => {

@@ -141,18 +141,18 @@ function GroupRows({ group, metrics, report: found }: { group: Group; metrics: r
     <tbody>
       <tr class="group">
         <th scope="rowgroup" colSpan={metrics.length + 1}>
-          <span class="group-name">{group.title}</span>
-          <span class="muted">
-            {set.samples.toLocaleString()} {w.samples}
-          </span>
-          <button type="button" class="link" onClick={() => change({ view: "gallery", set: group.set, at: 0, open: null }, true)}>
-            {w.gallery}
-          </button>
-          {found.kind === "results" && (
+          <div>
+            <span class="group-name">{group.title}</span>
+            <span class="muted">
+              {set.samples.toLocaleString()} {w.samples}
+            </span>
+            <button type="button" class="link" onClick={() => change({ view: "gallery", set: group.set, at: 0, open: null }, true)}>
+              {w.gallery}
+            </button>
             <button type="button" class="link" onClick={() => change({ view: "plots", set: group.set }, true)}>
               {w.plots}
             </button>
-          )}
+          </div>
         </th>
       </tr>
       {group.rows.map((row) => (

@@ -175,7 +175,7 @@ export function markdown(groups: readonly Group[], metrics: readonly Metric[], t
     for (const row of group.rows) {
       const entries = row.entries.map((e) => {
         const value = e.bold ? `**${e.text}**` : e.text;
-        return value + clean(bracket(e.interval) + change(e));
+        return value + (bracket(e.interval) + change(e)).replace("*", "\\*");
       });
       lines.push(`| ${[clean(group.title), clean(rowName(row, texts)), ...entries].join(" | ")} |`);
     }
