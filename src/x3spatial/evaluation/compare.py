@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from x3spatial.arrays import Float64, IntP
 from x3spatial.errors import UserError
-from x3spatial.evaluation.scoring.scores import Score
 from x3spatial.evaluation.statistics.intervals import (
     FEWEST,
     RESAMPLES,
+    Clusters,
     Resampler,
-    clusters_of,
+    clusters_among,
     draw_counts,
     interval_of,
 )
+from x3spatial.evaluation.statistics.metrics import Table as MetricTable
 from x3spatial.evaluation.statistics.metrics import estimated, table_of, value_of
 from x3spatial.evaluation.stored import score_of
 from x3spatial.formats.results_file import Interval, ResultsFile, read_results
@@ -89,6 +91,94 @@ def _text(value: float | None, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.4f}"
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a comparison needs of one run's samples."""
+
+    places: dict[str, int]
+    """Id → row, in the order of the file; without samples that have no answer."""
+    listed: frozenset[str]
+    """All ids of the file."""
+    table: MetricTable
+    samples: list[tuple[str | None, str | None, str | None]]
+    """(scene, uid, place) of each row."""
+
+    @classmethod
+    def of(cls, file: ResultsFile) -> Answers:
+        """Those of a results file."""
+        scores = [score_of(entry) for entry in file.results]
+        known = [score for score in scores if score.status != "error"]
+        return cls(
+            {score.id: row for row, score in enumerate(known)},
+            frozenset(score.id for score in scores),
+            table_of(known),
+            [(score.scene, score.uid, score.place) for score in known],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The resampled metrics of one run over chosen samples."""
+
+    table: MetricTable
+    support: dict[str, int]
+    values: dict[str, Float64]
+    """Metric → its value in each resample; empty without clusters."""
+
+
+def draw(table: MetricTable, clusters: Clusters) -> Drawn:
+    """Resample clusters; the same clusters are drawn for every run on the same samples."""
+    if clusters.unit is None:
+        return Drawn(table, {}, {})
+    resample = Resampler(table, clusters)
+    chunks = [resample(counts) for counts in draw_counts(clusters.count, RESAMPLES, seed=0)]
+    values = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in estimated(table)}
+    return Drawn(table, resample.support, values)
+
+
+def differences(a: Drawn, b: Drawn) -> tuple[Difference, ...]:
+    """B - A for each metric that applies to A, from resamples of the same clusters."""
+    rows = []
+    for name in estimated(a.table):
+        value_a, value_b = value_of(name, a.table), value_of(name, b.table)
+        if value_a is None or value_b is None:
+            rows.append(Difference(name, value_a, value_b, None, None))
+            continue
+        interval = None
+        if (
+            name in a.values
+            and name in b.values
+            and min(a.support[name], b.support[name]) >= FEWEST
+        ):
+            interval = interval_of(b.values[name] - a.values[name])
+        rows.append(Difference(name, value_a, value_b, value_b - value_a, interval))
+    return tuple(rows)
+
+
+def why_not(a: ResultsFile, b: ResultsFile) -> str | None:
+    """Why two runs cannot be compared; None if they can."""
+    if a.data.sha256 != b.data.sha256:
+        return f"made from different data ({a.data.path}, {b.data.path}); compare runs of one task file"
+    builds = a.data.build, b.data.build
+    if None not in builds and builds[0] != builds[1]:
+        return "asked about images that were built with other parameters; compare runs on one build"
+    if _scoring(a) != _scoring(b):
+        return f"scored differently ({_scoring(a)}; {_scoring(b)}); score one of them again with x3 score"
+    return None
+
+
+def common_rows(a: Answers, b: Answers) -> tuple[IntP, IntP]:
+    """The rows of the samples that both answered, in the order of A."""
+    common = [id for id in a.places if id in b.places]
+    rows = [[run.places[id] for id in common] for run in (a, b)]
+    return np.array(rows[0], np.intp), np.array(rows[1], np.intp)
+
+
+def clusters_at(answers: Answers, rows: IntP) -> Clusters:
+    """The clusters of chosen rows."""
+    return clusters_among([answers.samples[row] for row in rows], [True] * len(rows))
+
+
 def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
     """Compare two results files metric by metric; resamples are paired: the same clusters for both.
 
@@ -97,58 +187,22 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
     """
     run_a, run_b = Path(run_a), Path(run_b)
     file_a, file_b = read_results(run_a), read_results(run_b)
-    if file_a.data.sha256 != file_b.data.sha256:
-        raise UserError(
-            f"{run_a} and {run_b}: made from different data ({file_a.data.path},"
-            f" {file_b.data.path}); compare runs of one task file"
-        )
-    builds = file_a.data.build, file_b.data.build
-    if None not in builds and builds[0] != builds[1]:
-        raise UserError(
-            f"{run_a} and {run_b}: asked about images that were built with other parameters;"
-            " compare runs on one build"
-        )
-    if _scoring(file_a) != _scoring(file_b):
-        raise UserError(
-            f"{run_a} and {run_b}: scored differently ({_scoring(file_a)}; {_scoring(file_b)});"
-            " score one of them again with x3 score"
-        )
-    scores_a, scores_b = _scores(file_a), _scores(file_b)
-    common = [
-        id
-        for id, score in scores_a.items()
-        if id in scores_b and "error" not in (score.status, scores_b[id].status)
-    ]
-    if not common:
+    reason = why_not(file_a, file_b)
+    if reason is not None:
+        raise UserError(f"{run_a} and {run_b}: {reason}")
+    a, b = Answers.of(file_a), Answers.of(file_b)
+    rows_a, rows_b = common_rows(a, b)
+    if not rows_a.size:
         raise UserError(f"{run_a} and {run_b}: no sample was answered in both")
-    a, b = [scores_a[id] for id in common], [scores_b[id] for id in common]
-    table_a, table_b = table_of(a), table_of(b)
-    clusters = clusters_of(a)
-    names = estimated(table_a)
-    found: dict[str, Interval | None] = dict.fromkeys(names)
-    if clusters.unit is not None:
-        resample_a, resample_b = Resampler(table_a, clusters), Resampler(table_b, clusters)
-        drawn: dict[str, list[Any]] = {name: [] for name in names}
-        for counts in draw_counts(clusters.count, RESAMPLES, seed=0):
-            values_a, values_b = resample_a(counts), resample_b(counts)
-            for name in names:
-                drawn[name].append(values_b[name] - values_a[name])
-        for name in names:
-            if min(resample_a.support[name], resample_b.support[name]) >= FEWEST:
-                found[name] = interval_of(np.concatenate(drawn[name]))
-    rows = []
-    for name in names:
-        value_a, value_b = value_of(name, table_a), value_of(name, table_b)
-        both = value_a is not None and value_b is not None
-        difference = value_b - value_a if both else None  # type: ignore[operator]
-        rows.append(Difference(name, value_a, value_b, difference, found[name] if both else None))
+    clusters = clusters_at(a, rows_a)
+    found = differences(draw(a.table.take(rows_a), clusters), draw(b.table.take(rows_b), clusters))
     return Comparison(
         name_a=_name(run_a, file_a),
         name_b=_name(run_b, file_b),
-        samples=len(common),
-        left_out=len(scores_a.keys() | scores_b.keys()) - len(common),
+        samples=len(rows_a),
+        left_out=len(a.listed | b.listed) - len(rows_a),
         ci_unit=clusters.unit,
-        differences=tuple(rows),
+        differences=found,
         conditions=conditions(file_b.scoring, file_b.data.build_seed),
     )
 
@@ -160,7 +214,3 @@ def _scoring(file: ResultsFile) -> str:
 def _name(path: Path, file: ResultsFile) -> str:
     note = ", privileged" if file.model.privileged else ""
     return f"{file.model.name}{note} ({path})"
-
-
-def _scores(file: ResultsFile) -> dict[str, Score]:
-    return {entry.id: score_of(entry) for entry in file.results}
