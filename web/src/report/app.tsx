@@ -68,7 +68,7 @@ export function App() {
       {found.problems.length > 0 && <Problems problems={found.problems} />}
       <main id="main" tabIndex={-1} class={`view-${view}`}>
         {!found.sets.length ? (
-          <p class="empty">{w.noSets}</p>
+          <p class="empty">{found.live ? w.nothingYet : w.noSets}</p>
         ) : view === "overview" ? (
           found.kind === "root" ? <RootOverview /> : <Overview />
         ) : view === "plots" ? (
@@ -151,6 +151,7 @@ function Problems({ problems }: { problems: Problem[] }) {
             <tr>
               <th scope="col">{w.problemPath}</th>
               <th scope="col">{w.problemReason}</th>
+              {problems.some((problem) => problem.kind) && <th scope="col">{w.kind}</th>}
             </tr>
           </thead>
           <tbody>
@@ -158,6 +159,7 @@ function Problems({ problems }: { problems: Problem[] }) {
               <tr key={at}>
                 <td class="path">{problem.path}</td>
                 <td>{problem.reason}</td>
+                {problem.kind && <td>{[problem.kind, problem.level].filter(Boolean).join(", ")}</td>}
               </tr>
             ))}
           </tbody>

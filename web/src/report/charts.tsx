@@ -19,7 +19,7 @@ interface Area {
   top: number;
   bottom: number;
 }
-const AREA: Area = { width: 560, height: 340, left: 58, right: 16, top: 14, bottom: 48 };
+const areaOf = (look: Palette): Area => ({ width: look.width, height: look.width > 450 ? 340 : 300, left: 58, right: 16, top: 14, bottom: 48 });
 
 interface Axis {
   least: number;
@@ -97,6 +97,8 @@ export function Mark(props: { shape: Shape; x: number; y: number; r: number; fil
   return <path d={`M${x} ${y - d}L${x + d} ${y}L${x} ${y + d}L${x - d} ${y}Z`} {...look} />;
 }
 
+const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
 /** The legend is part of the picture, so that a saved file has it. */
 function Legend(props: { series: readonly Series[]; area: Area; colors: Palette }) {
   const { series, area, colors } = props;
@@ -108,7 +110,7 @@ function Legend(props: { series: readonly Series[]; area: Area; colors: Palette 
           <g key={one.run}>
             <Mark shape={one.shape} x={area.left + 6} y={y} r={5} fill={colors.run(one.run)} stroke={colors.paper} />
             <text x={area.left + 18} y={y + 4}>
-              {`${one.run + 1}  ${one.name.length > 66 ? `${one.name.slice(0, 65)}…` : one.name}`}
+              {`${one.run + 1}  ${cut(one.name, area.width > 450 ? 66 : 42)}`}
             </text>
           </g>
         );
@@ -117,8 +119,8 @@ function Legend(props: { series: readonly Series[]; area: Area; colors: Palette 
   );
 }
 
-function Sheet(props: { label: string; area?: Area; series: readonly Series[]; colors: Palette; children: ComponentChildren }) {
-  const area = props.area ?? AREA;
+function Sheet(props: { label: string; series: readonly Series[]; colors: Palette; children: ComponentChildren }) {
+  const area = areaOf(props.colors);
   const height = area.height + 8 + props.series.length * 19;
   return (
     <svg
@@ -140,28 +142,30 @@ export function LineChart(props: {
   label: string;
   x: string;
   y: string;
-  lines: { series: Series; points: [number, number][]; steps?: boolean }[];
+  lines: { series: Series; points: [number, number][]; steps?: boolean; band?: [number, number, number][] }[];
   percent?: boolean;
   top?: number;
   colors: Palette;
 }): JSX.Element {
   const { lines, colors } = props;
+  const area = areaOf(colors);
   const all = lines.flatMap((line) => line.points);
   const highest = props.top ?? Math.max(...all.map((p) => p[1]), 0) * 1.06;
   const x: Axis = { least: Math.min(...all.map((p) => p[0]), 0), most: Math.max(...all.map((p) => p[0]), 0.01), label: props.x };
   const y: Axis = { least: 0, most: highest || 1, label: props.y, percent: props.percent };
-  const px = scale(x, AREA.left, AREA.width - AREA.right);
-  const py = scale(y, AREA.height - AREA.bottom, AREA.top);
+  const px = scale(x, area.left, area.width - area.right);
+  const py = scale(y, area.height - area.bottom, area.top);
   return (
     <Sheet label={props.label} series={lines.map((line) => line.series)} colors={colors}>
-      <Axes area={AREA} x={x} y={y} colors={colors} />
-      {lines.map(({ series, points, steps }) => {
+      <Axes area={area} x={x} y={y} colors={colors} />
+      {lines.map(({ series, points, steps, band }) => {
         const path = points
           .map(([a, b], at) => (at === 0 ? `M${fixed(px(a), 1)} ${fixed(py(b), 1)}` : steps ? `H${fixed(px(a), 1)}V${fixed(py(b), 1)}` : `L${fixed(px(a), 1)} ${fixed(py(b), 1)}`))
           .join("");
         const every = Math.max(1, Math.ceil(points.length / 8));
         return (
           <g key={series.run}>
+            {band?.length ? <path d={bandPath(band, px, py)} fill={colors.run(series.run)} fill-opacity="0.14" /> : null}
             <path d={path} fill="none" stroke={colors.run(series.run)} stroke-width="2" stroke-linejoin="round" />
             {!steps &&
               points
@@ -174,6 +178,15 @@ export function LineChart(props: {
       })}
     </Sheet>
   );
+}
+
+type Scale = (value: number) => number;
+/** Between low and high of [x, low, high]. */
+function bandPath(band: [number, number, number][], px: Scale, py: Scale): string {
+  const point = (x: number, y: number) => `${fixed(px(x), 1)} ${fixed(py(y), 1)}`;
+  const up = band.map(([x, low]) => point(x, low));
+  const back = [...band].reverse().map(([x, , high]) => point(x, high));
+  return `M${[...up, ...back].join("L")}Z`;
 }
 
 export interface BandPoint {
@@ -193,15 +206,16 @@ export function BandChart(props: {
   colors: Palette;
 }): JSX.Element {
   const { bands, rows, colors } = props;
+  const area = areaOf(colors);
   const highest = Math.max(...rows.flatMap((row) => row.points.map((p) => Math.max(p.value ?? 0, p.interval?.[1] ?? 0))), 0);
   const x: Axis = { least: 0, most: bands.length, label: props.x };
   const y: Axis = { least: 0, most: props.percent ? 1 : highest * 1.08 || 1, label: props.y, percent: props.percent };
-  const px = scale(x, AREA.left, AREA.width - AREA.right);
-  const py = scale(y, AREA.height - AREA.bottom, AREA.top);
+  const px = scale(x, area.left, area.width - area.right);
+  const py = scale(y, area.height - area.bottom, area.top);
   const step = Math.min(0.16, 0.76 / Math.max(1, rows.length));
   return (
     <Sheet label={props.label} series={rows.map((row) => row.series)} colors={colors}>
-      <Axes area={AREA} x={x} y={y} colors={colors} bands={bands} />
+      <Axes area={area} x={x} y={y} colors={colors} bands={bands} />
       {props.chance.map(
         (value, at) =>
           value !== null && (
@@ -250,13 +264,14 @@ export function CrossChart(props: {
   colors: Palette;
 }): JSX.Element {
   const { colors } = props;
+  const area = areaOf(colors);
   const x: Axis = { least: 0, most: 1, label: props.x, percent: true };
   const y: Axis = { least: 0, most: 1, label: props.y, percent: true };
-  const px = scale(x, AREA.left, AREA.width - AREA.right);
-  const py = scale(y, AREA.height - AREA.bottom, AREA.top);
+  const px = scale(x, area.left, area.width - area.right);
+  const py = scale(y, area.height - area.bottom, area.top);
   return (
     <Sheet label={props.label} series={props.points.map((point) => point.series)} colors={colors}>
-      <Axes area={AREA} x={x} y={y} colors={colors} />
+      <Axes area={area} x={x} y={y} colors={colors} />
       {props.points.map((point) => {
         const color = colors.run(point.series.run);
         return (
@@ -272,7 +287,7 @@ export function CrossChart(props: {
 }
 
 /** Where points fall: cells of the image, one hue; the ramp is by share of the fullest cell, as a square root. */
-export function HeatMap(props: { label: string; title: string; note: string; size: number; counts: number[]; colors: Palette }): JSX.Element {
+export function HeatMap(props: { label: string; title: string; notes: string[]; size: number; counts: number[]; colors: Palette }): JSX.Element {
   const { size, counts, colors } = props;
   const cell = 240 / size;
   const most = Math.max(...counts, 1);
@@ -284,10 +299,10 @@ export function HeatMap(props: { label: string; title: string; note: string; siz
     const y = 34 + Math.floor(at / size) * cell;
     rows.set(level, `${rows.get(level) ?? ""}M${x} ${y}h${cell}v${cell}h${-cell}z`);
   });
-  const name = props.title.length > 34 ? `${props.title.slice(0, 33)}…` : props.title;
+  const name = cut(props.title, 34);
   return (
-    <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 260 304" width="260" height="304" role="img" aria-label={props.label}>
-      <rect width="260" height="304" fill={colors.paper} />
+    <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 260 320" width="260" height="320" role="img" aria-label={props.label}>
+      <rect width="260" height="320" fill={colors.paper} />
       <text x="10" y="21" font-family={FONT} font-size="13" font-weight="600" fill={colors.text}>
         {name}
       </text>
@@ -296,9 +311,11 @@ export function HeatMap(props: { label: string; title: string; note: string; siz
         <path key={level} d={path} fill={colors.ramp[level]} />
       ))}
       <rect x="10" y="34" width="240" height="240" fill="none" stroke={colors.grid} />
-      <text x="10" y="293" font-family={FONT} font-size="12" fill={colors.muted}>
-        {props.note}
-      </text>
+      {props.notes.map((note, at) => (
+        <text key={at} x="10" y={293 + at * 17} font-family={FONT} font-size="12" fill={colors.muted}>
+          {note}
+        </text>
+      ))}
     </svg>
   );
 }

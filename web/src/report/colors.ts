@@ -7,7 +7,10 @@ export const runColor = (run: number): string => RUN[run % RUN.length];
 /** Runs after the eighth repeat colours with another shape; the number in the mark tells them apart as well. */
 export const runShape = (run: number): Shape => SHAPES[Math.floor(run / RUN.length) % SHAPES.length];
 
+/** How charts look. */
 export interface Palette {
+  /** Width in units of the chart; letters are 12 units high. */
+  width: number;
   paper: string;
   text: string;
   muted: string;
@@ -21,8 +24,8 @@ const DARK_RAMP = ["#1d2632", "#1f3a5c", "#24517f", "#2f6ba8", "#4787ca", "#6ea6
 const DARK_RUN = ["#6ea8f7", "#f0875c", "#45bf94", "#d184e0", "#d3a63c", "#45b6cd", "#f27ca3", "#a5b3c4"];
 
 export const LIGHT: Palette = {
-  paper: "#ffffff", text: "#1b2430", muted: "#55616f", grid: "#e3e7ec", run: runColor, ramp: LIGHT_RAMP,
+  width: 560, paper: "#ffffff", text: "#1b2430", muted: "#55616f", grid: "#e3e7ec", run: runColor, ramp: LIGHT_RAMP,
 }; // prettier-ignore
 export const DARK: Palette = {
-  paper: "#1a212b", text: "#e7ebf0", muted: "#a3afbd", grid: "#303a47", run: (run) => DARK_RUN[run % DARK_RUN.length], ramp: DARK_RAMP,
+  width: 560, paper: "#1a212b", text: "#e7ebf0", muted: "#a3afbd", grid: "#303a47", run: (run) => DARK_RUN[run % DARK_RUN.length], ramp: DARK_RAMP,
 }; // prettier-ignore

@@ -120,6 +120,7 @@ export class RunColumns {
 export class SetIndex {
   readonly n: number;
   readonly images: Picture[];
+  readonly prompts: string[];
   readonly scene: Names;
   readonly label: Names;
   readonly runs = new Map<number, RunColumns>();
@@ -132,6 +133,7 @@ export class SetIndex {
     file: SetFile,
   ) {
     this.n = file.n;
+    this.prompts = file.prompts ?? [];
     // A missing image may have no known size; the marks on it need one.
     this.images = file.images.map((image) => (image.w > 0 && image.h > 0 ? image : { ...image, w: 400, h: 300 }));
     this.scene = new LazyNames(file.scene);

@@ -28,6 +28,7 @@ export function DetailView(props: {
   const set = found.sets[index.number];
   const isRoot = found.kind === "root";
   const detail = useDetail(index.number, sample, 0);
+  const prompt = typeof detail?.prompt === "number" ? index.prompts[detail.prompt] : detail?.prompt;
   const zoom = useRef<Zoomable>(null);
   const a = set.concat ? undefined : index.pictureA(sample);
   const b = index.pictureB(sample);
@@ -142,6 +143,11 @@ export function DetailView(props: {
                     </td>
                     <td>
                       {said && (said.text ? <pre>{said.text}</pre> : <span class="muted">{w.emptyText}</span>)}
+                      {said?.flags?.map((flag) => (
+                        <span class="tag warn" key={flag}>
+                          {named(flag)}
+                        </span>
+                      ))}
                       {said?.reason && (
                         <div class="muted reason">
                           {w.reason}: {said.reason}
@@ -159,10 +165,10 @@ export function DetailView(props: {
       )}
       {detail ? (
         <>
-          {detail.prompt && (
+          {prompt && (
             <details open class="prompt">
               <summary>{w.prompt}</summary>
-              <pre tabIndex={0}>{detail.prompt}</pre>
+              <pre tabIndex={0}>{prompt}</pre>
             </details>
           )}
           <details class="record">

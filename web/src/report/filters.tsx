@@ -94,7 +94,7 @@ export function Filters({ index, shown, runs }: { index: SetIndex | null; shown:
               <rect x="1.5" y="1.5" width="23" height="13" rx="4" class="legend-outline" />
               <path d="M13 4v8M9 8h8" class="legend-cross" />
             </svg>
-            {w.legendTruth}
+            {found.kind === "root" ? w.legendMask : w.legendTruth}
           </span>
         )}
         {runs.map((run) => (

@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { Dialog, Menu, RunName, say } from "./parts";
 import { copy, download } from "./save";
 import { change, chosenRuns, report, state } from "./state";
-import { csv, defaultColumns, latex, markdown, tableOf, type Entry, type Group, type Row, type Texts } from "./table";
+import { csv, defaultColumns, latex, markdown, refusal, tableOf, type Entry, type Group, type Row, type Texts } from "./table";
 import type { Metric, Report } from "./types";
 import { language, named, words } from "./words";
 
@@ -137,6 +137,7 @@ function SortHead(props: {
 function GroupRows({ group, metrics, report: found }: { group: Group; metrics: readonly Metric[]; report: Report }) {
   const w = words.value;
   const set = found.sets[group.set];
+  const conditions = [...new Set(found.cells.filter((c) => c.set === group.set).map((c) => c.conditions ?? ""))].filter(Boolean);
   return (
     <tbody>
       <tr class="group">
@@ -144,8 +145,9 @@ function GroupRows({ group, metrics, report: found }: { group: Group; metrics: r
           <div>
             <span class="group-name">{group.title}</span>
             <span class="muted">
-              {set.samples.toLocaleString()} {w.samples}
+              {[`${set.samples.toLocaleString()} ${w.samples}`, ...conditions].join(", ")}
             </span>
+            {set.described === false && <span class="tag warn">{w.undescribed}</span>}
             <button type="button" class="link" onClick={() => change({ view: "gallery", set: group.set, at: 0, open: null }, true)}>
               {w.gallery}
             </button>
@@ -166,6 +168,9 @@ function ResultRow({ row }: { row: Row }) {
   const w = words.value;
   const pinned = row.run !== null && state.value.baseline === row.run;
   const cell = (report.value as Report).cells.find((c) => c.set === row.set && c.run === row.run);
+  const { baseline } = state.value;
+  const refused =
+    baseline === null || row.run === null || row.run === baseline ? null : refusal(report.value as Report, row.set, baseline, row.run);
   return (
     <tr class={`${row.kind} ${pinned ? "pinned" : ""}`}>
       <th scope="row" class="name">
@@ -179,6 +184,11 @@ function ResultRow({ row }: { row: Row }) {
             {cell && cell.missing > 0 && (
               <span class="tag warn">
                 {cell.missing.toLocaleString()} {w.missing}
+              </span>
+            )}
+            {refused !== null && (
+              <span class="tag warn" title={refused}>
+                {w.noComparison}
               </span>
             )}
             <button

@@ -33,6 +33,7 @@ export function RunName({ run }: { run: number }) {
       <RunBadge run={run} />
       <span class="run-text">{found.name}</span>
       {found.state === "unfinished" && <span class="tag warn">{words.value.unfinished}</span>}
+      {found.privileged && <span class="tag">{words.value.privileged}</span>}
       {found.people && <span class="tag">{words.value.people}</span>}
     </span>
   );

@@ -4,7 +4,7 @@ import { BandChart, CrossChart, HeatMap, LineChart, type Series } from "./charts
 import { DARK, LIGHT, runShape, type Palette } from "./colors";
 import { percent, fixed, short } from "./format";
 import { DataTable, say, type SimpleTable } from "./parts";
-import { isDark } from "./prefs";
+import { isDark, isNarrow } from "./prefs";
 import { download, pngOf, svgText } from "./save";
 import { change, chosenRuns, report, state } from "./state";
 import type { Cell, Report, StratumRow } from "./types";
@@ -30,6 +30,7 @@ export function Plots() {
           <Errors cells={cells} />
           <Strata cells={cells} />
           <Absence cells={cells} token={set.absent_token} />
+          <Unparsed cells={cells} />
           <Maps cells={cells} />
         </div>
       )}
@@ -74,7 +75,7 @@ function Figure(props: {
         </span>
       </figcaption>
       {props.controls}
-      {props.draw(isDark.value ? DARK : LIGHT)}
+      {props.draw({ ...(isDark.value ? DARK : LIGHT), width: isNarrow.value ? 360 : 560 })}
       {props.note && <p class="muted">{props.note}</p>}
       <details class="as-table">
         <summary>{w.asTable}</summary>
@@ -84,15 +85,16 @@ function Figure(props: {
   );
 }
 
+const shareText = (value: number | null | undefined): string => (typeof value === "number" ? percent(value) : "–");
 const runName = (cell: Cell): string => (report.value as Report).runs[cell.run]?.name ?? "";
 
 function Success({ cells }: { cells: Cell[] }) {
   const w = words.value;
-  const known = cells.filter((cell) => cell.curve && cell.curve.r.length > 0);
+  const known = cells.filter((cell) => cell.curve?.success.some((value) => value !== null));
   if (!known.length) return null;
   const table = {
     head: [w.threshold, ...known.map(runName)],
-    rows: known[0].curve!.r.map((r, at) => [short(r), ...known.map((cell) => percent(cell.curve!.success[at] ?? NaN))]),
+    rows: known[0].curve!.r.map((r, at) => [short(r), ...known.map((cell) => shareText(cell.curve!.success[at]))]),
   };
   return (
     <Figure
@@ -109,7 +111,15 @@ function Success({ cells }: { cells: Cell[] }) {
           colors={colors}
           lines={known.map((cell) => ({
             series: seriesOf(cell),
-            points: cell.curve!.r.map((r, at) => [r, cell.curve!.success[at]] as [number, number]),
+            points: cell.curve!.r.flatMap((r, at) => {
+              const value = cell.curve!.success[at];
+              return value === null ? [] : [[r, value] as [number, number]];
+            }),
+            band: cell.curve!.r.flatMap((r, at) => {
+              const low = cell.curve!.low?.[at] ?? null;
+              const high = cell.curve!.high?.[at] ?? null;
+              return low === null || high === null ? [] : [[r, low, high] as [number, number, number]];
+            }),
           }))}
         />
       )}
@@ -127,6 +137,10 @@ function Errors({ cells }: { cells: Cell[] }) {
     return counts.map((count) => count / total);
   });
   const edges = known[0].errors_hist!.edges;
+  // The last bin holds everything above the others; drawn to scale it would fill the chart.
+  const { length } = edges;
+  const isOpen = length > 3 && edges[length - 1] - edges[length - 2] > 2 * (edges[1] - edges[0]);
+  const shown = isOpen ? [...edges.slice(0, -1), edges[length - 2] + (edges[1] - edges[0])] : edges;
   const table = {
     head: [w.errorAxis, ...known.map(runName)],
     rows: edges.slice(0, -1).map((edge, at) => [
@@ -139,6 +153,7 @@ function Errors({ cells }: { cells: Cell[] }) {
       title={w.errorsTitle}
       file="errors"
       table={table}
+      note={isOpen ? w.openBin(short(edges[length - 2])) : undefined}
       draw={(colors) => (
         <LineChart
           label={`${w.errorsTitle}: ${known.map(runName).join(", ")}`}
@@ -149,7 +164,7 @@ function Errors({ cells }: { cells: Cell[] }) {
           lines={known.map((cell, number) => ({
             series: seriesOf(cell),
             steps: true,
-            points: cell.errors_hist!.edges.map((edge, at) => [edge, shares[number][at] ?? 0] as [number, number]),
+            points: shown.map((edge, at) => [edge, shares[number][at] ?? 0] as [number, number]),
           }))}
         />
       )}
@@ -163,16 +178,24 @@ export function binName(row: StratumRow): string {
   return row.to === null ? `≥ ${number(row.from ?? 0)}` : `${number(row.from ?? 0)}–${number(row.to)}`;
 }
 
+/** The strata of a cell. Files without `scene.json`'s facts still have sizes, under another name. */
+function strataOf(cell: Cell): Record<string, StratumRow[]> {
+  const found = Object.fromEntries(Object.entries(cell.by_stratum ?? {}).filter(([, rows]) => rows.length));
+  const sizes = (cell.by_mask_area ?? []).filter((row) => row.samples > 0);
+  if (!found.mask_share && sizes.length) {
+    found.mask_share = sizes.map((row) => ({ ...row, from: row.area_from, to: row.area_to, name: null }));
+  }
+  return found;
+}
+
 function Strata({ cells }: { cells: Cell[] }) {
   const w = words.value;
   const found = report.value as Report;
   const s = state.value;
-  const strata = [...new Set(cells.flatMap((cell) => Object.keys(cell.by_stratum ?? {})))].filter((name) =>
-    cells.some((cell) => cell.by_stratum?.[name]?.length),
-  );
+  const strata = [...new Set(cells.flatMap((cell) => Object.keys(strataOf(cell))))];
   if (!strata.length) return null;
   const stratum = strata.includes(s.stratum) ? s.stratum : strata[0];
-  const rowsOf = (cell: Cell): StratumRow[] => cell.by_stratum?.[stratum] ?? [];
+  const rowsOf = (cell: Cell): StratumRow[] => strataOf(cell)[stratum] ?? [];
   const all = cells.flatMap(rowsOf);
   const metrics = [...new Set(all.flatMap((row) => Object.keys(row.metrics)))].filter((key) =>
     all.some((row) => typeof row.metrics[key] === "number"),
@@ -279,6 +302,19 @@ function Absence({ cells, token }: { cells: Cell[]; token: string }) {
   );
 }
 
+function Unparsed({ cells }: { cells: Cell[] }) {
+  const w = words.value;
+  const reasons = [...new Set(cells.flatMap((cell) => Object.keys(cell.unparsed_reasons ?? {})))];
+  if (!reasons.length) return null;
+  const table = { head: [w.reason, ...cells.map(runName)], rows: reasons.map((reason) => [reason, ...cells.map((cell) => cell.unparsed_reasons?.[reason] ?? 0)]) };
+  return (
+    <section class="chart card-surface" aria-label={w.unparsedTitle}>
+      <h2>{w.unparsedTitle}</h2>
+      <DataTable table={table} label={w.unparsedTitle} />
+    </section>
+  );
+}
+
 function Maps({ cells }: { cells: Cell[] }) {
   const w = words.value;
   const known = cells.filter((cell) => cell.map && cell.map.counts.some((count) => count > 0));
@@ -288,7 +324,8 @@ function Maps({ cells }: { cells: Cell[] }) {
         const { size, counts } = cell.map!;
         const total = counts.reduce((sum, count) => sum + count, 0);
         const most = Math.max(...counts);
-        const note = `${w.mapPoints(total)}; ${w.mapNote(percent(most / total))}`;
+        const outside = cell.map!.outside ?? 0;
+        const notes = [[w.mapPoints(total), ...(outside ? [w.outside(outside)] : [])].join("; "), w.mapNote(percent(most / total))];
         const fullest = counts
           .map((count, at) => ({ count, at }))
           .filter(({ count }) => count > 0)
@@ -310,7 +347,7 @@ function Maps({ cells }: { cells: Cell[] }) {
             table={table}
             note={w.mapHelp}
             draw={(colors) => (
-              <HeatMap label={`${w.mapTitle}: ${runName(cell)}; ${note}`} title={`${cell.run + 1}  ${runName(cell)}`} note={note} size={size} counts={counts} colors={colors} />
+              <HeatMap label={`${w.mapTitle}: ${runName(cell)}; ${notes.join("; ")}`} title={`${cell.run + 1}  ${runName(cell)}`} notes={notes} size={size} counts={counts} colors={colors} />
             )}
           />
         );

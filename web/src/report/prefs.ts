@@ -35,3 +35,8 @@ export function chooseTheme(chosen: Theme): void {
   keep("theme", chosen);
   apply();
 }
+
+const narrow = window.matchMedia("(max-width: 560px)");
+/** Whether charts are drawn for a telephone. */
+export const isNarrow = signal(narrow.matches);
+narrow.addEventListener("change", () => (isNarrow.value = narrow.matches));

@@ -10,13 +10,17 @@ export function RootOverview() {
   return (
     <section aria-label={w.overview} class="root">
       <div class="tiles">
-        {found.sets.map((set, number) => (
-          <button type="button" class="tile" key={number} onClick={() => change({ view: "gallery", set: number, at: 0 }, true)}>
+        {found.sets.map((set, at) => (
+          <button type="button" class="tile" key={at} onClick={() => change({ view: "gallery", set: at, at: 0 }, true)}>
             <span class="tile-name">{set.title || set.name}</span>
             <span class="tile-number">{set.samples.toLocaleString()}</span>
-            <span class="muted">
-              {set.split} · {w.views2}
-            </span>
+            <span class="muted">{w.views2}</span>
+            {set.facts && (
+              <>
+                <span class="muted">{w.rootFacts(number(set.facts.scenes), number(set.facts.objects))}</span>
+                <span class="muted">{w.rootSeen(number(set.facts.views_visible), number(set.facts.views_not_visible))}</span>
+              </>
+            )}
           </button>
         ))}
       </div>
@@ -48,6 +52,8 @@ export function RootOverview() {
     </section>
   );
 }
+
+const number = (value: unknown): string => (typeof value === "number" ? value.toLocaleString() : "–");
 
 function count(found: Report): { kind: string; count: number; words?: string }[] {
   const counts = new Map<string, number>();

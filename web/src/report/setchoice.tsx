@@ -1,6 +1,12 @@
 import { change, report, state } from "./state";
-import type { Report } from "./types";
+import type { Report, TaskSet } from "./types";
 import { words } from "./words";
+
+/** "Task1 multi · val"; a data root's sets are its splits. */
+export const setTitle = (set: TaskSet): string => {
+  const title = set.title || set.name;
+  return title === set.split ? title : `${title} · ${set.split}`;
+};
 
 export function SetChoice() {
   const sets = (report.value as Report).sets;
@@ -16,7 +22,7 @@ export function SetChoice() {
       >
         {sets.map((set, number) => (
           <option key={number} value={String(number)}>
-            {set.title || set.name} · {set.split} ({set.samples.toLocaleString()})
+            {setTitle(set)} ({set.samples.toLocaleString()})
           </option>
         ))}
       </select>

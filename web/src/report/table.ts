@@ -1,4 +1,5 @@
 // The overview's table: what stands in it, which figures are bold, and its text for papers.
+import { setTitle } from "./setchoice";
 import { decimalsOf, fixed } from "./format";
 import type { Cell, Comparison, Difference, Interval, Metric, Report } from "./types";
 
@@ -35,14 +36,21 @@ export const defaultColumns = (report: Report): string[] => {
   return found.length ? found : report.metrics.map((metric) => metric.key);
 };
 
+/** Why two runs of a set are not compared; null if they are. */
+export function refusal(report: Report, set: number, a: number, b: number): string | null {
+  const found = report.comparisons.find((c) => c.set === set && ((c.a === a && c.b === b) || (c.a === b && c.b === a)));
+  return found ? (found.refused ?? null) : "";
+}
+
 /** B - A of two runs, whichever of them the file compares with the other. */
 function differenceOf(report: Report, set: number, from: number, to: number, key: string): Difference | null {
   const match = (c: Comparison, a: number, b: number) => c.set === set && c.a === a && c.b === b;
-  const straight = report.comparisons.find((c) => match(c, from, to))?.metrics[key];
+  const straight = report.comparisons.find((c) => match(c, from, to))?.metrics?.[key];
   if (straight) return straight;
-  const other = report.comparisons.find((c) => match(c, to, from))?.metrics[key];
+  const other = report.comparisons.find((c) => match(c, to, from))?.metrics?.[key];
   if (!other) return null;
-  const turn = (text: string) => (text.startsWith("+") ? `-${text.slice(1)}` : text.startsWith("-") ? `+${text.slice(1)}` : text);
+  const isZero = (text: string) => !/[1-9]/.test(text); // a difference that rounds to 0 keeps its plus
+  const turn = (text: string) => (isZero(text) ? text : text.startsWith("+") ? `\u2212${text.slice(1)}` : /^[-\u2212]/.test(text) ? `+${text.slice(1)}` : text);
   return {
     difference: other.difference === null ? null : -other.difference,
     ci95: other.ci95 && ([-other.ci95[1], -other.ci95[0]] as Interval),
@@ -56,7 +64,7 @@ function differenceOf(report: Report, set: number, from: number, to: number, key
 
 const signed = (value: number, decimals: number): string => {
   const text = fixed(value, decimals);
-  return text.startsWith("-") ? text : `+${text}`;
+  return text.startsWith("-") ? `\u2212${text.slice(1)}` : `+${text}`;
 };
 
 export function tableOf(report: Report, chosen: Chosen): Group[] {
@@ -67,7 +75,7 @@ export function tableOf(report: Report, chosen: Chosen): Group[] {
     const rows = cells.map((cell) => runRow(report, number, cell, cells, chosen));
     if (chosen.sort !== null) sortRows(rows, chosen);
     if (chosen.chance) rows.push(...chanceRows(number, cells, chosen));
-    groups.push({ set: number, title: `${set.title || set.name} · ${set.split}`, rows });
+    groups.push({ set: number, title: setTitle(set), rows });
   });
   return groups;
 }
@@ -135,16 +143,16 @@ function sortRows(rows: Row[], chosen: Chosen): void {
 /** Chance depends on data and scoring alone, so that the first run that was asked about all samples has it. */
 function chanceRows(set: number, cells: readonly Cell[], chosen: Chosen): Row[] {
   const full = [...cells].sort((a, b) => b.total - a.total)[0];
-  return Object.entries(full.chance ?? {}).map(([name, values]) => ({
+  return Object.entries(full.chance ?? {}).filter(([, values]) => values !== null).map(([name, values]) => ({
     kind: "chance" as const,
     set,
     run: null,
     name,
     entries: chosen.metrics.map((metric): Entry => {
-      const value = values[metric.key] ?? null;
+      const value = values?.[metric.key] ?? null;
       const text =
         full.chance_text?.[name]?.[metric.key] ??
-        (value === null ? "–" : fixed(metric.percent ? 100 * value : value, metric.percent ? 1 : 3));
+        (value === null ? "–" : fixed(metric.percent ? 100 * value : value, metric.percent ? 1 : metric.count ? 0 : 3));
       return { text, value, interval: null, bold: false, difference: null };
     }),
   }));
@@ -186,13 +194,13 @@ export function markdown(groups: readonly Group[], metrics: readonly Metric[], t
 const TEX: Record<string, string> = {
   "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", $: "\\$", "&": "\\&", "#": "\\#", "%": "\\%", _: "\\_",
   "^": "\\textasciicircum{}", "~": "\\textasciitilde{}", "<": "\\textless{}", ">": "\\textgreater{}",
-  "|": "\\textbar{}", "–": "--", "·": "\\textperiodcentered{}", "×": "$\\times$", "°": "\\textdegree{}",
+  "|": "\\textbar{}", "–": "--", "\u2212": "$-$", "·": "\\textperiodcentered{}", "×": "$\\times$", "°": "\\textdegree{}",
 }; // prettier-ignore
-export const tex = (text: string): string => text.replace(/[\\{}$&#%_^~<>|–·×°]/g, (c) => TEX[c]).replace(/\s+/g, " ");
+export const tex = (text: string): string => text.replace(/[\\{}$&#%_^~<>|–\u2212·×°]/g, (c) => TEX[c]).replace(/\s+/g, " ");
 
 /** A table for `booktabs`, with what it needs said in comments. */
 export function latex(groups: readonly Group[], metrics: readonly Metric[], texts: Texts): string {
-  const number = (text: string) => (/^[+-]?[\d.]+$/.test(text) ? `$${text}$` : tex(text));
+  const number = (text: string) => (/^[+\u2212-]?[\d.]+$/.test(text) ? `$${text.replace("\u2212", "-")}$` : tex(text));
   const ci = (interval: [string, string] | null) => (interval ? ` {\\scriptsize [${number(interval[0])}, ${number(interval[1])}]}` : "");
   const lines = [
     "% \\usepackage{booktabs}  (names in Chinese need XeLaTeX or LuaLaTeX)",

@@ -16,6 +16,8 @@ export interface Problem {
   path: string;
   reason: string;
   kind?: string;
+  /** Of a data root: what became of the file. */
+  level?: "left out" | "problem" | "note";
 }
 export interface Run {
   name: string;
@@ -24,6 +26,7 @@ export interface Run {
   settings: Record<string, unknown>;
   state: "complete" | "unfinished";
   people: boolean;
+  privileged?: boolean;
 }
 export interface TaskSet {
   name: string;
@@ -35,11 +38,15 @@ export interface TaskSet {
   concat: boolean;
   details_per_file: number;
   strata: string[];
+  /** False where the task file was not found: no images, prompts and records. */
+  described?: boolean;
+  facts?: Record<string, unknown>;
 }
 export interface Metric {
   key: string;
   title: string;
   percent: boolean;
+  count?: boolean;
   higher_is_better: boolean | null;
   default: boolean;
 }
@@ -57,6 +64,7 @@ export interface StratumRow {
 export interface Cell {
   run: number;
   set: number;
+  state?: "complete" | "unfinished";
   total: number;
   missing: number;
   errors: number;
@@ -65,13 +73,16 @@ export interface Cell {
   ci95: Record<string, Interval | null | undefined>;
   ci_text?: Record<string, [string, string] | null | undefined>;
   ci_unit: string | null;
-  chance: Record<string, Values>;
+  conditions?: string;
+  unparsed_reasons?: Record<string, number>;
+  chance: Record<string, Values | null>;
   chance_text?: Record<string, Record<string, string>>;
   by_stratum: Record<string, StratumRow[]>;
+  by_mask_area?: (Omit<StratumRow, "from" | "to" | "name"> & { area_from: number; area_to: number | null })[];
   consistency: Record<string, unknown>;
-  curve?: { r: number[]; success: number[] } | null;
+  curve?: { r: number[]; success: (number | null)[]; low?: (number | null)[] | null; high?: (number | null)[] | null } | null;
   errors_hist?: { edges: number[]; counts: number[] } | null;
-  map?: { size: number; counts: number[] } | null;
+  map?: { size: number; counts: number[]; outside?: number } | null;
 }
 export interface Difference {
   difference: number | null;
@@ -83,7 +94,9 @@ export interface Comparison {
   set: number;
   a: number;
   b: number;
-  metrics: Record<string, Difference>;
+  /** Why the two are not compared. */
+  refused?: string | null;
+  metrics?: Record<string, Difference> | null;
 }
 export interface Outcome {
   name: string;
@@ -128,6 +141,8 @@ export interface SetFile {
   ty: Packed;
   area: Packed;
   strata: Record<string, Packed | Named>;
+  /** Prompts that many samples share; `Detail.prompt` is an index into them. */
+  prompts?: string[];
   image_a: Packed;
   image_b: Packed;
   images: Picture[];
@@ -137,10 +152,11 @@ export interface Said {
   text: string | null;
   point: [number, number] | null;
   reason: string | null;
+  flags?: string[];
 }
 export interface Detail {
   id: string;
-  prompt: string;
+  prompt: string | number | null;
   record: Record<string, unknown>;
   outline: number[][];
   runs: Record<string, Said>;
