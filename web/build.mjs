@@ -62,5 +62,5 @@ for (const name of [...packages].sort()) {
   parts.push(`\n${"=".repeat(72)}\n${name} ${version} (${license})\n${"=".repeat(72)}\n\n${text}\n`);
 }
 await mkdir(out, { recursive: true });
-await writeFile(join(out, "sources.sha256"), `${await hashOfSources()}\n`);
+await writeFile(join(here, "sources.sha256"), `${await hashOfSources()}\n`);
 await writeFile(join(out, "THIRD_PARTY.txt"), parts.join(""));

@@ -7,6 +7,7 @@ hundred thousand samples take seconds.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import shutil
 from dataclasses import dataclass, field
@@ -48,10 +49,17 @@ METRICS = [
     ("parse_failures", "unparsed", False, None, False),
     ("errors", "errors", False, None, False),
 ]
-STRATA = {
-    "angle_deg": {"title": "angle between the views", "unit": "°", "bins": [0, 20, 40, 60, 90, 180]},
-    "mask_share": {"title": "share of the image", "unit": "", "bins": [0, 0.0025, 0.01, 0.04, 1]},
-    "overlap": {"title": "share of A's surface in B's frame", "unit": "", "bins": [0, 0.25, 0.5, 0.75, 1]},
+
+
+def bins(*bounds: float) -> list[dict[str, float | None]]:
+    """The bins between bounds."""
+    return [{"from": a, "to": b, "name": None} for a, b in itertools.pairwise(bounds)]
+
+
+STRATA: dict[str, dict[str, Any]] = {
+    "angle_deg": {"title": "angle between the views", "unit": "°", "bins": bins(0, 20, 40, 60, 90, 180)},
+    "mask_share": {"title": "share of the image", "unit": "", "bins": bins(0, 0.0025, 0.01, 0.04, 1)},
+    "overlap": {"title": "share of A's surface in B's frame", "unit": "", "bins": bins(0, 0.25, 0.5, 0.75, 1)},
     "absence": {"title": "why the object is absent", "unit": "", "names": ["framing", "occlusion", "other_scene"]},
 }  # fmt: skip
 
@@ -136,7 +144,7 @@ def _images(
         for _ in range(14):
             x, y = generator.integers(0, width), generator.integers(0, height)
             colour = tuple(int(c) for c in generator.integers(30, 230, 3))
-            cv2.circle(picture, (int(x), int(y)), int(generator.integers(8, width // 8)), colour, -1)  # fmt: skip
+            cv2.circle(picture, (int(x), int(y)), int(generator.integers(width // 40, width // 8)), colour, -1)  # fmt: skip
         path = folder / "images" / f"{number % 256:02x}" / f"{number:032x}.webp"
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), np.clip(picture, 0, 255).astype(np.uint8), [cv2.IMWRITE_WEBP_QUALITY, 80])  # fmt: skip
@@ -279,9 +287,9 @@ def _cell(run: int, number: int, answer: Any, absent: Any, strata: Any, why: Any
     text = {k: "–" if v is None else str(v) if isinstance(v, int) else f"{100 * v:.1f}" if k in percent else f"{v:.3f}" for k, v in metrics.items()}  # fmt: skip
     rows: dict[str, Any] = {}
     for name in ("angle_deg", "mask_share", "overlap"):
-        bounds = STRATA[name]["bins"]
         rows[name] = []
-        for least, most in zip(bounds[:-1], bounds[1:], strict=True):
+        for bounds in STRATA[name]["bins"]:
+            least, most = bounds["from"], bounds["to"]
             chosen = (strata[name] >= least) & (strata[name] < most)
             if chosen.any():
                 values = figures(chosen)

@@ -244,8 +244,9 @@ function Range({ index, name, title, unit }: { index: SetIndex; name: string; ti
   const values = index.stratum(name) as Float32Array;
   const [least, most] = extentOf(values);
   if (!(most >= least)) return null;
-  // Shares are spread over decades: small objects get as much of the slider as large ones.
-  const isLog = least > 0 && most / least > 50;
+  // Where bins are spread over decades the slider is too: small objects get as much of it as large ones.
+  const bounds = (report.value?.strata[name]?.bins ?? []).map((bin) => bin.to).filter((to) => to !== null);
+  const isLog = least > 0 && most > 2 * least && bounds.length > 1 && bounds[bounds.length - 1] > 20 * bounds[0];
   const valueAt = (step: number) => {
     if (step <= 0) return least;
     if (step >= STEPS) return most;

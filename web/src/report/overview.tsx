@@ -29,8 +29,13 @@ export function Overview() {
     run: w.run, set: w.set, chance: w.chanceOf, name: named,
     notes: baseline === null ? notes : [...notes, w.differenceNote(baseline)],
   }; // prettier-ignore
-  const sortBy = (key: string) =>
-    change(s.sort === key ? (s.descending ? { descending: false } : { sort: null, descending: true }) : { sort: key, descending: true });
+  // Numbers begin with the largest, names with A; the third click brings the order of the file back.
+  const sortBy = (key: string) => {
+    const first = key !== "run";
+    if (s.sort !== key) change({ sort: key, descending: first });
+    else if (s.descending === first) change({ descending: !first });
+    else change({ sort: null, descending: true });
+  };
   return (
     <section aria-label={w.overview}>
       <div class="bar">

@@ -132,7 +132,7 @@ function sortRows(rows: Row[], chosen: Chosen): void {
   const column = chosen.metrics.findIndex((metric) => metric.key === chosen.sort);
   const sign = chosen.descending ? -1 : 1;
   rows.sort((a, b) => {
-    if (column < 0) return -sign * a.name.localeCompare(b.name, "en");
+    if (column < 0) return sign * a.name.localeCompare(b.name, "en");
     const x = a.entries[column].value;
     const y = b.entries[column].value;
     if (x === null || y === null) return Number(x === null) - Number(y === null); // unknown ones last

@@ -106,7 +106,7 @@ export interface Outcome {
 export interface Stratum {
   title: string;
   unit?: string;
-  bins?: unknown[];
+  bins?: { from: number; to: number | null; name: string | null }[];
   names?: string[];
 }
 export interface Report {
