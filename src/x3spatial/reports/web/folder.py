@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 import threading
@@ -217,7 +218,7 @@ def write_zip(folder: Path, path: Path) -> int:
         progress("packing", len(names)) as advance,
     ):
         for name in names:
-            info = zipfile.ZipInfo(f"{folder.resolve().name}/{name}", _ZIP_DATE)
+            info = zipfile.ZipInfo(f"{Path(os.path.realpath(folder)).name}/{name}", _ZIP_DATE)
             packed = name.endswith(".webp")
             info.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16

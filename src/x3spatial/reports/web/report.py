@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -105,7 +106,7 @@ def report(
     site, kind = make_site(inputs, options, folder)
     try:
         _announce(site)
-        key = [kind, [str(path.resolve()) for path in inputs], _plain(options), site.key()]
+        key = [kind, [os.path.realpath(path) for path in inputs], _plain(options), site.key()]
         written = write_folder(site, folder, key, workers)
         problems = tuple(site.problems())
     finally:
@@ -124,7 +125,7 @@ def make_site(
 ) -> tuple[Site, str]:
     """The report of results or of a data root, whichever ``inputs`` are; and its kind.
 
-    ``may_be_empty``: folders without results are no error, because runs may begin later.
+    ``may_be_empty``: runs that have no answer yet are no error.
 
     Raises:
         UserError: see ``report``.
@@ -154,9 +155,9 @@ def is_data_root(path: Path) -> bool:
 
 def _check_apart(inputs: Sequence[Path], folder: Path) -> None:
     """Refuse a folder that holds an input, or is one."""
-    here = folder.resolve()
+    here = os.path.realpath(folder)
     for path in inputs:
-        if path.resolve().is_relative_to(here):
+        if Path(os.path.realpath(path)).is_relative_to(here):
             raise UserError(f"--out {folder}: holds the input {path}; name another folder")
 
 
