@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.engine.local import default_workers
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, flag
 from x3spatial.evaluation.options import check_workers
 from x3spatial.io.files import check_output
 from x3spatial.reports.gather import gather
 from x3spatial.reports.web.folder import (
     Written,
-    check_folder,
     check_zip,
+    report_folder,
     write_folder,
     write_zip,
 )
@@ -102,17 +102,17 @@ def report(
         check_output(packed, "--zip")
         check_zip(packed)
     _check_apart(inputs, folder)
-    check_folder(folder)
-    site, kind = make_site(inputs, options, folder)
-    try:
-        _announce(site)
-        key = [kind, [os.path.realpath(path) for path in inputs], _plain(options), site.key()]
-        written = write_folder(site, folder, key, workers)
-        problems = tuple(site.problems())
-    finally:
-        site.close()
-    if packed is not None:
-        write_zip(folder, packed)
+    with report_folder(folder):
+        site, kind = make_site(inputs, options, folder)
+        try:
+            _announce(site)
+            key = [kind, [os.path.realpath(path) for path in inputs], _plain(options), site.key()]
+            written = write_folder(site, folder, key, workers)
+            problems = tuple(site.problems())
+        finally:
+            site.close()
+        if packed is not None:
+            write_zip(folder, packed)
     return _summary(written, kind, problems, packed)
 
 
@@ -139,6 +139,9 @@ def make_site(
         ), "results"
     if len(inputs) > 1:
         raise UserError(f"{roots[0]}: is a data root; name it alone, without results")
+    for name in ("tasks", "image_folder", "image_root"):
+        if getattr(options, name):
+            raise UserError(f"{flag(name)}: is for results; {roots[0]} is a data root")
     from x3spatial.reports.web.root_site import RootSite
 
     return RootSite(roots[0], options, spool_folder), "root"
