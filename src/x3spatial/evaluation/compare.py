@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -91,29 +92,38 @@ def _text(value: float | None, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.4f}"
 
 
+Sample = tuple[str | None, str | None, str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What a comparison needs of one run's samples."""
 
     places: dict[str, int]
     """Id → row, in the order of the file; without samples that have no answer."""
-    listed: frozenset[str]
-    """All ids of the file."""
+    unanswered: frozenset[str]
+    """Ids of the others."""
     table: MetricTable
-    samples: list[tuple[str | None, str | None, str | None]]
+    samples: list[Sample]
     """(scene, uid, place) of each row."""
 
     @classmethod
     def of(cls, file: ResultsFile) -> Answers:
-        """Those of a results file."""
-        scores = [score_of(entry) for entry in file.results]
-        known = [score for score in scores if score.status != "error"]
+        """Those of a results file. Equal texts of several files are kept once: a report holds many."""
+        known = [score_of(entry) for entry in file.results if entry.status != "error"]
+        shared: dict[Sample, Sample] = {}
+        samples = [(score.scene, score.uid, score.place) for score in known]
         return cls(
-            {score.id: row for row, score in enumerate(known)},
-            frozenset(score.id for score in scores),
+            {sys.intern(score.id): row for row, score in enumerate(known)},
+            frozenset(sys.intern(e.id) for e in file.results if e.status == "error"),
             table_of(known),
-            [(score.scene, score.uid, score.place) for score in known],
+            [shared.setdefault(sample, sample) for sample in samples],
         )
+
+    @property
+    def listed(self) -> set[str]:
+        """All ids of the file."""
+        return self.places.keys() | self.unanswered
 
 
 @dataclass(frozen=True, slots=True)
