@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from x3spatial.harnesses.benchmark import Benchmark
     from x3spatial.models.base import Model
     from x3spatial.pipeline import zeroshot
+    from x3spatial.reports.web.options import ReportOptions
+    from x3spatial.reports.web.report import report
+    from x3spatial.reports.web.server import view
     from x3spatial.roots.audit.run import audit
     from x3spatial.synth.generate import render_scenes
 
@@ -38,6 +41,7 @@ _API = {
     "BuildOptions": "builder.options",
     "EvalOptions": "evaluation.options",
     "Model": "models.base",
+    "ReportOptions": "reports.web.options",
     "UserError": "errors",
     "audit": "roots.audit.run",
     "build_tasks": "builder.run",
@@ -48,9 +52,11 @@ _API = {
     "read_results": "formats.results_file",
     "read_tasks": "formats.task_file",
     "render_scenes": "synth.generate",
+    "report": "reports.web.report",
     "score": "evaluation.rescore",
     "score_answers": "evaluation.answers",
     "score_text": "evaluation.answers",
+    "view": "reports.web.server",
     "zeroshot": "pipeline",
 }
 """Public name → the module that has it."""
@@ -60,6 +66,7 @@ __all__ = [
     "BuildOptions",
     "EvalOptions",
     "Model",
+    "ReportOptions",
     "UserError",
     "audit",
     "build_tasks",
@@ -70,9 +77,11 @@ __all__ = [
     "read_results",
     "read_tasks",
     "render_scenes",
+    "report",
     "score",
     "score_answers",
     "score_text",
+    "view",
     "zeroshot",
 ]
 

@@ -21,6 +21,9 @@ from x3spatial.models.roborefer.resize import resize_checkpoint
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.pipeline import ZeroshotOptions, zeroshot
 from x3spatial.reports.preview import preview
+from x3spatial.reports.web.options import PageOptions, ReportOptions
+from x3spatial.reports.web.report import report
+from x3spatial.reports.web.server import view
 from x3spatial.roots.audit.run import audit
 from x3spatial.roots.crop_root import crop_root
 from x3spatial.synth.composites import make_composites
@@ -37,6 +40,8 @@ SOURCES: dict[str, list[Any]] = {
     "export": [export],
     "eval": [evaluate, EvalOptions()],
     "score": [score, AnswersOptions()],
+    "report": [report, ReportOptions()],
+    "view": [view, PageOptions()],
     "zeroshot": [zeroshot, ZeroshotOptions().evaluation, ZeroshotOptions().build],
     "compare": [compare],
     "check-model": [check_model, AskOptions()],

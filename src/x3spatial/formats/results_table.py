@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.errors import packages_of
+from x3spatial.formats.metric_titles import title_of
 from x3spatial.formats.results_entry import SampleResult
 from x3spatial.tables import Table, figure
 
@@ -18,19 +19,19 @@ UNKNOWN, NONE = "unknown", "none"
 """Kinds of masks beside ``tight`` and ``dilated``: only the files tell, and samples without a mask."""
 
 _SHOWN = (
-    ("samples", "total"),
-    ("visible", "visible_gt"),
-    ("Hit@Mask", "hit_at_mask"),
-    ("NOT_VISIBLE accuracy", "not_visible_accuracy"),
-    ("false NOT_VISIBLE", "false_not_visible_rate"),
-    ("balanced accuracy", "balanced_accuracy"),
-    ("accuracy", "accuracy"),
-    ("mean L2", "mean_l2_error"),
-    ("Success@0.05", "success_005"),
-    ("unparsed", "parse_failures"),
-    ("errors", "errors"),
+    "total",
+    "visible_gt",
+    "hit_at_mask",
+    "not_visible_accuracy",
+    "false_not_visible_rate",
+    "balanced_accuracy",
+    "accuracy",
+    "mean_l2_error",
+    "success_005",
+    "parse_failures",
+    "errors",
 )
-"""Column heads and metrics of the table; a results file contains all metrics."""
+"""Metrics of the table; a results file contains all metrics."""
 
 
 def results_table(
@@ -41,8 +42,8 @@ def results_table(
 ) -> Table:
     """The main metrics with their intervals; metrics that do not apply are omitted."""
     rows = [
-        (head, figure(metrics[name]), _interval(ci95.get(name)))
-        for head, name in _SHOWN
+        (title_of(name), figure(metrics[name]), _interval(ci95.get(name)))
+        for name in _SHOWN
         if metrics.get(name) is not None
     ]
     unit = f"95 % over {ci_unit}s" if ci_unit else "95 %"

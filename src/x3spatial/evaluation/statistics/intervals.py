@@ -46,19 +46,33 @@ class Clusters:
 
 
 def clusters_of(scores: Sequence[Score]) -> Clusters:
+    """The clusters of ``scores``, see ``clusters_among``."""
+    return clusters_among(
+        [(score.scene, score.uid, score.place) for score in scores],
+        [score.status != "error" for score in scores],
+    )
+
+
+def clusters_among(
+    samples: Sequence[tuple[str | None, str | None, str | None]], answered: Sequence[bool]
+) -> Clusters:
     """Clusters are scenes if there are at least ten, else objects if there are at least ten, else none.
 
     Scans of one place are one scene.
     Unanswered samples are not counted. There are no clusters if a sample's scene or object is unknown.
+
+    Args:
+        samples: (scene, uid, declared place) of each sample.
+        answered: whether each one was answered.
     """
-    keys = [(score.scene, score.uid) for score in scores]
-    scored = {key for key, score in zip(keys, scores, strict=True) if score.status != "error"}
+    keys = [(scene, uid) for scene, uid, _ in samples]
+    scored = {key for key, known in zip(keys, answered, strict=True) if known}
     objects = _numbered(keys, scored)
     none = Clusters(None, np.zeros(len(keys), np.int64), 0, objects)
     if any(scene is None for scene, _ in keys):
         return none
-    places = [place_of(score.scene or "", score.place) for score in scores]
-    scenes = {place for place, score in zip(places, scores, strict=True) if score.status != "error"}
+    places = [place_of(scene or "", place) for scene, _, place in samples]
+    scenes = {place for place, known in zip(places, answered, strict=True) if known}
     if len(scenes) >= FEWEST:
         return Clusters("scene", _numbered(places, scenes), len(scenes), objects)
     if len(scored) >= FEWEST:
