@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Expand, command
 from x3spatial.cli.help import RUN
+from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import ImageFolder, ImageRoot, Workers, listed
 from x3spatial.cli.output import Outcome
 from x3spatial.reports.web.options import IMAGE_MODES, ReportOptions
@@ -99,3 +101,37 @@ def report(
     return Outcome(
         done.to_json, show, lambda: output.problems(done.problems, "see the page, or --json")
     )
+
+
+@command(
+    "RESULTS...",
+    "x3 view results",
+    "x3 view results --port 8123 --no-browser",
+    defaults="reports.web.server:view",
+)
+def view(
+    *,
+    paths: _Paths,
+    options: Annotated[ReportOptions, _options(skip=frozenset({"images", "thumb_side"}))],
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: a free one.")
+    ] = DEFAULT,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
+    ] = DEFAULT,
+) -> int:
+    """Serves the page of x3 report from memory to this machine's browser, and follows runs that are still
+    going: answers appear as they come. Ctrl-C ends it. On a server: ssh -L PORT:127.0.0.1:PORT.
+    """
+    from x3spatial.reports.web.server import Viewer, open_in_browser
+
+    with Viewer(paths, options, port=port) as viewer:
+        output.line(f"{viewer.url} (Ctrl-C ends)")
+        sys.stdout.flush()
+        if browser:
+            open_in_browser(viewer.url)
+        try:
+            viewer.wait()
+        except KeyboardInterrupt:
+            LOG.info("stopped")
+    return 0

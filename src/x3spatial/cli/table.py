@@ -56,6 +56,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("score", EVALUATE, "Score stored answers again, without a model.", "evaluate:score"),
     Entry("compare", EVALUATE, "Compare two runs on one task file, paired.", "evaluate:compare"),
     Entry("report", EVALUATE, "Write results or a data root as a web page.", "pages:report"),
+    Entry("view", EVALUATE, "Show results in the browser, also of runs that go on.", "pages:view",
+          without_json="serves pages until it is interrupted"),
     Entry(
         "zeroshot", EVALUATE, "Build, evaluate and summarise, for one or more models.",
         "zeroshot:zeroshot",

@@ -131,12 +131,18 @@ class _Entry:
     scored: ResultsFile | None = None
 
 
-def gather(paths: Sequence[str | Path], options: GatherOptions | None = None) -> Gathered:
+def gather(
+    paths: Sequence[str | Path],
+    options: GatherOptions | None = None,
+    *,
+    may_be_empty: bool = False,
+) -> Gathered:
     """Find results files and unfinished runs; samples are not read yet, except those of unfinished runs.
 
     Args:
         paths: results files, or folders with results at any depth.
         options: where task files and images are.
+        may_be_empty: whether existing folders without results are no error.
 
     Raises:
         UserError: a path does not exist, a file that was named is no results file, or nothing was found.
@@ -148,7 +154,7 @@ def gather(paths: Sequence[str | Path], options: GatherOptions | None = None) ->
     task_files = TaskFiles(options.tasks, [entry.head.data.path for entry in found], files)
     for output in journals:
         _add_unfinished(output, found, task_files, options, problems)
-    if not found:
+    if not found and not may_be_empty:
         reasons = "".join(f"; {path}: {reason}" for path, reason in problems[:1])
         shown = ", ".join(map(str, paths)) or "no path"
         raise UserError(f"{shown}: no results of x3 eval or x3 zeroshot there{reasons}")

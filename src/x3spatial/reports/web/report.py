@@ -12,6 +12,7 @@ from x3spatial.engine.local import default_workers
 from x3spatial.errors import UserError
 from x3spatial.evaluation.options import check_workers
 from x3spatial.io.files import check_output
+from x3spatial.reports.gather import gather
 from x3spatial.reports.web.folder import (
     Written,
     check_folder,
@@ -20,7 +21,7 @@ from x3spatial.reports.web.folder import (
     write_zip,
 )
 from x3spatial.reports.web.options import ReportOptions
-from x3spatial.reports.web.results_site import results_site
+from x3spatial.reports.web.results_site import ResultsSite
 from x3spatial.reports.web.site import Site
 from x3spatial.roots.layout import SPLITS
 from x3spatial.texts import counted
@@ -115,9 +116,15 @@ def report(
 
 
 def make_site(
-    inputs: Sequence[Path], options: ReportOptions, spool_folder: Path | None = None
+    inputs: Sequence[Path],
+    options: ReportOptions,
+    spool_folder: Path | None = None,
+    *,
+    may_be_empty: bool = False,
 ) -> tuple[Site, str]:
     """The report of results or of a data root, whichever ``inputs`` are; and its kind.
+
+    ``may_be_empty``: folders without results are no error, because runs may begin later.
 
     Raises:
         UserError: see ``report``.
@@ -126,7 +133,9 @@ def make_site(
         raise UserError("RESULTS: name results files, folders with results, or a data root")
     roots = [path for path in inputs if is_data_root(path)]
     if not roots:
-        return results_site(inputs, options, spool_folder), "results"
+        return ResultsSite(
+            gather(inputs, options, may_be_empty=may_be_empty), options, spool_folder
+        ), "results"
     if len(inputs) > 1:
         raise UserError(f"{roots[0]}: is a data root; name it alone, without results")
     from x3spatial.reports.web.root_site import RootSite

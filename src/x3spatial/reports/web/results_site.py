@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from x3spatial.formats.results_file import ResultsFile
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.formats.typed_json import encode
 from x3spatial.progress import progress
-from x3spatial.reports.gather import Found, Gathered, Run, TaskSet, gather
+from x3spatial.reports.gather import Found, Gathered, Run, TaskSet
 from x3spatial.reports.outcomes import OUTCOMES
 from x3spatial.reports.web.answers import AnswerColumns, read_answers
 from x3spatial.reports.web.cells import cell_of, columns_of, metric_keys
@@ -53,6 +54,8 @@ class _Set:
     answers: dict[int, AnswerColumns] = field(default_factory=dict)
     """By run."""
     prompts: dict[str, int] = field(default_factory=dict)
+    """Prompts of more than one sample → their numbers."""
+    ids: list[str] = field(default_factory=list)
 
 
 class ResultsSite:
@@ -92,12 +95,10 @@ class ResultsSite:
         """Name below ``data/`` → what makes it."""
         found: dict[str, Callable[[Mapping[int, Picture]], bytes]] = {}
         for s, one in enumerate(self._sets):
-            found[f"set-{s}"] = lambda pictures, s=s: self._index(s, pictures)  # type: ignore[misc]
-            found[f"ids-{s}"] = lambda _, s=s: script(
-                f"ids-{s}", list(self._sets[s].samples.places)
-            )  # type: ignore[misc]
+            found[f"set-{s}"] = partial(self._index, s)
+            found[f"ids-{s}"] = partial(self._ids, s)
             for n in range(detail_files(len(one.samples))):
-                found[detail_name(s, n)] = lambda _, s=s, n=n: self._details(s, n)  # type: ignore[misc]
+                found[detail_name(s, n)] = partial(self._details, s, n)
         found["report"] = self._report
         return found
 
@@ -123,6 +124,7 @@ class ResultsSite:
         for cell in self._cells:
             if cell["set"] == number:
                 cell["missing"] = max(0, len(samples) - len(one.answers[cell["run"]].places))
+        one.prompts, one.ids = one.samples.shared_prompts(), list(one.samples.places)
         self._sets.append(one)
 
     def _add_records(self, samples: SampleColumns, path: Path, asked: ResultsFile) -> bool:
@@ -193,6 +195,9 @@ class ResultsSite:
         for problem in results.problems:
             self._problems.append((problem.path, f"mask: {problem.reason}"))
 
+    def _ids(self, s: int, _: Mapping[int, Picture]) -> bytes:
+        return script(f"ids-{s}", self._sets[s].ids)
+
     def _index(self, s: int, pictures: Mapping[int, Picture]) -> bytes:
         one = self._sets[s]
         numbers, columns = one.samples.local_images()
@@ -204,12 +209,11 @@ class ResultsSite:
         }
         return script(f"set-{s}", value)
 
-    def _details(self, s: int, number: int) -> bytes:
+    def _details(self, s: int, number: int, _: Mapping[int, Picture]) -> bytes:
         one = self._sets[s]
-        ids = list(one.samples.places)
         start = number * DETAILS_PER_FILE
-        end = min(start + DETAILS_PER_FILE, len(ids))
-        texts = {run: answers.numbers(len(ids)) for run, answers in one.answers.items()}
+        end = min(start + DETAILS_PER_FILE, len(one.ids))
+        texts = {run: answers.numbers(len(one.ids)) for run, answers in one.answers.items()}
         parts = []
         for place in range(start, end):
             runs = {
@@ -217,7 +221,7 @@ class ResultsSite:
                 for run, found in texts.items()
                 if found[place] >= 0
             }
-            parts.append(json_text(self._detail(one, ids[place], place) | {"runs": runs}))
+            parts.append(json_text(self._detail(one, one.ids[place], place) | {"runs": runs}))
         joined = [part + "," for part in parts[:-1]] + parts[-1:]
         return script_of(detail_name(s, number), ["[", *joined, "]"])
 
@@ -232,7 +236,7 @@ class ResultsSite:
             }
         return {
             "id": id,
-            "prompt": record.prompt,
+            "prompt": one.prompts.get(record.prompt, record.prompt),
             "record": self._shown_record(record),
             "outline": one.outlines.of(record),
         }
@@ -340,19 +344,8 @@ def _shortener(gathered: Gathered, options: ReportOptions) -> Shortener:
     if options.images == "link":
         return Unshortened()
     folders = [found.path.parent.absolute() for found in gathered.files]
-    bases = [Path(os.path.commonpath(folders))]
+    bases = [Path(os.path.commonpath(folders))] if folders else []
     bases += [one.path.parent for one in gathered.sets if one.path is not None]
     bases += [Path(found.head.data.path).parent for found in gathered.files]
     bases += [folder for folder in (options.image_folder, options.image_root) if folder]
     return Shortener(bases)
-
-
-def results_site(
-    paths: Sequence[str | Path], options: ReportOptions, spool_folder: Path | None = None
-) -> ResultsSite:
-    """Read the results below ``paths``.
-
-    Raises:
-        UserError: see ``gather.gather``.
-    """
-    return ResultsSite(gather(paths, options), options, spool_folder)

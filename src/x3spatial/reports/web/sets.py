@@ -26,6 +26,9 @@ from x3spatial.tasks.strata import STRATA
 POINT, ABSENT, UNKNOWN = 0, 1, 2
 """Codes of ``truth``."""
 NO_IMAGE = 0xFFFFFFFF
+_MOST_PROMPTS = 256
+"""The first different prompts, of which those that occur again are stored once. Those with a point of the
+sample in them all differ."""
 
 
 def _floats() -> array[float]:
@@ -55,6 +58,8 @@ class SampleColumns:
     """Number of each record in the spool, -1 without one."""
     tasks: set[str] = field(default_factory=set)
     splits: set[str] = field(default_factory=set)
+    _prompts: dict[str, int] = field(default_factory=dict)
+    """Prompt → how often it occurs."""
 
     def __post_init__(self) -> None:
         for name, stratum in STRATA.items():
@@ -91,6 +96,8 @@ class SampleColumns:
         self.image_a.append(numbers[0] if len(numbers) > 1 else NO_IMAGE)
         self.image_b.append(numbers[-1] if numbers else NO_IMAGE)
         self.records.append(self.spool.add(json.dumps(record.to_json())))
+        if record.prompt in self._prompts or len(self._prompts) < _MOST_PROMPTS:
+            self._prompts[record.prompt] = self._prompts.get(record.prompt, 0) + 1
         self.tasks.add(record.task)
         if record.split is not None:
             self.splits.add(record.split)
@@ -124,6 +131,11 @@ class SampleColumns:
         number = self.records[place]
         return None if number < 0 else TaskRecord.from_json(json.loads(self.spool.get(number)))
 
+    def shared_prompts(self) -> dict[str, int]:
+        """Prompts of more than one sample, numbered."""
+        again = (prompt for prompt, count in self._prompts.items() if count > 1)
+        return {prompt: number for number, prompt in enumerate(again)}
+
     def present_strata(self) -> list[str]:
         """The strata of which something is known."""
         found = []
@@ -151,6 +163,7 @@ class SampleColumns:
             "ty": _packed(self.ty),
             "area": _packed(self.area),
             "strata": strata,
+            "prompts": list(self.shared_prompts()),
         }
 
     def local_images(self) -> tuple[list[int], dict[str, dict[str, str]]]:
