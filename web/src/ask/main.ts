@@ -25,6 +25,8 @@ class App {
   private loading = 0;
   /** When the time on this question began to run; null while it does not. */
   private since: number | null = null;
+  /** Number of the text that is folded away. */
+  private folded: number | null = null;
   private screen: "start" | "question" | "end" = "start";
 
   constructor(
@@ -185,7 +187,7 @@ class App {
     const main = make(
       "main",
       { class: "question" },
-      make("p", { class: "asked", id: "asked" }, this.data.texts[question.text] ?? "", question.reference ? ` ${words.referencePoint}` : ""),
+      this.asked(question),
       make("div", { class: question.images.length === 1 ? "panes one" : "panes" }, ...this.panes.map((pane) => pane.element)),
       make(
         "nav",
@@ -204,6 +206,26 @@ class App {
       this.panes[last]?.view.focus({ preventScroll: true });
     });
     return main;
+  }
+
+  /** The question; a person who knows it folds it away until another one comes. */
+  private asked(question: Question): HTMLElement {
+    const words = this.words;
+    const folded = this.folded === question.text;
+    const details = make(
+      "details",
+      {
+        class: "asked",
+        open: !folded,
+        toggle: () => {
+          this.folded = details.open ? null : question.text;
+          for (const pane of this.panes) pane.relayout();
+        },
+      },
+      make("summary", {}, words.task),
+      make("p", { id: "asked" }, this.data.texts[question.text] ?? "", question.reference ? ` ${words.referencePoint}` : ""),
+    );
+    return details;
   }
 
   private end(): HTMLElement {

@@ -7,6 +7,9 @@ import type { Words } from "./words";
 
 const MOST_ZOOM = 40;
 const STEP = 1.5;
+const NARROW = 700; // as in ask.css
+const LEAST = 220; // height of an image
+const GAP = 12;
 const DRAG = 6; // CSS pixels that a click may wander
 
 export interface PaneOptions {
@@ -77,12 +80,17 @@ export class Pane {
     this.listen();
     this.watcher = new ResizeObserver(() => this.layout());
     this.watcher.observe(this.view);
+    window.addEventListener("resize", this.relayout);
     this.image.src = picture.src;
   }
 
   close(): void {
     this.watcher.disconnect();
+    window.removeEventListener("resize", this.relayout);
   }
+
+  /** Also when the text above the image is opened or closed. */
+  readonly relayout = (): void => this.layout();
 
   show(point: [number, number] | null): void {
     this.point = point;
@@ -119,12 +127,14 @@ export class Pane {
     this.marks.push({ element, at });
   }
 
-  /** The height follows from the column's width and the space that the style leaves. */
+  /** The height follows from the column's width and the room above the buttons; a narrow page scrolls. */
   private layout(): void {
     const { w, h } = this.options.picture;
-    const most = parseFloat(getComputedStyle(this.view).getPropertyValue("max-height")) || Infinity;
     const width = this.view.clientWidth;
-    const height = Math.min((width * h) / w, most);
+    const top = this.view.getBoundingClientRect().top + scrollY;
+    const below = document.querySelector("nav")?.offsetHeight ?? 0;
+    const room = innerWidth <= NARROW ? innerHeight * 0.6 : innerHeight - top - below - GAP;
+    const height = Math.min((width * h) / w, Math.max(LEAST, room));
     this.view.style.height = `${height}px`;
     this.base = Math.min(width / w, height / h);
     this.draw();
