@@ -83,7 +83,6 @@ def evaluate(
     "RESULTS|ANSWERS TASKS -o RESULTS2",
     "x3 score results/t1.json tasks/t1_val_multi.json -o tight.json --mask tight",
     "x3 score my.jsonl tasks/t1_val_multi.json -o r.json --convention qwen3-1000",
-    "x3 score answers/ tasks/t1_val_multi.json -o people",
     defaults="evaluation.rescore:score",
 )
 def score(

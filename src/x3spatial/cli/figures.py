@@ -14,7 +14,13 @@ from x3spatial.cli.options import ImageFolder, ImageRoot, listed, names
 from x3spatial.cli.output import Outcome
 from x3spatial.errors import UserError
 from x3spatial.reports.figures import DEFAULT_METRICS, all_metrics
-from x3spatial.reports.plot import KINDS, SUFFIXES, WIDTHS, PlotOptions
+from x3spatial.reports.plot_options import (
+    DEFAULT_STRATA,
+    KINDS,
+    SUFFIXES,
+    WIDTHS,
+    PlotOptions,
+)
 from x3spatial.reports.table import TableOptions
 from x3spatial.reports.table_text import FORMATS, SETS_AS
 from x3spatial.tasks.spec import TASKS
@@ -53,9 +59,8 @@ _PARSED = {
 
 @command(
     "RESULTS... [--to md]",
-    "x3 table results",
-    "x3 table results --to latex --metrics hit_at_mask --sets-as columns -o table.tex",
     "x3 table results --baseline sift",
+    "x3 table results --to latex --metrics hit_at_mask --sets-as columns -o t.tex",
     defaults="reports.table:TableOptions",
 )
 def table(
@@ -151,8 +156,8 @@ def table(
 @command(
     "RESULTS... -o FIGURE",
     "x3 plot results -o success.pdf --sets t1_multi",
-    "x3 plot results -o strata.svg --kind strata --by size,angle --sets t1_multi --width text",
-    defaults="reports.plot:PlotOptions",
+    "x3 plot results -o strata.svg --kind strata --by size --sets t1_multi",
+    defaults="reports.plot_options:PlotOptions",
 )
 def plot(
     *,
@@ -170,7 +175,7 @@ def plot(
     options: Annotated[
         PlotOptions,
         Expand(
-            "reports.plot:PlotOptions",
+            "reports.plot_options:PlotOptions",
             "Options",
             types={
                 **_SHARED,
@@ -187,7 +192,7 @@ def plot(
                     typer.Option(
                         metavar="NAMES",
                         help="Comma-separated strata for --kind strata:"
-                        f" {listed(s.short for s in STRATA.values())} (default: size,angle,overlap,absence).",
+                        f" {listed(s.short for s in STRATA.values())} (default: {','.join(DEFAULT_STRATA)}).",
                         autocompletion=lambda: [s.short for s in STRATA.values()],
                     ),
                 ],

@@ -31,7 +31,7 @@ _TYPES: dict[str, Any] = {
 @command(
     "TASKS -o DIR",
     "x3 ask tasks/t1_val_multi.json -o questions --limit 100",
-    "x3 score answers-ann.jsonl tasks/t1_val_multi.json -o people/ann.json",
+    "x3 ask tasks/t1_val_multi.json -o questions --quality 90",
     defaults="reports.people.ask:ask",
 )
 def ask(

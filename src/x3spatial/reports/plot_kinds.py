@@ -13,13 +13,12 @@ from matplotlib.lines import Line2D
 from x3spatial.errors import UserError
 from x3spatial.formats.results_file import SizeRow, StratumRow
 from x3spatial.reports.curves import EDGES, answer_map, error_histogram, success_curve, truth_map
-from x3spatial.reports.plot import PlotOptions, Series
+from x3spatial.reports.plot_options import PlotOptions, Series
 from x3spatial.reports.plot_style import GREY, legend, look, marker, panels, text
-from x3spatial.tasks.strata import Stratum, choose_strata
+from x3spatial.tasks.strata import Stratum
 
 NEED_SAMPLES = frozenset({"success", "errors", "map"})
 """Kinds that need more than the head of a results file."""
-DEFAULT_STRATA = ("size", "angle", "overlap", "absence")
 _LEAST_MAP = 1.05
 _MAP_CELLS = 16
 _LEGEND = 0.35
@@ -75,7 +74,7 @@ _Bin = StratumRow | SizeRow
 
 def strata(series: Sequence[Series], options: PlotOptions, width: float) -> Figure:
     """Hit@Mask (of absent objects: NOT_VISIBLE accuracy) per bin of each stratum, with intervals."""
-    chosen = options.strata or choose_strata(DEFAULT_STRATA)
+    chosen = options.strata
     found: list[tuple[Stratum, str, list[Series]]] = []
     for name in dict.fromkeys(one.set.name for one in series):
         for stratum in chosen:
