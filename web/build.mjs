@@ -3,9 +3,10 @@
 // The output is committed, so that nobody who uses or installs x3spatial needs Node. The build is
 // reproducible: versions are pinned, and esbuild writes the same bytes for the same sources.
 import { build } from "esbuild";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -34,6 +35,18 @@ const result = await build({
   logLevel: "warning",
 });
 
+/** Of all that decides the output: a test without Node sees by it that somebody forgot `make web`. */
+async function hashOfSources() {
+  const names = (await readdir(join(here, "src"), { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(here, join(entry.parentPath, entry.name)).replaceAll("\\", "/"));
+  const hash = createHash("sha256");
+  for (const name of [...names, "build.mjs", "package-lock.json"].sort()) {
+    hash.update(`${name}\n`).update(await readFile(join(here, name))).update("\n");
+  }
+  return hash.digest("hex");
+}
+
 const packages = new Set();
 for (const path of Object.keys(result.metafile.inputs)) {
   const found = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path);
@@ -49,4 +62,5 @@ for (const name of [...packages].sort()) {
   parts.push(`\n${"=".repeat(72)}\n${name} ${version} (${license})\n${"=".repeat(72)}\n\n${text}\n`);
 }
 await mkdir(out, { recursive: true });
+await writeFile(join(here, "sources.sha256"), `${await hashOfSources()}\n`);
 await writeFile(join(out, "THIRD_PARTY.txt"), parts.join(""));

@@ -8,11 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from x3spatial.cli import output
-from x3spatial.cli.declare import Expand, command
+from x3spatial.cli.declare import DEFAULT, Expand, command
 from x3spatial.cli.help import RUN
 from x3spatial.cli.options import ImageFolder, ImageRoot, listed, names
 from x3spatial.cli.output import Outcome
-from x3spatial.errors import UserError
 from x3spatial.reports.figures import DEFAULT_METRICS, all_metrics
 from x3spatial.reports.plot_options import (
     DEFAULT_STRATA,
@@ -61,7 +60,7 @@ _PARSED = {
     "RESULTS... [--to md]",
     "x3 table results --baseline sift",
     "x3 table results --to latex --metrics hit_at_mask --sets-as columns -o t.tex",
-    defaults="reports.table:TableOptions",
+    defaults="reports.table_text:render_table",
 )
 def table(
     *,
@@ -74,7 +73,7 @@ def table(
             help=f"{listed(FORMATS)} (LaTeX needs the package booktabs).",
             autocompletion=lambda: list(FORMATS),
         ),
-    ] = "md",
+    ] = DEFAULT,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -126,19 +125,17 @@ def table(
             " a line per run, set and metric.",
             autocompletion=lambda: list(SETS_AS),
         ),
-    ] = SETS_AS[0],
+    ] = DEFAULT,
 ) -> Outcome:
     """Shares are in percent. Bold: better than every other model (or the baseline), and the 95 % interval of
     the paired difference excludes zero. People and models that read right answers are never bold.
     """
     from x3spatial.reports.table import table as run
-    from x3spatial.reports.table_text import write_table
+    from x3spatial.reports.table_text import check_choices, render_table, write_table
 
-    for name, value, known in (("to", to, FORMATS), ("sets-as", sets_as, SETS_AS)):
-        if value not in known:
-            raise UserError(f"--{name} {value}: must be one of {', '.join(known)}")
+    check_choices(to, sets_as)
     found = run(paths, options)
-    text = FORMATS[to](found, sets_as)
+    text = render_table(found, to, sets_as)
     if out is not None:
         write_table(out, text, paths)
 

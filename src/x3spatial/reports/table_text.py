@@ -100,6 +100,35 @@ FORMATS: dict[str, Callable[[ResultsTable, str], str]] = {
     "json": as_json,
 }
 """``--to`` → text of a table."""
+
+
+def render_table(table: ResultsTable, to: str = "md", sets_as: str = SETS_AS[0]) -> str:
+    """The text of a table.
+
+    Args:
+        table: see ``table.table``.
+        to: ``md``, ``latex``, ``csv`` or ``json``.
+        sets_as: ``rows``: sets below each other; ``columns``: a column per set and metric. CSV and JSON have
+            one line or object per run, set and metric.
+
+    Raises:
+        UserError: ``to`` or ``sets_as`` is none of them.
+    """
+    check_choices(to, sets_as)
+    return FORMATS[to](table, sets_as)
+
+
+def check_choices(to: str, sets_as: str) -> None:
+    """Check the choices of ``render_table``.
+
+    Raises:
+        UserError: one of them is unknown.
+    """
+    for name, value, known in (("to", to, FORMATS), ("sets-as", sets_as, SETS_AS)):
+        if value not in known:
+            raise UserError(f"--{name} {value}: must be one of {', '.join(known)}")
+
+
 _SIGN = "Written by x3 table"
 _SIGNS = (f"<!-- {_SIGN} -->", f"% {_SIGN}", _CSV_HEAD, '{\n  "written_by": "x3 table"')
 
