@@ -46,9 +46,8 @@ def make_images(root: Path) -> dict[tuple[int, int], tuple[float, float]]:
         folder.mkdir(parents=True)
         for view in range(1, VIEWS + 1):
             coarse = random.integers(0, 256, (15, 20, 3), dtype=np.uint8)
-            image = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-            noise = random.integers(0, 6, image.shape, dtype=np.uint8)
-            image = cv2.add(image, noise).astype(np.uint8)
+            smooth = np.asarray(cv2.resize(coarse, (WIDTH, HEIGHT)), np.uint8) // 2
+            image = smooth + random.integers(0, 6, smooth.shape, dtype=np.uint8)
             x, y = (float(v) for v in random.uniform(0.2, 0.8, 2))
             places[number, view] = x, y
             mask = np.zeros((HEIGHT, WIDTH), np.uint8)

@@ -19,7 +19,12 @@ from x3spatial.exporters.run import export
 from x3spatial.models.roborefer.resize import resize_checkpoint
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.pipeline import ZeroshotOptions, zeroshot
+from x3spatial.reports.people.ask import ask
+from x3spatial.reports.people.options import AskPageOptions
+from x3spatial.reports.plot_options import PlotOptions
 from x3spatial.reports.preview import preview
+from x3spatial.reports.table import TableOptions
+from x3spatial.reports.table_text import render_table
 from x3spatial.roots.audit.run import audit
 from x3spatial.roots.crop_root import crop_root
 from x3spatial.synth.composites import make_composites
@@ -36,6 +41,9 @@ SOURCES: dict[str, list[Any]] = {
     "export": [export],
     "eval": [evaluate, EvalOptions()],
     "score": [score, AnswersOptions()],
+    "table": [render_table, TableOptions()],
+    "plot": [PlotOptions()],
+    "ask": [ask, AskPageOptions()],
     "zeroshot": [zeroshot, ZeroshotOptions().evaluation, ZeroshotOptions().build],
     "check-model": [check_model, AskOptions()],
     "model tiny": [make_tiny],

@@ -125,13 +125,13 @@ def view(
     """
     from x3spatial.reports.web.server import Viewer, open_in_browser
 
-    with Viewer(paths, options, port=port) as viewer:
-        output.line(f"{viewer.url} (Ctrl-C ends)")
-        sys.stdout.flush()
-        if browser:
-            open_in_browser(viewer.url)
-        try:
+    try:
+        with Viewer(paths, options, port=port) as viewer:
+            output.line(f"{viewer.url} (Ctrl-C ends)")
+            sys.stdout.flush()
+            if browser:
+                open_in_browser(viewer.url)
             viewer.wait()
-        except KeyboardInterrupt:
-            LOG.info("stopped")
+    except KeyboardInterrupt:
+        LOG.info("stopped")
     return 0

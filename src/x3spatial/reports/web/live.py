@@ -121,6 +121,7 @@ class LiveSite:
 
     def _read(self, version: int) -> _Held:
         site = self._make()
+        site.live = True
         return _Held(site, version, scripts=site.scripts())
 
     def _watch(self) -> None:

@@ -23,7 +23,7 @@ class Shortener:
     """Makes absolute paths relative to known folders, and keeps only the last parts of others.
 
     Args:
-        bases: the folders. A path below the first fitting one is written with that folder's name and what
+        bases: the folders. A path below the longest fitting one is written with that folder's name and what
             follows; the home folder and the working folder become ``~`` and ``.``.
     """
 
@@ -37,6 +37,7 @@ class Shortener:
             if len(base.parts) > 1:
                 self._bases[str(base)] = name
         longest = sorted(self._bases, key=len, reverse=True)
+        self._bases = {base: self._bases[base] for base in longest}
         ends = r"(?=$|[/\\\s:;,'\"()\[\]])"
         self._known = re.compile("(?<![\\w.])(?:" + "|".join(map(re.escape, longest)) + ")" + ends)
 
@@ -87,5 +88,6 @@ class Unshortened(Shortener):
 
 def _last(path: str) -> str:
     parts = [part for part in re.split(r"[/\\]+", path.removeprefix("file:")) if part]
+    parts = parts[1:] if parts[:1] and parts[0].endswith(":") else parts  # the drive
     kept = parts[_HIDDEN:] or parts[-1:]
     return "/".join(kept[-2:])

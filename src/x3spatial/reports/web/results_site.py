@@ -70,6 +70,7 @@ class ResultsSite:
         self._spool = Spool(spool_folder)
         self._problems = list(gathered.problems)
         self._shorten = _shortener(gathered, options)
+        self.live = False
         self.title = options.title or _title(gathered)
         self._sets: list[_Set] = []
         self._cells: list[dict[str, Any]] = []
@@ -109,12 +110,14 @@ class ResultsSite:
         samples = SampleColumns(self._spool, self.pictures)
         described = facts.path is not None and self._add_records(samples, facts.path, first)
         one = _Set(facts, samples, Outlines(first.scoring.mask), described)
-        for place, found in enumerate(files):
+        looked = False
+        for found in files:
             results = self._load(found)
             advance()
             if results is None:
                 continue
-            if place == 0 and not one.described:
+            if not one.described and not looked:
+                looked = True
                 one.described = self._describe_alike(one, results)
             if not one.described:
                 for entry in results.results:
@@ -268,6 +271,7 @@ class ResultsSite:
             self._shorten.text(self.title),
             self._options.images,
             unique,
+            live=self.live,
             runs=[self._run(run) for run in self._gathered.runs],
             sets=[self._set(one) for one in self._sets],
             metrics=columns_of(metric_keys(self._cells)),

@@ -79,6 +79,7 @@ class RootSite:
         self._root = root
         self._options = options
         self.pictures = Pictures(options.mode, options.thumb_side)
+        self.live = False
         self.title = options.title or root.resolve().name
         self._shorten = Unshortened() if options.images == "link" else Shortener([root])
         found = audit(root)
@@ -188,7 +189,9 @@ class RootSite:
             )
         counts = Counter(str(problem["kind"]) for problem in problems)
         words = {name: finding.text for name, finding in all_findings().items()}
-        value = head("root", self._shorten.text(self.title), self._options.images, [])
+        value = head(
+            "root", self._shorten.text(self.title), self._options.images, [], live=self.live
+        )
         value |= {
             "problems": problems,
             "findings": [

@@ -17,6 +17,8 @@ class Site(Protocol):
 
     title: str
     pictures: Pictures
+    live: bool
+    """Whether the page asks for changes; set by a server."""
 
     def scripts(self) -> Mapping[str, Callable[[Mapping[int, Picture]], bytes]]:
         """Name below ``data/`` → what makes the script, given the pictures; any order, any thread."""
@@ -42,7 +44,13 @@ def detail_name(set_number: int, number: int) -> str:
 
 
 def head(
-    kind: str, title: str, images: str, problems: list[tuple[str, str]], **parts: Any
+    kind: str,
+    title: str,
+    images: str,
+    problems: list[tuple[str, str]],
+    *,
+    live: bool,
+    **parts: Any,
 ) -> dict[str, Any]:
     """The value of ``data/report.js``."""
     from x3spatial import __version__
@@ -53,6 +61,7 @@ def head(
         "title": title,
         "generator": f"x3spatial {__version__}",
         "images": images,
+        "live": live,
         "problems": [{"path": path, "reason": reason} for path, reason in problems],
         **parts,
     }
