@@ -72,7 +72,10 @@ def test_every_extra_but_those_of_few_is_in_dev_and_all_are_pinned() -> None:
     lines = (REPOSITORY / "requirements" / "constraints.txt").read_text().splitlines()
     pinned = [line.partition("==")[0] for line in lines if not line.startswith("#")]
     assert pinned == sorted(pinned, key=str.lower) and len(set(pinned)) == len(pinned)
-    needed = [*PROJECT["dependencies"], *(d for e in included | {"dev", "browser"} for d in extras[e])]
+    needed = [
+        *PROJECT["dependencies"],
+        *(d for e in included | {"dev", "browser"} for d in extras[e]),
+    ]
     names = {re.sub(r"[-_.]+", "-", name).lower() for name in pinned}
     assert {_name(line) for line in needed if not line.startswith("x3spatial[")} <= names
 
