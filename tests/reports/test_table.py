@@ -36,7 +36,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tasks = make_set(folder / "tasks", count=48, scenes=16)
     records = read_records(tasks)
     right: dict[str, str | Exception] = {r.id: r.answer for r in records}
-    half = {r.id: r.answer if n % 2 else "[(0.9, 0.9)]" for n, r in enumerate(records)}
+    half: dict[str, str | Exception] = {
+        r.id: r.answer if n % 2 else "[(0.9, 0.9)]" for n, r in enumerate(records)
+    }
     for name, answers in {"good": right, "half": half, "equal": half, "oracle": right}.items():
         evaluate(tasks, folder / f"results/{name}/t1.json", Scripted(answers), workers=1)
         rename_model(folder / f"results/{name}/t1.json", name=name, privileged=name == "oracle")
@@ -60,10 +62,10 @@ def test_the_figures_are_those_of_the_files(runs: Path) -> None:
     }
     assert not any(row.kind == "chance" for row in table(runs, chance=False).rows)
     printed = list(csv.DictReader(io.StringIO(render_table(found, "csv"))))
-    for row in printed:
-        value = None if row["value"] == "" else float(row["value"])
-        if row["metric"] == "hit_at_mask":
-            assert row["text"] == metric_text("hit_at_mask", value)
+    for line in printed:
+        value = None if line["value"] == "" else float(line["value"])
+        if line["metric"] == "hit_at_mask":
+            assert line["text"] == metric_text("hit_at_mask", value)
 
 
 def test_bold_needs_a_paired_difference_that_is_clear_against_every_model(runs: Path) -> None:
@@ -102,9 +104,9 @@ def test_differences_to_a_baseline_are_those_of_compare(runs: Path) -> None:
             assert cell.difference_ci95 == pytest.approx(expected.ci95, abs=1e-12)
     # The other direction too, whatever the order of the runs.
     back = table(runs, baseline="good")
-    expected = compare(runs / "good/t1.json", runs / "half/t1.json").differences
+    turned = compare(runs / "good/t1.json", runs / "half/t1.json").differences
     cell = cells(back, "hit_at_mask")["half"]
-    (hit,) = (e for e in expected if e.metric == "hit_at_mask")
+    (hit,) = (e for e in turned if e.metric == "hit_at_mask")
     assert cell.difference == pytest.approx(hit.difference)
     assert cell.difference_ci95 == pytest.approx(hit.ci95)
     assert not cell.bold and cells(found, "hit_at_mask")["good"].bold
