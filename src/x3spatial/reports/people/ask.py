@@ -259,7 +259,7 @@ class _Images:
 
 
 def _is_too_long(pixels: UInt8) -> bool:
-    return max(pixels.shape) > WEBP_SIDE
+    return bool(max(pixels.shape) > WEBP_SIDE)
 
 
 def _write_page(
