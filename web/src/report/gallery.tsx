@@ -165,7 +165,7 @@ export function Gallery() {
     );
   }
   return (
-    <section class="gallery" aria-label={w.gallery}>
+    <div class="gallery">
       <Filters index={index} shown={list?.length ?? null} runs={runs} />
       <div class="cards" ref={area}>
         {!list || !index ? (
@@ -198,6 +198,6 @@ export function Gallery() {
           onMove={move}
         />
       )}
-    </section>
+    </div>
   );
 }

@@ -18,7 +18,7 @@ export function Plots() {
   const cells = found.cells.filter((cell) => cell.set === s.set && chosenRuns.value.includes(cell.run));
   const set = found.sets[s.set];
   return (
-    <section aria-label={w.plots}>
+    <div>
       <div class="bar">
         <SetChoice />
       </div>
@@ -34,7 +34,7 @@ export function Plots() {
           <Maps cells={cells} />
         </div>
       )}
-    </section>
+    </div>
   );
 }
 
