@@ -1,8 +1,8 @@
 """The page of a large report in Chromium: 100,000 samples of 400 images, answered by four runs.
 
-``python benchmarks/report_page.py`` makes the report of ``benchmarks/report.py``, opens it from disk and prints
-one JSON line: the time to the first picture of the gallery and to the overview's table, the longest tasks of
-the page while it is scrolled, filtered and sorted, and the memory of the tab. Needs chromium and
+``python benchmarks/report_page.py`` makes the report of ``benchmarks/report.py``, opens it from disk and
+prints one JSON line: the time to the first picture of the gallery and to the overview's table, the longest
+tasks of the page while it is scrolled, filtered and sorted, and the memory of the tab. Needs chromium and
 ``pip install 'x3spatial[browser]'``. A task longer than 50 ms can be felt as a stall.
 """
 

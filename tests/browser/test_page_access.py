@@ -119,8 +119,10 @@ def test_theme_and_language_are_switched_and_kept(written: Written, opened: Open
     page.locator("main").wait_for()
     assert (html.get_attribute("data-theme"), html.get_attribute("lang")) == ("dark", "zh-CN")
     page.get_by_label("主题").select_option("auto")
+    page.locator("html[data-theme=light]").wait_for()
     assert html.get_attribute("data-theme") == "light"
     page.emulate_media(color_scheme="dark")
+    page.locator("html[data-theme=dark]").wait_for()
     assert html.get_attribute("data-theme") == "dark"
 
 

@@ -53,6 +53,7 @@ def test_missing_details_and_images(copy: Path, opened: Opener) -> None:
     page.wait_for_timeout(500)
     assert page.locator(".no-image").count() == 2 * page.locator(".card").count()
     page.locator(".card-open").first.click()
+    page.locator("dialog table.answers tbody tr").nth(2).wait_for()
     assert page.locator("dialog table.answers tbody tr").count() == 3
 
 

@@ -28,6 +28,7 @@ METRICS = [
     ("hit_at_mask", "Hit@Mask", True, True, True),
     ("success_005", "Success@0.05", True, True, True),
     ("mean_l2_error", "mean L2", False, False, True),
+    ("median_l2_error", "median L2", False, False, False),
     ("not_visible_accuracy", "NOT_VISIBLE accuracy", True, True, True),
     ("not_visible_precision", "NOT_VISIBLE precision", True, True, False),
     ("not_visible_recall", "NOT_VISIBLE recall", True, True, False),

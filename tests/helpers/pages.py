@@ -78,6 +78,7 @@ def watched(chromium: Browser) -> Iterator[Opener]:
 def shown(page: Page) -> int:
     """The number of samples that the filters leave, when the page has settled."""
     page.wait_for_timeout(350)
+    page.locator(".count", has_not_text=re.compile("Loading|reading")).wait_for()
     text = page.locator(".count").inner_text()
     found = re.match(r"([\d,]+) of", text)
     assert found is not None, text

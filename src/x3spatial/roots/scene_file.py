@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,6 +17,7 @@ import numpy as np
 from x3spatial.arrays import Float64
 from x3spatial.errors import UserError
 from x3spatial.io.files import read_json
+from x3spatial.roots.frame_camera import FrameCamera, frame_camera
 
 SCENE_FILE = "scene.json"
 FORMAT = 2
@@ -60,6 +61,10 @@ class SceneFile:
     """uid → frame → what the frame shows; only frames about which it is known."""
     overlap: Mapping[str, Mapping[str, Mapping[str, float]]]
     """uid → frame A → frame B → share of the surface points seen in A that lie in B's frame."""
+    cameras: Mapping[str, FrameCamera] = field(default_factory=dict)
+    """Frame → its camera, where the intrinsics are known."""
+    boxes: Mapping[str, Float64] = field(default_factory=dict)
+    """uid → least and greatest corner of the box around the object, ``[2, 3]``, in the world."""
 
     def angle(self, uid: str, a: str, b: str) -> float | None:
         """Degrees between the directions in which two frames look at an object; None if unknown."""
@@ -144,7 +149,23 @@ def _scene_of(value: Any) -> SceneFile:
             }
             for uid, frames in value.get("overlap", {}).items()
         },
+        cameras=_cameras(value),
+        boxes={
+            uid: np.asarray(item["box"], np.float64)
+            for uid, item in objects.items()
+            if item.get("box") is not None
+        },
     )
+
+
+def _cameras(value: Any) -> dict[str, FrameCamera]:
+    """The cameras of the frames with intrinsics, of their own or of the whole scene."""
+    found = {}
+    for frame, entry in value["frames"].items():
+        intrinsics = entry.get("intrinsics") or value.get("intrinsics")
+        if intrinsics is not None and entry.get("camera_to_world") is not None:
+            found[frame] = frame_camera(entry["camera_to_world"], intrinsics)
+    return found
 
 
 def _sight(entry: Mapping[str, Any]) -> Sight:
