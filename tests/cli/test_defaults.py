@@ -25,6 +25,9 @@ from x3spatial.reports.plot_options import PlotOptions
 from x3spatial.reports.preview import preview
 from x3spatial.reports.table import TableOptions
 from x3spatial.reports.table_text import render_table
+from x3spatial.reports.web.options import PageOptions, ReportOptions
+from x3spatial.reports.web.report import report
+from x3spatial.reports.web.server import view
 from x3spatial.roots.audit.run import audit
 from x3spatial.roots.crop_root import crop_root
 from x3spatial.synth.composites import make_composites
@@ -44,6 +47,8 @@ SOURCES: dict[str, list[Any]] = {
     "table": [render_table, TableOptions()],
     "plot": [PlotOptions()],
     "ask": [ask, AskPageOptions()],
+    "report": [report, ReportOptions()],
+    "view": [view, PageOptions()],
     "zeroshot": [zeroshot, ZeroshotOptions().evaluation, ZeroshotOptions().build],
     "check-model": [check_model, AskOptions()],
     "model tiny": [make_tiny],

@@ -43,6 +43,7 @@ MEANINGFUL: dict[tuple[str, str], frozenset[str]] = {
     ("eval", "process_timeout"): frozenset({"inf", HUGE}),
     ("eval", "timeout"): frozenset({HUGE}),
     ("crop", "times"): frozenset({HUGE}),
+    ("view", "port"): frozenset({"0"}),
 }  # fmt: skip
 """Values that an option takes; all others must be refused."""
 SERVERS_OWN = frozenset(
@@ -120,6 +121,8 @@ def arguments(path: str, name: str, files: SimpleNamespace, out: Path) -> list[s
         "export": [files.tasks, "--to", "ms-swift", "-o", out],
         "eval": [files.tasks, "-o", out / "r.json", *model],
         "score": [files.results, files.tasks, "-o", out / "r.json"],
+        "report": [files.results, "-o", out],
+        "view": [files.results, "--no-browser"],
         "zeroshot": [files.root, "-o", out, "--tasks-dir", out / "t", *model],
         "check-model": list(model),
         "model tiny": [out],

@@ -47,6 +47,7 @@ def command_lines(folder: Path, tmp: Path) -> dict[str, list[str]]:
         "eval": [tasks, "-o", tmp / "r.json", "--model", "centre"],
         "score": [folder / "centre.json", tasks, "-o", tmp / "s.json"],
         "compare": [folder / "centre.json", folder / "oracle.json"],
+        "report": [folder / "centre.json", "-o", tmp / "report"],
         "zeroshot": ["-o", tmp / "z", "--tasks-dir", folder / "tasks", *MODELS],
         "check-model": ["--model", "centre", "--dots", 4],
         "models": [],
@@ -144,7 +145,7 @@ def test_json_is_one_document_and_nothing_else(
 
 def test_commands_without_json_say_why() -> None:
     without = {entry.path: entry.without_json for entry in ENTRIES if entry.without_json}
-    assert set(without) == {"sft", "recipe run", "help", "version"}
+    assert set(without) == {"sft", "recipe run", "view", "help", "version"}
     assert all(len(reason) > 5 for reason in without.values())
 
 

@@ -22,6 +22,8 @@ LINES: dict[str, str] = {
     "eval": "{tasks} -o {out}.json --model centre",
     "score": "{results} {tasks} -o {out}.json",
     "compare": "{results} {results}",
+    "report": "{results} -o {out} -q",
+    "view": "{results} --no-browser",
     "zeroshot": "{root} -o {out} --tasks-dir {out}-tasks --model centre",
     "check-model": "--model oracle --dots 4 --out {out}",
     "models": "",

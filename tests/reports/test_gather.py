@@ -233,7 +233,7 @@ def test_nothing_to_show(case: str, tmp_path: Path) -> None:
         UserError, match="no such results" if case == "nothing" else "no results of"
     ):
         report(path, tmp_path / "r")
-    assert not (tmp_path / "r/index.html").exists()
+    assert not (tmp_path / "r").exists()
 
 
 def test_every_outcome_has_a_code() -> None:

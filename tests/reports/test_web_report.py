@@ -26,6 +26,7 @@ from x3spatial.formats.typed_json import encode
 from x3spatial.reports.figures import metric_text
 from x3spatial.reports.outcomes import OUTCOMES, outcome_of
 from x3spatial.reports.web import results_site, root_site, site
+from x3spatial.reports.web.folder import report_folder
 from x3spatial.reports.web.report import report
 
 
@@ -222,8 +223,28 @@ def test_only_a_report_is_replaced(web_results: Path, tmp_path: Path) -> None:
         report(results, results.parent)
 
 
+def test_two_reports_do_not_mix(web_results: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    with (
+        report_folder(out),
+        pytest.raises(UserError, match="another x3 run is writing there"),
+    ):
+        report(web_results / "results", out, workers=1)
+    assert not out.exists()  # nothing was written
+    report(web_results / "results", out, workers=1)
+    assert not (out / ".x3-lock").exists()
+
+
+def test_options_of_results_are_not_for_roots(web_results: Path, tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", splits=("train",), objects=1, views=2)
+    with pytest.raises(UserError, match="--image-root: is for results"):
+        report(root, tmp_path / "r", image_root=root)
+    assert not (tmp_path / "r").exists()
+
+
 def test_stale_files_are_removed(web_results: Path, tmp_path: Path) -> None:
     report(web_results / "results", tmp_path / "r", workers=1)
+    (tmp_path / "r/data/set-0/.detail-0000.js.part").write_text("of a killed run")
     root = make_root(tmp_path / "root", splits=("train",), objects=1, views=3)
     report(root, tmp_path / "r", workers=1)
     report(root, tmp_path / "fresh", workers=1)

@@ -23,7 +23,6 @@ from helpers.web_report import data, parse
 from x3spatial.errors import UserError
 from x3spatial.evaluation.run import evaluate
 from x3spatial.reports.web import live
-from x3spatial.reports.web.options import ReportOptions
 from x3spatial.reports.web.report import report
 from x3spatial.reports.web.server import Viewer
 
@@ -126,14 +125,14 @@ def test_a_page_follows_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(live, "_POLL_SECONDS", 0.05)
     tasks = make_set(tmp_path / "set", count=12)
     results = tmp_path / "results"
-    results.mkdir()
+    killed_run(tasks, results / "t1_val_multi.json", 0)
 
     def cells(viewer: Viewer) -> list[tuple[str, int]]:
         value = parse(ask(viewer, "data/report.js")[1].decode())[1]
         return [(cell["state"], cell["total"]) for cell in value["cells"]]
 
     with Viewer(results) as viewer:
-        assert cells(viewer) == []  # the run has not begun
+        assert cells(viewer) == []  # no answer yet
         killed_run(tasks, results / "t1_val_multi.json", 2)
         until(lambda: cells(viewer) == [("unfinished", 8)])
         first = viewer.live.version
@@ -147,8 +146,8 @@ def test_a_page_follows_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_wrong_use(web_results: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--images link"):
-        Viewer(web_results / "results", ReportOptions(images="link"))
+    with pytest.raises(UserError, match="no results of"):
+        Viewer(tmp_path)
     with pytest.raises(UserError, match="no such results file or folder"):
         Viewer(tmp_path / "missing")
     with socket.socket() as taken:

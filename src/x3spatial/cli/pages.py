@@ -14,7 +14,7 @@ from x3spatial.cli.help import RUN
 from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import ImageFolder, ImageRoot, Workers, listed
 from x3spatial.cli.output import Outcome
-from x3spatial.reports.web.options import IMAGE_MODES, ReportOptions
+from x3spatial.reports.web.options import IMAGE_MODES, PageOptions, ReportOptions
 from x3spatial.texts import counted
 
 _OPTIONS = "Options"
@@ -47,21 +47,15 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def _options(**settings: Any) -> Expand:
-    return Expand(
-        "reports.web.options:ReportOptions",
-        _OPTIONS,
-        types=_TYPES,
-        parse={"tasks": lambda paths: None if paths is None else tuple(paths)},
-        **settings,
-    )
+def _options(of: str) -> Expand:
+    parse = {"tasks": lambda paths: None if paths is None else tuple(paths)}
+    return Expand(of, _OPTIONS, types=_TYPES, parse=parse)
 
 
 @command(
     "RESULTS... -o DIR",
     "x3 report results -o report",
-    "x3 report results/a.json results/b.json -o report --zip report.zip",
-    "x3 report root -o root-report --images thumbs",
+    "x3 report root -o root-report --images thumbs --zip root-report.zip",
     defaults="reports.web.report:report",
 )
 def report(
@@ -77,7 +71,7 @@ def report(
             rich_help_panel=RUN,
         ),
     ],
-    options: Annotated[ReportOptions, _options()],
+    options: Annotated[ReportOptions, _options("reports.web.options:ReportOptions")],
     zip: Annotated[
         Path | None,
         typer.Option("--zip", metavar="FILE", help="Also pack the folder.", rich_help_panel=RUN),
@@ -112,7 +106,7 @@ def report(
 def view(
     *,
     paths: _Paths,
-    options: Annotated[ReportOptions, _options(skip=frozenset({"images", "thumb_side"}))],
+    options: Annotated[PageOptions, _options("reports.web.options:PageOptions")],
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: a free one.")
     ] = DEFAULT,

@@ -7,6 +7,7 @@ build; they are paired by sample id, never by position.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -142,7 +143,7 @@ def gather(
     Args:
         paths: results files, or folders with results at any depth.
         options: where task files and images are.
-        may_be_empty: whether existing folders without results are no error.
+        may_be_empty: whether runs that have no answer yet are no error.
 
     Raises:
         UserError: a path does not exist, a file that was named is no results file, or nothing was found.
@@ -154,7 +155,7 @@ def gather(
     task_files = TaskFiles(options.tasks, [entry.head.data.path for entry in found], files)
     for output in journals:
         _add_unfinished(output, found, task_files, options, problems)
-    if not found and not may_be_empty:
+    if not found and not (may_be_empty and journals):
         reasons = "".join(f"; {path}: {reason}" for path, reason in problems[:1])
         shown = ", ".join(map(str, paths)) or "no path"
         raise UserError(f"{shown}: no results of x3 eval or x3 zeroshot there{reasons}")
@@ -174,10 +175,10 @@ def _look(
     """Results files by path, and outputs of unfinished runs; each once."""
     files: dict[Path, ResultsFile] = {}
     journals: dict[Path, None] = {}
-    seen: set[Path] = set()
+    seen: set[str] = set()
 
     def add(path: Path, *, named: bool) -> None:
-        if (real := path.resolve()) in seen:
+        if (real := os.path.realpath(path)) in seen:
             return
         seen.add(real)
         try:
@@ -368,7 +369,7 @@ def _runs(
                 head.model.privileged,
             )
         )
-        folder = first.path.parent.resolve()
+        folder = Path(os.path.realpath(first.path.parent))
         forms.append(
             [
                 head.model.name,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from x3spatial.errors import UserError
@@ -21,6 +24,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#666666"
 PANEL_RATIO = 0.72
 """Height of a panel relative to its width."""
+_CJK = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Serif CJK SC", "Noto Serif CJK JP", "Source Han Sans SC",
+    "WenQuanYi Zen Hei", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "Arial Unicode MS",
+)  # fmt: skip
+_LOG = logging.getLogger("x3spatial")
 LONGEST = 20.0
 """Inches: more than anybody prints."""
 _SIGN = "x3 plot"
@@ -32,7 +40,6 @@ _RC: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
-    "font.family": ["DejaVu Sans", "Noto Sans CJK SC"],
     "font.size": 8,
     "grid.color": "#dddddd",
     "grid.linewidth": 0.5,
@@ -51,19 +58,17 @@ _RC: dict[str, Any] = {
 @contextmanager
 def style() -> Iterator[None]:
     """Sizes and colours for a paper, whatever the user's matplotlibrc says."""
-    import logging
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        for name, value in {**_RC, "font.family": _families()}.items():
+            matplotlib.rcParams[name] = value  # type: ignore[index]
+        yield
 
-    log = logging.getLogger("matplotlib.font_manager")
-    level = log.level
-    log.setLevel(logging.ERROR)  # the second family is only there for names it is needed for
-    try:
-        with matplotlib.rc_context():
-            matplotlib.rcdefaults()
-            for name, value in _RC.items():
-                matplotlib.rcParams[name] = value  # type: ignore[index]
-            yield
-    finally:
-        log.setLevel(level)
+
+def _families() -> list[str]:
+    """matplotlib's own font, and the first installed one for names in Chinese, Japanese or Korean."""
+    known = {entry.name for entry in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *[name for name in _CJK if name in known][:1]]
 
 
 def look(number: int) -> dict[str, Any]:
@@ -129,7 +134,13 @@ def save(figure: Figure, path: Path, suffix: str, dpi: int) -> None:
         ".svg": {"Creator": _SIGN, "Date": None},
         ".png": {"Software": _SIGN},
     }
-    figure.savefig(path, format=suffix[1:], dpi=dpi, metadata=metadata[suffix])
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        figure.savefig(path, format=suffix[1:], dpi=dpi, metadata=metadata[suffix])
+    if any("missing from font" in str(warning.message) for warning in said):
+        _LOG.warning(
+            "no installed font has all characters of the names; the others are drawn as boxes"
+        )
 
 
 def check_figure(path: Path) -> None:

@@ -76,11 +76,11 @@ def latex(table: ResultsTable, sets_as: str = "rows") -> str:
 
 
 def as_csv(table: ResultsTable, sets_as: str = "rows") -> str:
-    """One line per run, set and metric, with all digits, as RFC 4180 has it."""
+    """One line per run, set and metric, with all digits, quoted as RFC 4180 has it."""
     out = io.StringIO()
     records = table.records()
     names = list(records[0]) if records else _CSV_HEAD.strip(",").split(",")
-    rows = csv.DictWriter(out, names, lineterminator="\r\n")
+    rows = csv.DictWriter(out, names, lineterminator="\n")
     rows.writeheader()
     for record in records:
         rows.writerow({name: "" if value is None else value for name, value in record.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
@@ -80,7 +81,7 @@ class TaskFiles:
         yield from self._recorded
         if recorded is not None:
             parts = PurePath(recorded.replace("\\", "/")).parts
-            for above in list(near.resolve().parents)[:_LEVELS]:
+            for above in list(Path(os.path.realpath(near)).parents)[:_LEVELS]:
                 for count in range(1, min(_LEVELS, len(parts))):
                     yield above.joinpath(*parts[-count:])
 

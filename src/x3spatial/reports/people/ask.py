@@ -6,6 +6,7 @@ import hashlib
 import html
 import json
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from x3spatial.arrays import UInt8
 from x3spatial.engine.local import default_workers
 from x3spatial.engine.ordered import map_ordered
 from x3spatial.errors import UserError
@@ -188,9 +190,10 @@ def _write_images(
 ) -> list[_Asked]:
     """The questions up to the last one that is asked, with their images, which are written."""
     limit = len(order) if options.limit is None else min(options.limit, len(order))
+    images = _Images(folder, tokens, options.quality)
 
     def work(record: TaskRecord) -> _Asked:
-        return record, [_write_image(folder, p, tokens, options.quality) for p in record.images]
+        return record, [images.write(path) for path in record.images]
 
     found: list[_Asked] = []
     shown = 0
@@ -210,26 +213,53 @@ def _shown(images: Sequence[_Image]) -> bool:
     return all(image.reason is None for image in images)
 
 
-def _write_image(folder: Path, path: str, tokens: SampleTokens, quality: int | None) -> _Image:
-    """Decode an image and write its pixels alone: nothing of the file, its kind or its name remains."""
-    try:
-        pixels = decode_rgb(read_bytes(Path(path)))
-    except ImageError as error:
-        return _Image(path, reason=error.reason)
-    height, width = pixels.shape[:2]
-    shape = f"{width}x{height} {quality}".encode()
-    digest = tokens.digest("image", shape + hashlib.sha256(pixels.tobytes()).digest())
-    too_long = max(width, height) > WEBP_SIDE
-    name = f"images/{digest}.{'png' if too_long else 'webp'}"
-    if not (folder / name).is_file():
-        if too_long:
-            data = encode_png(pixels)
-        elif quality is None:
-            data = encode_webp_lossless(pixels)
-        else:
-            data = encode_webp(pixels, quality)
-        write_bytes(folder / name, data)
-    return _Image(path, width, height, name)
+class _Images:
+    """Writes the pixels of images alone: nothing of a file, its kind or its name remains. Thread-safe.
+
+    Each file is decoded once, and equal images are one file.
+    """
+
+    def __init__(self, folder: Path, tokens: SampleTokens, quality: int | None) -> None:
+        self._folder, self._tokens, self._quality = folder, tokens, quality
+        self._lock = threading.Lock()
+        self._known: dict[str, _Image] = {}
+        self._claimed: set[str] = set()
+
+    def write(self, path: str) -> _Image:
+        """The image of a file, which is written unless this or an earlier run has done so."""
+        with self._lock:
+            if path in self._known:
+                return self._known[path]
+        image = self._write(path)
+        with self._lock:
+            return self._known.setdefault(path, image)
+
+    def _write(self, path: str) -> _Image:
+        try:
+            pixels = decode_rgb(read_bytes(Path(path)))
+        except ImageError as error:
+            return _Image(path, reason=error.reason)
+        height, width = pixels.shape[:2]
+        shape = f"{width}x{height} {self._quality}".encode()
+        digest = self._tokens.digest("image", shape + hashlib.sha256(pixels.tobytes()).digest())
+        name = f"images/{digest}.{'png' if _is_too_long(pixels) else 'webp'}"
+        with self._lock:
+            mine = name not in self._claimed
+            self._claimed.add(name)
+        if mine and not (self._folder / name).is_file():
+            write_bytes(self._folder / name, self._encode(pixels))
+        return _Image(path, width, height, name)
+
+    def _encode(self, pixels: UInt8) -> bytes:
+        if _is_too_long(pixels):
+            return encode_png(pixels)
+        if self._quality is None:
+            return encode_webp_lossless(pixels)
+        return encode_webp(pixels, self._quality)
+
+
+def _is_too_long(pixels: UInt8) -> bool:
+    return bool(max(pixels.shape) > WEBP_SIDE)
 
 
 def _write_page(

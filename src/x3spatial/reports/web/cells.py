@@ -18,7 +18,7 @@ from x3spatial.reports.curves import (
     error_histogram,
     success_curve,
 )
-from x3spatial.reports.figures import interval_texts, metric_of, metric_text
+from x3spatial.reports.figures import DEFAULT_METRICS, interval_texts, metric_of, metric_text
 
 
 def cell_of(
@@ -92,9 +92,9 @@ def columns_of(keys: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def metric_keys(cells: list[dict[str, Any]]) -> list[str]:
-    """The metrics that occur, in the order of the files."""
+    """The metrics that occur: first those that tables show by themselves, then the others as in the files."""
     found: dict[str, None] = {}
     for cell in cells:
         metrics: Mapping[str, Any] = cell["metrics"]
         found.update(dict.fromkeys(metrics))
-    return list(found)
+    return [key for key in dict.fromkeys((*DEFAULT_METRICS, *found)) if key in found]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from x3spatial.io.files import (
     write_bytes,
     write_json,
 )
+from x3spatial.io.locks import LOCK, lock_dir
 from x3spatial.io.opening import open_part, refuse_link
 from x3spatial.progress import progress
 from x3spatial.reports.web.images import Picture
@@ -51,20 +53,32 @@ class Written:
     """Files of an unfinished run that were used again."""
 
 
-def check_folder(folder: Path, option: str = "--out") -> None:
-    """Check that a report may be written to ``folder``: it is new, empty, or holds a report.
+@contextmanager
+def report_folder(folder: Path, option: str = "--out") -> Iterator[None]:
+    """Lock the folder that a report is written to; if nothing is written to a new one, it is removed.
 
     Raises:
-        UserError: it holds something else, or cannot be written.
+        UserError: it holds something else than a report, cannot be written, or another run writes to it.
     """
     refuse_link(folder)
     if folder.is_file():
         raise UserError(f"{option} {folder}: is a file; name a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not _is_report(folder):
+    is_new = not folder.exists()
+    if not is_new and not _is_report(folder) and any(p.name != LOCK for p in folder.iterdir()):
         raise UserError(
             f"{option} {folder}: holds something else than a report of x3 report; name a new folder"
         )
     make_dir(folder, option)
+    try:
+        with lock_dir(folder, option):
+            try:
+                yield
+            finally:
+                (folder / LOCK).unlink(missing_ok=True)
+    finally:
+        if is_new:
+            with suppress(OSError):  # not empty
+                folder.rmdir()
 
 
 def _is_report(folder: Path) -> bool:
@@ -77,7 +91,7 @@ def write_folder(site: Site, folder: Path, key: Any, workers: int) -> Written:
 
     Args:
         site: the report.
-        folder: see ``check_folder``.
+        folder: see ``report_folder``.
         key: what the report depends on; files that an unfinished run with the same key has left are used.
         workers: number of threads.
 
@@ -174,8 +188,16 @@ def _remove_others(folder: Path, names: set[str]) -> None:
             if path.is_dir() and not path.is_symlink():
                 with suppress(OSError):  # not empty
                     path.rmdir()
-            elif name not in names and _OURS.fullmatch(name):
+            elif name not in names and (_OURS.fullmatch(name) or _is_part(path, folder)):
                 path.unlink()
+
+
+def _is_part(path: Path, folder: Path) -> bool:
+    """Whether a killed run left this file while it wrote one of ours."""
+    if not (path.name.startswith(".") and path.name.endswith(".part")):
+        return False
+    target = path.with_name(path.name[1 : -len(".part")])
+    return bool(_OURS.fullmatch(target.relative_to(folder).as_posix()))
 
 
 def files_of(folder: Path) -> Iterator[str]:
@@ -217,7 +239,7 @@ def write_zip(folder: Path, path: Path) -> int:
         progress("packing", len(names)) as advance,
     ):
         for name in names:
-            info = zipfile.ZipInfo(f"{folder.resolve().name}/{name}", _ZIP_DATE)
+            info = zipfile.ZipInfo(f"{Path(os.path.realpath(folder)).name}/{name}", _ZIP_DATE)
             packed = name.endswith(".webp")
             info.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import logging
 import threading
@@ -27,7 +28,9 @@ def state_of(inputs: Sequence[Path]) -> State:
     """(path, size, modification time) of every results file and journal below ``inputs``."""
     found = []
     for path in inputs:
-        beside = path.parent.glob(f".{path.name}*.journal") if not path.is_dir() else ()
+        beside = (
+            path.parent.glob(f".{glob.escape(path.name)}*.journal") if not path.is_dir() else ()
+        )
         below = (*path.rglob("*.json"), *path.rglob(".*.journal")) if path.is_dir() else (path,)
         for file in (*below, *beside):
             try:

@@ -13,7 +13,15 @@ IMAGE_MODES: tuple[ImageMode, ...] = get_args(ImageMode)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions(GatherOptions):
+class PageOptions(GatherOptions):
+    """Options of the page, in a folder or served."""
+
+    title: str | None = None
+    """Title of the page (default: how many runs and sets it has, or the name of the root)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(PageOptions):
     """Options of a report.
 
     Raises:
@@ -25,8 +33,6 @@ class ReportOptions(GatherOptions):
     (smaller), or link (to the originals: nothing is copied, but the folder cannot be moved)."""
     thumb_side: int = 384
     """Longest side of a picture with --images thumbs."""
-    title: str | None = None
-    """Title of the page (default: the names of the inputs)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

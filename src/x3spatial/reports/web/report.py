@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from x3spatial.engine.local import default_workers
-from x3spatial.errors import UserError
+from x3spatial.errors import UserError, flag
 from x3spatial.evaluation.options import check_workers
 from x3spatial.io.files import check_output
 from x3spatial.reports.gather import gather
 from x3spatial.reports.web.folder import (
     Written,
-    check_folder,
     check_zip,
+    report_folder,
     write_folder,
     write_zip,
 )
@@ -101,17 +102,17 @@ def report(
         check_output(packed, "--zip")
         check_zip(packed)
     _check_apart(inputs, folder)
-    check_folder(folder)
-    site, kind = make_site(inputs, options, folder)
-    try:
-        _announce(site)
-        key = [kind, [str(path.resolve()) for path in inputs], _plain(options), site.key()]
-        written = write_folder(site, folder, key, workers)
-        problems = tuple(site.problems())
-    finally:
-        site.close()
-    if packed is not None:
-        write_zip(folder, packed)
+    with report_folder(folder):
+        site, kind = make_site(inputs, options, folder)
+        try:
+            _announce(site)
+            key = [kind, [os.path.realpath(path) for path in inputs], _plain(options), site.key()]
+            written = write_folder(site, folder, key, workers)
+            problems = tuple(site.problems())
+        finally:
+            site.close()
+        if packed is not None:
+            write_zip(folder, packed)
     return _summary(written, kind, problems, packed)
 
 
@@ -124,7 +125,7 @@ def make_site(
 ) -> tuple[Site, str]:
     """The report of results or of a data root, whichever ``inputs`` are; and its kind.
 
-    ``may_be_empty``: folders without results are no error, because runs may begin later.
+    ``may_be_empty``: runs that have no answer yet are no error.
 
     Raises:
         UserError: see ``report``.
@@ -138,6 +139,9 @@ def make_site(
         ), "results"
     if len(inputs) > 1:
         raise UserError(f"{roots[0]}: is a data root; name it alone, without results")
+    for name in ("tasks", "image_folder", "image_root"):
+        if getattr(options, name):
+            raise UserError(f"{flag(name)}: is for results; {roots[0]} is a data root")
     from x3spatial.reports.web.root_site import RootSite
 
     return RootSite(roots[0], options, spool_folder), "root"
@@ -154,9 +158,9 @@ def is_data_root(path: Path) -> bool:
 
 def _check_apart(inputs: Sequence[Path], folder: Path) -> None:
     """Refuse a folder that holds an input, or is one."""
-    here = folder.resolve()
+    here = os.path.realpath(folder)
     for path in inputs:
-        if path.resolve().is_relative_to(here):
+        if Path(os.path.realpath(path)).is_relative_to(here):
             raise UserError(f"--out {folder}: holds the input {path}; name another folder")
 
 

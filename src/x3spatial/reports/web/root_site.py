@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ class RootSite:
         self._options = options
         self.pictures = Pictures(options.mode, options.thumb_side)
         self.live = False
-        self.title = options.title or root.resolve().name
+        self.title = options.title or Path(os.path.realpath(root)).name
         self._shorten = Unshortened() if options.images == "link" else Shortener([root])
         found = audit(root)
         self._problems = [*found.problems, *found.notes]

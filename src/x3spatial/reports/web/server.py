@@ -10,7 +10,7 @@ import threading
 import webbrowser
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields
 from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,9 +21,10 @@ from urllib.parse import urlsplit
 
 from x3spatial.errors import UserError
 from x3spatial.reports.web.live import LiveSite
-from x3spatial.reports.web.options import ReportOptions
+from x3spatial.reports.web.options import PageOptions, ReportOptions
 from x3spatial.reports.web.page import assets, index_html
 from x3spatial.reports.web.report import make_site
+from x3spatial.texts import print_line
 
 HOST = "127.0.0.1"
 _LOG = logging.getLogger("x3spatial")
@@ -54,8 +55,8 @@ class Viewer:
     written.
 
     Args:
-        paths: as of ``report``; results may still be going, or not have begun.
-        options: as of ``report``; ``images`` is ``copy`` or ``thumbs``.
+        paths: as of ``report``; results may still be going.
+        options: options of the page; None for the defaults.
         port: 0 for a free one.
 
     Raises:
@@ -65,18 +66,14 @@ class Viewer:
     def __init__(
         self,
         paths: str | Path | Sequence[str | Path],
-        options: ReportOptions | None = None,
+        options: PageOptions | None = None,
         *,
         port: int = 0,
     ) -> None:
-        options = options or ReportOptions()
-        if options.images == "link":
-            raise UserError(
-                "--images link: a served page may not show files of this machine; use copy or thumbs"
-            )
+        options = options or PageOptions()
         given = [paths] if isinstance(paths, str | Path) else list(paths)
         inputs = [Path(path) for path in given]
-        chosen = replace(options)
+        chosen = ReportOptions(**{f.name: getattr(options, f.name) for f in fields(PageOptions)})
         self.live = LiveSite(lambda: make_site(inputs, chosen, may_be_empty=True)[0], inputs)
         self.token = secrets.token_urlsafe(24)
         self._cache = _Cache(_CACHE_BYTES)
@@ -227,7 +224,7 @@ def _handler(viewer: Viewer) -> type[BaseHTTPRequestHandler]:
 
 def view(
     paths: str | Path | Sequence[str | Path],
-    options: ReportOptions | None = None,
+    options: PageOptions | None = None,
     *,
     port: int = 0,
     browser: bool = True,
@@ -238,7 +235,7 @@ def view(
 
     Args:
         paths: results files, or folders with results at any depth, or one data root.
-        options: options of the report; None for the defaults.
+        options: options of the page; None for the defaults.
         port: the port; 0 for a free one.
         browser: whether to open the page in the browser.
 
@@ -246,7 +243,7 @@ def view(
         UserError: a path or option is invalid, or the port is taken.
     """
     with Viewer(paths, options, port=port) as viewer:
-        print(viewer.url, flush=True)
+        print_line(viewer.url)
         if browser:
             open_in_browser(viewer.url)
         viewer.wait()
