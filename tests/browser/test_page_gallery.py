@@ -10,15 +10,14 @@ from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
-from helpers_of_pages import samples, shown
 
 from helpers.page_data import CODE, HOSTILE, OUTCOMES, write_page
 from helpers.page_data import Page as Written
+from helpers.pages import Opener, samples, shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from conftest import Opener
 
 pytestmark = pytest.mark.browser
 
@@ -86,7 +85,7 @@ def test_filters_combine(written: Written, opened: Opener) -> None:
     keep &= (angle >= float(least)) & (angle <= float(most) * 1.00001)
     assert shown(page) == keep.sum() > 0
 
-    page.get_by_role("button", name=re.compile(r"^Clear all \(6\)")).click()
+    page.get_by_role("button", name=re.compile(r"^Clear all \(5\)")).click()
     assert shown(page) == n
 
 
@@ -127,6 +126,19 @@ def test_text_search(written: Written, opened: Opener, text: str) -> None:
     assert shown(page) == sum(found)
     if not any(found):
         assert "No sample matches" in page.locator(".cards").inner_text()
+
+
+def test_search_in_answers(written: Written, opened: Opener) -> None:
+    page = opened(written.folder, f"{GALLERY}?text=cannot+tell")
+    assert shown(page) == 0
+    page.locator("#deep").check()
+    assert shown(page) == outcome_is(written, ["unparsed"], [0, 1, 2]).sum() > 0
+    again = opened(written.folder, page.url[page.url.index("#") :])
+    again.wait_for_timeout(500)
+    assert shown(again) == shown(page)
+    page.locator("#search").fill("not_visible")
+    said = ["not-visible", "false-not-visible"]
+    assert shown(page) == outcome_is(written, said, [0, 1, 2]).sum()
 
 
 def errors_of(written: Written) -> Any:

@@ -11,11 +11,11 @@ import pytest
 
 from helpers.page_data import HOSTILE
 from helpers.page_data import Page as Written
+from helpers.pages import Opener
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from conftest import Opener
 
 pytestmark = pytest.mark.browser
 
@@ -69,7 +69,11 @@ def test_success_and_errors(written: Written, opened: Opener) -> None:
 def test_strata_with_intervals(written: Written, opened: Opener) -> None:
     page = opened(written.folder, PLOTS)
     cells = [cell for cell in written.report["cells"] if cell["set"] == 0]
-    for stratum, title in (("angle_deg", "angle between the views"), ("overlap", "share of A's surface in B's frame")):  # fmt: skip
+    titles = {
+        "angle_deg": "angle between the views",
+        "overlap": "share of A's surface in B's frame",
+    }
+    for stratum, title in titles.items():
         page.get_by_label("Stratum").select_option(stratum)
         rows = table(page, f"Hit@Mask: {title}")
         for at, row in enumerate(rows[1:]):
