@@ -66,9 +66,9 @@ def test_patchmatch_continues_a_texture() -> None:
 @pytest.mark.parametrize("engine", PLAIN)
 def test_results_depend_neither_on_order_nor_on_threads(engine: str) -> None:
     cases = [scene(seed) for seed in range(6)]
-    alone = [inpaint(*case, engine) for case in cases]
+    alone = [inpaint(case[0], case[1], engine) for case in cases]
     with ThreadPoolExecutor(3) as pool:
-        together = list(pool.map(lambda case: inpaint(*case, engine), reversed(cases)))
+        together = list(pool.map(lambda case: inpaint(case[0], case[1], engine), reversed(cases)))
     for one, other in zip(alone, reversed(together), strict=True):
         assert np.array_equal(one, other)
 

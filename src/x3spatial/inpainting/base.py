@@ -13,12 +13,14 @@ from x3spatial.arrays import Bool, UInt8
 from x3spatial.errors import UserError
 from x3spatial.texts import shortened
 
-OPTION = "--inpaint"
-"""The option that names an engine; messages begin with it."""
 TIMEOUT = 600.0
 """Seconds that an external program has for one image."""
 FAILURES = 3
 """Failures of an engine, from its first image on, that end the run: it would fail for all others too."""
+
+
+class EngineError(Exception):
+    """An engine that cannot be opened; the message names neither the option nor the engine."""
 
 
 class InpaintingError(Exception):
@@ -71,7 +73,7 @@ class Engine(ABC):
         """The engine of ``KIND:argument``.
 
         Raises:
-            UserError: the argument is missing or wrong, or a package is not installed.
+            EngineError: the argument is missing or wrong.
         """
 
     @abstractmethod
@@ -129,7 +131,7 @@ class Engine(ABC):
             record.failed += 1
             if record.made == 0 and record.failed >= FAILURES:
                 raise UserError(
-                    f"{OPTION} {self.spec or self.kind}: failed for the first {FAILURES} images:"
+                    f"inpainting engine {self.spec or self.kind}: failed for the first {FAILURES} images:"
                     f" {shortened(str(error), 500)}"
                 ) from None
             raise

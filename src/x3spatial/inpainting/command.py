@@ -23,7 +23,7 @@ from typing import IO, Any, Self
 from x3spatial.arrays import Bool, UInt8
 from x3spatial.errors import UserError
 from x3spatial.inpainting.arguments import needed
-from x3spatial.inpainting.base import OPTION, Engine, ImageName, InpaintingError
+from x3spatial.inpainting.base import Engine, EngineError, ImageName, InpaintingError
 from x3spatial.io.images import ImageError, encode_mask_png, encode_png, read_rgb
 from x3spatial.texts import quoted
 
@@ -49,29 +49,29 @@ class Command(Engine):
         """The engine of a command line.
 
         Raises:
-            UserError: it cannot be split into words, its program is missing, or it has some of the
+            EngineError: it cannot be split into words, its program is missing, or it has some of the
                 placeholders but not all.
+            UserError: the timeout is not above 0.
         """
         line = needed(cls.kind, argument, '"PROGRAM {image} {mask} {out}"')
-        named = f"{OPTION} {cls.kind}:{line}"
         if not timeout > 0:
             raise UserError(f"--inpaint-timeout {timeout:g}: must be above 0 seconds")
         try:
             words = shlex.split(line, posix=os.name == "posix")
         except ValueError as error:
-            raise UserError(f"{named}: {str(error).lower()}; quote it as for a shell") from None
+            raise EngineError(f"{str(error).lower()}; quote it as for a shell") from None
         if not words or not words[0]:
-            raise UserError(f"{named}: names no program")
+            raise EngineError("names no program")
         missing = [place for place in PLACES if not any(place in word for word in words[1:])]
         if len(missing) == len(PLACES):
             words += PLACES
         elif missing:
-            raise UserError(
-                f"{named}: has no {' and no '.join(missing)}; give all of {' '.join(PLACES)}, or none"
+            raise EngineError(
+                f"has no {' and no '.join(missing)}; give all of {' '.join(PLACES)}, or none"
                 " to have the three paths appended"
             )
         if shutil.which(words[0]) is None:
-            raise UserError(f"{named}: no program {words[0]!r} that can be run; check its path")
+            raise EngineError(f"no program {words[0]!r} that can be run; check its path")
         return cls(words, timeout)
 
     def paint(self, image: UInt8, hole: Bool, name: ImageName | None) -> UInt8:

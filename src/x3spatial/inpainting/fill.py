@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from x3spatial.arrays import Bool, UInt8
 from x3spatial.errors import UserError
-from x3spatial.inpainting.base import OPTION, Engine, ImageName
+from x3spatial.inpainting.base import Engine, ImageName
 from x3spatial.inpainting.registry import DEFAULT, open_engine
 
 
@@ -29,5 +29,5 @@ def inpaint(
     """
     found = engine if isinstance(engine, Engine) else open_engine(engine)
     if found is None:
-        raise UserError(f"{OPTION} {engine}: makes no image; name an engine that does")
+        raise UserError(f"inpainting engine {engine}: makes no image; name one that does")
     return found.fill(image, hole, name)

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from x3spatial.arrays import Bool, UInt8
-from x3spatial.errors import UserError
 from x3spatial.inpainting.arguments import needed
-from x3spatial.inpainting.base import OPTION, Engine, ImageName, InpaintingError
+from x3spatial.inpainting.base import Engine, EngineError, ImageName, InpaintingError
 from x3spatial.io.images import ImageError, read_rgb
 
 ENDINGS = (".png", ".jpg", ".jpeg")
@@ -32,12 +31,12 @@ class Folder(Engine):
         """The engine of a folder.
 
         Raises:
-            UserError: there is no such folder.
+            EngineError: there is no such folder.
         """
         folder = Path(needed(cls.kind, argument, "DIR"))
         if not folder.is_dir():
             reason = "not a folder" if folder.exists() else "no such folder"
-            raise UserError(f"{OPTION} {cls.kind}:{folder}: {reason}")
+            raise EngineError(reason)
         return cls(folder)
 
     def paint(self, image: UInt8, hole: Bool, name: ImageName | None) -> UInt8:

@@ -18,9 +18,8 @@ import cv2
 import numpy as np
 
 from x3spatial.arrays import Bool, Float32, UInt8
-from x3spatial.errors import UserError
 from x3spatial.inpainting.arguments import needed
-from x3spatial.inpainting.base import OPTION, Engine, ImageName, InpaintingError
+from x3spatial.inpainting.base import Engine, EngineError, ImageName, InpaintingError
 from x3spatial.inpainting.networks import Network, NetworkError, load_onnx, load_torchscript
 from x3spatial.io.files import sha256_file
 from x3spatial.io.opening import open_regular
@@ -52,8 +51,9 @@ class Lama(Engine):
         """The engine of a file.
 
         Raises:
-            UserError: the file is missing, no network, one that needs ``trust-code``, or has other inputs or
-                outputs; or the package that runs it is not installed.
+            EngineError: the file is missing, no network, one that needs ``trust-code``, or has other inputs
+                or outputs.
+            UserError: the package that runs it is not installed.
         """
         text = needed(cls.kind, argument, "WEIGHTS")
         trusted = text.startswith(f"{TRUST}:")
@@ -61,7 +61,7 @@ class Lama(Engine):
         try:
             return cls(_load(weights, trusted=trusted), weights)
         except NetworkError as error:
-            raise UserError(f"{OPTION} {cls.kind}:{weights}: {error}") from None
+            raise EngineError(str(error)) from None
 
     def paint(self, image: UInt8, hole: Bool, name: ImageName | None) -> UInt8:
         """Fill a hole.

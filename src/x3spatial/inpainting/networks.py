@@ -44,7 +44,7 @@ def load_onnx(path: Path) -> Network:
         NetworkError: it cannot be loaded, or has other inputs.
         UserError: onnxruntime is not installed.
     """
-    with packages_of("lama", f"--inpaint lama:{path}"):
+    with packages_of("lama", f"lama:{path}"):
         import onnxruntime
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised; their texts on stderr would repeat them
@@ -101,7 +101,7 @@ def load_torchscript(path: Path) -> Network:
         NetworkError: it cannot be loaded.
         UserError: torch is not installed.
     """
-    with packages_of("roborefer", f"--inpaint lama:{path}"):
+    with packages_of("roborefer", f"lama:{path}"):
         import torch
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:

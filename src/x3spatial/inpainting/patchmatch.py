@@ -10,9 +10,8 @@ import numpy as np
 import patchmatch
 
 from x3spatial.arrays import Bool, UInt8
-from x3spatial.errors import UserError
 from x3spatial.inpainting.arguments import no_argument
-from x3spatial.inpainting.base import OPTION, Engine, ImageName
+from x3spatial.inpainting.base import Engine, EngineError, ImageName
 
 RADIUS = 3
 """Radius of the compared patches in pixels. Larger ones take longer and have a larger error."""
@@ -34,13 +33,13 @@ class PatchMatch(Engine):
         """The engine; it takes no argument.
 
         Raises:
-            UserError: the package has no library for this platform.
+            EngineError: the package has no library for this platform.
         """
         no_argument(cls.kind, argument)
         if not patchmatch.patchmatch_available:
-            raise UserError(
-                f"{OPTION} {cls.kind}: PyPatchMatch was installed without its library on"
-                f" {sys.platform}; see its README, or use telea"
+            raise EngineError(
+                f"PyPatchMatch was installed without its library on {sys.platform}; see its README,"
+                " or use telea"
             )
         return cls()
 

@@ -11,9 +11,11 @@ from importlib import import_module
 from types import MappingProxyType
 
 from x3spatial.errors import UserError, packages_of
-from x3spatial.inpainting.base import OPTION, TIMEOUT, Engine
+from x3spatial.inpainting.base import TIMEOUT, Engine, EngineError
 
 DEFAULT = "telea"
+OPTION = "--inpaint"
+"""The option that names an engine."""
 NONE = "none"
 """The engine that makes no images."""
 
@@ -78,17 +80,22 @@ def split_spec(spec: str, option: str = OPTION) -> tuple[str, str | None]:
     return kind, argument if colon else None
 
 
-def open_engine(spec: str, *, timeout: float = TIMEOUT) -> Engine | None:
+def open_engine(spec: str, *, option: str = OPTION, timeout: float = TIMEOUT) -> Engine | None:
     """The engine of ``spec``; None for ``none``. Each process creates it once.
 
     Args:
         spec: ``KIND[:ARG]`` of ``ENGINES``.
+        option: the option that has it, for messages.
         timeout: seconds that an external program has for one image.
 
     Raises:
         UserError: the kind or its argument is wrong, or a package, file or program is missing.
     """
-    return _opened(spec, float(timeout))
+    split_spec(spec, option)
+    try:
+        return _opened(spec, float(timeout))
+    except EngineError as error:
+        raise UserError(f"{option} {spec}: {error}") from None
 
 
 def check_engine(spec: str, *, option: str = OPTION, any_hole: bool = False) -> str:
@@ -115,7 +122,7 @@ def _opened(spec: str, timeout: float) -> Engine | None:
     kind = ENGINES[name]
     if kind.module is None:
         return None
-    with nullcontext() if kind.extra is None else packages_of(kind.extra, f"{OPTION} {name}"):
+    with nullcontext() if kind.extra is None else packages_of(kind.extra, name):
         module = import_module(f"x3spatial.inpainting.{kind.module}")
         engine: Engine = getattr(module, kind.attribute).create(argument, timeout=timeout)
     engine.spec = spec
