@@ -1,0 +1,87 @@
+"""The options of ``x3 import``: how a source is read, and which objects and frames are chosen.
+
+Every threshold of the choice is a field here, and docs/import.md gives the reason for its value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a source is read."""
+
+    split: str = "validation"
+    """Split of scenes whose source does not say it."""
+    scenes: tuple[str, ...] | None = None
+    """Names of the scenes to import; None: all."""
+    poses: str = "camera-to-world"
+    """What the matrices of transforms.json are: camera-to-world or world-to-camera."""
+    axes: str = "auto"
+    """Axes of the cameras: opencv (y down, z forward), opengl (y up, z backward), or auto, as the format has
+    them."""
+    scale: float | None = None
+    """Metres per unit of the poses; None: 1 for transforms.json, unknown for COLMAP."""
+    depth_scale: float | None = None
+    """Metres per unit of the depth images; None: 0.001 (millimetres) for whole numbers, 1 for others."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The options that decide what a scene contains."""
+        found = asdict(self)
+        del found["scenes"], found["split"]
+        return found
+
+
+STRUCTURE = (
+    "wall", "floor", "ceiling", "window", "door", "doorframe", "door frame", "windowframe",
+    "window frame", "window sill", "windowsill", "baseboard", "beam", "column", "pillar", "stairs",
+    "rug", "carpet", "curtain", "blinds", "object", "objects", "item", "remove", "split", "unknown",
+    "unlabeled", "unlabelled", "background", "otherstructure", "otherprop", "otherfurniture",
+)  # fmt: skip
+"""Labels that are parts of the building, cover much of it, or name nothing."""
+
+
+@dataclass(frozen=True)
+class ChoiceOptions:
+    """Which objects and frames are used, and at which size."""
+
+    objects: int = 15
+    """Most objects per scene; the best seen are used."""
+    views: int = 5
+    """Views per object."""
+    min_visible_views: int = 2
+    """Least views that show the object; objects with fewer are left out."""
+    absent: int = 1
+    """Views per object that do not show it, where the scene has such frames."""
+    max_side: int = 640
+    """Longest side of written images in pixels; larger ones are reduced, 0 keeps their size."""
+    exclude: tuple[str, ...] = STRUCTURE
+    """Labels that are no objects."""
+    labels: str = "number"
+    """Objects with equal labels: number them (chair 1, chair 2), or leave them out (unique)."""
+    min_share: float = 0.0002
+    """Least visible share of the image in a view that counts as showing the object."""
+    min_share_first: float = 0.0012
+    """The same for view 01."""
+    max_share: float = 0.25
+    """Most visible share of the image."""
+    min_visible: float = 0.15
+    """Least visible fraction of the object in a view that counts as showing it, where it is known."""
+    min_visible_first: float = 0.5
+    """The same for view 01."""
+    min_angle: float = 20.0
+    """Least angle at the object between two views that show it, in degrees, where possible."""
+    max_angle: float = 100.0
+    """Greatest such angle, where possible."""
+    min_apart: float = 5.0
+    """Degrees below which two views are near-duplicates and never both used."""
+    min_difference: float = 4.0
+    """Mean grey difference (0 to 255) of 32 x 32 thumbnails below which two frames are near-duplicates."""
+    min_sharpness: float = 0.3
+    """Least sharpness (variance of the Laplacian) of a frame, as a share of the scene's median."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All of them."""
+        return asdict(self)
