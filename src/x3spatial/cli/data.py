@@ -46,7 +46,6 @@ def _either(name: str, what: str) -> Any:
 @command(
     "OUT",
     "x3 scenes demo/root --train 2 --validation 2",
-    "x3 scenes night --fast --train 0 --validation 20 --style night",
     "x3 scenes scans --layout scannet --frames 100",
     defaults="synth.generate:render_scenes",
 )
