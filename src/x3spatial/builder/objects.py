@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from x3spatial.arrays import UInt8
+from x3spatial.arrays import Bool, UInt8
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.pair_images import decoy_hole, recolour
 from x3spatial.builder.render import crop_reference, mark, side_by_side
+from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import CONCAT, MARKED, PAIRS, RelativePaths, with_paths
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.inpainting import inpaint
+from x3spatial.inpainting import InpaintingError, inpaint
 from x3spatial.io.files import write_bytes
 from x3spatial.io.images import ImageError, encode_jpeg, encode_png, read_rgb
 from x3spatial.roots import findings
@@ -267,8 +268,15 @@ class _ImageWriter:
         if role == "same" and self._job.options.decoys:
             hole = decoy_hole(view.mask, _seed(self._job, view, "decoy"))
             assert hole is not None, "pairs without room for a decoy are left out"
-            image = inpaint(image, hole)
+            image = self._fill(image, hole)
         return recolour(image, _seed(self._job, view, "recolour"))
+
+    def _fill(self, image: UInt8, hole: Bool) -> UInt8:
+        engine = self._job.options.decoy_engine
+        try:
+            return inpaint(image, hole, engine)
+        except InpaintingError as error:
+            raise UserError(f"--decoy-engine {engine}: {error.reason}") from None
 
     def _crop_seed(self, view: View) -> int:
         # "closeup" is the option's first name. It decides which crops are drawn, so it must not change.
