@@ -34,6 +34,11 @@ class ReadOptions:
     depth_scale: float | None = None
     """Metres per unit of the depth images; None: 0.001 (millimetres) for whole numbers, 1 for others."""
 
+    depth_tolerance: float = 0.1
+    """Metres, beside 2 % of the distance, by which a mesh and the depth of a frame may differ."""
+    depth_disagree: float = 0.3
+    """Share of a frame's pixels in which they may differ by more before the frame is not used."""
+
     def to_json(self) -> dict[str, Any]:
         """The options that decide what a scene contains."""
         found = asdict(self)
