@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from x3spatial.importers.loading import load_json, read_depth
 from x3spatial.importers.meshes import Annotated
 from x3spatial.importers.options import ReadOptions
 from x3spatial.importers.scene import Frame, SceneError, Size
-from x3spatial.io.files import read_json
 from x3spatial.io.images import ImageError, decode_rgb, read_bytes
 from x3spatial.io.opening import open_text
 from x3spatial.io.ply import Ply, PlyError, read_ply
