@@ -16,7 +16,7 @@ import numpy as np
 
 from x3spatial.arrays import Float64
 from x3spatial.errors import UserError
-from x3spatial.io.files import read_json
+from x3spatial.io.files import read_json, write_json
 
 SCENE_FILE = "scene.json"
 FORMAT = 2
@@ -42,6 +42,15 @@ class Sight:
     absent_by: str | None
     """One of ``ABSENT_BY`` if no sample of the image shows the object, else None."""
 
+    def to_json(self) -> dict[str, Any]:
+        """The entry of ``scene.json``."""
+        return {
+            "pixels": self.pixels,
+            "visible_fraction": _rounded(self.visible_fraction),
+            "in_frame_fraction": _rounded(self.in_frame_fraction),
+            "absent_by": self.absent_by,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class SceneFile:
@@ -60,6 +69,8 @@ class SceneFile:
     """uid → frame → what the frame shows; only frames about which it is known."""
     overlap: Mapping[str, Mapping[str, Mapping[str, float]]]
     """uid → frame A → frame B → share of the surface points seen in A that lie in B's frame."""
+    metric: bool = True
+    """Whether lengths are metres; without it distances are unknown."""
 
     def angle(self, uid: str, a: str, b: str) -> float | None:
         """Degrees between the directions in which two frames look at an object; None if unknown."""
@@ -74,7 +85,7 @@ class SceneFile:
 
     def baseline(self, a: str, b: str) -> float | None:
         """Metres between the cameras of two frames; None if unknown."""
-        if a not in self.positions or b not in self.positions:
+        if not self.metric or a not in self.positions or b not in self.positions:
             return None
         return float(np.linalg.norm(self.positions[a] - self.positions[b]))
 
@@ -94,6 +105,16 @@ def count_kind(
     )
 
 
+def write_scene_file(folder: Path, contents: Mapping[str, Any]) -> None:
+    """Write ``scene.json``, the last file of a scene: with it the scene is complete.
+
+    Raises:
+        ValueError: ``contents`` holds NaN or an infinity, or ``read_scene_file`` would not accept it.
+    """
+    parse_scene_file(contents)
+    write_json(folder / SCENE_FILE, contents, fsync=True)
+
+
 def read_scene_file(folder: Path) -> SceneFile | None:
     """Read the ``scene.json`` of a scene's folder; None if there is none.
 
@@ -108,12 +129,17 @@ def read_scene_file(folder: Path) -> SceneFile | None:
     except UserError as error:
         raise SceneFileError(str(error).removeprefix(f"{path}: ")) from None
     try:
-        return _scene_of(value)
+        return parse_scene_file(value)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise SceneFileError(f"malformed: {type(error).__name__}: {error}") from None
 
 
-def _scene_of(value: Any) -> SceneFile:
+def parse_scene_file(value: Any) -> SceneFile:
+    """The contents of a ``scene.json``.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: they are malformed.
+    """
     objects = {str(item["uid"]): item for item in value["objects"]}
     sights: dict[str, dict[str, Sight]] = {
         uid: {str(view["frame"]): _sight(view) for view in item["views"]}
@@ -127,11 +153,17 @@ def _scene_of(value: Any) -> SceneFile:
         raise ValueError("'place' is not a text")
     return SceneFile(
         place=place,
+        metric=value.get("metric", True) is True,
         positions={
             frame: _vector([row[3] for row in entry["camera_to_world"][:3]])
             for frame, entry in value["frames"].items()
+            if entry.get("camera_to_world") is not None
         },
-        centres={uid: _vector(np.mean(item["box"], axis=0)) for uid, item in objects.items()},
+        centres={
+            uid: _vector(np.mean(item["box"], axis=0))
+            for uid, item in objects.items()
+            if item.get("box") is not None
+        },
         kinds={uid: str(item.get("kind") or item["label"]) for uid, item in objects.items()},
         pixels={
             frame: {uid: int(count) for uid, count in counts.items()}
@@ -157,6 +189,10 @@ def _sight(entry: Mapping[str, Any]) -> Sight:
         _share(entry.get("in_frame_fraction")),
         absent_by,
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _share(value: Any) -> float | None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from x3spatial.arrays import Bool, Float64
+from x3spatial.roots.scene_file import Sight
 from x3spatial.synth import visibility
 from x3spatial.synth.rendering.camera import Camera, aimed
 from x3spatial.synth.rendering.geometry import Geometry
@@ -58,12 +59,9 @@ class View:
 
     def facts(self) -> dict[str, Any]:
         """What ``scene.json`` says of a view."""
-        return {
-            "pixels": int(self.mask.sum()),
-            "visible_fraction": round(self.visible_fraction, 4),
-            "in_frame_fraction": round(self.in_frame_fraction, 4),
-            "absent_by": self.absent_by,
-        }
+        return Sight(
+            int(self.mask.sum()), self.visible_fraction, self.in_frame_fraction, self.absent_by
+        ).to_json()
 
 
 def view_of(geometry: Geometry, uid: int, number: int, camera: Camera, mask: Bool) -> View:
