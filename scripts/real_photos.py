@@ -1,15 +1,15 @@
-"""Make data roots of real photographs: those of OpenCV's samples, as Debian's package ``opencv-doc`` has them.
+"""Make data roots of real photographs: OpenCV's samples, as Debian's package ``opencv-doc`` has them.
 
     apt-get install opencv-doc
-    python scripts/real_photos.py OUT                # writes OUT/SOURCE/... and OUT/ROOT/..., then prints them
+    python scripts/real_photos.py OUT     # writes OUT/source/NAME, OUT/root/NAME and contact sheets
 
 Three sources, each imported by ``x3 import`` as a user would:
 
 - ``forecourt`` (photos, PNG masks): frames of ``vtest.avi``, a fixed camera before which people come and go.
   Boxes around people were drawn by hand; their masks are what differs from the median of all frames. The
   inpainted image has the pixels of the empty place: a real counterfactual, given by ``--inpaint folder:``.
-- ``pairs`` (photos, LabelMe): pairs of photographs of books, toys, a street and a ball game, with polygons drawn
-  by hand. ``--inpaint`` fills them.
+- ``pairs`` (photos, LabelMe): pairs of photographs of books, toys, a street and a ball game, with polygons
+  drawn by hand. ``--inpaint`` fills them.
 - ``board`` (posed, transforms.json): photographs of a chessboard by two cameras. Intrinsics and poses are
   computed from its corners with OpenCV's calibration; the unit is the side of a square.
 
@@ -220,7 +220,7 @@ def write_board(samples: Path, drawn: dict[str, Any], folder: Path) -> None:
             None,
             None,
             flags=cv2.CALIB_FIX_K3,
-        )  # type: ignore[call-overload]
+        )
         print(f"{camera}: {len(corners)} photographs, corners found again to {error:.2f} pixels")
         k1, k2, p1, p2 = distortion.ravel()[:4].tolist()
         for path, turn, move in zip(corners, turns, moves, strict=True):
@@ -261,7 +261,7 @@ def dense(outline: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def camera_to_world(turn: Any, move: Any) -> npt.NDArray[np.float64]:
-    """The pose of a camera, ``[4, 4]`` with nerfstudio's axes (y up, z backward), from OpenCV's world-to-camera."""
+    """The pose of a camera from OpenCV's world-to-camera: ``[4, 4]``, nerfstudio's axes (y up, z backward)."""
     pose = np.eye(4)
     pose[:3, :3] = cv2.Rodrigues(turn)[0]
     pose[:3, 3] = move.ravel()

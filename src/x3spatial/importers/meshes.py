@@ -124,7 +124,9 @@ class MeshScene(Scene):
             listed = ", ".join(map(str, unnamed[:5]))
             where = annotation or folder
             self.problems.append(
-                Problem(str(where), f"names no object for {len(unnamed)} ids of the mesh ({listed})")
+                Problem(
+                    str(where), f"names no object for {len(unnamed)} ids of the mesh ({listed})"
+                )
             )
         labelled = LabelledMesh(mesh.vertices, mesh.faces, face_values(values, mesh.faces))
         self.caster = MeshCaster(labelled, backend("x3 import"))
@@ -155,13 +157,9 @@ class MeshScene(Scene):
         """Fractions by casting rays at each object alone."""
         assert frame.camera is not None and isinstance(instances, CastMap)
         camera, pixels = frame.camera.at_size(*size), instances.pixels()
-        return {
-            uid: self._sight(frame, camera, instances, uid, pixels.get(uid, 0)) for uid in uids
-        }
+        return {uid: self._sight(frame, camera, instances, uid, pixels.get(uid, 0)) for uid in uids}
 
-    def _sight(
-        self, frame: Frame, camera: Camera, cast: CastMap, uid: str, pixels: int
-    ) -> Sight:
+    def _sight(self, frame: Frame, camera: Camera, cast: CastMap, uid: str, pixels: int) -> Sight:
         value = self.values[uid]
         if uid in cast.unsure:
             return Sight(0, None, None, None)

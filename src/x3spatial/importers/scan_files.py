@@ -191,5 +191,3 @@ def splits_of(lists: dict[str, Sequence[Path]]) -> dict[str, str]:
 def wanted(names: Sequence[str], options: ReadOptions) -> list[str]:
     """The scenes of ``--scenes``, in order; all if it was not given."""
     return [name for name in names if options.scenes is None or name in options.scenes]
-
-
