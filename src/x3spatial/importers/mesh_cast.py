@@ -56,7 +56,7 @@ def face_values(labels: Int64, faces: Int32) -> Int32:
         faces: ``[m, 3]``.
     """
     first, second, third = labels[faces].T
-    return np.where(second == third, second, first).astype(np.int32)
+    return np.asarray(np.where(second == third, second, first), np.int32)
 
 
 class MeshCaster:
