@@ -24,6 +24,8 @@ _FIRST_CANDIDATES = 6
 """Frames that are tried as view 01, the best first."""
 _WHOLE = 0.98
 """Share of the object in the frame from which it counts as whole."""
+_LEAST_FRAMED = 0.7
+"""The same for view 01 of an object that is whole in no frame."""
 _HIDDEN_FIRST = 0.7
 """Share of objects for which a frame that hides the object is preferred to one that misses it."""
 Pair = tuple[str, str]
@@ -60,8 +62,6 @@ def candidates(scene: Scene, options: ChoiceOptions) -> tuple[list[SceneObject],
         label = item.label.casefold().strip()
         if label in excluded or (item.kind and item.kind.casefold() in excluded):
             left_out["object: structure, or not an object (--exclude)"] += 1
-        elif item.removed:
-            left_out["object: removed before this scan"] += 1
         elif options.labels == "unique" and labels[item.label.casefold()] > 1:
             left_out["object: its label is not unique (--labels unique)"] += 1
         else:
@@ -178,7 +178,7 @@ class _Object:
         return (
             self._share(k) >= options.min_share_first
             and visible >= options.min_visible_first
-            and (not self.scene.choose_frames or self._is_whole(k))
+            and (sight.in_frame_fraction is None or sight.in_frame_fraction >= _LEAST_FRAMED)
         )
 
     def _is_whole(self, k: int) -> bool:

@@ -8,6 +8,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from x3spatial.errors import UserError, flag
+from x3spatial.roots.layout import SPLITS
+
+POSES = ("camera-to-world", "world-to-camera")
+AXES = ("auto", "opencv", "opengl")
+LABELS = ("number", "unique")
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -90,3 +97,42 @@ class ChoiceOptions:
     def to_json(self) -> dict[str, Any]:
         """All of them."""
         return asdict(self)
+
+
+def check_options(read: ReadOptions, choice: ChoiceOptions) -> None:
+    """Check that all values are in range.
+
+    Raises:
+        UserError: one is not; the message names the option.
+    """
+
+    def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+        if value not in known:
+            raise UserError(f"{flag(name)} {value}: must be one of {', '.join(known)}")
+
+    def within(name: str, low: float, high: float) -> None:
+        value = getattr(choice, name)
+        if not low <= value <= high:
+            raise UserError(f"{flag(name)} {value:g}: must be between {low:g} and {high:g}")
+
+    one_of("split", read.split, tuple(split for split in SPLITS if split != "val"))
+    one_of("poses", read.poses, POSES)
+    one_of("axes", read.axes, AXES)
+    one_of("labels", choice.labels, LABELS)
+    for name in ("scale", "depth_scale"):
+        value = getattr(read, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise UserError(f"{flag(name)} {value:g}: must be above 0")
+    within("objects", 1, 1000)
+    within("views", 2, 99)
+    within("min_visible_views", 1, choice.views)
+    within("absent", 0, choice.views - 1)
+    if choice.max_side:
+        within("max_side", 64, 16384)
+    for name in ("min_share", "min_share_first", "max_share", "min_visible", "min_visible_first"):
+        within(name, 0, 1)
+    within("min_angle", 0, choice.max_angle)
+    within("max_angle", 0, 180)
+    within("min_apart", 0, 180)
+    within("min_difference", 0, 255)
+    within("min_sharpness", 0, 1)

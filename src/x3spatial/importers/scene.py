@@ -69,8 +69,6 @@ class SceneObject:
     """``[2, 3]``: least and greatest corner in the world."""
     points: Float64 | None = field(default=None, repr=False)
     """``[n, 3]``: some points of its surface in the world."""
-    removed: bool = False
-    """Whether it was in an earlier scan of the place and is gone in this one; it is in no frame."""
 
 
 class Instances(Protocol):
@@ -182,6 +180,12 @@ class Scene(ABC):
         ``scene.json: overlap`` is the share of them that other frames hold.
         """
         return None
+
+    def more_facts(
+        self, frames: Sequence[Frame], size: Callable[[Frame], Size]
+    ) -> Mapping[str, Any]:
+        """Further keys of ``scene.json`` about the frames that are written, each at ``size`` (JSON)."""
+        return {}
 
     def close(self) -> None:  # noqa: B027 - most readers hold nothing
         """Release what the scene holds (meshes, open videos)."""

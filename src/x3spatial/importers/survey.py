@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -74,7 +73,7 @@ def survey(scene: Scene, options: ChoiceOptions, uids: Sequence[str]) -> Survey:
 def _look(scene: Scene, frame: Frame, options: ChoiceOptions, uids: Sequence[str]) -> Surveyed:
     size = written_size(frame.size, options)
     image = resize_rgb(frame.read(), *size)
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     small = reduced(size, max(1, round(scene.survey_scale * max(size))))
     instances = scene.instances(frame, small)
     sights = scene.sights(frame, small, instances, uids)
@@ -99,8 +98,3 @@ def thumbnail(grey: UInt8) -> Float32:
     """A grey image ``[H, W]`` reduced to ``[32, 32]``."""
     small = cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32)
-
-
-def counted_problems(problems: Sequence[Problem]) -> dict[str, int]:
-    """The number of problems by reason."""
-    return dict(sorted(Counter(problem.reason for problem in problems).items()))

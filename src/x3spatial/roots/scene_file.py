@@ -111,7 +111,7 @@ def write_scene_file(folder: Path, contents: Mapping[str, Any]) -> None:
     Raises:
         ValueError: ``contents`` holds NaN or an infinity, or ``read_scene_file`` would not accept it.
     """
-    _scene_of(contents)
+    parse_scene_file(contents)
     write_json(folder / SCENE_FILE, contents, fsync=True)
 
 
@@ -129,12 +129,17 @@ def read_scene_file(folder: Path) -> SceneFile | None:
     except UserError as error:
         raise SceneFileError(str(error).removeprefix(f"{path}: ")) from None
     try:
-        return _scene_of(value)
+        return parse_scene_file(value)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise SceneFileError(f"malformed: {type(error).__name__}: {error}") from None
 
 
-def _scene_of(value: Any) -> SceneFile:
+def parse_scene_file(value: Any) -> SceneFile:
+    """The contents of a ``scene.json``.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: they are malformed.
+    """
     objects = {str(item["uid"]): item for item in value["objects"]}
     sights: dict[str, dict[str, Sight]] = {
         uid: {str(view["frame"]): _sight(view) for view in item["views"]}
