@@ -2,8 +2,8 @@
 
 A view counts as verified if ``scene.json`` says that none of the image's samples shows the object, if it lies
 at another place, or if it shows the object's place after the object was removed. The object's own views are
-Task2A's, its inpainted views the counterfactual set's; neither is chosen here. The choice depends on the data,
-the shares and the seed, not on the order of the work.
+Task2A's, its inpainted views the counterfactual set's; neither is chosen here. The choice depends on the
+data, the shares and the seed, not on the order of the work.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from x3spatial.tasks.ground_truth import sample_seed
 
 Absence = AbsentBy | Literal["other_scene", "removed_rescan"]
 ABSENCES: tuple[Absence, ...] = (*ABSENT_BY, "other_scene", "removed_rescan")
-"""Why the object is absent: words of ``scene.json``, a view of another place, or a scan of its own place after
-it was removed."""
+"""Why the object is absent: words of ``scene.json``, a view of another place, or a scan of its own place
+after it was removed."""
 DEFAULT_SHARES: Mapping[Absence, float] = {
     "framing": 0.2,
     "occlusion": 0.2,

@@ -174,7 +174,7 @@ class MeshScene(Scene):
         framed = outline.inside / outline.total if outline.total else 0.0
         visible = min(1.0, framed, pixels / outline.total) if outline.total else 0.0
         absent_by: AbsentBy | None = None
-        if not pixels and not self.caster.hit_between_centres(value, camera):
+        if not pixels and not self.caster.hit_between_centres(value, camera, outline):
             hidden = not outline.inside or not self._contradicted(frame, camera, outline)
             if hidden:
                 absent_by = absence(framed)
@@ -257,9 +257,7 @@ class MeshScene(Scene):
             return False
         size = (camera.width, camera.height)
         measured = depth_at(self._depth(frame), size, outline.x, outline.y)
-        same, known = agreement(
-            outline.depth.astype(np.float32), measured, self.options.depth_tolerance / 2
-        )
+        same, known = agreement(outline.depth, measured, self.options.depth_tolerance / 2)
         return bool(known.any()) and float(same.sum()) > _THERE * float(known.sum())
 
 
