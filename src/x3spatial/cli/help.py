@@ -14,7 +14,20 @@ from x3spatial.errors import UserError
 
 TASK_FILES, MODEL, ROBOREFER, HF = "Task files", "Model", "RoboRefer", "Hugging Face"
 SERVERS, ANSWERS, SCANS, RUN = "Servers", "Answers made elsewhere", "Scans", "Run"
-_PANELS = ("Options", TASK_FILES, MODEL, ROBOREFER, HF, SERVERS, ANSWERS, SCANS, RUN)
+READING, CHOICE = "Reading", "Choice of objects and frames"
+_PANELS = (
+    "Options",
+    READING,
+    CHOICE,
+    TASK_FILES,
+    MODEL,
+    ROBOREFER,
+    HF,
+    SERVERS,
+    ANSWERS,
+    SCANS,
+    RUN,
+)
 """The groups in the order of the help."""
 
 

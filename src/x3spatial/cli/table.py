@@ -41,6 +41,7 @@ ENTRIES: tuple[Entry, ...] = (
         "data:composites",
         former=("scenes-flat",),
     ),
+    Entry("import", DATA, "Import recorded rooms or photographs.", "imports:import_scans"),
     Entry(
         "crop",
         DATA,

@@ -13,6 +13,7 @@ from x3spatial.roots.layout import SPLITS
 
 POSES = ("camera-to-world", "world-to-camera")
 AXES = ("auto", "opencv", "opengl")
+MASK_ORIENTATIONS = ("auto", "displayed", "stored")
 LABELS = ("number", "unique")
 
 
@@ -30,14 +31,18 @@ class ReadOptions:
     """Axes of the cameras: opencv (y down, z forward), opengl (y up, z backward), or auto, as the format has
     them."""
     scale: float | None = None
-    """Metres per unit of the poses; None: 1 for transforms.json, unknown for COLMAP."""
+    """Metres per unit of the poses (default: 1 for transforms.json; unknown for COLMAP)."""
     depth_scale: float | None = None
-    """Metres per unit of the depth images; None: 0.001 (millimetres) for whole numbers, 1 for others."""
+    """Metres per unit of the depth images (default: 0.001 for whole numbers, else 1)."""
 
     depth_tolerance: float = 0.1
     """Metres, beside 2 % of the distance, by which a mesh and the depth of a frame may differ."""
     depth_disagree: float = 0.3
     """Share of a frame's pixels in which they may differ by more before the frame is not used."""
+
+    mask_orientation: str = "auto"
+    """Masks of photos with an orientation tag were drawn on the photo as displayed, as stored, or auto: by
+    their size."""
 
     def to_json(self) -> dict[str, Any]:
         """The options that decide what a scene contains."""
@@ -118,6 +123,7 @@ def check_options(read: ReadOptions, choice: ChoiceOptions) -> None:
     one_of("split", read.split, tuple(split for split in SPLITS if split != "val"))
     one_of("poses", read.poses, POSES)
     one_of("axes", read.axes, AXES)
+    one_of("mask_orientation", read.mask_orientation, MASK_ORIENTATIONS)
     one_of("labels", choice.labels, LABELS)
     for name in ("scale", "depth_scale"):
         value = getattr(read, name)

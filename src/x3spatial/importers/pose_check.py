@@ -31,7 +31,7 @@ _LEAST_TESTS = 40
 """Points (with depth) below which nothing is concluded; of directions a quarter."""
 _CLEAR = 2.0
 """How many times better another convention must fit to be named."""
-_FITS, _FITS_NOT = 0.2, 0.05
+_FITS, _FITS_NOT = 0.2, 0.1
 """Share of points that must agree for a convention to be named, and below which poses fit nothing."""
 _NEAR = 0.1
 """Relative difference of two depths of one surface."""
@@ -126,7 +126,11 @@ def _unit(looks: Sequence[Look], power: float) -> str:
     if 0.1 < median < _FAR:
         wanted = f"--scale {power:g}"
         return f"the positions are in {'milli' if power < 1 else 'kilo'}metres; add {wanted}"
-    return f"the depth is not in the unit of the poses (median {median:g}); add --depth-scale"
+    size = "large" if power > 1 else "small"
+    return (
+        f"the depth is 1,000 times too {size} for the poses (median {median:g} m); correct"
+        " --depth-scale"
+    )
 
 
 def _known(depth: Float32 | None) -> Float32:

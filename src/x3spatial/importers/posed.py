@@ -39,6 +39,7 @@ from x3spatial.importers.surfaces import (
     surface_points,
     thinned,
     triangulate,
+    without_outliers,
 )
 from x3spatial.importers.survey import reduced
 from x3spatial.importers.transforms import TRANSFORMS, PosedImage, PosedImages, read_transforms
@@ -209,8 +210,10 @@ class PosedScene(Scene):
         for uid, found in parts.items():
             points = thinned(found)
             box = box_of(points)
-            if box is not None:
-                self._boxes[uid] = box
+            if box is None:
+                continue
+            self._boxes[uid] = box
+            points = without_outliers(points, box)
             if len(points) >= _LEAST_POINTS:
                 self._dense[uid] = points
         for uid, seen in centres.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from x3spatial.arrays import Bool, Float32, Float64
@@ -44,7 +45,9 @@ def sight_by_points(camera: Camera, points: Float64, mask: Bool, depth: Float32 
     if pixels == 0:
         return Sight(0, 0.0, framed, _cause(camera, flat[inside], z[inside], framed, depth))
     x, y = flat[inside].astype(np.intp).T
-    visible = float(mask[y, x].sum()) / len(flat)
+    # A point at an outline may fall beside its own pixel.
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    visible = float(near[y, x].sum()) / len(flat)
     return Sight(pixels, min(visible, framed), framed, None)
 
 

@@ -15,6 +15,8 @@ PER_FRAME = 200
 PER_OBJECT = 8000
 _OUTLIERS = 1.0
 """Per cent of the points at either end of an axis that a box leaves out: depth is noisy at outlines."""
+_CLOSE = 0.05
+"""How far beyond a box its points may lie, as a share of its longest side."""
 LEAST_VIEWS = 3
 """Frames from which a mask centre is triangulated; two always meet somewhere."""
 
@@ -65,6 +67,13 @@ def box_of(points: Float64) -> Float64 | None:
     if len(points) < 4:
         return None
     return np.asarray(np.percentile(points, [_OUTLIERS, 100 - _OUTLIERS], axis=0))
+
+
+def without_outliers(points: Float64, box: Float64) -> Float64:
+    """The points ``[n, 3]`` in a box ``[2, 3]`` or close to it."""
+    margin = _CLOSE * (box[1] - box[0]).max()
+    inside = ((points >= box[0] - margin) & (points <= box[1] + margin)).all(axis=1)
+    return np.asarray(points[inside])
 
 
 def mask_centre(mask: Bool) -> tuple[float, float]:
