@@ -35,6 +35,13 @@ def depth_at(depth: Float32, size: tuple[int, int], x: Float64, y: Float64) -> F
     return np.asarray(depth[rows, columns], np.float64)
 
 
+def depth_grid(depth: Float32, size: tuple[int, int]) -> Float64:
+    """Depth at the centres of the pixels of an image of ``size``, ``[H, W]``; 0 where unknown."""
+    columns, rows = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
+    flat = depth_at(depth, size, columns.reshape(-1), rows.reshape(-1))
+    return np.asarray(flat.reshape(size[1], size[0]))
+
+
 def surface_points(mask: Bool, depth: Float32, camera: Camera, most: int = PER_FRAME) -> Float64:
     """World points ``[n, 3]`` of what a mask ``[H, W]`` shows, at most ``most``.
 
