@@ -1,7 +1,8 @@
 """Scenes of a mesh with annotated instances and posed frames: instances by casting rays at the mesh.
 
-A frame counts only where mesh and picture agree, as far as the frame's depth tells: frames in which they differ
-in many pixels are not used, and an object that had been moved when a frame was taken is not used in it.
+A frame counts only where mesh and picture agree, as far as the frame's depth tells: frames in which they
+differ in many pixels are not used, and an object that had been moved when a frame was taken is not used in
+it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from x3spatial.importers.mesh_cast import (
     agreement,
     face_values,
 )
+from x3spatial.importers.mesh_pose_check import find_fault
 from x3spatial.importers.options import ReadOptions
 from x3spatial.importers.scene import (
     Frame,
@@ -32,7 +34,7 @@ from x3spatial.importers.scene import (
     SceneObject,
     Size,
 )
-from x3spatial.importers.surfaces import depth_at, evenly
+from x3spatial.importers.surfaces import depth_at, depth_grid, evenly
 from x3spatial.io.images import ImageError, resize_mask
 from x3spatial.io.ply import Ply
 from x3spatial.raycast.tracer import backend
@@ -61,7 +63,7 @@ class Annotated:
 
 
 class CastMap(IdMap):
-    """What rays from a frame hit. Objects in ``unsure`` are not told: the picture may differ from the mesh."""
+    """What rays from a frame hit. Objects in ``unsure`` are left out: the picture may differ."""
 
     def __init__(
         self, ids: Int32, uids: Mapping[int, str], depth: Float32, unsure: frozenset[str]
@@ -137,6 +139,9 @@ class MeshScene(Scene):
             raise SceneError(annotation or folder, "annotates no part of the mesh")
         self._uids = {value_of[item.id]: str(item.id) for item in annotated}
         self.values = {uid: value for value, uid in self._uids.items()}
+        axes = "opencv" if options.axes == "auto" else options.axes
+        if fault := find_fault(self.caster, self.frames, options, axes):
+            raise SceneError(folder, fault)
         self._told: set[tuple[str, str]] = set()
         self._last = ("", np.zeros((0, 0), np.float32))
 
@@ -169,7 +174,7 @@ class MeshScene(Scene):
         framed = outline.inside / outline.total if outline.total else 0.0
         visible = min(1.0, framed, pixels / outline.total) if outline.total else 0.0
         absent_by: AbsentBy | None = None
-        if not pixels and not self.caster.hit_between_centres(value, camera):
+        if not pixels and not self.caster.hit_between_centres(value, camera, outline):
             hidden = not outline.inside or not self._contradicted(frame, camera, outline)
             if hidden:
                 absent_by = absence(framed)
@@ -186,7 +191,8 @@ class MeshScene(Scene):
         some = evenly(len(rows), _SEEN)
         rows, columns = rows[some], columns[some]
         depth = instances.depth[rows, columns].astype(np.float64)
-        return frame.camera.at_size(*size).unproject(columns + 0.5, rows + 0.5, depth)
+        x, y = columns.astype(np.float64) + 0.5, rows.astype(np.float64) + 0.5
+        return frame.camera.at_size(*size).unproject(x, y, depth)
 
     def _blurred(self, frame: Frame, ids: Int32) -> set[str]:
         """The objects of which the frame shows a part that is anonymised."""
@@ -235,7 +241,7 @@ class MeshScene(Scene):
             if (frame.name, uid) not in self._told:
                 self._told.add((frame.name, uid))
                 reason = f"mesh and depth differ by more than {tolerance:g} m at an object"
-                self.problems.append(Problem(str(self.folder / frame.source), reason))
+                self.problems.append(Problem(frame.source, reason))
         return found
 
     def _depth(self, frame: Frame) -> Float32:
@@ -251,9 +257,7 @@ class MeshScene(Scene):
             return False
         size = (camera.width, camera.height)
         measured = depth_at(self._depth(frame), size, outline.x, outline.y)
-        same, known = agreement(
-            outline.depth.astype(np.float32), measured, self.options.depth_tolerance / 2
-        )
+        same, known = agreement(outline.depth, measured, self.options.depth_tolerance / 2)
         return bool(known.any()) and float(same.sum()) > _THERE * float(known.sum())
 
 
@@ -262,13 +266,6 @@ def absence(framed: float) -> AbsentBy:
     if framed == 0:
         return "framing"
     return "occlusion" if framed > 0.5 else "both"
-
-
-def depth_grid(depth: Float32, size: Size) -> Float64:
-    """Measured depth at the pixels' centres of an image of ``size``, ``[H, W]``; 0 where unknown."""
-    columns, rows = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
-    flat = depth_at(depth, size, columns.reshape(-1), rows.reshape(-1))
-    return np.asarray(flat.reshape(size[1], size[0]))
 
 
 def _values(labels: Int64, value_of: Mapping[int, int]) -> Int64:

@@ -31,9 +31,9 @@ class ReadOptions:
     """Axes of the cameras: opencv (y down, z forward), opengl (y up, z backward), or auto, as the format has
     them."""
     scale: float | None = None
-    """Metres per unit of the poses; None: 1 for transforms.json, unknown for COLMAP."""
+    """Metres per unit of the poses (default: 1 for transforms.json; unknown for COLMAP)."""
     depth_scale: float | None = None
-    """Metres per unit of the depth images; None: 0.001 (millimetres) for whole numbers, 1 for others."""
+    """Metres per unit of the depth images (default: 0.001 for whole numbers, else 1)."""
 
     depth_tolerance: float = 0.1
     """Metres, beside 2 % of the distance, by which a mesh and the depth of a frame may differ."""

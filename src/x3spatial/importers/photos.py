@@ -87,7 +87,8 @@ def _annotation_of(folder: Path) -> Path | list[Path] | None:
     if (folder / MASKS).is_dir():
         return folder / MASKS
     for name in (*_FOLDERS, *_LABEL_FOLDERS):
-        if found := _with_ending(folder / name, (".json",)):
+        found = _with_ending(folder / name, (".json",))
+        if any(is_labelme(_json_or_none(path)) for path in found):
             return found
     return None
 
@@ -102,10 +103,7 @@ def _annotations(folder: Path, photos: Sequence[Path]) -> Annotations:
     if found is None:
         raise SceneError(folder, "has no masks")
     if isinstance(found, list):
-        labelme = [path for path in found if is_labelme(_json_or_none(path))]
-        if not labelme:
-            raise SceneError(found[0], "neither LabelMe nor COCO")
-        return read_labelme(labelme)
+        return read_labelme([path for path in found if is_labelme(_json_or_none(path))])
     if found.is_dir():
         return read_mask_files(found, photos)
     if not is_coco(load_json(found)):

@@ -66,6 +66,9 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("posed", "images with cameras (nerfstudio, COLMAP) and instance ids", "posed"),
+        Kind("scannetpp", "ScanNet++ v2, iPhone frames: mesh, segments, COLMAP", "scannetpp"),
+        Kind("scannet", "ScanNet v2, extracted frames: mesh, segments, poses", "scannet"),
+        Kind("3rscan", "3RScan: mesh, sequences, removed objects between rescans", "threerscan"),
         Kind("photos", "photographs of one room with masks of objects, no poses", "photos"),
     )
 }

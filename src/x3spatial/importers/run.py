@@ -148,7 +148,9 @@ class ImportSummary(Tabular):
 def _shown(view: ViewChoice) -> str:
     if view.pixels == 0:
         return f"{view.frame}(-{view.absent_by or 'absent'})"
-    return view.frame if view.angle is None else f"{view.frame}({view.angle:.0f})"
+    if view.angle is None or view.rank == 1:
+        return view.frame
+    return f"{view.frame}({view.angle:.0f})"
 
 
 def import_scans(

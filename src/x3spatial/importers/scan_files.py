@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,11 @@ from x3spatial.importers.loading import load_json, read_depth
 from x3spatial.importers.meshes import Annotated
 from x3spatial.importers.options import ReadOptions
 from x3spatial.importers.scene import Frame, SceneError, Size
+from x3spatial.importers.transforms import FLIP
 from x3spatial.io.images import ImageError, decode_rgb, read_bytes
 from x3spatial.io.opening import open_text
 from x3spatial.io.ply import Ply, PlyError, read_ply
 
-_FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
-"""From axes right, up, backward to right, down, forward."""
 _ROTATION = 0.01
 """How far a matrix may be from a rotation, by its product with its transpose."""
 
@@ -77,7 +77,7 @@ def load_groups(path: Path) -> list[tuple[Annotated, Int64]]:
 def label_vertices(segments: Int64, groups: Sequence[tuple[Annotated, Int64]]) -> Int64:
     """The id of each vertex's object ``[n]``; -1 for none.
 
-    Where groups share a segment, the smaller object has it: a pillow annotated as part of a bed stays a pillow.
+    Where groups share a segment, the smaller object has it: a pillow of a bed stays a pillow.
     """
     names, which, counts = np.unique(segments, return_inverse=True, return_counts=True)
     label = np.full(len(names), -1, np.int64)
@@ -100,11 +100,23 @@ def load_matrix(path: Path) -> Float64:
     """
     try:
         with open_text(path) as file:
-            values = np.array(file.read(10_000).split(), np.float64)
+            return parse_matrix(file.read(10_000))
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror or error}") from None
-    except (UnicodeDecodeError, ValueError):
+    except UnicodeDecodeError:
         raise ValueError("has not 16 numbers") from None
+
+
+def parse_matrix(text: str) -> Float64:
+    """A matrix ``[4, 4]`` of 16 numbers, row by row, which may be infinite.
+
+    Raises:
+        ValueError: there are not 16 numbers.
+    """
+    try:
+        values = np.array(text.split(), np.float64)
+    except ValueError:
+        values = np.zeros(0)
     if values.size != 16:
         raise ValueError("has not 16 numbers")
     return values.reshape(4, 4)
@@ -125,32 +137,41 @@ def read_pose(matrix: Float64, options: ReadOptions) -> Float64:
     pose[:3, 3] *= options.scale or 1.0
     if options.poses == "world-to-camera":
         pose = np.asarray(np.linalg.inv(pose), np.float64)
-    return np.asarray(pose @ _FLIP if options.axes == "opengl" else pose, np.float64)
+    return np.asarray(pose @ FLIP if options.axes == "opengl" else pose, np.float64)
 
 
 def file_frame(
-    name: str, folder: Path, path: Path, camera: Camera, depth: Path | None, scale: float | None
+    name: str, folder: Path, path: Path, camera: Camera, depth: Callable[[], Float32] | None
 ) -> Frame:
-    """A frame of an image file and, if it is there, a depth file.
+    """A frame of an image file.
 
     Args:
         name: in the root.
         folder: of the scene.
         path: of the image.
         camera: of the image's size.
-        depth: of the depth image.
-        scale: metres per unit of the depth image.
+        depth: as ``depth_file`` makes it.
     """
     size = (camera.width, camera.height)
     return Frame(
         name=name,
         size=size,
-        read=lambda: _read(path, size),
-        source=str(path.relative_to(folder)),
+        read=partial(_read, path, size),
+        source=path.relative_to(folder).as_posix(),
         camera=camera,
-        depth=None if depth is None else lambda: _read_depth(depth, scale),
-        encoded=lambda: read_bytes(path),
+        depth=depth,
+        encoded=partial(read_bytes, path),
     )
+
+
+def depth_file(path: Path, scale: float | None) -> Callable[[], Float32] | None:
+    """The reader of a depth image, in metres; None if there is no such file.
+
+    Args:
+        path: of the depth image.
+        scale: metres per unit; None: millimetres for whole numbers.
+    """
+    return partial(_read_depth, path, scale) if path.exists() else None
 
 
 def _read(path: Path, size: Size) -> UInt8:
@@ -188,6 +209,27 @@ def splits_of(lists: dict[str, Sequence[Path]]) -> dict[str, str]:
     return found
 
 
-def wanted(names: Sequence[str], options: ReadOptions) -> list[str]:
-    """The scenes of ``--scenes``, in order; all if it was not given."""
-    return [name for name in names if options.scenes is None or name in options.scenes]
+def aligned_depth(depth: Float32, matrix: Float64, colour: Float64, size: Size) -> Float32:
+    """A depth map on a grid of the colour camera's view, where both cameras have one position and direction.
+
+    Args:
+        depth: ``[h, w]`` in metres.
+        matrix: intrinsics ``[3, 3]`` of the depth camera, in its pixels.
+        colour: intrinsics ``[3, 3]`` of the colour camera.
+        size: of the colour camera's images.
+
+    Returns:
+        ``[k, n]`` in metres with the proportions of ``size``; 0 where the depth camera does not look.
+    """
+    height, width = depth.shape
+    across = min(width, size[0])
+    down = max(1, round(across * size[1] / size[0]))
+    x = (np.arange(across) + 0.5) * size[0] / across
+    y = (np.arange(down) + 0.5) * size[1] / down
+    columns = np.floor((x - colour[0, 2]) / colour[0, 0] * matrix[0, 0] + matrix[0, 2])
+    rows = np.floor((y - colour[1, 2]) / colour[1, 1] * matrix[1, 1] + matrix[1, 2])
+    inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))[None]
+    row, column = (
+        np.clip(k, 0, n - 1).astype(np.intp) for k, n in ((rows, height), (columns, width))
+    )
+    return np.where(inside, depth[row[:, None], column[None]], np.float32(0))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from x3spatial.errors import UserError
@@ -97,3 +98,43 @@ def _candidates(
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def find_named(
+    kind: str,
+    source: Path,
+    options: ReadOptions,
+    inside: Sequence[str],
+    is_scene: Callable[[Path], bool],
+    splits: Mapping[str, str],
+    needs: str,
+) -> Found:
+    """List the scenes of a published data set, whose names tell their split.
+
+    Args:
+        kind: the kind of recording.
+        source: the data set, its folder of scenes, or one scene.
+        options: the split of scenes that no list names, and the scenes to use.
+        inside: folders of scenes in the data set; where there is none, the scenes lie in ``source``.
+        is_scene: whether a folder is a scene.
+        splits: scene → split.
+        needs: the file that makes a folder a scene, for messages.
+
+    Raises:
+        UserError: the source is no folder, holds no scene, or lacks a scene of ``--scenes``.
+    """
+    folders = [source / name for name in inside if (source / name).is_dir()]
+    parts = [find_scenes(kind, folder, options_of_all(options), is_scene, needs)
+             for folder in folders or [source]]  # fmt: skip
+    refs = [
+        replace(ref, split=splits.get(ref.path.resolve().name, ref.split))
+        for part in parts
+        for ref in part.scenes
+    ]
+    problems = tuple(problem for part in parts for problem in part.problems)
+    return Found(select(refs, options), problems)
+
+
+def options_of_all(options: ReadOptions) -> ReadOptions:
+    """The options without the choice of scenes."""
+    return replace(options, scenes=None)

@@ -15,6 +15,8 @@ PER_FRAME = 200
 PER_OBJECT = 8000
 _OUTLIERS = 1.0
 """Per cent of the points at either end of an axis that a box leaves out: depth is noisy at outlines."""
+_CLOSE = 0.05
+"""How far beyond a box its points may lie, as a share of its longest side."""
 LEAST_VIEWS = 3
 """Frames from which a mask centre is triangulated; two always meet somewhere."""
 
@@ -31,6 +33,13 @@ def depth_at(depth: Float32, size: tuple[int, int], x: Float64, y: Float64) -> F
     rows = np.clip((y * depth.shape[0] / size[1]).astype(np.intp), 0, depth.shape[0] - 1)
     columns = np.clip((x * depth.shape[1] / size[0]).astype(np.intp), 0, depth.shape[1] - 1)
     return np.asarray(depth[rows, columns], np.float64)
+
+
+def depth_grid(depth: Float32, size: tuple[int, int]) -> Float64:
+    """Depth at the centres of the pixels of an image of ``size``, ``[H, W]``; 0 where unknown."""
+    columns, rows = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
+    flat = depth_at(depth, size, columns.reshape(-1), rows.reshape(-1))
+    return np.asarray(flat.reshape(size[1], size[0]))
 
 
 def surface_points(mask: Bool, depth: Float32, camera: Camera, most: int = PER_FRAME) -> Float64:
@@ -58,6 +67,13 @@ def box_of(points: Float64) -> Float64 | None:
     if len(points) < 4:
         return None
     return np.asarray(np.percentile(points, [_OUTLIERS, 100 - _OUTLIERS], axis=0))
+
+
+def without_outliers(points: Float64, box: Float64) -> Float64:
+    """The points ``[n, 3]`` in a box ``[2, 3]`` or close to it."""
+    margin = _CLOSE * (box[1] - box[0]).max()
+    inside = ((points >= box[0] - margin) & (points <= box[1] + margin)).all(axis=1)
+    return np.asarray(points[inside])
 
 
 def mask_centre(mask: Bool) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -69,6 +69,9 @@ class SceneFile:
     """uid → frame → what the frame shows; only frames about which it is known."""
     overlap: Mapping[str, Mapping[str, Mapping[str, float]]]
     """uid → frame A → frame B → share of the surface points seen in A that lie in B's frame."""
+    removed: Mapping[str, Mapping[str, Mapping[str, Sight]]] = field(default_factory=dict)
+    """Earlier scan of the place → uid there → frame of this scene → what it would show of the object, had it
+    not been removed since."""
     metric: bool = True
     """Whether lengths are metres; without it distances are unknown."""
 
@@ -176,7 +179,16 @@ def parse_scene_file(value: Any) -> SceneFile:
             }
             for uid, frames in value.get("overlap", {}).items()
         },
+        removed=_removed(value.get("removed", [])),
     )
+
+
+def _removed(entries: Any) -> dict[str, dict[str, dict[str, Sight]]]:
+    found: dict[str, dict[str, dict[str, Sight]]] = {}
+    for entry in entries:
+        views = {str(frame): _sight(view) for frame, view in entry["views"].items()}
+        found.setdefault(str(entry["scene"]), {})[str(entry["uid"])] = views
+    return found
 
 
 def _sight(entry: Mapping[str, Any]) -> Sight:
