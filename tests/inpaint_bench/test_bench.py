@@ -104,6 +104,8 @@ def without_times(summary: BenchSummary) -> Any:
     value = json.loads(json.dumps(summary.to_json()).replace(str(summary.out_dir), ""))
     for row in value["engines"]:
         del row["measures"]["cpu_s"]
+        for model in row["models"].values():
+            del model["results"]  # its name has a hash of the task file, which has the folder's path
     return value
 
 
