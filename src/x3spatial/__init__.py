@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from x3spatial.exporters.run import export
     from x3spatial.formats.results_file import read_results
     from x3spatial.formats.task_file import read_tasks
+    from x3spatial.inpaint_bench.run import bench_engines
+    from x3spatial.inpainting.fill import inpaint
     from x3spatial.models.base import Model
     from x3spatial.pipeline import zeroshot
     from x3spatial.roots.audit.run import audit
@@ -38,11 +40,13 @@ _API = {
     "Model": "models.base",
     "UserError": "errors",
     "audit": "roots.audit.run",
+    "bench_engines": "inpaint_bench.run",
     "build_tasks": "builder.run",
     "check_model": "evaluation.check_model.run",
     "compare": "evaluation.compare",
     "evaluate": "evaluation.run",
     "export": "exporters.run",
+    "inpaint": "inpainting.fill",
     "read_results": "formats.results_file",
     "read_tasks": "formats.task_file",
     "render_scenes": "synth.generate",
@@ -59,11 +63,13 @@ __all__ = [
     "Model",
     "UserError",
     "audit",
+    "bench_engines",
     "build_tasks",
     "check_model",
     "compare",
     "evaluate",
     "export",
+    "inpaint",
     "read_results",
     "read_tasks",
     "render_scenes",

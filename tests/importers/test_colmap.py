@@ -48,7 +48,7 @@ def quaternion(turn: Float64) -> tuple[float, float, float, float]:
 
 
 def shots() -> list[Shot]:
-    found = []
+    found: list[Shot] = []
     for number, pose in enumerate(ring()):
         turn = pose[:3, :3].T
         shift = -turn @ pose[:3, 3]

@@ -15,6 +15,7 @@ from x3spatial.importers import scene_writer
 from x3spatial.importers.options import ChoiceOptions, ReadOptions, check_options
 from x3spatial.importers.run import import_scans
 from x3spatial.reports.root_sheet import draw_root
+from x3spatial.roots.writer import write_view
 
 SMALL = ChoiceOptions(objects=2, views=3)
 
@@ -49,7 +50,7 @@ def imported(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_interrupted_run_continues_to_the_same_bytes(
     source: Path, imported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = scene_writer.write_view, []
+    real, calls = write_view, []
 
     def killed(*args: object) -> None:
         calls.append(args)

@@ -115,7 +115,8 @@ def labelme(folder: Path) -> None:
 
 
 def coco(folder: Path) -> None:
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, (name, objects) in enumerate(PLACES.items()):
         images.append({"id": number, "file_name": f"{name}.png", "width": WIDTH, "height": HEIGHT})
         for key, (x0, y0, x1, y1) in objects.items():

@@ -17,6 +17,7 @@ from helpers.spheres import (
     FLIP,
     SPHERES,
     grey_png,
+    look_at,
     picture,
     ring,
     shown,
@@ -154,7 +155,8 @@ def test_audit_build_and_the_oracle_are_perfect(root: Path, tmp_path: Path) -> N
 
 def _coco(folder: Path, *, polygons: bool = False) -> None:
     """Replace the id maps of a scene by COCO annotations."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, pose in enumerate(ring()):
         ids, _ = shown(pose)
         size = {"width": ids.shape[1], "height": ids.shape[0]}
@@ -234,7 +236,7 @@ def _scaled(factor: float) -> Callable[[Float64], Float64]:
     return of
 
 
-WRONG: dict[str, tuple[Callable[[Float64], Float64], str]] = {
+WRONG: dict[str, tuple[Callable[[Any], Any], str]] = {
     "OpenCV axes": (lambda pose: pose, "add --axes opencv"),
     "world-to-camera": (lambda pose: np.linalg.inv(pose @ FLIP), "add --poses world-to-camera"),
     "OpenCV world-to-camera": (np.linalg.inv, "add --poses world-to-camera --axes opencv"),
@@ -280,14 +282,12 @@ def test_depth_in_another_unit_is_named(spheres: Path, tmp_path: Path) -> None:
 
 
 def test_poses_of_another_scene_fit_nothing(tmp_path: Path) -> None:
-    poses = ring()
-    order = np.random.default_rng(1).permutation(len(poses))
-    index = {id(pose): k for k, pose in enumerate(poses)}
-    write_spheres(
-        tmp_path / "source" / "room",
-        poses=poses,
-        matrix=lambda pose: poses[order[index[id(pose)]]] @ FLIP,
-    )
+    rng = np.random.default_rng(1)
+
+    def other(pose: Float64) -> Float64:
+        return look_at(rng.uniform(-3, 3, 3), rng.uniform(-1, 1, 3)) @ FLIP
+
+    write_spheres(tmp_path / "source" / "room", matrix=other)
     summary = run(tmp_path / "source", tmp_path / "root")
     assert summary.skipped == 1
     assert "do not fit the depth and masks in any convention" in summary.problems[0].reason

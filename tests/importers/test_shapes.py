@@ -31,7 +31,7 @@ def test_run_lengths_go_down_the_columns() -> None:
 
 
 def test_the_text_of_cocos_own_tool() -> None:
-    # maskUtils.encode of a 4 x 4 array with ones at rows 1..2, columns 1..2.
+    # pycocotools.encode of a 4 x 4 array with ones at rows 1..2, columns 1..2.
     mask = np.zeros((4, 4), bool)
     mask[1:3, 1:3] = True
     assert compress(mask) == "52203"
@@ -75,7 +75,7 @@ def _inside(polygon: np.ndarray, x: float, y: float) -> bool:
 
 def test_polygons_of_one_object_are_joined() -> None:
     a = np.array([[0, 0], [3, 0], [3, 3], [0, 3]], np.float64)
-    both = polygon_mask([a, a + [4, 0]], 8, 4)
+    both = polygon_mask([a, a + np.array([4, 0])], 8, 4)
     assert both.sum() == 18
     contours, _ = cv2.findContours(both.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     assert len(contours) == 2

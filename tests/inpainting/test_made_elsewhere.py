@@ -204,12 +204,20 @@ def test_what_is_wrong_in_a_folder_costs_one_image(tmp_path: Path) -> None:
     wanted.with_suffix(".jpg").write_bytes(encode_jpeg(photo(3), 90))
     assert "ambiguous: there is also 000120.jpg" in reason()
     wanted.unlink()
-    wanted.with_suffix(".jpg").write_bytes(encode_jpeg(photo(3, 32, 24), 90))
-    assert "is 32x24, the original is 64x48" in reason()
+    wanted.with_suffix(".jpg").write_bytes(encode_jpeg(photo(3, 32, 28), 90))
+    assert "is 32x28, the original is 64x48" in reason()
     wanted.with_suffix(".jpg").write_bytes(b"x")
     assert "cannot be decoded" in reason()
     wanted.with_suffix(".jpg").unlink()
     assert "file is missing (nor is there kitchen/1/000120 or 1/000120" in reason()
+
+
+def test_images_made_before_the_photos_were_reduced(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    grey = np.full((96, 128, 3), 90, np.uint8)
+    (tmp_path / "7" / "000120.png").write_bytes(encode_png(grey))
+    filled = inpaint(IMAGE, HOLE, f"folder:{tmp_path}", name=NAME)
+    assert filled.shape == IMAGE.shape and (filled == 90).all()
 
 
 def test_folders_that_are_none(tmp_path: Path) -> None:

@@ -49,6 +49,10 @@ ENTRIES: tuple[Entry, ...] = (
         "data:crop",
         former=("zoom",),
     ),
+    Entry(
+        "inpaint-bench", DATA, "Rank inpainting engines against exact truth.",
+        "inpainting:inpaint_bench",
+    ),
     Entry("audit", DATA, "Check every file of a data root.", "data:audit"),
     Entry("build", DATA, "Build task files and their images from a data root.", "data:build"),
     Entry("preview", DATA, "Draw samples, truth and answers on a contact sheet.", "tasks:preview"),

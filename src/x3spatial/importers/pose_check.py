@@ -33,6 +33,8 @@ _CLEAR = 2.0
 """How many times better another convention must fit to be named."""
 _FITS, _FITS_NOT = 0.2, 0.1
 """Share of points that must agree for a convention to be named, and below which poses fit nothing."""
+_FITS_WELL = 0.4
+"""Share from which no other convention is tried."""
 _NEAR = 0.1
 """Relative difference of two depths of one surface."""
 _FAR = 60.0
@@ -102,12 +104,12 @@ def find_fault(looks: Sequence[Look], *, poses: str, axes: str, metric: bool) ->
     score = _score_by_depth if len(with_depth) >= 2 else _score_by_centres
     used = with_depth if len(with_depth) >= 2 else chosen
     least = _LEAST_TESTS if len(with_depth) >= 2 else _LEAST_TESTS // 4
-    found = {name: score(used, reading) for name, reading in readings.items()}
-    given, tests = found[""]
-    if tests < least:
+    given, tests = score(used, readings[""])
+    if tests < least or given > _FITS_WELL:
         return _distance(chosen) if metric else None
-    best = max(found, key=lambda name: found[name][0])
-    share = found[best][0]
+    found = {name: score(used, reading)[0] for name, reading in readings.items()}
+    best = max(found, key=lambda name: found[name])
+    share = found[best]
     what = "points of objects" if len(with_depth) >= 2 else "masks"
     if best and share >= _FITS and share > _CLEAR * given:
         return f"{best} ({share:.0%} of {what} agree between frames that way, {given:.0%} as read)"

@@ -105,6 +105,7 @@ class PosedScene(Scene):
         self.problems = problems
         uids = unique_names(instances.labels)
         self._uids = uids
+        self._last: tuple[str, Float32] | None = None
         self._dense: dict[str, Float64] = {}
         self._boxes: dict[str, Float64] = {}
         self._survey(ref, options, posed.axes)
@@ -129,7 +130,7 @@ class PosedScene(Scene):
         """Estimated from the objects' points; see ``Scene``."""
         assert frame.camera is not None
         camera = frame.camera.at_size(*size)
-        depth = _read(frame)
+        depth = self._depth(frame)
         found: dict[str, Sight] = {}
         for uid in uids:
             mask = instances.mask(uid)
@@ -145,12 +146,20 @@ class PosedScene(Scene):
         self, frame: Frame, size: Size, instances: Instances, uid: str
     ) -> Float64 | None:
         """Points of the depth image; None without one."""
-        depth = _read(frame)
         mask = instances.mask(uid)
-        if depth is None or frame.camera is None or not mask.any():
+        depth = self._depth(frame) if mask.any() else None
+        if depth is None or frame.camera is None:
             return None
         points = surface_points(mask, depth, frame.camera.at_size(*size), _SEEN_POINTS)
         return points if len(points) else None
+
+    def _depth(self, frame: Frame) -> Float32 | None:
+        """A frame's depth; the last one is kept, because all objects of a frame ask for it."""
+        if frame.depth is None:
+            return None
+        if self._last is None or self._last[0] != frame.name:
+            self._last = frame.name, frame.depth()
+        return self._last[1]
 
     def _survey(self, ref: SceneRef, options: ReadOptions, axes: str) -> None:
         """One pass over all frames: the surfaces of the objects, and a check of the poses."""
@@ -193,7 +202,7 @@ class PosedScene(Scene):
 
     def _checked_depth(self, frame: Frame) -> Float32 | None:
         try:
-            return _read(frame)
+            return self._depth(frame)
         except ImageError as error:
             path = self._sources[frame.name].path
             reason = f"its depth is not used: {error.reason}"
@@ -256,7 +265,3 @@ def _depth_file(folder: Path, image: PosedImage) -> Path | None:
         if (path := stem.with_name(stem.name + ".npy")).is_file():
             return path
     return None
-
-
-def _read(frame: Frame) -> Float32 | None:
-    return None if frame.depth is None else frame.depth()

@@ -150,7 +150,7 @@ def describe(
         uid: {name: facts.sights[uid].to_json() for name, facts in plan.frames.items()}
         for uid in chosen
     }
-    contents["overlap"] = {uid: _overlaps(scene, plan, uid) for uid in chosen}
+    contents["overlap"] = _overlaps(scene, plan, list(chosen))
     sizes = {name: facts.size for name, facts in plan.frames.items()}
     frames = [facts.frame for facts in plan.frames.values()]
     contents |= scene.more_facts(frames, lambda frame: sizes[frame.name])
@@ -189,20 +189,21 @@ def _views(choice: Choice, plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def _overlaps(scene: Scene, plan: Plan, uid: str) -> dict[str, dict[str, float]]:
-    """Frame A → frame B → share of the object's surface points seen in A that B's frame holds."""
-    found: dict[str, dict[str, float]] = {}
+def _overlaps(scene: Scene, plan: Plan, uids: list[str]) -> dict[str, dict[str, dict[str, float]]]:
+    """uid → frame A → frame B → share of the object's surface points seen in A that B's frame holds."""
+    found: dict[str, dict[str, dict[str, float]]] = {uid: {} for uid in uids}
     for name, facts in plan.frames.items():
-        found[name] = {}
-        points = scene.seen_points(facts.frame, facts.size, facts.instances, uid)
-        if points is None or not len(points):
-            continue
-        for other, there in plan.frames.items():
-            if other != name and there.frame.camera is not None:
-                found[name][other] = _share_inside(there.frame, points)
+        for uid in uids:
+            points = scene.seen_points(facts.frame, facts.size, facts.instances, uid)
+            known = points is not None and len(points) > 0
+            found[uid][name] = {
+                other: _share_inside(there.frame, points)
+                for other, there in plan.frames.items()
+                if known and other != name and there.frame.camera is not None
+            }
     return found
 
 
-def _share_inside(frame: Frame, points: Float64) -> float:
-    assert frame.camera is not None
+def _share_inside(frame: Frame, points: Float64 | None) -> float:
+    assert frame.camera is not None and points is not None
     return round(float(frame.camera.inside(*frame.camera.project(points)).mean()), 4)

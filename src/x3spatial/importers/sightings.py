@@ -45,9 +45,10 @@ def sight_by_points(camera: Camera, points: Float64, mask: Bool, depth: Float32 
     if pixels == 0:
         return Sight(0, 0.0, framed, _cause(camera, flat[inside], z[inside], framed, depth))
     x, y = flat[inside].astype(np.intp).T
-    # A point at an outline may fall beside its own pixel.
+    # A point at an outline may fall beside its own pixel; then it counts unless something is before it.
     near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    visible = float(near[y, x].sum()) / len(flat)
+    seen = mask[y, x] | (near[y, x] & ~_hidden(camera, flat[inside], z[inside], depth))
+    visible = float(seen.sum()) / len(flat)
     return Sight(pixels, min(visible, framed), framed, None)
 
 
@@ -75,13 +76,17 @@ def _cause(
     """Why an object without visible pixels is absent; None if depth does not show what hides it."""
     if not len(flat):
         return "framing"
-    if depth is None:
-        return None
-    seen = depth_at(depth, (camera.width, camera.height), flat[:, 0], flat[:, 1])
-    hidden = (seen > 0) & (seen < z - _TOLERANCE[0] - _TOLERANCE[1] * z)
-    if hidden.mean() < _CONFIRMED:
+    if _hidden(camera, flat, z, depth).mean() < _CONFIRMED:
         return None
     return "occlusion" if framed > 0.5 else "both"
+
+
+def _hidden(camera: Camera, flat: Float64, z: Float64, depth: Float32 | None) -> Bool:
+    """Which points ``[n]`` in the frame have something before them, as far as depth shows it."""
+    if depth is None:
+        return np.zeros(len(flat), np.bool_)
+    seen = depth_at(depth, (camera.width, camera.height), flat[:, 0], flat[:, 1])
+    return np.asarray((seen > 0) & (seen < z - _TOLERANCE[0] - _TOLERANCE[1] * z))
 
 
 def sight_by_box(camera: Camera, corners: Float64, mask: Bool) -> Sight:

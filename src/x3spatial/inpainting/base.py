@@ -99,6 +99,8 @@ class Engine(ABC):
     def fill(self, image: UInt8, hole: Bool, name: ImageName | None = None) -> UInt8:
         """Fill a hole; outside of it all pixels stay, unless the engine does not restore them.
 
+        This is ``painted`` and then ``restored``.
+
         Args:
             image: RGB, ``[H, W, 3]``.
             hole: ``[H, W]``, true where the image is to be filled.
@@ -112,16 +114,23 @@ class Engine(ABC):
             UserError: none of the first ``FAILURES`` images could be made.
             ValueError: image and hole differ in size, or the hole leaves nothing of the image.
         """
+        return self.restored(self.painted(image, hole, name), image, hole)
+
+    def painted(self, image: UInt8, hole: Bool, name: ImageName | None = None) -> UInt8:
+        """What the engine makes of an image, also outside of the hole; see ``fill``."""
         if image.shape[:2] != hole.shape:
             raise ValueError(f"an image of {image.shape[:2]} and a hole of {hole.shape}")
         if not hole.any():
             return image.copy()
         if hole.all():
             raise ValueError("the hole leaves nothing of the image")
-        filled = self._counted(np.ascontiguousarray(image), hole, name)
+        return self._counted(np.ascontiguousarray(image), hole, name)
+
+    def restored(self, painted: UInt8, image: UInt8, hole: Bool) -> UInt8:
+        """``painted`` with the pixels outside of the hole set back, if the engine restores them."""
         if not self.restores:
-            return filled
-        return np.asarray(np.where(hole[:, :, None], filled, image), np.uint8)
+            return painted
+        return np.asarray(np.where(hole[:, :, None], painted, image), np.uint8)
 
     def _counted(self, image: UInt8, hole: Bool, name: ImageName | None) -> UInt8:
         record = self.__dict__.setdefault("_record", _Record())

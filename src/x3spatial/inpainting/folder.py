@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from x3spatial.arrays import Bool, UInt8
 from x3spatial.inpainting.arguments import needed
 from x3spatial.inpainting.base import Engine, EngineError, ImageName, InpaintingError
-from x3spatial.io.images import ImageError, read_rgb
+from x3spatial.io.images import ImageError, read_rgb, resize_rgb
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 
@@ -17,7 +17,7 @@ class Folder(Engine):
     """Reads images.
 
     An image is used as it is, also outside of the hole: a photograph of the scene without the object is a
-    true counterfactual there too.
+    true counterfactual there too. Only its size is changed to that of the image.
     """
 
     kind = "folder"
@@ -43,7 +43,7 @@ class Folder(Engine):
         """Read the image of a view.
 
         Raises:
-            InpaintingError: it is missing, ambiguous, damaged or of another size.
+            InpaintingError: it is missing, ambiguous, damaged or of another aspect ratio.
             ValueError: the image has no name.
         """
         if name is None:
@@ -53,11 +53,12 @@ class Folder(Engine):
             found = read_rgb(path)
         except ImageError as error:
             raise InpaintingError(path, error.reason) from None
-        if found.shape != image.shape:
-            size = f"{found.shape[1]}x{found.shape[0]}"
-            expected = f"{image.shape[1]}x{image.shape[0]}"
+        height, width = image.shape[:2]
+        # Made from the photograph before it was reduced: the same shape, rounded to pixels.
+        if abs(found.shape[1] * height / found.shape[0] - width) > 1:
+            size, expected = f"{found.shape[1]}x{found.shape[0]}", f"{width}x{height}"
             raise InpaintingError(path, f"inpainted image is {size}, the original is {expected}")
-        return found
+        return resize_rgb(found, width, height)
 
     def find(self, name: ImageName) -> Path:
         """The image of a view: the first place at which there is one.
