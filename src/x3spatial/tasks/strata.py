@@ -13,8 +13,8 @@ from x3spatial.errors import UserError
 AbsentBy = Literal["framing", "occlusion", "both"]
 """Why a view of the object's own scene does not show it: outside of the frame, hidden, or partly each."""
 ABSENT_BY: tuple[AbsentBy, ...] = get_args(AbsentBy)
-Absence = AbsentBy | Literal["other_scene"]
-ABSENCES: tuple[Absence, ...] = (*ABSENT_BY, "other_scene")
+Absence = AbsentBy | Literal["other_scene", "removed_rescan"]
+ABSENCES: tuple[Absence, ...] = (*ABSENT_BY, "other_scene", "removed_rescan")
 """Why the object of a negative is absent: as above, or the view is of another place."""
 
 _LARGEST = 1e15

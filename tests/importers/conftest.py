@@ -1,0 +1,17 @@
+"""Shared recordings; read only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from helpers.spheres import write_spheres
+
+
+@pytest.fixture(scope="session")
+def spheres(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source with one posed scene with depth."""
+    source = tmp_path_factory.mktemp("spheres")
+    write_spheres(source / "room")
+    return source
