@@ -261,7 +261,7 @@ def dense(outline: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def camera_to_world(turn: Any, move: Any) -> npt.NDArray[np.float64]:
-    """The pose of a camera from OpenCV's world-to-camera: ``[4, 4]``, nerfstudio's axes (y up, z backward)."""
+    """The pose of a camera from OpenCV's world-to-camera: ``[4, 4]``, nerfstudio's axes."""
     pose = np.eye(4)
     pose[:3, :3] = cv2.Rodrigues(turn)[0]
     pose[:3, 3] = move.ravel()

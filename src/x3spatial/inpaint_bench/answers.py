@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import closing
@@ -43,22 +44,25 @@ def build_records(
 
 
 def write_engine_tasks(
-    path: Path, records: Mapping[str, TaskRecord], images: Mapping[str, str]
-) -> int:
+    folder: Path, records: Mapping[str, TaskRecord], images: Mapping[str, str]
+) -> Path:
     """Write the records whose view has an image, with this image as the second one.
 
+    ``query_original`` stays that of the data root, beside which the masks are found.
+
     Returns:
-        Their number.
+        The task file. Its name has a hash of the content: other splits or limits do not meet old answers.
     """
     changed = [
-        replace(
-            record, image=(record.image[0], images[name]), query_original=images[name]
-        ).to_json()
+        replace(record, image=(record.image[0], images[name])).to_json()
         for name, record in records.items()
         if name in images
     ]
-    write_text(path, json.dumps(changed, indent=1, ensure_ascii=False) + "\n")
-    return len(changed)
+    text = json.dumps(changed, indent=1, ensure_ascii=False) + "\n"
+    path = folder / f"t2b-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+    return path
 
 
 def ask(
@@ -79,7 +83,7 @@ def ask(
     found = {}
     with closing(registry.create(model, for_model(options))) as opened:
         for engine, path in tasks.items():
-            output = path.with_name(f"{_file_name(opened.name)}.json")
+            output = path.with_name(f"{_file_name(opened.name)}-{path.stem}.json")
             done = evaluate(path, output, opened, options, workers=workers)
             hits = {
                 names[entry.id]: float(entry.hit_mask or 0.0)

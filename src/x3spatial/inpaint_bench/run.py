@@ -359,10 +359,8 @@ def _answers(
     records = build_records(data_root, out_dir / _TASKS, splits, limit, workers)
     tasks = {}
     for subject in subjects:
-        tasks[subject.name] = subject.folder / "t2b.json"
-        subject.folder.mkdir(parents=True, exist_ok=True)
         images = {name: view["image"] for name, view in views[subject.name].items()}
-        write_engine_tasks(tasks[subject.name], records, images)
+        tasks[subject.name] = write_engine_tasks(subject.folder, records, images)
     names = {record.id: name for name, record in records.items()}
     return {model: ask(model, tasks, names, workers) for model in models}
 
