@@ -39,7 +39,7 @@ def main(root: str, out: str, at: str, workers: str) -> None:
         return write
 
     os.replace = dying(os.replace)
-    Journal.append = dying(Journal.append)  # type: ignore[method-assign]
+    Journal.append_line = dying(Journal.append_line)  # type: ignore[method-assign]
     build_tasks(
         root,
         out,
