@@ -221,7 +221,10 @@ def _mask_kind(records: Sequence[TaskRecord], runs: Sequence[_Run]) -> str:
     choice = runs[0].file.scoring.mask if runs else "auto"
     if choice != "auto":
         return f"{choice.capitalize()} masks"
-    kinds = sorted({record.query_mask_kind or "unnamed" for record in records})
+    shown = [record for record in records if record.query_mask is not None]
+    if not shown and any(record.absence is not None for record in records):
+        return "No masks: nothing is to be found"
+    kinds = sorted({record.query_mask_kind or "unnamed" for record in shown or records})
     text = " and ".join(kinds)
     return f"{text.capitalize()} masks"
 
