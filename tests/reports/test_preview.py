@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from helpers.paths import FIXTURES
+from helpers.painted_rooms import painted_root
 from helpers.roots import make_root
 from helpers.task_sets import Scripted, make_set
 from x3spatial.builder.options import BuildOptions
@@ -185,7 +185,8 @@ def test_sheets_of_the_hard_sets_say_what_is_absent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "t"
-    build_tasks(FIXTURES / "x3-small" / "root", out, BuildOptions(tasks=("hard",)))
+    root = painted_root(tmp_path / "root", 2)
+    build_tasks(root, out, BuildOptions(tasks=("hard",), mode="allpairs"))
     taken_out = "outline of the object that was taken out"
     _, written = drawn(monkeypatch, out / "t1_val_counterfactual.json", tmp_path / "c.png")
     assert taken_out in written and "outline of the mask" not in written
