@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from helpers.painted_rooms import painted_root
 from helpers.roots import make_root
 from helpers.task_sets import Scripted, make_set
+from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.errors import UserError
 from x3spatial.evaluation.rescore import score as rescore
@@ -199,6 +201,26 @@ def test_the_kind_of_mask_is_named(
     _, written = drawn(monkeypatch, data, tmp_path / "p.png")
     assert told in written
     assert ("truth: NOT_VISIBLE (occlusion)" in written) == ("absence" in changes)
+
+
+def test_sheets_of_the_hard_sets_say_what_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "t"
+    root = painted_root(tmp_path / "root", 2)
+    build_tasks(root, out, BuildOptions(tasks=("hard",), mode="allpairs"))
+    taken_out = "outline of the object that was taken out"
+    _, written = drawn(monkeypatch, out / "t1_val_counterfactual.json", tmp_path / "c.png")
+    assert taken_out in written and "outline of the mask" not in written
+    _, written = drawn(monkeypatch, out / "t1_val_negatives.json", tmp_path / "n.png")
+    assert any(text.startswith("No masks.") for text in written)
+    assert any(text.startswith("truth: NOT_VISIBLE (") for text in written)
+    same = [r.id for r in read_records(out / "t2b_val_unchanged.json") if r.id.endswith("_SAME")]
+    data = out / "t2b_val_unchanged.json"
+    _, written = drawn(monkeypatch, data, tmp_path / "u.png", ids=same[:2])
+    assert not {"right point", "outline of the mask", taken_out} & set(written)
+    _, written = drawn(monkeypatch, data, tmp_path / "v.png")
+    assert {"right point", "outline of the mask"} <= set(written)
 
 
 @pytest.mark.parametrize("name", FILTERS)

@@ -84,6 +84,8 @@ def why_empty(
         return "no pair has a view B that shows the object and has an inpainted image"
     if counts.get("views_without_room_for_a_decoy"):
         return "no view has room for a decoy (--decoys)"
+    if counts.get("views_without_an_equal_decoy"):
+        return "no decoy would change a view about as much as the removal does (--decoys)"
     return "no view or pair of views fits it"
 
 

@@ -115,9 +115,9 @@ def _with_decoys(
     """Find the decoys of all views with pairs.
 
     Returns:
-        The drafts without both pairs of views in which no decoy fits; the hole of each view, by its id; the
-        numbers of views without a decoy, and with one that changes the image less than half or more than
-        twice as much as the removal.
+        The drafts without both pairs of views that have no decoy; the hole of each other view, by its id;
+        the numbers of views in which no decoy fits, and in which none changes the image about as much as
+        the removal.
     """
     wanted = {id(draft.query) for draft in drafts if isinstance(draft.images[0], PairImage)}
     others = masks_of_others(job.files) if wanted else {}
@@ -126,16 +126,18 @@ def _with_decoys(
         for loaded in views
         if id(loaded.view) in wanted
     }
-    holes = {key: decoy.hole for key, decoy in decoys.items() if decoy is not None}
+    holes = {
+        key: decoy.hole for key, decoy in decoys.items() if decoy is not None and decoy.is_equal
+    }
     kept = [
         draft
         for draft in drafts
         if not isinstance(draft.images[0], PairImage) or id(draft.query) in holes
     ]
     counts = {
-        "views_without_room_for_a_decoy": len(decoys) - len(holes),
-        "views_with_an_unequal_decoy": sum(
-            decoy is not None and not 0.5 <= decoy.ratio <= 2 for decoy in decoys.values()
+        "views_without_room_for_a_decoy": sum(decoy is None for decoy in decoys.values()),
+        "views_without_an_equal_decoy": sum(
+            decoy is not None and not decoy.is_equal for decoy in decoys.values()
         ),
     }
     return kept, holes, counts
