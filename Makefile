@@ -15,7 +15,7 @@ MINUTES ?= 60
 ROBOREFER ?=
 CHECKPOINTS ?=
 
-.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow campaign fuzz lint format bench check-fullsize \
+.PHONY: web check-web test-browser help demo demo-vlm demo-sft tiny test test-gpu test-slow campaign fuzz lint format bench check-fullsize \
   check-roborefer clean
 
 help:
@@ -25,6 +25,8 @@ help:
 	@echo "make test       install everything, lint, type-check, run the tests"
 	@echo "make test-slow  run the slow tests"
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
+	@echo "make test-browser  run the tests of the pages (Chromium; npm for axe-core)"
+	@echo "make web        build the pages into the package (npm); check-web compares what is committed with it"
 	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
 	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
 	@echo "make bench      run the benchmarks, one JSON line each"
@@ -68,6 +70,25 @@ tiny: $(VENV)/.dev
 test: lint
 	$(BIN)/python -m pytest
 
+# The browser is the machine's own: `apt install chromium`, or CHROMIUM=PATH.
+$(VENV)/.browser: $(VENV)/.dev
+	$(PIP) install --constraint requirements/constraints.txt --editable '.[browser]'
+	@touch $@
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --ignore-scripts
+
+test-browser: $(VENV)/.browser web/node_modules/.package-lock.json
+	$(BIN)/python -m pytest -m browser -rs
+
+ASSETS := src/x3spatial/reports/web/assets
+
+web: web/node_modules/.package-lock.json
+	cd web && npm run --silent check && npm run --silent build
+
+check-web: web/node_modules/.package-lock.json
+	cd web && npm run --silent check && node build.mjs ../build/web-check && cd .. && diff -r build/web-check $(ASSETS)
+
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
 
@@ -95,8 +116,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# report_page.py needs a browser: make test-browser, then python benchmarks/report_page.py.
 bench: $(VENV)/.dev
-	@for script in $(filter-out benchmarks/fullsize.py benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out benchmarks/fullsize.py benchmarks/gpu.py benchmarks/report_page.py,$(wildcard benchmarks/*.py)); do \
 	  $(BIN)/python $$script || exit 1; done
 
 check-fullsize: $(VENV)/.dev

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from x3spatial.builder.options import BuildOptions
     from x3spatial.builder.run import build_tasks
     from x3spatial.errors import UserError
-    from x3spatial.evaluation.answers import score_answers, score_text
+    from x3spatial.evaluation.agreement import agreement
+    from x3spatial.evaluation.answers import score_answers, score_people, score_text
     from x3spatial.evaluation.check_model.run import check_model
     from x3spatial.evaluation.compare import compare
     from x3spatial.evaluation.options import EvalOptions
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from x3spatial.formats.task_file import read_tasks
     from x3spatial.models.base import Model
     from x3spatial.pipeline import zeroshot
+    from x3spatial.reports.people.ask import ask
+    from x3spatial.reports.plot import plot
+    from x3spatial.reports.table import table
+    from x3spatial.reports.table_text import render_table
     from x3spatial.reports.web.options import ReportOptions
     from x3spatial.reports.web.report import report
     from x3spatial.reports.web.server import view
@@ -41,19 +46,25 @@ _API = {
     "Model": "models.base",
     "ReportOptions": "reports.web.options",
     "UserError": "errors",
+    "agreement": "evaluation.agreement",
+    "ask": "reports.people.ask",
     "audit": "roots.audit.run",
     "build_tasks": "builder.run",
     "check_model": "evaluation.check_model.run",
     "compare": "evaluation.compare",
     "evaluate": "evaluation.run",
     "export": "exporters.run",
+    "plot": "reports.plot",
     "read_results": "formats.results_file",
     "read_tasks": "formats.task_file",
     "render_scenes": "synth.generate",
+    "render_table": "reports.table_text",
     "report": "reports.web.report",
     "score": "evaluation.rescore",
     "score_answers": "evaluation.answers",
+    "score_people": "evaluation.answers",
     "score_text": "evaluation.answers",
+    "table": "reports.table",
     "view": "reports.web.server",
     "zeroshot": "pipeline",
 }
@@ -65,19 +76,25 @@ __all__ = [
     "Model",
     "ReportOptions",
     "UserError",
+    "agreement",
+    "ask",
     "audit",
     "build_tasks",
     "check_model",
     "compare",
     "evaluate",
     "export",
+    "plot",
     "read_results",
     "read_tasks",
     "render_scenes",
+    "render_table",
     "report",
     "score",
     "score_answers",
+    "score_people",
     "score_text",
+    "table",
     "view",
     "zeroshot",
 ]

@@ -9,16 +9,13 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import pytest
 
 from helpers.page_data import Page as Written
 from helpers.page_data import put, write_page
-from helpers_of_pages import shown
-
-if TYPE_CHECKING:
-    from conftest import Opener
+from helpers.pages import Opener, shown
 
 pytestmark = pytest.mark.browser
 
@@ -56,6 +53,7 @@ def test_missing_details_and_images(copy: Path, opened: Opener) -> None:
     page.wait_for_timeout(500)
     assert page.locator(".no-image").count() == 2 * page.locator(".card").count()
     page.locator(".card-open").first.click()
+    page.locator("dialog table.answers tbody tr").nth(2).wait_for()
     assert page.locator("dialog table.answers tbody tr").count() == 3
 
 
@@ -81,7 +79,7 @@ def test_cells_without_figures(copy: Path, written: Written, opened: Opener) -> 
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    asked: list[str] = []
+    asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
@@ -127,9 +125,7 @@ def test_running_evaluations_are_followed(served: tuple[Path, str], opened: Open
     assert page.locator("main.view-gallery").is_visible()
 
 
-def test_a_page_that_is_not_live_asks_nobody(
-    served: tuple[Path, str], opened: Opener
-) -> None:
+def test_a_page_that_is_not_live_asks_nobody(served: tuple[Path, str], opened: Opener) -> None:
     folder, address = served
     write_page(folder, samples=40, runs=1, sets=1)
     page = opened(address)

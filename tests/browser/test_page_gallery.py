@@ -11,12 +11,13 @@ from urllib.parse import parse_qs
 import numpy as np
 import pytest
 
-from helpers.page_data import CODE, HOSTILE, OUTCOMES, Page as Written, write_page
-from helpers_of_pages import samples, shown
+from helpers.page_data import CODE, HOSTILE, OUTCOMES, write_page
+from helpers.page_data import Page as Written
+from helpers.pages import Opener, samples, shown
 
 if TYPE_CHECKING:
-    from conftest import Opener
     from playwright.sync_api import Page
+
 
 pytestmark = pytest.mark.browser
 
@@ -84,7 +85,7 @@ def test_filters_combine(written: Written, opened: Opener) -> None:
     keep &= (angle >= float(least)) & (angle <= float(most) * 1.00001)
     assert shown(page) == keep.sum() > 0
 
-    page.get_by_role("button", name=re.compile(r"^Clear all \(6\)")).click()
+    page.get_by_role("button", name=re.compile(r"^Clear all \(5\)")).click()
     assert shown(page) == n
 
 
@@ -110,7 +111,9 @@ def test_reasons_of_absence(written: Written, opened: Opener) -> None:
     assert shown(page) == (written.sets[0]["absence"] == 1).sum()
 
 
-@pytest.mark.parametrize("text", ["b00012", "desk", "scene0003", "onerror", "杯子", "nothing at all"])
+@pytest.mark.parametrize(
+    "text", ["b00012", "desk", "scene0003", "onerror", "杯子", "nothing at all"]
+)
 def test_text_search(written: Written, opened: Opener, text: str) -> None:
     page = opened(written.folder, GALLERY)
     page.keyboard.press("/")
@@ -123,6 +126,19 @@ def test_text_search(written: Written, opened: Opener, text: str) -> None:
     assert shown(page) == sum(found)
     if not any(found):
         assert "No sample matches" in page.locator(".cards").inner_text()
+
+
+def test_search_in_answers(written: Written, opened: Opener) -> None:
+    page = opened(written.folder, f"{GALLERY}?text=cannot+tell")
+    assert shown(page) == 0
+    page.locator("#deep").check()
+    assert shown(page) == outcome_is(written, ["unparsed"], [0, 1, 2]).sum() > 0
+    again = opened(written.folder, page.url[page.url.index("#") :])
+    again.wait_for_timeout(500)
+    assert shown(again) == shown(page)
+    page.locator("#search").fill("not_visible")
+    said = ["not-visible", "false-not-visible"]
+    assert shown(page) == outcome_is(written, said, [0, 1, 2]).sum()
 
 
 def errors_of(written: Written) -> Any:
@@ -184,7 +200,10 @@ def test_the_overlay_shows_outline_truth_and_all_answers(written: Written, opene
     for run, answer in enumerate(facts["answers"]):
         mark = overlay.locator(f'.answer[data-run="{run}"] circle')
         expected = [min(max(float(answer[axis][sample]), 0), 1) for axis in "xy"]
-        found = [float(mark.get_attribute("cx") or 0) / 320, float(mark.get_attribute("cy") or 0) / 240]
+        found = [
+            float(mark.get_attribute("cx") or 0) / 320,
+            float(mark.get_attribute("cy") or 0) / 240,
+        ]
         assert found == pytest.approx(expected, abs=1e-4)
     assert overlay.locator(".truth").count() == 1
     page.get_by_role("checkbox", name="Overlay").uncheck()
@@ -225,7 +244,9 @@ def test_detail_view(written: Written, opened: Opener) -> None:
         if np.isnan(answer["x"][sample]):
             assert entries[2] == "–"
         else:
-            point = f"{round(float(answer['x'][sample]), 3)}, {round(float(answer['y'][sample]), 3)}"
+            point = (
+                f"{round(float(answer['x'][sample]), 3)}, {round(float(answer['y'][sample]), 3)}"
+            )
             assert entries[2] == point
         if not np.isnan(answer["error"][sample]):
             assert float(entries[3]) == pytest.approx(float(answer["error"][sample]), abs=6e-5)
@@ -237,7 +258,9 @@ def test_detail_view(written: Written, opened: Opener) -> None:
 
 def test_keys(written: Written, opened: Opener) -> None:
     page = opened(written.folder, f"{GALLERY}?outcome=miss")
-    ids = [written.sets[0]["ids"][i] for i in np.flatnonzero(outcome_is(written, ["miss"], [0, 1, 2]))]
+    ids = [
+        written.sets[0]["ids"][i] for i in np.flatnonzero(outcome_is(written, ["miss"], [0, 1, 2]))
+    ]
     page.keyboard.press("Enter")
     page.locator("dialog .prompt").wait_for()
     assert opened_sample(page) == ids[0]
@@ -328,7 +351,9 @@ def test_a_link_shows_exactly_this_view(written: Written, opened: Opener) -> Non
 
 
 def test_links_to_what_is_not_here_show_what_is(written: Written, opened: Opener) -> None:
-    page = opened(written.folder, "#/gallery?run=gone&set=gone.val&sample=gone&zoom=a,b&at=-4&range=x")
+    page = opened(
+        written.folder, "#/gallery?run=gone&set=gone.val&sample=gone&zoom=a,b&at=-4&range=x"
+    )
     assert shown(page) == 240 and page.locator("dialog").count() == 0
     other = opened(written.folder, "#/nothing")
     assert other.locator("main.view-overview").is_visible()
@@ -356,7 +381,11 @@ def test_long_lists(opened: Opener, tmp_path: Path) -> None:
     page.mouse.wheel(0, 100)
     page.wait_for_timeout(500)
     moved = page.locator(".card", has=page.locator('[data-sample="1"]')).bounding_box()
-    assert start is not None and moved is not None and start["y"] - moved["y"] == pytest.approx(100, abs=2)
+    assert (
+        start is not None
+        and moved is not None
+        and start["y"] - moved["y"] == pytest.approx(100, abs=2)
+    )
     page.locator(".rows").evaluate("e => { e.scrollTop = e.scrollHeight; }")
     page.wait_for_timeout(600)
     assert samples(page)[-1] == 99_999
@@ -366,7 +395,9 @@ def test_long_lists(opened: Opener, tmp_path: Path) -> None:
     page.wait_for_timeout(600)
     assert abs(samples(page)[3] - 50_000) < 300
     at = int(parse_qs(page.url.partition("?")[2])["at"][0])
-    again = opened(long.folder, page.url[page.url.index("#") :], size=(340, 700), faults_expected=True)
+    again = opened(
+        long.folder, page.url[page.url.index("#") :], size=(340, 700), faults_expected=True
+    )
     again.wait_for_timeout(300)
     assert at in samples(again)[:5]
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers.page_data import HOSTILE, Page as Written
+from helpers.page_data import HOSTILE
+from helpers.page_data import Page as Written
+from helpers.pages import Opener
 
 if TYPE_CHECKING:
-    from conftest import Opener
     from playwright.sync_api import Page
+
 
 pytestmark = pytest.mark.browser
 
@@ -145,7 +147,9 @@ def test_problems_and_unfinished_runs_are_always_visible(written: Written, opene
     page = opened(written.folder)
     for view in ("Overview", "Plots", "Gallery"):
         page.get_by_role("button", name=view).first.click()
-        assert page.locator(".problems summary").inner_text().startswith("!\n2 problems in the data")
+        assert (
+            page.locator(".problems summary").inner_text().startswith("!\n2 problems in the data")
+        )
     page.locator(".problems summary").click()
     for problem in written.report["problems"]:
         assert page.locator(".problems tr", has_text=problem["path"]).is_visible()
@@ -206,9 +210,7 @@ def test_copied_csv_has_the_numbers_of_the_files(written: Written, opened: Opene
 
 
 @pytest.mark.parametrize("hash", ["", "#/overview?baseline=tiny-8B"])
-def test_copied_latex_compiles(
-    written: Written, opened: Opener, tmp_path: Path, hash: str
-) -> None:
+def test_copied_latex_compiles(written: Written, opened: Opener, tmp_path: Path, hash: str) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed")
     text = exported(opened(written.folder, hash), "LaTeX")

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import cv2
 import pytest
 
-from helpers.page_data import HOSTILE, Page as Written
+from helpers.page_data import HOSTILE
+from helpers.page_data import Page as Written
+from helpers.pages import Opener
 
 if TYPE_CHECKING:
-    from conftest import Opener
     from playwright.sync_api import Page
+
 
 pytestmark = pytest.mark.browser
 
@@ -42,7 +44,9 @@ def test_every_chart_has_a_name_and_a_table(written: Written, opened: Opener) ->
         "Success against threshold", "Error distribution", "Hit@Mask: share of the image",
         "Precision and recall of the absent token (NOT_VISIBLE)",
     ]  # fmt: skip
-    assert titles[4:] == [f"Where the answers fall: {run['name']}" for run in written.report["runs"]]
+    assert titles[4:] == [
+        f"Where the answers fall: {run['name']}" for run in written.report["runs"]
+    ]
     for chart in charts.all():
         assert (chart.locator("svg").get_attribute("aria-label") or "").strip()
         assert chart.locator("details table").count() == 1
@@ -65,7 +69,11 @@ def test_success_and_errors(written: Written, opened: Opener) -> None:
 def test_strata_with_intervals(written: Written, opened: Opener) -> None:
     page = opened(written.folder, PLOTS)
     cells = [cell for cell in written.report["cells"] if cell["set"] == 0]
-    for stratum, title in (("angle_deg", "angle between the views"), ("overlap", "share of A's surface in B's frame")):  # fmt: skip
+    titles = {
+        "angle_deg": "angle between the views",
+        "overlap": "share of A's surface in B's frame",
+    }
+    for stratum, title in titles.items():
         page.get_by_label("Stratum").select_option(stratum)
         rows = table(page, f"Hit@Mask: {title}")
         for at, row in enumerate(rows[1:]):
@@ -114,7 +122,7 @@ def test_charts_are_saved(written: Written, opened: Opener, tmp_path: Path, dark
         with page.expect_download() as download:
             button.click()
         assert download.value.suggested_filename.endswith(".svg")
-        root = ElementTree.parse(download.value.path()).getroot()  # noqa: S314
+        root = ElementTree.parse(download.value.path()).getroot()
         assert root.tag == f"{SVG}svg" and root.find(f"{SVG}rect").get("fill") == "#ffffff"  # type: ignore[union-attr]
         texts = " ".join(text.text or "" for text in root.iter(f"{SVG}text"))
         assert any(name[:28] in texts for name in names)

@@ -19,7 +19,12 @@ from x3spatial.exporters.run import export
 from x3spatial.models.roborefer.resize import resize_checkpoint
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.pipeline import ZeroshotOptions, zeroshot
+from x3spatial.reports.people.ask import ask
+from x3spatial.reports.people.options import AskPageOptions
+from x3spatial.reports.plot_options import PlotOptions
 from x3spatial.reports.preview import preview
+from x3spatial.reports.table import TableOptions
+from x3spatial.reports.table_text import render_table
 from x3spatial.reports.web.options import PageOptions, ReportOptions
 from x3spatial.reports.web.report import report
 from x3spatial.reports.web.server import view
@@ -39,6 +44,9 @@ SOURCES: dict[str, list[Any]] = {
     "export": [export],
     "eval": [evaluate, EvalOptions()],
     "score": [score, AnswersOptions()],
+    "table": [render_table, TableOptions()],
+    "plot": [PlotOptions()],
+    "ask": [ask, AskPageOptions()],
     "report": [report, ReportOptions()],
     "view": [view, PageOptions()],
     "zeroshot": [zeroshot, ZeroshotOptions().evaluation, ZeroshotOptions().build],

@@ -7,7 +7,6 @@ hundred thousand samples take seconds.
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import shutil
 from dataclasses import dataclass, field
@@ -17,51 +16,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from helpers.page_figures import CODE, METRICS, OUTCOMES, STRATA, cell_of
 from helpers.paths import SRC
 
 WEB = SRC / "x3spatial" / "reports" / "web"
 NONE = 0xFFFFFFFF
 HOSTILE = "<img src=x onerror=window.hacked=1>"
-OUTCOMES = [
-    ("error", "no answer", None),
-    ("unparsed", "unparsed", False),
-    ("correct", "correct", True),
-    ("incorrect", "incorrect", False),
-    ("not-visible", "not visible", True),
-    ("false-point", "false point", False),
-    ("false-not-visible", "false NOT_VISIBLE", False),
-    ("hit", "hit", True),
-    ("miss", "miss", False),
-    ("partial-hit", "some points hit", None),
-    ("no-mask", "no mask to score", None),
-]
-CODE = {name: code for code, (name, _, _) in enumerate(OUTCOMES)}
-METRICS = [
-    ("total", "samples", False, None, True),
-    ("hit_at_mask", "Hit@Mask", True, True, True),
-    ("success_005", "Success@0.05", True, True, True),
-    ("mean_l2_error", "mean L2", False, False, True),
-    ("not_visible_accuracy", "NOT_VISIBLE accuracy", True, True, True),
-    ("not_visible_precision", "NOT_VISIBLE precision", True, True, False),
-    ("not_visible_recall", "NOT_VISIBLE recall", True, True, False),
-    ("false_not_visible_rate", "false NOT_VISIBLE", True, False, False),
-    ("balanced_accuracy", "balanced accuracy", True, True, True),
-    ("parse_failures", "unparsed", False, None, False),
-    ("errors", "errors", False, None, False),
-]
-
-
-def bins(*bounds: float) -> list[dict[str, float | None]]:
-    """The bins between bounds."""
-    return [{"from": a, "to": b, "name": None} for a, b in itertools.pairwise(bounds)]
-
-
-STRATA: dict[str, dict[str, Any]] = {
-    "angle_deg": {"title": "angle between the views", "unit": "°", "bins": bins(0, 20, 40, 60, 90, 180)},
-    "mask_share": {"title": "share of the image", "unit": "", "bins": bins(0, 0.0025, 0.01, 0.04, 1)},
-    "overlap": {"title": "share of A's surface in B's frame", "unit": "", "bins": bins(0, 0.25, 0.5, 0.75, 1)},
-    "absence": {"title": "why the object is absent", "unit": "", "names": ["framing", "occlusion", "other_scene"]},
-}  # fmt: skip
 
 
 @dataclass
@@ -111,18 +71,36 @@ def write_page(
     table = _images(folder, images, size, generator)
     names = ["tiny-8B", "oracle (noisy)", HOSTILE, "center", *(f"model {n}" for n in range(4, 20))]
     report: dict[str, Any] = {
-        "format": 1, "kind": "results", "title": "Six models", "generator": "x3spatial test", "images": "copy",
-        "problems": [{"path": f"/data/val/scene_{n}/image {n}.png", "reason": "image is missing"} for n in range(problems)],
+        "format": 1,
+        "kind": "results",
+        "title": "Six models",
+        "generator": "x3spatial test",
+        "images": "copy",
+        "problems": [
+            {"path": f"/data/val/scene_{n}/image {n}.png", "reason": "image is missing"}
+            for n in range(problems)
+        ],
         "runs": [
-            {"name": name, "model": f"hf:{name}", "path": f"/results/{n}", "state": "unfinished" if n == 1 else "complete",
-             "settings": {"seed": 42, "dtype": "bfloat16"}, "people": False}
+            {
+                "name": name,
+                "model": f"hf:{name}",
+                "path": f"/results/{n}",
+                "state": "unfinished" if n == 1 else "complete",
+                "settings": {"seed": 42, "dtype": "bfloat16"},
+                "people": False,
+            }
             for n, name in enumerate(names[:runs])
         ],
-        "sets": [], "cells": [], "comparisons": [],
-        "metrics": [dict(zip(("key", "title", "percent", "higher_is_better", "default"), m, strict=True)) for m in METRICS],
+        "sets": [],
+        "cells": [],
+        "comparisons": [],
+        "metrics": [
+            dict(zip(("key", "title", "percent", "higher_is_better", "default"), m, strict=True))
+            for m in METRICS
+        ],
         "strata": STRATA,
         "outcomes": [{"name": n, "words": w, "right": r} for n, w, r in OUTCOMES],
-    }  # fmt: skip
+    }
     page = Page(folder, report)
     for number in range(sets):
         page.sets.append(_set(folder, report, number, samples, runs, table, generator, details))
@@ -144,10 +122,18 @@ def _images(
         for _ in range(14):
             x, y = generator.integers(0, width), generator.integers(0, height)
             colour = tuple(int(c) for c in generator.integers(30, 230, 3))
-            cv2.circle(picture, (int(x), int(y)), int(generator.integers(width // 40, width // 8)), colour, -1)  # fmt: skip
+            cv2.circle(
+                picture,
+                (int(x), int(y)),
+                int(generator.integers(width // 40, width // 8)),
+                colour,
+                -1,
+            )
         path = folder / "images" / f"{number % 256:02x}" / f"{number:032x}.webp"
         path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), np.clip(picture, 0, 255).astype(np.uint8), [cv2.IMWRITE_WEBP_QUALITY, 80])  # fmt: skip
+        cv2.imwrite(
+            str(path), np.clip(picture, 0, 255).astype(np.uint8), [cv2.IMWRITE_WEBP_QUALITY, 80]
+        )
         table.append({"src": path.relative_to(folder).as_posix(), "w": width, "h": height})
     return table
 
@@ -168,7 +154,10 @@ def _set(
     scene, label = generator.integers(0, len(scenes), n), generator.integers(0, len(labels), n)
     absent = generator.random(n) < (0.3 if number == 0 else 0.7)
     truth = absent.astype(np.uint8)
-    tx, ty = generator.uniform(0.1, 0.9, n).astype(np.float32), generator.uniform(0.1, 0.9, n).astype(np.float32)  # fmt: skip
+    tx, ty = (
+        generator.uniform(0.1, 0.9, n).astype(np.float32),
+        generator.uniform(0.1, 0.9, n).astype(np.float32),
+    )
     tx[absent] = ty[absent] = np.nan
     share = (10 ** generator.uniform(-3, -1, n)).astype(np.float32)
     share[absent] = np.nan
@@ -180,8 +169,9 @@ def _set(
     strata["overlap"][::7] = np.nan
     why = np.where(absent, generator.integers(0, 3, n), NONE).astype(np.uint32)
     ids = [
-        f"{name.upper()}_{scenes[s]}_uid{i % 97}_A01f_B{i:06d}" for i, s in enumerate(scene.tolist())
-    ]  # fmt: skip
+        f"{name.upper()}_{scenes[s]}_uid{i % 97}_A01f_B{i:06d}"
+        for i, s in enumerate(scene.tolist())
+    ]
     columns: dict[str, Any] = {}
     answers: list[dict[str, Any]] = []
     for run in range(runs):
@@ -195,7 +185,9 @@ def _set(
         error = np.hypot(x - tx, y - ty).astype(np.float32)
         outcome = np.where(error < 0.06, CODE["hit"], CODE["miss"])
         outcome = np.where(says_absent, CODE["false-not-visible"], outcome)
-        outcome = np.where(absent, np.where(says_absent, CODE["not-visible"], CODE["false-point"]), outcome)  # fmt: skip
+        outcome = np.where(
+            absent, np.where(says_absent, CODE["not-visible"], CODE["false-point"]), outcome
+        )
         unparsed = generator.random(n) < 0.03
         outcome[unparsed] = CODE["unparsed"]
         x[unparsed] = y[unparsed] = error[unparsed] = np.nan
@@ -205,115 +197,132 @@ def _set(
         if run == 1:
             outcome[n - n // 10 :] = 255
             x[n - n // 10 :] = y[n - n // 10 :] = error[n - n // 10 :] = np.nan
-        columns[str(run)] = {"outcome": packed(outcome, "u8"), "error": packed(error, "f32"),
-                             "x": packed(x, "f32"), "y": packed(y, "f32")}  # fmt: skip
+        columns[str(run)] = {
+            "outcome": packed(outcome, "u8"),
+            "error": packed(error, "f32"),
+            "x": packed(x, "f32"),
+            "y": packed(y, "f32"),
+        }
         answers.append({"outcome": outcome, "error": error, "x": x, "y": y})
-        report["cells"].append(_cell(run, number, answers[run], absent, strata, why, n))
+        report["cells"].append(cell_of(run, number, answers[run], absent, strata, why, n))
     reason_of = {CODE["unparsed"]: "no point and no NOT_VISIBLE in the text"}
     image_a, image_b = generator.integers(0, len(table), n), generator.integers(0, len(table), n)
     index = {
-        "n": n, "scene": {"names": scenes, "codes": packed(scene, "u32")}, "label": {"names": labels, "codes": packed(label, "u32")},
-        "truth": packed(truth, "u8"), "tx": packed(tx, "f32"), "ty": packed(ty, "f32"), "area": packed(share, "f32"),
-        "strata": {**{k: packed(v, "f32") for k, v in strata.items()},
-                   "absence": {"names": STRATA["absence"]["names"], "codes": packed(why, "u32")}},
-        "image_a": packed(image_a, "u32"), "image_b": packed(image_b, "u32"), "images": table, "runs": columns,
-    }  # fmt: skip
+        "n": n,
+        "scene": {"names": scenes, "codes": packed(scene, "u32")},
+        "label": {"names": labels, "codes": packed(label, "u32")},
+        "truth": packed(truth, "u8"),
+        "tx": packed(tx, "f32"),
+        "ty": packed(ty, "f32"),
+        "area": packed(share, "f32"),
+        "strata": {
+            **{k: packed(v, "f32") for k, v in strata.items()},
+            "absence": {"names": STRATA["absence"]["names"], "codes": packed(why, "u32")},
+        },
+        "image_a": packed(image_a, "u32"),
+        "image_b": packed(image_b, "u32"),
+        "images": table,
+        "runs": columns,
+    }
     put(folder, f"set-{number}", index)
     put(folder, f"ids-{number}", ids)
     for start in range(0, n if details else 0, 200):
-        put(folder, f"set-{number}/detail-{start // 200:04d}",
-            [_detail(i, ids, tx, ty, share, answers, reason_of, labels[label[i]]) for i in range(start, min(start + 200, n))])  # fmt: skip
-    report["sets"].append({
-        "name": name, "split": "val", "title": {"t1_multi": "Task1 multi"}.get(name, name), "path": f"/tasks/{name}.json",
-        "samples": n, "absent_token": "NOT_VISIBLE", "concat": False, "details_per_file": 200, "strata": list(STRATA),
-    })  # fmt: skip
+        put(
+            folder,
+            f"set-{number}/detail-{start // 200:04d}",
+            [
+                _detail(i, ids, tx, ty, share, answers, reason_of, labels[label[i]])
+                for i in range(start, min(start + 200, n))
+            ],
+        )
+    report["sets"].append(
+        {
+            "name": name,
+            "split": "val",
+            "title": {"t1_multi": "Task1 multi"}.get(name, name),
+            "path": f"/tasks/{name}.json",
+            "samples": n,
+            "absent_token": "NOT_VISIBLE",
+            "concat": False,
+            "details_per_file": 200,
+            "strata": list(STRATA),
+        }
+    )
     for a in range(runs):
         for b in range(a + 1, runs):
-            report["comparisons"].append({"set": number, "a": a, "b": b, "metrics": {
-                key: {"difference": -0.05 * (b - a), "ci95": [-0.05 * (b - a) - 0.03, -0.05 * (b - a) + 0.03], "significant": True}
-                for key in ("hit_at_mask", "success_005")
-            } | {"balanced_accuracy": {"difference": -0.01, "ci95": [-0.03, 0.01], "significant": False}}})  # fmt: skip
-    return {"ids": ids, "scene": [scenes[s] for s in scene], "label": [labels[s] for s in label], "truth": truth,
-            "strata": strata, "absence": why, "answers": answers}  # fmt: skip
+            report["comparisons"].append(
+                {
+                    "set": number,
+                    "a": a,
+                    "b": b,
+                    "metrics": {
+                        key: {
+                            "difference": -0.05 * (b - a),
+                            "ci95": [-0.05 * (b - a) - 0.03, -0.05 * (b - a) + 0.03],
+                            "significant": True,
+                        }
+                        for key in ("hit_at_mask", "success_005")
+                    }
+                    | {
+                        "balanced_accuracy": {
+                            "difference": -0.01,
+                            "ci95": [-0.03, 0.01],
+                            "significant": False,
+                        }
+                    },
+                }
+            )
+    return {
+        "ids": ids,
+        "scene": [scenes[s] for s in scene],
+        "label": [labels[s] for s in label],
+        "truth": truth,
+        "strata": strata,
+        "absence": why,
+        "answers": answers,
+    }
 
 
-def _detail(i: int, ids: Any, tx: Any, ty: Any, share: Any, answers: Any, reasons: Any, label: str) -> dict[str, Any]:  # fmt: skip
+def _detail(
+    i: int, ids: Any, tx: Any, ty: Any, share: Any, answers: Any, reasons: Any, label: str
+) -> dict[str, Any]:
     r = 0.0 if np.isnan(share[i]) else float(np.sqrt(share[i] / np.pi))
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    ring = np.stack([tx[i] + r * np.cos(angles), ty[i] + r * 1.3 * np.sin(angles)], 1).round(4).ravel().tolist()  # fmt: skip
+    ring = (
+        np.stack([tx[i] + r * np.cos(angles), ty[i] + r * 1.3 * np.sin(angles)], 1)
+        .round(4)
+        .ravel()
+        .tolist()
+    )
     said = {}
     for run, answer in enumerate(answers):
         code = int(answer["outcome"][i])
         if code == 255:
             continue
-        point = None if np.isnan(answer["x"][i]) else [round(float(answer["x"][i]), 3), round(float(answer["y"][i]), 3)]  # fmt: skip
-        text = "I cannot tell." if code == CODE["unparsed"] else "" if code == CODE["error"] else "NOT_VISIBLE" if point is None else f"[({point[0]}, {point[1]})]"  # fmt: skip
-        said[str(run)] = {"text": text, "point": point, "reason": reasons.get(code) or ("connection refused" if code == CODE["error"] else None)}  # fmt: skip
-    return {"id": ids[i], "prompt": f"The {label} is marked in red in the first image.\nPoint at it in the second image.",
-            "record": {"id": ids[i], "label": label, "image": ["a.png", "b.png"]}, "outline": [ring] if r else [], "runs": said}  # fmt: skip
-
-
-def _cell(run: int, number: int, answer: Any, absent: Any, strata: Any, why: Any, n: int) -> dict[str, Any]:
-    code, error = answer["outcome"], answer["error"]
-    asked = (code != 255) & (code != CODE["error"])
-
-    def figures(chosen: Any) -> dict[str, float | None]:
-        def rate(part: Any, whole: Any) -> float | None:
-            count = int((whole & chosen).sum())
-            return int((part & whole & chosen).sum()) / count if count else None
-
-        says = (code == CODE["not-visible"]) | (code == CODE["false-not-visible"])
-        known = error[asked & chosen & ~np.isnan(error)]
-        recall, seen = rate(says, asked & absent), rate(~says, asked & ~absent)
-        return {
-            "hit_at_mask": rate(code == CODE["hit"], asked & ~absent),
-            "success_005": rate(error <= 0.05, asked & ~absent),
-            "mean_l2_error": float(known.mean()) if len(known) else None,
-            "median_l2_error": float(np.median(known)) if len(known) else None,
-            "not_visible_accuracy": recall,
-            "not_visible_recall": recall,
-            "not_visible_precision": rate(absent, asked & says),
-            "false_not_visible_rate": rate(says, asked & ~absent),
-            "balanced_accuracy": None if recall is None or seen is None else (recall + seen) / 2,
+        point = (
+            None
+            if np.isnan(answer["x"][i])
+            else [round(float(answer["x"][i]), 3), round(float(answer["y"][i]), 3)]
+        )
+        text = (
+            "I cannot tell."
+            if code == CODE["unparsed"]
+            else ""
+            if code == CODE["error"]
+            else "NOT_VISIBLE"
+            if point is None
+            else f"[({point[0]}, {point[1]})]"
+        )
+        said[str(run)] = {
+            "text": text,
+            "point": point,
+            "reason": reasons.get(code)
+            or ("connection refused" if code == CODE["error"] else None),
         }
-
-    everything = np.ones(n, dtype=bool)
-    metrics: dict[str, Any] = {
-        "total": int((code != 255).sum()), **figures(everything),
-        "parse_failures": int((code == CODE["unparsed"]).sum()), "errors": int((code == CODE["error"]).sum()),
-    }  # fmt: skip
-    ci95 = {k: None if v is None or isinstance(v, int) else [max(0.0, v - 0.04), v + 0.04] for k, v in metrics.items()}  # fmt: skip
-    percent = {key for key, _, is_percent, _, _ in METRICS if is_percent}
-    text = {k: "–" if v is None else str(v) if isinstance(v, int) else f"{100 * v:.1f}" if k in percent else f"{v:.3f}" for k, v in metrics.items()}  # fmt: skip
-    rows: dict[str, Any] = {}
-    for name in ("angle_deg", "mask_share", "overlap"):
-        rows[name] = []
-        for bounds in STRATA[name]["bins"]:
-            least, most = bounds["from"], bounds["to"]
-            chosen = (strata[name] >= least) & (strata[name] < most)
-            if chosen.any():
-                values = figures(chosen)
-                rows[name].append({"from": least, "to": most, "name": None, "samples": int(chosen.sum()), "metrics": values,
-                                   "ci95": {k: None if v is None else [max(0.0, v - 0.08), min(1.0, v + 0.08)] for k, v in values.items()},
-                                   "chance_uniform": 0.02})  # fmt: skip
-    rows["absence"] = [
-        {"from": None, "to": None, "name": why_name, "samples": int((why == k).sum()), "metrics": figures(why == k),
-         "ci95": {}, "chance_uniform": None}
-        for k, why_name in enumerate(STRATA["absence"]["names"])
-    ]  # fmt: skip
-    radii = np.linspace(0, 0.25, 51)
-    visible = int((asked & ~absent).sum())
-    edges = np.linspace(0, 0.5, 26)
-    x, y = answer["x"], answer["y"]
-    inside = ~np.isnan(x) & (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
-    counts, _, _ = np.histogram2d(y[inside], x[inside], bins=32, range=[[0, 1], [0, 1]])
     return {
-        "run": run, "set": number, "total": metrics["total"], "missing": int((code == 255).sum()), "errors": metrics["errors"],
-        "metrics": metrics, "text": text, "ci95": ci95, "ci_method": {}, "ci_unit": "scene",
-        "chance": {"centre": {"hit_at_mask": 0.041, "success_005": 0.02, "mean_l2_error": 0.31},
-                   "uniform": {"hit_at_mask": 0.023, "success_005": 0.008}, "always-not-visible": {"hit_at_mask": 0.0, "not_visible_accuracy": 1.0, "balanced_accuracy": 0.5}},
-        "by_stratum": rows, "consistency": {},
-        "curve": {"r": radii.round(4).tolist(), "success": [float((error[asked & ~absent] <= r).sum()) / max(visible, 1) for r in radii]},
-        "errors_hist": {"edges": edges.round(4).tolist(), "counts": np.histogram(error[~np.isnan(error)], edges)[0].tolist()},
-        "map": {"size": 32, "counts": counts.astype(int).ravel().tolist()},
-    }  # fmt: skip
+        "id": ids[i],
+        "prompt": f"The {label} is marked in red in the first image.\nPoint at it in the second image.",
+        "record": {"id": ids[i], "label": label, "image": ["a.png", "b.png"]},
+        "outline": [ring] if r else [],
+        "runs": said,
+    }

@@ -11,7 +11,14 @@ from x3spatial.conventions.base import Convention
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply, storable
 from x3spatial.exporters.points import ResizeLimits, counted_sizes
-from x3spatial.formats.answers.base import AnswerFields, AnswerText, BadEntry, answer_of
+from x3spatial.formats.answers.base import (
+    PARTICIPANT_FIELD,
+    SECONDS_FIELD,
+    AnswerFields,
+    AnswerText,
+    BadEntry,
+    answer_of,
+)
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, probe, read_bytes
 from x3spatial.tasks.question import Size
@@ -146,7 +153,12 @@ def _reply(
         sizes = pixel_sizes(record, convention, entry.sizes, limits)
     except ValueError as error:
         return Reply(None, f"{entry.where}: {error}")
-    return Reply(storable(entry.text), sizes=sizes)
+    return Reply(storable(entry.text), sizes=sizes, details=_details(entry))
+
+
+def _details(entry: AnswerText) -> dict[str, Any]:
+    found = {PARTICIPANT_FIELD: entry.participant, SECONDS_FIELD: entry.seconds}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def pixel_sizes(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from x3spatial.evaluation.statistics.intervals import (
     draw_counts,
 )
 from x3spatial.evaluation.stored import score_of
-from x3spatial.formats.results_entry import SampleResult
+from x3spatial.formats.results_entry import Coordinate, SampleResult
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.spec import TASKS
@@ -111,13 +111,14 @@ def answer_points(results: Sequence[SampleResult], task: str | None) -> Float64:
 
     Points of side-by-side images are mapped to the right half; a point in the left half then has x < 0.
     """
+    return _local([entry.pred_parsed.coord for entry in results], task)
+
+
+def _local(coordinates: Iterable[Coordinate | None], task: str | None) -> Float64:
+    """``[N, 2]``: points of answers in the frame of the query image."""
     spec = None if task is None else TASKS.get(task)
     frame = Frame.IMAGE if spec is None else spec.frame
-    points = [
-        frame.to_local(Point(*entry.pred_parsed.coord))
-        for entry in results
-        if entry.pred_parsed.coord is not None
-    ]
+    points = [frame.to_local(Point(*one)) for one in coordinates if one is not None]
     return np.array([(p.x, p.y) for p in points], np.float64).reshape(-1, 2)
 
 
@@ -129,7 +130,16 @@ def answer_map(
     Returns:
         ``[size, size]`` number of points per cell, row 0 at the top, and the number of points outside.
     """
-    points = answer_points(results, task)
+    return _cells(answer_points(results, task), size)
+
+
+def truth_map(results: Sequence[SampleResult], task: str | None, size: int = MAP_SIZE) -> Int64:
+    """``[size, size]``: where the right points lie in the query image, row 0 at the top."""
+    return _cells(_local([entry.gt.coord for entry in results], task), size)[0]
+
+
+def _cells(points: Float64, size: int) -> tuple[Int64, int]:
+    """Number of points per cell, and of points outside."""
     inside = ((points >= 0.0) & (points <= 1.0)).all(axis=1)
     cells = np.minimum((points[inside] * size).astype(np.int64), size - 1)
     counts = np.zeros((size, size), np.int64)

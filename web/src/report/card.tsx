@@ -74,7 +74,7 @@ export function Card(props: {
   const truthText = index.truth[sample] === 1 ? w.absent : index.truth[sample] === 2 ? w.unknown : isRoot ? w.visible : "";
   return (
     <article class={`card ${props.current ? "current" : ""}`} style={{ width: `${size.width}px` }}>
-      <button type="button" class="card-open" onClick={props.onOpen} aria-label={`${label || "?"}, ${scene}, ${sample + 1}`} data-sample={sample}>
+      <button type="button" class="card-open" onClick={props.onOpen} data-sample={sample}>
         <div class="images" style={{ height: `${size.image}px` }}>
           {both && (
             <ImageBox image={a} alt={isRoot ? w.original : w.pictureA}>

@@ -99,18 +99,23 @@ export function Mark(props: { shape: Shape; x: number; y: number; r: number; fil
 
 const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
+const legendColumns = (count: number, area: Area): number => (count <= 6 ? 1 : area.width > 450 ? 3 : 2);
+
 /** The legend is part of the picture, so that a saved file has it. */
 function Legend(props: { series: readonly Series[]; area: Area; colors: Palette }) {
   const { series, area, colors } = props;
+  const across = legendColumns(series.length, area);
+  const step = (area.width - area.left) / across;
   return (
     <g font-family={FONT} font-size="12" fill={colors.text}>
       {series.map((one, at) => {
-        const y = area.height + 12 + at * 19;
+        const x = area.left + (at % across) * step;
+        const y = area.height + 12 + Math.floor(at / across) * 19;
         return (
           <g key={one.run}>
-            <Mark shape={one.shape} x={area.left + 6} y={y} r={5} fill={colors.run(one.run)} stroke={colors.paper} />
-            <text x={area.left + 18} y={y + 4}>
-              {`${one.run + 1}  ${cut(one.name, area.width > 450 ? 66 : 42)}`}
+            <Mark shape={one.shape} x={x + 6} y={y} r={5} fill={colors.run(one.run)} stroke={colors.paper} />
+            <text x={x + 18} y={y + 4}>
+              {`${one.run + 1}  ${cut(one.name, Math.floor((step - 34) / 6.6))}`}
             </text>
           </g>
         );
@@ -121,7 +126,7 @@ function Legend(props: { series: readonly Series[]; area: Area; colors: Palette 
 
 function Sheet(props: { label: string; series: readonly Series[]; colors: Palette; children: ComponentChildren }) {
   const area = areaOf(props.colors);
-  const height = area.height + 8 + props.series.length * 19;
+  const height = area.height + 8 + Math.ceil(props.series.length / legendColumns(props.series.length, area)) * 19;
   return (
     <svg
       xmlns="http://www.w3.org/2000/svg"

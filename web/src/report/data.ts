@@ -11,11 +11,12 @@ declare global {
   }
 }
 
-const waiting = new Map<string, (value: unknown) => void>();
+/** Several may wait for the same file. */
+const waiting = new Map<string, ((value: unknown) => void)[]>();
 window.x3data = (name, value) => {
-  const give = waiting.get(name);
+  const all = waiting.get(name) ?? [];
   waiting.delete(name);
-  give?.(value);
+  for (const give of all) give(value);
 };
 
 /** Grows with every change of a live run, so that the browser does not answer from its cache. */
@@ -24,11 +25,13 @@ export const version = signal(0);
 function load<T>(name: string): Promise<T> {
   return new Promise((resolve, reject) => {
     const script = document.createElement("script");
+    const give = (value: unknown) => resolve(value as T);
+    const others = () => (waiting.get(name) ?? []).filter((other) => other !== give);
     const fail = () => {
-      waiting.delete(name);
+      waiting.set(name, others());
       reject(new Error(`data/${name}.js`));
     };
-    waiting.set(name, (value) => resolve(value as T));
+    waiting.set(name, [...(waiting.get(name) ?? []), give]);
     script.onerror = () => {
       script.remove();
       fail();
@@ -36,7 +39,7 @@ function load<T>(name: string): Promise<T> {
     script.onload = () => {
       script.remove();
       // The script ran without giving its value: it is damaged.
-      if (waiting.has(name)) fail();
+      if (waiting.get(name)?.includes(give)) fail();
     };
     script.src = `data/${name}.js${version.value ? `?v=${version.value}` : ""}`;
     document.head.append(script);
@@ -226,10 +229,44 @@ function detailName(set: number, perFile: number, sample: number): string {
   return `set-${set}/detail-${String(Math.floor(sample / perFile)).padStart(4, "0")}`;
 }
 
+/** All answers of a set in small letters, one text per sample; loaded when somebody searches in them. */
+const answers = new Map<number, Promise<string[]>>();
+const AT_ONCE = 3;
+export function loadAnswers(set: number, perFile: number, n: number, progress: (share: number) => void): Promise<string[]> {
+  let found = answers.get(set);
+  if (!found) {
+    found = readAnswers(set, perFile, n, progress);
+    found.catch(() => answers.delete(set));
+    answers.set(set, found);
+  }
+  return found;
+}
+
+async function readAnswers(set: number, perFile: number, n: number, progress: (share: number) => void): Promise<string[]> {
+  const texts = new Array<string>(n).fill("");
+  const files = Math.ceil(n / perFile);
+  let next = 0;
+  let done = 0;
+  const work = async () => {
+    while (next < files) {
+      const file = next++;
+      // Not kept as details: only their answers are.
+      const rows = await load<Detail[]>(detailName(set, perFile, file * perFile));
+      rows.forEach((row, at) => {
+        texts[file * perFile + at] = Object.values(row.runs).map((said) => said.text ?? "").join("\n").toLowerCase();
+      });
+      progress(++done / files);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return texts;
+}
+
 /** Forget everything that was loaded, because the data changed. */
 export function forget(): void {
   sets.clear();
   ids.clear();
+  answers.clear();
   details.clear();
 }
 

@@ -17,6 +17,7 @@ export function choose(
   runs: readonly number[],
   outcomes: readonly Outcome[],
   ids: readonly string[] | null,
+  answers: readonly string[] | null,
 ): Chosen {
   const { n } = index;
   const keep = new Uint8Array(n).fill(1);
@@ -42,7 +43,7 @@ export function choose(
     const { codes } = column;
     for (let i = 0; i < n; i++) if (!wanted.has(codes[i])) keep[i] = 0;
   }
-  if (s.text && ids) searchFilter(keep, index, s.text, ids);
+  if (s.text && ids) searchFilter(keep, index, s.text, ids, answers);
 
   let count = 0;
   for (let i = 0; i < n; i++) count += keep[i];
@@ -108,7 +109,7 @@ function splits(index: SetIndex, runs: readonly number[], rights: Uint8Array): U
   return found;
 }
 
-function searchFilter(keep: Uint8Array, index: SetIndex, text: string, ids: readonly string[]): void {
+function searchFilter(keep: Uint8Array, index: SetIndex, text: string, ids: readonly string[], answers: readonly string[] | null): void {
   const low = text.toLowerCase();
   const has = (column: Names) => column.names.map((name) => name.toLowerCase().includes(low));
   const scenes = has(index.scene);
@@ -116,7 +117,8 @@ function searchFilter(keep: Uint8Array, index: SetIndex, text: string, ids: read
   const sceneCodes = index.scene.codes;
   const labelCodes = index.label.codes;
   for (let i = 0; i < keep.length; i++) {
-    if (keep[i] && !scenes[sceneCodes[i]] && !labels[labelCodes[i]] && !ids[i].toLowerCase().includes(low)) keep[i] = 0;
+    if (!keep[i] || scenes[sceneCodes[i]] || labels[labelCodes[i]] || ids[i].toLowerCase().includes(low)) continue;
+    if (!answers?.[i].includes(low)) keep[i] = 0;
   }
 }
 

@@ -25,7 +25,14 @@ function useLater(value: string, apply: (text: string) => void): [string, (text:
   ];
 }
 
-export function Filters({ index, shown, runs }: { index: SetIndex | null; shown: number | null; runs: readonly number[] }) {
+export function Filters(props: {
+  index: SetIndex | null;
+  shown: number | null;
+  runs: readonly number[];
+  /** How much of the answers has been read for a search in them; null: all that is needed. */
+  reading: number | null;
+}) {
+  const { index, shown, runs } = props;
   const w = words.value;
   const s = state.value;
   const found = report.value as Report;
@@ -48,6 +55,12 @@ export function Filters({ index, shown, runs }: { index: SetIndex | null; shown:
           <span class="away">{w.search}</span>
           <input id="search" type="search" placeholder={`${w.search}  /`} value={text} onInput={(event) => setText(event.currentTarget.value)} />
         </label>
+        {runs.length > 0 && (
+          <label class="check inline">
+            <input id="deep" type="checkbox" checked={s.deep} onChange={(event) => filtered({ deep: event.currentTarget.checked })} />
+            {w.deep}
+          </label>
+        )}
         <label class="field">
           <span>{w.order}</span>
           <select id="order" value={s.order} onChange={(event) => filtered({ order: event.currentTarget.value as Order })}>
@@ -87,6 +100,7 @@ export function Filters({ index, shown, runs }: { index: SetIndex | null; shown:
       <div class="filter-line legend">
         <span class="count" role="status">
           {shown === null ? w.loading : w.shownOf(shown, set.samples)}
+          {props.reading !== null && ` · ${w.reading(Math.floor(100 * props.reading))}`}
         </span>
         {s.overlay && (
           <span class="legend-truth">

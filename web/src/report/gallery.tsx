@@ -1,7 +1,7 @@
 // The samples of a set as cards: filters, order, keys, and the detail view above them.
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Card, type CardSize } from "./card";
-import { loadIds, loadSet, version, type SetIndex } from "./data";
+import { loadAnswers, loadIds, loadSet, version, type SetIndex } from "./data";
 import { DetailView } from "./detail";
 import { choose } from "./filter";
 import { Filters } from "./filters";
@@ -65,6 +65,27 @@ function useSet(number: number, needIds: boolean): { index: SetIndex | null; ids
   };
 }
 
+/** The answers of a set while somebody searches in them, and how much of them has been read. */
+function useAnswers(index: SetIndex | null, needed: boolean): { answers: string[] | null; share: number; failed: boolean } {
+  const [got, setGot] = useState<{ index: SetIndex; answers: string[] } | null>(null);
+  const [share, setShare] = useState(0);
+  const [failed, setFailed] = useState(false);
+  useEffect(() => {
+    if (!needed || !index) return;
+    let alive = true;
+    setFailed(false);
+    const perFile = (report.value as Report).sets[index.number].details_per_file;
+    loadAnswers(index.number, perFile, index.n, (part) => alive && setShare(part)).then(
+      (answers) => alive && setGot({ index, answers }),
+      () => alive && setFailed(true),
+    );
+    return () => {
+      alive = false;
+    };
+  }, [index, needed]);
+  return { answers: needed && got !== null && got.index === index ? got.answers : null, share, failed };
+}
+
 export function Gallery() {
   const w = words.value;
   const found = report.value as Report;
@@ -78,9 +99,10 @@ export function Gallery() {
   const typing = useRef(0);
   const set = found.sets[s.set];
 
+  const { answers, share, failed } = useAnswers(index, s.deep && s.text !== "");
   const chosen = useMemo(
-    () => (index && !(s.text && !ids) ? choose(index, s, runs, found.outcomes, ids) : null),
-    [index, ids, runs, found, s.scene, s.label, s.outcomes, s.of, s.disagree, s.ranges, s.kinds, s.text, s.order],
+    () => (index && !(s.text && !ids) ? choose(index, s, runs, found.outcomes, ids, answers) : null),
+    [index, ids, answers, runs, found, s.scene, s.label, s.outcomes, s.of, s.disagree, s.ranges, s.kinds, s.text, s.order],
   );
 
   useLayoutEffect(() => {
@@ -165,8 +187,8 @@ export function Gallery() {
     );
   }
   return (
-    <section class="gallery" aria-label={w.gallery}>
-      <Filters index={index} shown={list?.length ?? null} runs={runs} />
+    <div class="gallery">
+      <Filters index={index} shown={list?.length ?? null} runs={runs} reading={s.deep && s.text && !answers && !failed ? share : null} />
       <div class="cards" ref={area}>
         {!list || !index ? (
           <p class="empty">{w.loading}</p>
@@ -198,6 +220,6 @@ export function Gallery() {
           onMove={move}
         />
       )}
-    </section>
+    </div>
   );
 }

@@ -7,7 +7,7 @@ import { change, report, state, type ViewName } from "./state";
 export const viewKeys = signal<((key: string, event: KeyboardEvent) => boolean) | null>(null);
 
 export const isTyping = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && target.matches("input:not([type=checkbox]):not([type=range]), textarea, select, [contenteditable]");
+  target instanceof HTMLElement && target.matches("input:not([type=checkbox]), textarea, select, [contenteditable]");
 
 export function followKeys(): void {
   document.addEventListener("keydown", (event) => {

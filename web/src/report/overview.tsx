@@ -37,7 +37,7 @@ export function Overview() {
     else change({ sort: null, descending: true });
   };
   return (
-    <section aria-label={w.overview}>
+    <div>
       <div class="bar">
         <Menu name={w.columns} label={`${w.columns} ${metrics.length}/${found.metrics.length}`}>
           {found.metrics.map((metric) => (
@@ -107,7 +107,7 @@ export function Overview() {
       </div>
       <RunDetails />
       {exporting && <Export groups={groups} metrics={metrics} texts={texts} onClose={() => setExporting(false)} />}
-    </section>
+    </div>
   );
 }
 

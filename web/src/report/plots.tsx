@@ -18,7 +18,7 @@ export function Plots() {
   const cells = found.cells.filter((cell) => cell.set === s.set && chosenRuns.value.includes(cell.run));
   const set = found.sets[s.set];
   return (
-    <section aria-label={w.plots}>
+    <div>
       <div class="bar">
         <SetChoice />
       </div>
@@ -30,11 +30,12 @@ export function Plots() {
           <Errors cells={cells} />
           <Strata cells={cells} />
           <Absence cells={cells} token={set.absent_token} />
+          <Consistency cells={cells} />
           <Unparsed cells={cells} />
           <Maps cells={cells} />
         </div>
       )}
-    </section>
+    </div>
   );
 }
 
@@ -302,6 +303,28 @@ function Absence({ cells, token }: { cells: Cell[]; token: string }) {
   );
 }
 
+/** How often all answers of a pair of samples, or of an object, are right. */
+function Consistency({ cells }: { cells: Cell[] }) {
+  const w = words.value;
+  const rows = cells.flatMap((cell) =>
+    Object.entries(cell.consistency ?? {}).map(([name, row]) => [
+      runName(cell),
+      named(name),
+      shareText(row.value),
+      row.ci95 ? `[${percent(row.ci95[0])}, ${percent(row.ci95[1])}]` : "–",
+      row.units,
+      shareText(row.independent),
+    ]),
+  );
+  if (!rows.length) return null;
+  return (
+    <section class="chart card-surface" aria-label={w.consistencyTitle}>
+      <h2>{w.consistencyTitle}</h2>
+      <DataTable table={{ head: [w.run, w.unit, w.value, w.interval, w.count, w.independent], rows }} label={`${w.consistencyTitle}: ${w.asTable}`} />
+    </section>
+  );
+}
+
 function Unparsed({ cells }: { cells: Cell[] }) {
   const w = words.value;
   const reasons = [...new Set(cells.flatMap((cell) => Object.keys(cell.unparsed_reasons ?? {})))];
@@ -310,7 +333,7 @@ function Unparsed({ cells }: { cells: Cell[] }) {
   return (
     <section class="chart card-surface" aria-label={w.unparsedTitle}>
       <h2>{w.unparsedTitle}</h2>
-      <DataTable table={table} label={w.unparsedTitle} />
+      <DataTable table={table} label={`${w.unparsedTitle}: ${w.asTable}`} />
     </section>
   );
 }

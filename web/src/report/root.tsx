@@ -8,7 +8,7 @@ export function RootOverview() {
   const w = words.value;
   const kinds = found.findings ?? count(found);
   return (
-    <section aria-label={w.overview} class="root">
+    <div class="root">
       <div class="tiles">
         {found.sets.map((set, at) => (
           <button type="button" class="tile" key={at} onClick={() => change({ view: "gallery", set: at, at: 0 }, true)}>
@@ -49,7 +49,7 @@ export function RootOverview() {
       ) : (
         <p>{w.noFindings}</p>
       )}
-    </section>
+    </div>
   );
 }
 

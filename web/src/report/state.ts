@@ -33,6 +33,8 @@ export interface State {
   /** Name of a stratum of names → the chosen names. */
   kinds: Record<string, string[]>;
   text: string;
+  /** Whether the text is looked for in the answers as well. */
+  deep: boolean;
   order: Order;
   overlay: boolean;
   /** The first sample on the screen, as a position in the filtered list. */
@@ -62,6 +64,7 @@ export const INITIAL: State = {
   ranges: {},
   kinds: {},
   text: "",
+  deep: false,
   order: "file",
   overlay: true,
   at: 0,
@@ -124,6 +127,7 @@ export function write(s: State): string {
     for (const [name, [least, most]] of Object.entries(s.ranges)) q.append("range", `${name}:${round(least)}:${round(most)}`);
     for (const [name, kinds] of Object.entries(s.kinds)) for (const kind of kinds) q.append("kind", `${name}:${kind}`);
     put("text", s.text);
+    put("answers", s.deep ? "1" : "");
     put("order", s.order, "file");
     put("overlay", s.overlay ? "1" : "0", "1");
     put("at", String(s.at), "0");
@@ -175,6 +179,7 @@ export function read(hash: string): State {
     ranges,
     kinds,
     text: q.get("text") ?? "",
+    deep: q.get("answers") === "1",
     order: ORDERS.includes(order) ? order : "file",
     overlay: q.get("overlay") !== "0",
     at: Number.isInteger(at) && at > 0 ? at : 0,

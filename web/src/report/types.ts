@@ -61,6 +61,12 @@ export interface StratumRow {
   ci95: Record<string, Interval | null | undefined>;
   chance_uniform: number | null;
 }
+export interface ConsistencyRow {
+  value: number | null;
+  units: number;
+  ci95: Interval | null;
+  independent: number | null;
+}
 export interface Cell {
   run: number;
   set: number;
@@ -79,7 +85,7 @@ export interface Cell {
   chance_text?: Record<string, Record<string, string>>;
   by_stratum: Record<string, StratumRow[]>;
   by_mask_area?: (Omit<StratumRow, "from" | "to" | "name"> & { area_from: number; area_to: number | null })[];
-  consistency: Record<string, unknown>;
+  consistency: Record<string, ConsistencyRow>;
   curve?: { r: number[]; success: (number | null)[]; low?: (number | null)[] | null; high?: (number | null)[] | null } | null;
   errors_hist?: { edges: number[]; counts: number[] } | null;
   map?: { size: number; counts: number[]; outside?: number } | null;

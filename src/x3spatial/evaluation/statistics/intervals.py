@@ -126,7 +126,7 @@ class Resampler:
         self.support["std_l2_error"] = self.support["median_l2_error"] = self.support[
             "mean_l2_error"
         ]
-        self._median = _MedianBlocks(table.l2[known], clusters.index[known], clusters.count)
+        self._median = MedianBlocks(table.l2[known], clusters.index[known], clusters.count)
         # Relative to the overall mean: rounding of the plain sum of squares would lose small deviations.
         offset = float(table.l2[known].mean()) if known.any() else 0.0
         centred = np.where(known, table.l2 - offset, 0.0)
@@ -180,7 +180,7 @@ def _divide(part: Float64, whole: Float64) -> Float64:
     return result
 
 
-class _MedianBlocks:
+class MedianBlocks:
     """Medians of resampled values without sorting each resample.
 
     The values are sorted once and divided into about sqrt(N) blocks. ``counts @ blocks`` is the number of
