@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import resource
 import subprocess
 import sys
@@ -123,8 +124,8 @@ def make_results(tasks: Path, asked: list[TaskRecord], path: Path, seed: int) ->
     write_results(path, done)
 
 
-def make_inputs(folder: Path, samples: int, runs: int) -> Path:
-    """Images, a task file and results; returns the folder of the results."""
+def make_inputs(folder: Path, samples: int, runs: int) -> None:
+    """Images, a task file in ``tasks`` and results in ``results``."""
     root, tasks = folder / "root", folder / "tasks" / "t1_val_multi.json"
     places = make_images(root)
     asked = list(records(root, places, samples))
@@ -134,7 +135,6 @@ def make_inputs(folder: Path, samples: int, runs: int) -> Path:
             writer.write(record.to_json())
     for seed in range(runs):
         make_results(tasks, asked, folder / "results" / f"model-{seed}" / tasks.name, seed)
-    return folder / "results"
 
 
 def main() -> None:
@@ -150,7 +150,12 @@ def main() -> None:
         results = folder / "results"
         if not results.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-            results = make_inputs(folder, arguments.samples, arguments.runs)
+            # In another process: a child's peak memory begins with that of the process that starts it.
+            making = multiprocessing.get_context("spawn").Process(
+                target=make_inputs, args=(folder, arguments.samples, arguments.runs)
+            )
+            making.start()
+            making.join()
         command = [
             sys.executable, "-m", "x3spatial", "report", str(results), "-o", str(folder / "report"),
             "--images", arguments.images, "--workers", str(arguments.workers), "--json", "--quiet",
