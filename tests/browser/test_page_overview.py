@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers.page_data import HOSTILE
+from helpers.page_data import HOSTILE, put
 from helpers.page_data import Page as Written
 from helpers.pages import Opener
 
@@ -55,8 +55,6 @@ def test_the_figures_are_those_of_the_files(written: Written, opened: Opener) ->
 
 def test_rounding_is_that_of_python(written: Written, opened: Opener, tmp_path: Path) -> None:
     # Ties that binary fractions hold exactly go to the even digit in Python and up in JavaScript.
-    from helpers.page_data import put
-
     folder = tmp_path / "report"
     shutil.copytree(written.folder, folder)
     values = [0.0625, 0.0635, 0.125, 0.375, 0.40625, 0.0005, 0.9995, 0.3125]
@@ -117,7 +115,7 @@ def test_a_baseline_shows_the_paired_differences(written: Written, opened: Opene
     ]
     assert rows.nth(0).locator(".difference.good").count() == 1
     assert [row.locator("strong").count() for row in rows.all()] == [1, 1, 0]
-    assert "paired difference" in page.locator(".notes").inner_text()
+    assert f"Differences are paired, to {HOSTILE}" in page.locator(".notes").inner_text()
     page.get_by_role("button", name=re.compile("Remove the baseline:")).click()
     assert page.locator(".difference").count() == 0 and "baseline" not in page.url
 
@@ -130,6 +128,23 @@ def test_bold_is_what_beats_every_other_run(written: Written, opened: Opener) ->
             bold = row.locator("strong").count()
             # Balanced accuracy has differences as well, but their intervals contain 0.
             assert bold == (2 if row.locator(".run-text").inner_text() == best else 0)
+
+
+def test_people_and_privileged_runs_are_no_competitors(
+    written: Written, opened: Opener, tmp_path: Path
+) -> None:
+    folder = tmp_path / "report"
+    shutil.copytree(written.folder, folder)
+    for field, mark in (("privileged", r"\*"), ("people", "†")):
+        runs = [dict(run) for run in written.report["runs"]]
+        runs[0][field] = True
+        put(folder, "report", {**written.report, "runs": runs})
+        page = opened(folder)
+        rows = page.locator(".results tbody").first.locator("tr.run")
+        # The first run still beats the others; the second now has only the third to beat.
+        assert [row.locator("strong").count() for row in rows.all()] == [0, 2, 0]
+        text = exported(page, "Markdown")
+        assert f"| tiny-8B{mark} |" in text and f"{mark}:" in text
 
 
 def test_chance_rows(written: Written, opened: Opener) -> None:

@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { Dialog, Menu, RunName, say } from "./parts";
 import { copy, download } from "./save";
 import { change, chosenRuns, report, state } from "./state";
-import { csv, defaultColumns, latex, markdown, refusal, tableOf, type Entry, type Group, type Row, type Texts } from "./table";
+import { csv, defaultColumns, latex, markdown, markOf, refusal, tableOf, type Entry, type Group, type Row, type Texts } from "./table";
 import type { Metric, Report } from "./types";
 import { language, named, words } from "./words";
 
@@ -21,12 +21,15 @@ export function Overview() {
   );
   const units = [...new Set(found.cells.map((cell) => cell.ci_unit).filter((unit) => unit !== null))].map((unit) => (language.value === "en" ? `${unit}s` : named(unit as string))).join(", ");
   const baseline = s.baseline === null ? null : (found.runs[s.baseline]?.name ?? null);
+  const isAnyBold = groups.some((group) => group.rows.some((row) => row.entries.some((entry) => entry.bold)));
   const notes = [
     ...(units ? [w.ciNote(units)] : []),
-    ...(found.comparisons.length ? [baseline === null ? w.boldBest : w.boldBaseline(baseline)] : []),
+    ...(isAnyBold ? [baseline === null ? w.boldBest : w.boldBaseline(baseline)] : []),
   ];
+  const marks = new Set(runs.map((run) => markOf(found, run)).join(""));
+  const paperNotes = [...(marks.has("*") ? [w.privilegedNote] : []), ...(marks.has("†") ? [w.peopleNote] : [])];
   const texts: Texts = {
-    run: w.run, set: w.set, chance: w.chanceOf, name: named,
+    run: w.run, set: w.set, chance: w.chanceOf, name: named, mark: (run) => markOf(found, run),
     notes: baseline === null ? notes : [...notes, w.differenceNote(baseline)],
   }; // prettier-ignore
   // Numbers begin with the largest, names with A; the third click brings the order of the file back.
@@ -106,7 +109,7 @@ export function Overview() {
         ))}
       </div>
       <RunDetails />
-      {exporting && <Export groups={groups} metrics={metrics} texts={texts} onClose={() => setExporting(false)} />}
+      {exporting && <Export groups={groups} metrics={metrics} texts={{ ...texts, notes: [...texts.notes, ...paperNotes] }} onClose={() => setExporting(false)} />}
     </div>
   );
 }

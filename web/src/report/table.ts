@@ -109,9 +109,16 @@ function runRow(report: Report, set: number, cell: Cell, cells: readonly Cell[],
   return { kind: "run", set, run: cell.run, name: report.runs[cell.run]?.name ?? "", entries };
 }
 
+/** People and runs that read masks or right answers are no competitors: never bold, and nobody has to beat them. */
+const isRival = (report: Report, run: number): boolean => !report.runs[run]?.people && !report.runs[run]?.privileged;
+
+/** Marks of runs that are no competitors, for tables on paper. */
+export const markOf = (report: Report, run: number | null): string =>
+  run === null ? "" : (report.runs[run]?.privileged ? "*" : "") + (report.runs[run]?.people ? "†" : "");
+
 /** Bold where the interval says so: see the notes below the table. */
 function isBold(report: Report, set: number, cell: Cell, cells: readonly Cell[], metric: Metric, chosen: Chosen): boolean {
-  if (metric.higher_is_better === null || report.runs[cell.run]?.people) return false;
+  if (metric.higher_is_better === null || !isRival(report, cell.run)) return false;
   const beats = (other: number): boolean => {
     const found = differenceOf(report, set, other, cell.run, metric.key);
     return (
@@ -123,7 +130,7 @@ function isBold(report: Report, set: number, cell: Cell, cells: readonly Cell[],
   };
   if (chosen.baseline !== null) return chosen.baseline !== cell.run && beats(chosen.baseline);
   const others = cells.filter(
-    (other) => other.run !== cell.run && !report.runs[other.run]?.people && (other.metrics[metric.key] ?? null) !== null,
+    (other) => other.run !== cell.run && isRival(report, other.run) && (other.metrics[metric.key] ?? null) !== null,
   );
   return others.length > 0 && others.every((other) => beats(other.run));
 }
@@ -162,6 +169,7 @@ export interface Texts {
   run: string;
   set: string;
   chance: string;
+  mark: (run: number | null) => string;
   name: (name: string) => string;
   notes: string[];
 }
@@ -169,7 +177,7 @@ export interface Texts {
 const header = (metric: Metric, texts: Texts): string => texts.name(metric.title) + (metric.percent ? " (%)" : "");
 const bracket = (interval: [string, string] | null): string => (interval ? ` [${interval[0]}, ${interval[1]}]` : "");
 const rowName = (row: Row, texts: Texts): string =>
-  row.kind === "chance" ? `${texts.chance}: ${texts.name(row.name)}` : row.name;
+  row.kind === "chance" ? `${texts.chance}: ${texts.name(row.name)}` : row.name + texts.mark(row.run);
 const change = (entry: Entry): string =>
   entry.difference ? ` (${entry.difference.text}${bracket(entry.difference.interval)}${entry.difference.significant ? "*" : ""})` : "";
 
@@ -194,9 +202,9 @@ export function markdown(groups: readonly Group[], metrics: readonly Metric[], t
 const TEX: Record<string, string> = {
   "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", $: "\\$", "&": "\\&", "#": "\\#", "%": "\\%", _: "\\_",
   "^": "\\textasciicircum{}", "~": "\\textasciitilde{}", "<": "\\textless{}", ">": "\\textgreater{}",
-  "|": "\\textbar{}", "–": "--", "\u2212": "$-$", "·": "\\textperiodcentered{}", "×": "$\\times$", "°": "\\textdegree{}",
+  "|": "\\textbar{}", "–": "--", "†": "\\textdagger{}", "\u2212": "$-$", "·": "\\textperiodcentered{}", "×": "$\\times$", "°": "\\textdegree{}",
 }; // prettier-ignore
-export const tex = (text: string): string => text.replace(/[\\{}$&#%_^~<>|–\u2212·×°]/g, (c) => TEX[c]).replace(/\s+/g, " ");
+export const tex = (text: string): string => text.replace(/[\\{}$&#%_^~<>|–†\u2212·×°]/g, (c) => TEX[c]).replace(/\s+/g, " ");
 
 /** A table for `booktabs`, with what it needs said in comments. */
 export function latex(groups: readonly Group[], metrics: readonly Metric[], texts: Texts): string {
