@@ -94,6 +94,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("score", "results/a.json tasks/t1_val_multi.json -o out/r.json --workers 1",
             {**RESULTS, **TASKS}),
     Command("compare", "results/a.json results/b.json", RESULTS),
+    Command("agreement", "results/a.json results/b.json", RESULTS),
+    Command("table", "results/a.json results/b.json --to latex -o out/table.tex", RESULTS),
+    Command("plot", "results/a.json results/b.json -o out/figure.svg", RESULTS, needs=("matplotlib",)),
+    Command("ask", "tasks/t1_val_multi.json -o out/page --workers 1", TASKS, changes=("*x3-ask.json",)),
     Command("zeroshot", "root -o out/eval --tasks-dir out/tasks --model centre --model sift --workers 1",
             ROOT),
     Command("zeroshot", "-o out/eval --tasks-dir tasks --model openai:m --base-url BASE_URL/v1 --workers 1 "
