@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import resource
 import subprocess
 import sys
@@ -124,8 +125,8 @@ def make_results(tasks: Path, asked: list[TaskRecord], path: Path, seed: int) ->
     write_results(path, done)
 
 
-def make_inputs(folder: Path, samples: int, runs: int) -> None:
-    """Images, a task file in ``tasks`` and results in ``results``."""
+def make_inputs(folder: Path, samples: int, runs: int) -> Path:
+    """Images, a task file and results; returns the folder of the results."""
     root, tasks = folder / "root", folder / "tasks" / "t1_val_multi.json"
     places = make_images(root)
     asked = list(records(root, places, samples))
@@ -135,6 +136,7 @@ def make_inputs(folder: Path, samples: int, runs: int) -> None:
             writer.write(record.to_json())
     for seed in range(runs):
         make_results(tasks, asked, folder / "results" / f"model-{seed}" / tasks.name, seed)
+    return folder / "results"
 
 
 def main() -> None:
@@ -160,10 +162,12 @@ def main() -> None:
             sys.executable, "-m", "x3spatial", "report", str(results), "-o", str(folder / "report"),
             "--images", arguments.images, "--workers", str(arguments.workers), "--json", "--quiet",
         ]  # fmt: skip
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.perf_counter()
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         seconds = time.perf_counter() - started
         found = json.loads(done.stdout)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
     figures = {
         "benchmark": "report",
         "samples": arguments.samples,
@@ -171,7 +175,9 @@ def main() -> None:
         "images": arguments.images,
         "workers": arguments.workers,
         "seconds": round(seconds, 1),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime, 1),
+        "load": round(os.getloadavg()[0], 1),
+        "peak_memory_mb": round(used.ru_maxrss / 1024),
         "files": found["files"],
         "report_mb": round(found["size"] / 1e6, 1),
     }
