@@ -17,7 +17,10 @@ from x3spatial.roots.scene_file import SceneFile, Sight, parse_scene_file
 
 
 def scene(removed: Any = ()) -> SceneFile:
-    return parse_scene_file({"objects": [], "frames": {}, "place": "flat", "removed": removed})
+    value = {"objects": [], "frames": {}, "removed": removed}
+    found = parse_scene_file(value, "flat")
+    assert found is not None
+    return found
 
 
 def entry(views: dict[str, tuple[int, float]]) -> dict[str, Any]:
