@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from x3spatial.exporters.run import export
     from x3spatial.formats.results_file import read_results
     from x3spatial.formats.task_file import read_tasks
+    from x3spatial.importers.options import ChoiceOptions, ReadOptions
+    from x3spatial.importers.run import import_scans
     from x3spatial.inpaint_bench.run import bench_engines
     from x3spatial.inpainting.fill import inpaint
     from x3spatial.models.base import Model
@@ -38,6 +40,8 @@ _API = {
     "BuildOptions": "builder.options",
     "EvalOptions": "evaluation.options",
     "Model": "models.base",
+    "ChoiceOptions": "importers.options",
+    "ReadOptions": "importers.options",
     "UserError": "errors",
     "audit": "roots.audit.run",
     "bench_engines": "inpaint_bench.run",
@@ -47,6 +51,7 @@ _API = {
     "evaluate": "evaluation.run",
     "export": "exporters.run",
     "inpaint": "inpainting.fill",
+    "import_scans": "importers.run",
     "read_results": "formats.results_file",
     "read_tasks": "formats.task_file",
     "render_scenes": "synth.generate",
@@ -59,8 +64,10 @@ _API = {
 
 __all__ = [
     "BuildOptions",
+    "ChoiceOptions",
     "EvalOptions",
     "Model",
+    "ReadOptions",
     "UserError",
     "audit",
     "bench_engines",
@@ -69,6 +76,7 @@ __all__ = [
     "compare",
     "evaluate",
     "export",
+    "import_scans",
     "inpaint",
     "read_results",
     "read_tasks",

@@ -66,9 +66,8 @@ _CHOICE = Expand(
 
 @command(
     "KIND SOURCE -o ROOT",
-    "x3 import photos my-room -o root",
-    "x3 import posed scans -o root --dry-run",
-    "x3 import posed scans -o root --split train --sheet choice.png",
+    "x3 import photos my-room -o root --sheet choice.png",
+    "x3 import posed scans -o root --split train --dry-run",
     defaults="importers.run:import_scans",
 )
 def import_scans(

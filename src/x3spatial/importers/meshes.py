@@ -92,6 +92,7 @@ class MeshScene(Scene):
         problems: Sequence[Problem] = (),
         keep: Mapping[str, Callable[[], Bool]] | None = None,
         place: str | None = None,
+        of_faces: bool = False,
         annotation: Path | None = None,
     ) -> None:
         """Open a scene.
@@ -101,7 +102,8 @@ class MeshScene(Scene):
             split: ``train``, ``validation`` or ``test``.
             folder: of its files, for messages.
             mesh: in the world of the poses, in metres.
-            labels: the id of the instance of each vertex, ``[n]``; -1 for none.
+            labels: the id of the instance of each vertex, ``[n]``, or of each face, ``[m]``; -1 for none.
+            of_faces: whether they are those of faces.
             annotated: all instances.
             frames: with cameras.
             options: how it is read.
@@ -130,10 +132,12 @@ class MeshScene(Scene):
                     str(where), f"names no object for {len(unnamed)} ids of the mesh ({listed})"
                 )
             )
-        labelled = LabelledMesh(mesh.vertices, mesh.faces, face_values(values, mesh.faces))
+        of_face = values.astype(np.int32) if of_faces else face_values(values, mesh.faces)
+        labelled = LabelledMesh(mesh.vertices, mesh.faces, of_face)
         self.caster = MeshCaster(labelled, backend("x3 import"))
         self.objects = [
-            _object(item, mesh.vertices[values == value_of[item.id]]) for item in annotated
+            _object(item, mesh.vertices[np.unique(self.caster.faces_of(value_of[item.id]))])
+            for item in annotated
         ]
         if not (labelled.value > 0).any():
             raise SceneError(annotation or folder, "annotates no part of the mesh")

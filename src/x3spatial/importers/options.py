@@ -34,12 +34,16 @@ class ReadOptions:
     """Metres per unit of the poses (default: 1 for transforms.json; unknown for COLMAP)."""
     depth_scale: float | None = None
     """Metres per unit of the depth images (default: 0.001 for whole numbers, else 1)."""
-
     depth_tolerance: float = 0.1
     """Metres, beside 2 % of the distance, by which a mesh and the depth of a frame may differ."""
     depth_disagree: float = 0.3
     """Share of a frame's pixels in which they may differ by more before the frame is not used."""
-
+    every: int = 1
+    """Use every Nth frame of a scene."""
+    dataset: str | None = None
+    """The data set, by its name in scenezoo (KIND scenezoo)."""
+    frame_source: str | None = None
+    """The data set's source of frames, where scenezoo has several of them (such as iphone_colmap)."""
     mask_orientation: str = "auto"
     """Masks of photos with an orientation tag were drawn on the photo as displayed, as stored, or auto: by
     their size."""
@@ -129,6 +133,12 @@ def check_options(read: ReadOptions, choice: ChoiceOptions) -> None:
         value = getattr(read, name)
         if value is not None and not 0 < value < float("inf"):
             raise UserError(f"{flag(name)} {value:g}: must be above 0")
+    if read.every < 1:
+        raise UserError(f"--every {read.every}: must be at least 1")
+    if not 0 < read.depth_tolerance < float("inf"):
+        raise UserError(f"--depth-tolerance {read.depth_tolerance:g}: must be above 0")
+    if not 0 <= read.depth_disagree <= 1:
+        raise UserError(f"--depth-disagree {read.depth_disagree:g}: must be between 0 and 1")
     within("objects", 1, 1000)
     within("views", 2, 99)
     within("min_visible_views", 1, choice.views)

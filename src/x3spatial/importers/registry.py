@@ -69,6 +69,7 @@ KINDS: dict[str, Kind] = {
         Kind("scannetpp", "ScanNet++ v2, iPhone frames: mesh, segments, COLMAP", "scannetpp"),
         Kind("scannet", "ScanNet v2, extracted frames: mesh, segments, poses", "scannet"),
         Kind("3rscan", "3RScan: mesh, sequences, removed objects between rescans", "threerscan"),
+        Kind("scenezoo", "other scanned data sets, through the package scenezoo", "zoo"),
         Kind("photos", "photographs of one room with masks of objects, no poses", "photos"),
     )
 }

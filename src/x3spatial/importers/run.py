@@ -289,6 +289,8 @@ def import_scene(job: SceneJob) -> SceneResult:
         scene = reader(job.ref.kind).open_scene(job.ref, job.read)
     except SceneError as error:
         return SceneResult(job.ref, problems=(error.problem,), skipped=True)
+    if job.read.every > 1:
+        scene.frames = scene.frames[:: job.read.every]
     try:
         plan: Plan = make_plan(scene, job.choice, str(job.ref.path))
         if job.folder is None:
