@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from helpers.spheres import write_spheres
 from x3spatial.cli import run as x3
@@ -177,3 +178,14 @@ def test_a_source_without_a_usable_scene_exits_1(
 
 def test_the_defaults_are_in_range() -> None:
     check_options(ReadOptions(), ChoiceOptions())
+
+
+def test_preview_draws_a_data_root(
+    imported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    assert x3(["preview", str(imported), "-o", str(sheet), "--limit", "2"]) == 0
+    with Image.open(sheet) as picture:
+        assert picture.width > 1000
+    assert x3(["preview", str(imported), "-o", str(sheet), "--only", "wrong"]) == 2
+    assert "is a folder" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import numpy as np
 
 from x3spatial.arrays import Float32, Float64
 from x3spatial.importers.camera import Camera
-from x3spatial.importers.mesh_cast import MeshCaster, agreement
+from x3spatial.importers.mesh_cast import MeshCaster
 from x3spatial.importers.options import ReadOptions
 from x3spatial.importers.scene import Frame
 from x3spatial.importers.surfaces import depth_grid, evenly
@@ -27,6 +27,8 @@ _WIDTH = 80
 """Pixels a row of what is cast."""
 _FITS, _FITS_NOT = 0.5, 0.2
 """Share of the pixels that must agree for poses to be right, and below which they fit nothing."""
+_NEAR = 0.1
+"""Relative difference of two depths of one surface."""
 _CLEAR = 2.0
 """How many times better another reading must fit to be named."""
 _BEYOND = 2.0
@@ -121,10 +123,9 @@ def _agreeing(
         posed = replace(camera, camera_to_world=reading(camera.camera_to_world))
         _, cast = caster.pixels(posed)
         measured = depth_grid(depth, (camera.width, camera.height))
-        same, known = agreement(cast, measured, 0.1)
-        # Where a measured pixel's ray hits no mesh at all, the two disagree.
-        compared = int((known | ((measured > 0) & (cast == 0))).sum())
-        shares.append(float(same.sum()) / compared if compared else 0.0)
+        # Relative, because in a wrong unit all lengths may be small; where a ray hits no mesh, they disagree.
+        same = (measured > 0) & (np.abs(cast - measured) <= _NEAR * measured)
+        shares.append(float(same.sum()) / max(1, int((measured > 0).sum())))
     return float(np.median(shares))
 
 

@@ -194,8 +194,9 @@ def _marks_of(job: ScanJob) -> Iterator[Path]:
 
 
 def _marks(root: Path) -> list[Path]:
-    """The marks of all scans below a folder."""
-    return sorted(path for depth in ("*", "*/*") for path in root.glob(f"{depth}/{MARK}"))
+    """The marks of all complete scans below a folder."""
+    found = sorted(path for depth in ("*", "*/*") for path in root.glob(f"{depth}/{MARK}"))
+    return [path for path in found if not path.parent.name.endswith(PART)]
 
 
 def _check(marks: list[Path], jobs: list[ScanJob]) -> None:
