@@ -15,7 +15,7 @@ MINUTES ?= 60
 ROBOREFER ?=
 CHECKPOINTS ?=
 
-.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow campaign fuzz lint format bench check-fullsize \
+.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-scans test-slow campaign fuzz lint format bench check-fullsize \
   check-roborefer clean
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make test       install everything, lint, type-check, run the tests"
 	@echo "make test-slow  run the slow tests"
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
+	@echo "make test-scans run the tests of scenezoo (BIN=folder of a python that has x3spatial[scans])"
 	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
 	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
 	@echo "make bench      run the benchmarks, one JSON line each"
@@ -74,6 +75,10 @@ test-slow: $(VENV)/.dev
 # The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
 test-gpu:
 	$(BIN)/python -m pytest -m gpu -rs
+
+# BIN: a Python environment with x3spatial[scans] and pytest. dash, which Open3D brings, has a plugin of pytest.
+test-scans:
+	$(BIN)/python -m pytest -p no:dash -rs tests/importers/test_zoo.py
 
 campaign: $(VENV)/.dev
 	PYTHONPATH=src:tests $(BIN)/python -m campaign --minutes $(MINUTES)
