@@ -21,7 +21,8 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 NAMES = (
     "build_tasks audit render_scenes evaluate score compare zeroshot export check_model read_tasks"
-    " bench_engines inpaint score_answers score_text read_results BuildOptions EvalOptions Model UserError"
+    " bench_engines import_scans inpaint score_answers score_text read_results BuildOptions"
+    " ChoiceOptions EvalOptions Model ReadOptions UserError"
 )
 
 

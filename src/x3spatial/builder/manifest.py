@@ -20,6 +20,7 @@ import x3spatial
 from x3spatial.builder.options import BuildOptions
 from x3spatial.io.files import read_manifest, sha256_json
 from x3spatial.roots.layout import ObjectFiles
+from x3spatial.roots.neighbours import masks_of_others
 from x3spatial.tasks.prompts import Template
 
 MANIFEST = "build.json"
@@ -72,19 +73,32 @@ def fingerprint(
     item: ObjectFiles, place: str | None, scene: list[int] | None, provenance: dict[str, Any]
 ) -> str:
     """Return the hash of an object's inputs (name, size, modification time) and of all parameters."""
-    stats = []
-    for view in item.views:
-        for kind, path in sorted(view.files.items()):
-            state: list[int | None]
-            try:
-                stat = path.stat()
-                state = [stat.st_size, stat.st_mtime_ns]
-            except OSError as error:  # reported when the file is read
-                state = [error.errno]
-            stats.append([view.rank, view.frame, kind, path.name, *state])
+    stats = [
+        [view.rank, view.frame, kind, path.name, *_state(path)]
+        for view in item.views
+        for kind, path in sorted(view.files.items())
+    ]
     inputs = [provenance, item.label, [list(problem) for problem in item.problems], stats]
     # Only where there are such: the journals of builds from before places and strata stay valid.
-    return sha256_json([*inputs, *(fact for fact in (place, scene) if fact is not None)])
+    facts: list[Any] = [fact for fact in (place, scene) if fact is not None]
+    if provenance["parameters"].get("decoys"):  # they keep away from the other objects
+        facts.append(
+            [
+                [frame, str(path.relative_to(item.folder.parent)), *_state(path)]
+                for frame, paths in masks_of_others(item).items()
+                for path in paths
+            ]
+        )
+    return sha256_json([*inputs, *facts])
+
+
+def _state(path: Path) -> list[int | None]:
+    """Size and modification time of a file, or the number of the error, reported when the file is read."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        return [error.errno]
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def as_spelt_before(root: Path, out_dir: Path) -> tuple[Path, Path]:

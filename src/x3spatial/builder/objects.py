@@ -6,23 +6,27 @@ An object is the unit of parallel work and of resuming. Its result depends on it
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from x3spatial.arrays import Bool, UInt8
+from x3spatial.builder.decoys import Decoy, find_decoy
 from x3spatial.builder.options import BuildOptions
-from x3spatial.builder.pair_images import decoy_hole, recolour
+from x3spatial.builder.pair_images import recolour
 from x3spatial.builder.render import crop_reference, mark, side_by_side
 from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import CONCAT, MARKED, PAIRS, RelativePaths, with_paths
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.inpainting import InpaintingError, inpaint
 from x3spatial.io.files import write_bytes
-from x3spatial.io.images import ImageError, encode_jpeg, encode_png, read_rgb
+from x3spatial.io.images import ImageError, encode_jpeg, encode_png, read_mask
 from x3spatial.roots import findings
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.layout import INPAINTED, ORIGINAL, ObjectFiles, ObjectKey
+from x3spatial.roots.neighbours import masks_of_others, outlines_of_others
 from x3spatial.roots.scene_file import SceneFile
 from x3spatial.roots.strata import strata_of
 from x3spatial.roots.views import LoadedView, anchor_problem, load_views
@@ -129,8 +133,12 @@ def build_object(job: ObjectJob) -> ObjectResult:
     if job.options.mode == "anchor" and any(task.views is Views.TWO for task in job.options.chosen):
         missing = anchor_problem(job.files, views, job.options.anchor_k)
         problems.extend([] if missing is None else [missing])
+    holes: dict[int, Bool] = {}
+    if job.options.decoys:
+        drafts, holes, decoy_counts = _with_decoys(job, drafts, views)
+        counts |= decoy_counts
     result = ObjectResult(job.files.key, job.fingerprint, problems=problems, counts=counts)
-    writer = _ImageWriter(job, {id(loaded.view): loaded for loaded in views})
+    writer = _ImageWriter(job, {id(loaded.view): loaded for loaded in views}, holes)
     relative = RelativePaths(job.out_dir, job.data_root)
     for draft in drafts:
         paths = [writer.path(source) for source in draft.images]
@@ -162,24 +170,57 @@ def _draft(job: ObjectJob, views: list[LoadedView]) -> tuple[dict[str, int], lis
     ]
     if any(task.across_objects for task in job.options.chosen):
         counts["positives"] = sum(query.target is not None for _, query in pairs.pairs)
-    if job.options.decoys:
-        drafts, counts["views_without_room_for_a_decoy"] = _with_room(job, drafts)
     return dict(counts), drafts
 
 
-def _with_room(job: ObjectJob, drafts: list[Draft]) -> tuple[list[Draft], int]:
-    """The drafts without both pairs of views in which no decoy fits, and the number of these views."""
-    room: dict[int, bool] = {}
-    kept = []
-    for draft in drafts:
-        if isinstance(draft.images[0], PairImage):
-            view = draft.query
-            if id(view) not in room:
-                room[id(view)] = decoy_hole(view.mask, _seed(job, view, "decoy")) is not None
-            if not room[id(view)]:
-                continue
-        kept.append(draft)
-    return kept, sum(not fits for fits in room.values())
+def _with_decoys(
+    job: ObjectJob, drafts: list[Draft], views: list[LoadedView]
+) -> tuple[list[Draft], dict[int, Bool], dict[str, int]]:
+    """Find the decoys of all views with pairs.
+
+    Returns:
+        The drafts without both pairs of views in which no decoy fits; the hole of each view, by its id; the
+        numbers of views without a decoy, and with one that changes the image less than half or more than
+        twice as much as the removal.
+    """
+    wanted = {id(draft.query) for draft in drafts if isinstance(draft.images[0], PairImage)}
+    others = masks_of_others(job.files) if wanted else {}
+    decoys = {
+        id(loaded.view): _decoy(job, loaded, others.get(loaded.view.frame, ()))
+        for loaded in views
+        if id(loaded.view) in wanted
+    }
+    holes = {key: decoy.hole for key, decoy in decoys.items() if decoy is not None}
+    kept = [
+        draft
+        for draft in drafts
+        if not isinstance(draft.images[0], PairImage) or id(draft.query) in holes
+    ]
+    counts = {
+        "views_without_room_for_a_decoy": len(decoys) - len(holes),
+        "views_with_an_unequal_decoy": sum(
+            decoy is not None and not 0.5 <= decoy.ratio <= 2 for decoy in decoys.values()
+        ),
+    }
+    return kept, holes, counts
+
+
+def _decoy(job: ObjectJob, loaded: LoadedView, others: Sequence[Path]) -> Decoy | None:
+    view = loaded.view
+    masks = []
+    for path in others:
+        with suppress(ImageError):  # reported with the object that it belongs to
+            masks.append(read_mask(path))
+    return find_decoy(
+        loaded.pixels(),
+        loaded.removed_pixels(),
+        view.mask,
+        _seed(job, view, "decoy"),
+        others=[mask for mask in masks if mask.shape == view.mask.shape],
+        outlines=[]
+        if job.scene is None
+        else outlines_of_others(job.scene, job.files.key.uid, view.frame),
+    )
 
 
 def _seed(job: ObjectJob, view: View, purpose: str) -> int:
@@ -213,7 +254,7 @@ def _undecodable_inpainted(
     for loaded in views:
         if id(loaded.view) in needed:
             try:
-                read_rgb(loaded.files.files[INPAINTED])
+                loaded.removed_pixels()
             except ImageError as error:
                 return loaded, error.reason
     return None
@@ -222,9 +263,12 @@ def _undecodable_inpainted(
 class _ImageWriter:
     """Maps image sources to paths; renders and writes each image that is not in the data root once."""
 
-    def __init__(self, job: ObjectJob, views: dict[int, LoadedView]) -> None:
+    def __init__(
+        self, job: ObjectJob, views: dict[int, LoadedView], decoys: dict[int, Bool]
+    ) -> None:
         self._job = job
         self._views = views
+        self._decoys = decoys
         self._paths: dict[Source, str] = {}
         self.written: dict[str, int] = {}
 
@@ -264,11 +308,9 @@ class _ImageWriter:
         loaded = self.loaded(view)
         if role == "before":
             return loaded.pixels()
-        image = read_rgb(loaded.files.files[INPAINTED]) if role == "removed" else loaded.pixels()
-        if role == "same" and self._job.options.decoys:
-            hole = decoy_hole(view.mask, _seed(self._job, view, "decoy"))
-            assert hole is not None, "pairs without room for a decoy are left out"
-            image = self._fill(image, hole)
+        image = loaded.removed_pixels() if role == "removed" else loaded.pixels()
+        if role == "same" and id(view) in self._decoys:
+            image = self._fill(image, self._decoys[id(view)])
         return recolour(image, _seed(self._job, view, "recolour"))
 
     def _fill(self, image: UInt8, hole: Bool) -> UInt8:

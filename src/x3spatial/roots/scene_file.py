@@ -17,6 +17,7 @@ import numpy as np
 from x3spatial.arrays import Float64
 from x3spatial.errors import UserError
 from x3spatial.io.files import read_json, write_json
+from x3spatial.roots.frame_camera import FrameCamera, frame_camera
 
 SCENE_FILE = "scene.json"
 FORMAT = 2
@@ -74,6 +75,10 @@ class SceneFile:
     not been removed since."""
     metric: bool = True
     """Whether lengths are metres; without it distances are unknown."""
+    cameras: Mapping[str, FrameCamera] = field(default_factory=dict)
+    """Frame → its camera, where the intrinsics are known."""
+    boxes: Mapping[str, Float64] = field(default_factory=dict)
+    """uid → least and greatest corner of the box around the object, ``[2, 3]``, in the world."""
 
     def angle(self, uid: str, a: str, b: str) -> float | None:
         """Degrees between the directions in which two frames look at an object; None if unknown."""
@@ -180,6 +185,12 @@ def parse_scene_file(value: Any) -> SceneFile:
             for uid, frames in value.get("overlap", {}).items()
         },
         removed=_removed(value.get("removed", [])),
+        cameras=_cameras(value),
+        boxes={
+            uid: np.asarray(item["box"], np.float64)
+            for uid, item in objects.items()
+            if item.get("box") is not None
+        },
     )
 
 
@@ -188,6 +199,16 @@ def _removed(entries: Any) -> dict[str, dict[str, dict[str, Sight]]]:
     for entry in entries:
         views = {str(frame): _sight(view) for frame, view in entry["views"].items()}
         found.setdefault(str(entry["scene"]), {})[str(entry["uid"])] = views
+    return found
+
+
+def _cameras(value: Any) -> dict[str, FrameCamera]:
+    """The cameras of the frames with intrinsics, of their own or of the whole scene."""
+    found = {}
+    for frame, entry in value["frames"].items():
+        intrinsics = entry.get("intrinsics") or value.get("intrinsics")
+        if intrinsics is not None and entry.get("camera_to_world") is not None:
+            found[frame] = frame_camera(entry["camera_to_world"], intrinsics)
     return found
 
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from x3spatial.arrays import UInt8
-from x3spatial.io.images import CHECKED_SIGNATURES, ImageError, decode_mask, decode_rgb, probe
+from x3spatial.io.images import (
+    CHECKED_SIGNATURES,
+    ImageError,
+    decode_mask,
+    decode_rgb,
+    probe,
+    read_rgb,
+)
 from x3spatial.io.images import read_bytes as read_image_bytes
 from x3spatial.roots import findings
 from x3spatial.roots.findings import Problem
@@ -18,7 +25,7 @@ from x3spatial.tasks.samples import View
 
 @dataclass(slots=True, eq=False)
 class LoadedView:
-    """A usable view and its files; the original is decoded on first use and cached."""
+    """A usable view and its files; its images are decoded on first use and cached."""
 
     view: View
     files: ViewFiles
@@ -28,6 +35,7 @@ class LoadedView:
     mask_area_fraction: float
     original: bytes
     _pixels: UInt8 | None = field(default=None, repr=False)
+    _removed: UInt8 | None = field(default=None, repr=False)
 
     def pixels(self) -> UInt8:
         """Return the original as RGB, uint8 [H, W, 3].
@@ -38,6 +46,16 @@ class LoadedView:
         if self._pixels is None:
             self._pixels = decode_rgb(self.original, probed=True)
         return self._pixels
+
+    def removed_pixels(self) -> UInt8:
+        """Return the inpainted image, which the view must have, as RGB, uint8 [H, W, 3].
+
+        Raises:
+            ImageError: the file is not a readable image.
+        """
+        if self._removed is None:
+            self._removed = read_rgb(self.files.files[INPAINTED])
+        return self._removed
 
 
 def _image_size(data: bytes) -> tuple[int, int]:
