@@ -198,6 +198,21 @@ def test_a_task_file_with_other_answers_is_not_used(tasks: Path, tmp_path: Path)
     assert "a file of that name has other content" in value["problems"][0]["reason"]
 
 
+def test_an_answer_with_another_truth_is_not_paired(tasks: Path, tmp_path: Path) -> None:
+    path = tmp_path / "results/r.json"
+    evaluate(tasks, path, "centre", workers=1)
+    value = json.loads(path.read_text())
+    value["results"][5]["gt"]["text"] = "[(0.9, 0.9)]"
+    value["results"][6]["id"] = "another"
+    path.write_text(json.dumps(value))
+    report(tmp_path / "results", tmp_path / "r", workers=1)
+    found = data(tmp_path / "r", "report")
+    assert "2 answers not shown" in found["problems"][0]["reason"]
+    assert found["cells"][0]["missing"] == 2
+    outcome = unpacked(data(tmp_path / "r", "set-0")["runs"]["0"]["outcome"])
+    assert (outcome[5:7] == 255).all() and (outcome != 255).sum() == 10
+
+
 def test_damaged_files_are_named_and_left_out(tasks: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         evaluate(tasks, tmp_path / f"results/{name}.json", "centre", workers=1)

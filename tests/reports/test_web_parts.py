@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -28,6 +28,7 @@ _json = st.recursive(
 
 
 @settings(max_examples=50)
+@example("<script>&</script>\u2028\u2029\ud800")
 @given(_json)
 def test_any_value_survives_and_cannot_end_a_script(value: object) -> None:
     text = script("a<b", value).decode()

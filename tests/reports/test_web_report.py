@@ -258,6 +258,7 @@ def test_a_zip_holds_the_folder(web_results: Path, tmp_path: Path) -> None:
         )
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         archive.extractall(tmp_path / "out")
     assert digests(tmp_path / "out/r") == digests(tmp_path / "one/r")
     (tmp_path / "mine.zip").write_bytes(b"PK")

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -139,7 +140,10 @@ def test_a_page_follows_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert first > 1
         evaluate(tasks, results / "t1_val_multi.json", Mortal(9), batch_size=4, workers=1)
         until(lambda: cells(viewer) == [("complete", 12)])
-        assert viewer.live.version > first
+        version = viewer.live.version
+        assert version > first
+        time.sleep(0.3)
+        assert viewer.live.version == version  # nothing changed, nothing is read
         (results / "t1_val_multi.json").write_text("{")  # being written: the last good state stays
         time.sleep(0.3)
         assert cells(viewer) in ([("complete", 12)], [])
@@ -175,6 +179,8 @@ def test_the_command_ends_on_ctrl_c(web_results: Path) -> None:
         text=True,
     ) as process:
         assert process.stdout is not None and process.stderr is not None
+        ending = threading.Timer(120, process.kill)  # a test that fails must not wait for ever
+        ending.start()
         url = urlsplit(process.stdout.readline().split()[0])
         connection = http.client.HTTPConnection("127.0.0.1", url.port or 0, timeout=10)
         connection.request("GET", url.path)
@@ -183,3 +189,4 @@ def test_the_command_ends_on_ctrl_c(web_results: Path) -> None:
         assert process.wait(20) == 0
         assert process.stderr.read() == "x3: stopped\n"
         connection.close()
+        ending.cancel()

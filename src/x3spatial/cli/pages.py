@@ -14,6 +14,7 @@ from x3spatial.cli.help import RUN
 from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import ImageFolder, ImageRoot, Workers, listed
 from x3spatial.cli.output import Outcome
+from x3spatial.program import signals
 from x3spatial.reports.web.options import IMAGE_MODES, PageOptions, ReportOptions
 from x3spatial.texts import counted
 
@@ -127,5 +128,6 @@ def view(
                 open_in_browser(viewer.url)
             viewer.wait()
     except KeyboardInterrupt:
+        signals.noticed()
         LOG.info("stopped")
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from x3spatial.evaluation.unfinished import (
 )
 from x3spatial.formats.results_file import ResultsFile, read_head, read_results
 from x3spatial.formats.typed_json import encode
+from x3spatial.reports.distinct_names import shortest_distinct
 from x3spatial.reports.task_files import TaskFiles, task_and_split
 from x3spatial.reports.unfinished_runs import scored_so_far
 from x3spatial.tasks.spec import TASKS
@@ -107,7 +108,7 @@ class Found:
         """The results with their samples.
 
         Raises:
-            UserError: the file cannot be read or is damaged.
+            UserError: the file is damaged.
         """
         return read_results(self.path) if self.scored is None else self.scored
 
@@ -323,21 +324,16 @@ def _sets(
         made.append((one, numbers))
     order = {name: place for place, name in enumerate(TASKS)}
     made.sort(key=lambda item: (order.get(item[0].name, len(order)), item[0].split or ""))
-    names = _distinct_sets([one for one, _ in made])
+    names = shortest_distinct([_set_names(one) for one, _ in made])
     of_set = {n: place for place, (_, numbers) in enumerate(made) for n in numbers}
     return tuple(replace(one, name=names[i]) for i, (one, _) in enumerate(made)), of_set
 
 
-def _distinct_sets(sets: Sequence[TaskSet]) -> list[str]:
-    """A name for each set: task, then split, hash, build, as far as needed to tell them apart."""
-
-    def forms(one: TaskSet) -> Iterator[str]:
-        yield one.name
-        yield f"{one.name}/{one.split}"
-        yield f"{one.name}/{one.split} {one.sha256[:8]}"
-        yield f"{one.name}/{one.split} {one.sha256[:8]} build {(one.build or 'unknown')[:8]}"
-
-    return _shortest_distinct([list(forms(one)) for one in sets])
+def _set_names(one: TaskSet) -> list[str]:
+    """Names of a set, each more exact than the one before: task, split, hash, build."""
+    of_split = f"{one.name}/{one.split}"
+    of_file = f"{of_split} {one.sha256[:8]}"
+    return [one.name, of_split, of_file, f"{of_file} build {(one.build or 'unknown')[:8]}"]
 
 
 def _runs(
@@ -378,7 +374,7 @@ def _runs(
                 f"{head.model.name} ({folder.parent.name}/{folder.name}/{first.path.name})",
             ]
         )
-    names = _shortest_distinct(forms)
+    names = shortest_distinct(forms)
     of_run = {n: place for place, group in enumerate(groups) for n in group}
     return tuple(replace(run, name=name) for run, name in zip(runs, names, strict=True)), of_run
 
@@ -403,25 +399,3 @@ def _conditions(head: ResultsFile) -> tuple[Any, ...]:
         head.scoring.rule,
         head.scoring.mask,
     )
-
-
-def _shortest_distinct(forms: Sequence[Sequence[str]]) -> list[str]:
-    """The first form of each that no other shares; the last one with a number if there is none."""
-    chosen: list[str] = []
-    levels = [0] * len(forms)
-    for _ in range(max(map(len, forms), default=1)):
-        chosen = [
-            form[min(level, len(form) - 1)] for form, level in zip(forms, levels, strict=True)
-        ]
-        twice = {name for name in chosen if chosen.count(name) > 1}
-        if not twice:
-            break
-        levels = [level + (name in twice) for level, name in zip(levels, chosen, strict=True)]
-    return list(_numbered(chosen))
-
-
-def _numbered(names: Iterable[str]) -> Iterator[str]:
-    seen: dict[str, int] = {}
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        yield name if seen[name] == 1 else f"{name} {seen[name]}"

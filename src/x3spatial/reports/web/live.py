@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from x3spatial.errors import UserError
+from x3spatial.progress import without_progress
 from x3spatial.reports.web.images import Picture, Pictures
 from x3spatial.reports.web.site import Site
 
@@ -137,14 +138,15 @@ class LiveSite:
                 # Many files take long to look at; most of the time is left to others.
                 pause = max(pause, _REST * (time.monotonic() - started))
                 continue
+            self._state = state
             try:
-                new = self._read(self._held.version + 1)
+                with without_progress():
+                    new = self._read(self._held.version + 1)
             except (UserError, OSError) as error:  # a file is being written, or was removed
                 _LOG.debug("not read again: %s", error)
             else:
                 old, self._held = self._held, new
                 self._retire(old)
-                self._state = state
             pause = max(pause, _REST * (time.monotonic() - started))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -119,8 +120,8 @@ class SampleColumns:
         self.records.append(-1)
 
     def _add(self, id: str, answer: str, kind: int, point: tuple[float, float] | None) -> None:
-        self.places[id] = len(self.places)
-        self.answers.append(answer)
+        self.places[sys.intern(id)] = len(self.places)
+        self.answers.append(sys.intern(answer))
         self.truth.append(kind)
         x, y = point if point is not None and kind == POINT else (np.nan, np.nan)
         self.tx.append(x)
