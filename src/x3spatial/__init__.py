@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from x3spatial.exporters.run import export
     from x3spatial.formats.results_file import read_results
     from x3spatial.formats.task_file import read_tasks
+    from x3spatial.harnesses.benchmark import Benchmark
+    from x3spatial.importers.options import ChoiceOptions, ReadOptions
+    from x3spatial.importers.run import import_scans
+    from x3spatial.inpaint_bench.run import bench_engines
+    from x3spatial.inpainting.fill import inpaint
     from x3spatial.models.base import Model
     from x3spatial.pipeline import zeroshot
     from x3spatial.reports.people.ask import ask
@@ -41,19 +46,25 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _API = {
+    "Benchmark": "harnesses.benchmark",
     "BuildOptions": "builder.options",
+    "ChoiceOptions": "importers.options",
     "EvalOptions": "evaluation.options",
     "Model": "models.base",
+    "ReadOptions": "importers.options",
     "ReportOptions": "reports.web.options",
     "UserError": "errors",
     "agreement": "evaluation.agreement",
     "ask": "reports.people.ask",
     "audit": "roots.audit.run",
+    "bench_engines": "inpaint_bench.run",
     "build_tasks": "builder.run",
     "check_model": "evaluation.check_model.run",
     "compare": "evaluation.compare",
     "evaluate": "evaluation.run",
     "export": "exporters.run",
+    "import_scans": "importers.run",
+    "inpaint": "inpainting.fill",
     "plot": "reports.plot",
     "read_results": "formats.results_file",
     "read_tasks": "formats.task_file",
@@ -71,19 +82,25 @@ _API = {
 """Public name → the module that has it."""
 
 __all__ = [
+    "Benchmark",
     "BuildOptions",
+    "ChoiceOptions",
     "EvalOptions",
     "Model",
+    "ReadOptions",
     "ReportOptions",
     "UserError",
     "agreement",
     "ask",
     "audit",
+    "bench_engines",
     "build_tasks",
     "check_model",
     "compare",
     "evaluate",
     "export",
+    "import_scans",
+    "inpaint",
     "plot",
     "read_results",
     "read_tasks",

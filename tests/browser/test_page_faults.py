@@ -123,6 +123,14 @@ def test_running_evaluations_are_followed(served: tuple[Path, str], opened: Open
     (folder / "live.json").write_text(json.dumps({"version": 2}))
     page.get_by_text("90 of 90 samples").wait_for(timeout=10_000)
     assert page.locator("main.view-gallery").is_visible()
+    page.locator(".overlay path").first.wait_for(state="attached")
+    page.keyboard.press("Enter")
+    page.locator("dialog .prompt").wait_for()
+    third = write_page(folder, samples=120, runs=2, sets=1, seed=1)
+    put(folder, "report", {**third.report, "live": True})
+    (folder / "live.json").write_text(json.dumps({"version": 3}))
+    page.locator("dialog", has_text="1 / 120").wait_for(timeout=10_000)
+    page.locator("dialog .prompt").wait_for()
 
 
 def test_a_page_that_is_not_live_asks_nobody(served: tuple[Path, str], opened: Opener) -> None:

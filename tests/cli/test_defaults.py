@@ -12,10 +12,13 @@ from cli.test_help import SHOWN, command_of
 from x3spatial.builder.options import TASKS_DIR, BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.evaluation.check_model.run import check_model
+from x3spatial.evaluation.compare import compare
 from x3spatial.evaluation.options import AnswersOptions, AskOptions, EvalOptions
 from x3spatial.evaluation.rescore import score
 from x3spatial.evaluation.run import evaluate
 from x3spatial.exporters.run import export
+from x3spatial.importers.options import ChoiceOptions, ReadOptions
+from x3spatial.importers.run import import_scans
 from x3spatial.models.roborefer.resize import resize_checkpoint
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.pipeline import ZeroshotOptions, zeroshot
@@ -37,6 +40,7 @@ from x3spatial.synth.options import SCENES
 SOURCES: dict[str, list[Any]] = {
     "scenes": [render_scenes, SCENES],
     "composites": [make_composites],
+    "import": [import_scans, ReadOptions(), ChoiceOptions()],
     "crop": [crop_root],
     "audit": [audit],
     "build": [build_tasks, BuildOptions()],
@@ -50,6 +54,7 @@ SOURCES: dict[str, list[Any]] = {
     "report": [report, ReportOptions()],
     "view": [view, PageOptions()],
     "zeroshot": [zeroshot, ZeroshotOptions().evaluation, ZeroshotOptions().build],
+    "compare": [compare],
     "check-model": [check_model, AskOptions()],
     "model tiny": [make_tiny],
     "model resize": [resize_checkpoint],
@@ -116,7 +121,7 @@ def test_defaults(path: str) -> None:
             )
             continue
         expected = plain(source[verbs])
-        if name in ("tasks", "splits"):  # text here, names there; None is the verb's own
+        if name in ("tasks", "splits", "exclude"):  # text here, names there; None is the verb's own
             assert given is None
         else:
             assert given == expected, (name, given, expected)
@@ -124,7 +129,7 @@ def test_defaults(path: str) -> None:
     # Nothing that a verb can be told is missing in its command.
     not_options = {
         "options", "world", "out_option", "models", "model_options", "changes", "data_root",
-        "eval_dir", "tasks_dir", "scenes", "emit_concat" if path == "zeroshot" else "",
+        "eval_dir", "tasks_dir", "scenes", "read", "choice", "emit_concat" if path == "zeroshot" else "",
     }  # fmt: skip
     if path == "zeroshot":
         not_options |= {"crop_reference", "decoys", "splits", "tasks"}

@@ -163,21 +163,40 @@ def score(
 
 
 @command(
-    "RESULTS_A RESULTS_B",
+    "RESULTS_A RESULTS_B [TASKS]",
     "x3 compare results/before.json results/after.json",
-    "x3 compare results/before.json results/after.json --json",
+    "x3 compare results/before.json results/after.json --by angle,overlap",
 )
 def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RESULTS_A", help="A results file.")],
     run_b: Annotated[
         Path, typer.Argument(metavar="RESULTS_B", help="Another one, on the same task file.")
     ],
+    data_json: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="TASKS",
+            help="That task file, for --by (default: where the results say it is).",
+        ),
+    ] = None,
+    by: By = None,
 ) -> Outcome:
     """Prints differences B - A with 95 % intervals; * marks intervals that exclude zero."""
     from x3spatial.evaluation.compare import compare as run
 
-    comparison = run(run_a, run_b)
-    return Outcome(comparison.to_json, lambda: output.table(comparison.table()))
+    strata = choose_strata(names(by) or ())
+    comparison = run(run_a, run_b, by=[stratum.name for stratum in strata], data_json=data_json)
+
+    def show() -> None:
+        output.table(comparison.table())
+        for stratum in strata:
+            output.line("")
+            if comparison.by_stratum[stratum.name]:
+                output.table(comparison.stratum_table(stratum.name))
+            else:
+                output.line(tables.nothing_known(stratum))
+
+    return Outcome(comparison.to_json, show)
 
 
 @command(

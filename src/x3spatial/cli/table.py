@@ -41,12 +41,17 @@ ENTRIES: tuple[Entry, ...] = (
         "data:composites",
         former=("scenes-flat",),
     ),
+    Entry("import", DATA, "Import recorded rooms or photographs.", "imports:import_scans"),
     Entry(
         "crop",
         DATA,
         "Crop every view around its object into a new data root.",
         "data:crop",
         former=("zoom",),
+    ),
+    Entry(
+        "inpaint-bench", DATA, "Rank inpainting engines against exact truth.",
+        "inpainting:inpaint_bench",
     ),
     Entry("audit", DATA, "Check every file of a data root.", "data:audit"),
     Entry("build", DATA, "Build task files and their images from a data root.", "data:build"),

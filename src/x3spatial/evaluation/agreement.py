@@ -15,7 +15,7 @@ import numpy as np
 
 from x3spatial.arrays import Bool, Float64
 from x3spatial.errors import UserError
-from x3spatial.evaluation.compare import why_not
+from x3spatial.evaluation.paired import why_not
 from x3spatial.evaluation.scoring.scores import Score
 from x3spatial.evaluation.statistics.intervals import (
     FEWEST,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from x3spatial.formats.results_file import ScoringInfo
 
+UNKNOWN, NONE = "unknown", "none"
+"""Kinds of masks beside ``tight`` and ``dilated``: only the files tell, and samples without a mask."""
+
 _SHOWN = (
     "total",
     "visible_gt",
@@ -49,17 +52,29 @@ def results_table(
 
 def conditions(scoring: ScoringInfo, build_seed: int | None) -> str:
     """What figures depend on besides model and data: ``dilated masks, build seed 42``."""
-    if scoring.mask_kinds:
-        names = ("unnamed" if kind == "unknown" else kind for kind in scoring.mask_kinds)
-        kinds = " and ".join(names)
-    else:  # no sample, or a file of an earlier version
-        kinds = "the records'" if scoring.mask == "auto" else scoring.mask
-    parts = [f"{kinds} masks"]
+    # Without kinds: no sample, or a file of an earlier version.
+    chosen = "the records' masks" if scoring.mask == "auto" else f"{scoring.mask} masks"
+    parts = [masks_in_words(scoring.mask_kinds) or chosen]
     if build_seed is not None:
         parts.append(f"build seed {build_seed}")
     if scoring.rule != "x3":
         parts.append(f"scored by {scoring.rule}'s rule")
     return ", ".join(parts)
+
+
+def masks_in_words(kinds: Iterable[str]) -> str:
+    """Kinds of masks as text; empty without kinds.
+
+    >>> masks_in_words(["dilated", "tight"]), masks_in_words(["none"]), masks_in_words(["tight", "unknown"])
+    ('dilated and tight masks', 'no masks', 'tight masks and masks of unknown kind')
+    """
+    kinds = set(kinds)
+    named = " and ".join(sorted(kinds - {UNKNOWN, NONE}))
+    words = [f"{named} masks"] if named else []
+    words += ["masks of unknown kind"] if UNKNOWN in kinds else []
+    if kinds and not words:
+        words = ["no masks"]
+    return " and ".join(words)
 
 
 def samples_frame(results: Iterable[SampleResult]) -> pd.DataFrame:

@@ -325,6 +325,11 @@ def encode_depth_png(depth_mm: UInt16) -> bytes:
     return _encode(".png", depth_mm, _PNG_FLAT)
 
 
+def encode_pgm(depth_mm: UInt16) -> bytes:
+    """Binary PGM (P5, 16 bits) of a depth map, as 3RScan has them."""
+    return _encode(".pgm", depth_mm, [])
+
+
 def encode_jpeg(image: UInt8, quality: int) -> bytes:
     """Baseline JPEG (4:2:0) of ``uint8 [H, W, 3]`` RGB at ``quality`` 1..100."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]

@@ -92,6 +92,10 @@ SCENE_FILE_UNREADABLE = _left_out(
     "scene.json cannot be read: {reason}",
     "write it again or remove it; the views are used without it",
 )
+SCENE_FILE_MALFORMED = _left_out(
+    "scene.json: {reason}; the scene has no strata",
+    "write it again or remove it; the views are used without it",
+)
 PLACE_INVALID = _left_out(
     "scene.json: place is not a text; ignored", "write the name of the place as a string"
 )

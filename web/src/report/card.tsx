@@ -10,11 +10,13 @@ import { named, words } from "./words";
 /** Wait before details are loaded: what flies past while somebody scrolls is not loaded at all. */
 const PAUSE = 120;
 
-export function useDetail(set: number, sample: number | null, pause = PAUSE): Detail | undefined {
+/** The details of a sample when they are there. A live run's new columns come with new details. */
+export function useDetail(index: SetIndex, sample: number, pause = PAUSE): Detail | undefined {
+  const set = index.number;
   const perFile = (report.value as Report).sets[set].details_per_file;
   const [, wake] = useState(0);
   useEffect(() => {
-    if (sample === null || detailNow(set, perFile, sample)) return;
+    if (detailNow(set, perFile, sample)) return;
     let alive = true;
     const timer = setTimeout(() => {
       loadDetail(set, perFile, sample).then(
@@ -26,8 +28,8 @@ export function useDetail(set: number, sample: number | null, pause = PAUSE): De
       alive = false;
       clearTimeout(timer);
     };
-  }, [set, sample, perFile]);
-  return sample === null ? undefined : detailNow(set, perFile, sample);
+  }, [index, sample, perFile]);
+  return detailNow(set, perFile, sample);
 }
 
 /** Text for screen readers and titles: "2 tiny: hit". */
@@ -61,7 +63,7 @@ export function Card(props: {
   const w = words.value;
   const found = report.value as Report;
   const set = found.sets[index.number];
-  const detail = useDetail(index.number, sample);
+  const detail = useDetail(index, sample);
   const a = index.pictureA(sample);
   const b = index.pictureB(sample);
   const both = !set.concat && a !== undefined;

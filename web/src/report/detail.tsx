@@ -27,7 +27,7 @@ export function DetailView(props: {
   const found = report.value as Report;
   const set = found.sets[index.number];
   const isRoot = found.kind === "root";
-  const detail = useDetail(index.number, sample, 0);
+  const detail = useDetail(index, sample, 0);
   const prompt = typeof detail?.prompt === "number" ? index.prompts[detail.prompt] : detail?.prompt;
   const zoom = useRef<Zoomable>(null);
   const a = set.concat ? undefined : index.pictureA(sample);

@@ -188,7 +188,7 @@ function ResultRow({ row }: { row: Row }) {
           </span>
         ) : (
           <span class="name-line">
-            <RunName run={row.run} />
+            <RunName run={row.run} unfinished={cell?.state === undefined ? undefined : cell.state === "unfinished"} />
             {cell && cell.missing > 0 && (
               <span class="tag warn">
                 {cell.missing.toLocaleString()} {w.missing}

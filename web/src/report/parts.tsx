@@ -25,14 +25,15 @@ function BadgeShape({ shape, fill }: { shape: Shape; fill: string }) {
   return <path d="M10 0L20 10L10 20L0 10Z" fill={fill} />;
 }
 
-export function RunName({ run }: { run: number }) {
+/** `unfinished` of one set; without it a run is unfinished if it is on any set. */
+export function RunName({ run, unfinished }: { run: number; unfinished?: boolean }) {
   const found = report.value?.runs[run];
   if (!found) return null;
   return (
     <span class="run-name" title={found.path}>
       <RunBadge run={run} />
       <span class="run-text">{found.name}</span>
-      {found.state === "unfinished" && <span class="tag warn">{words.value.unfinished}</span>}
+      {(unfinished ?? found.state === "unfinished") && <span class="tag warn">{words.value.unfinished}</span>}
       {found.privileged && <span class="tag">{words.value.privileged}</span>}
       {found.people && <span class="tag">{words.value.people}</span>}
     </span>

@@ -36,8 +36,9 @@ export const defaultColumns = (report: Report): string[] => {
   return found.length ? found : report.metrics.map((metric) => metric.key);
 };
 
-/** Why two runs of a set are not compared; null if they are. */
+/** Why two runs of a set are not compared; null if they are, or if one of them was not asked. */
 export function refusal(report: Report, set: number, a: number, b: number): string | null {
+  if (![a, b].every((run) => report.cells.some((cell) => cell.set === set && cell.run === run))) return null;
   const found = report.comparisons.find((c) => c.set === set && ((c.a === a && c.b === b) || (c.a === b && c.b === a)));
   return found ? (found.refused ?? null) : "";
 }

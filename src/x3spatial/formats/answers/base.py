@@ -44,6 +44,10 @@ class AnswerText:
     """None: there is no answer."""
     sizes: tuple[Size, ...] = ()
     """(W, H) of each image in the pixels that the answer counts; empty if the file has none."""
+    position: int | None = None
+    """The sample's place in the task file, from 0, in a file without ids; ``id`` is then empty."""
+    target: str | None = None
+    """The ground truth that the file gives for it; None without one."""
     participant: str | None = None
     """Who gave it, if a person did."""
     seconds: float | None = None
@@ -153,7 +157,7 @@ def answer_of(
         participant, seconds = _participant(value), _seconds(value)
     except ValueError as error:
         return BadEntry(where, f"{error} of id {id!r}")
-    return AnswerText(where, id, text, read, participant, seconds)
+    return AnswerText(where, id, text, read, participant=participant, seconds=seconds)
 
 
 def _participant(value: Mapping[Any, Any]) -> str | None:
@@ -178,6 +182,28 @@ def _seconds(value: Mapping[Any, Any]) -> float | None:
     if not (math.isfinite(seconds) and seconds >= 0.0):
         raise ValueError(f"field {SECONDS_FIELD!r} is not a time")
     return seconds
+
+
+def one_text(value: Any) -> str | None:
+    """The only text in nested lists, as harnesses log responses; None if there is none.
+
+    Raises:
+        ValueError: there are several texts that differ, or something else than texts.
+    """
+    texts = list(dict.fromkeys(_texts(value)))
+    if len(texts) > 1:
+        raise ValueError(f"has {len(texts)} different responses; log one per sample")
+    return texts[0] if texts else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    elif value is not None:
+        raise ValueError(f"a response is {_type(value)}, not a text")
 
 
 def _field(

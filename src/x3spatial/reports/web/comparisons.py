@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from x3spatial.evaluation.compare import (
+from x3spatial.evaluation.paired import (
     Answers,
     Drawn,
     clusters_at,
