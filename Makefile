@@ -96,7 +96,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	@for script in $(filter-out benchmarks/fullsize.py benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out benchmarks/fullsize.py benchmarks/gpu.py benchmarks/hard_sets.py,$(wildcard benchmarks/*.py)); do \
 	  $(BIN)/python $$script || exit 1; done
 
 check-fullsize: $(VENV)/.dev
