@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from helpers.paths import FIXTURES
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.conventions.registry import CONVENTIONS
+from x3spatial.errors import UserError
 from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.run import evaluate
 from x3spatial.exporters.run import export
 from x3spatial.formats.results_file import read_results
 from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.io.files import read_json
 from x3spatial.io.images import read_mask, read_rgb
 from x3spatial.models.base import Model
 from x3spatial.tasks.question import Question
@@ -159,6 +162,23 @@ def test_decoys_make_any_edit_worthless(built: Path, decoys: Path) -> None:
         assert right["balanced_accuracy"] == right["hit_at_mask"] == 1.0
         always = metrics(data, "always-not-visible")
         assert always["balanced_accuracy"] == 0.5 and always["parse_failures"] == 0
+
+
+def test_decoys_of_another_engine(decoys: Path, tmp_path: Path) -> None:
+    """The holes are the same, and only the unchanged pairs differ."""
+    options = BuildOptions(tasks=("t2b_unchanged",), decoys=True, decoy_engine="patchmatch")
+    build_tasks(ROOT, tmp_path, options)
+    name = "t2b_train_unchanged.json"
+    for one, other in zip(read_records(decoys / name), read_records(tmp_path / name), strict=True):
+        same = Path(one.image[-1]).read_bytes() == Path(other.image[-1]).read_bytes()
+        assert one.id == other.id and same == one.id.endswith("DIFF")
+    assert read_json(tmp_path / "build.json")["parameters"]["decoy_engine"] == "patchmatch"
+    with pytest.raises(UserError, match="no effect without --decoys"):
+        BuildOptions(decoy_engine="patchmatch")
+    with pytest.raises(UserError, match="--decoy-engine folder:x: cannot fill any hole"):
+        BuildOptions(decoys=True, decoy_engine="folder:x")
+    with pytest.raises(UserError, match=r"--decoy-engine lama:x\.onnx: no such file"):
+        build_tasks(ROOT, tmp_path / "b", replace(options, decoy_engine="lama:x.onnx"))
 
 
 def test_the_other_tasks_word_is_unread(built: Path) -> None:

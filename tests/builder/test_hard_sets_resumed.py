@@ -18,8 +18,6 @@ from helpers.paths import REPOSITORY
 from helpers.roots import tree_bytes
 from x3spatial.tasks.spec import TASKS, choose_tasks
 
-KILLS = 6
-
 
 def run_build(root: Path, out: Path, at: int, workers: int) -> tuple[int, str]:
     """A build in a process of its own, killed at the ``at``-th write; 0: not at all."""
@@ -78,17 +76,19 @@ def test_killed_at_random_points_and_continued(
     root, out, files, writes = whole
     shutil.rmtree(out)
     rng = random.Random(16)
-    kills = 0
-    while kills < KILLS:
-        # Some in the images and the journal, the last ones in the task files and the manifest.
-        at = rng.randint(2, writes // 3) if kills < KILLS - 2 else rng.randint(1, 4)
-        code, _ = run_build(root, out, rng.choice([at, -at]), workers=1 + kills % 2)
-        if code == 0:
-            break
+
+    def kill(most: int, workers: int) -> None:
+        at = rng.randint(1, most)
+        code, _ = run_build(root, out, rng.choice([at, -at]), workers)
         assert code == -signal.SIGKILL
-        assert not (out / "build.json").exists()
-        kills += 1
-    assert kills >= 4
+        (out / "build.json").unlink(missing_ok=True)  # if it was killed right after this last file
+
+    for workers in (1, 2, 2):  # in the images and the journal
+        kill(writes // 6, workers)
+    assert run_build(root, out, 0, workers=2)[0] == 0
+    (out / "build.json").unlink()
+    last = len(files.keys() & {path.name for path in out.glob("*.json")})
+    kill(last, workers=2)  # in the task files, the compaction of the journal, or the manifest
     assert run_build(root, out, 0, workers=2)[0] == 0
     assert content(out) == files
     assert not list(out.rglob(".*.part"))

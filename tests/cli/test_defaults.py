@@ -17,10 +17,20 @@ from x3spatial.evaluation.options import AnswersOptions, AskOptions, EvalOptions
 from x3spatial.evaluation.rescore import score
 from x3spatial.evaluation.run import evaluate
 from x3spatial.exporters.run import export
+from x3spatial.importers.options import ChoiceOptions, ReadOptions
+from x3spatial.importers.run import import_scans
 from x3spatial.models.roborefer.resize import resize_checkpoint
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.pipeline import ZeroshotOptions, zeroshot
+from x3spatial.reports.people.ask import ask
+from x3spatial.reports.people.options import AskPageOptions
+from x3spatial.reports.plot_options import PlotOptions
 from x3spatial.reports.preview import preview
+from x3spatial.reports.table import TableOptions
+from x3spatial.reports.table_text import render_table
+from x3spatial.reports.web.options import PageOptions, ReportOptions
+from x3spatial.reports.web.report import report
+from x3spatial.reports.web.server import view
 from x3spatial.roots.audit.run import audit
 from x3spatial.roots.crop_root import crop_root
 from x3spatial.synth.composites import make_composites
@@ -30,6 +40,7 @@ from x3spatial.synth.options import SCENES
 SOURCES: dict[str, list[Any]] = {
     "scenes": [render_scenes, SCENES],
     "composites": [make_composites],
+    "import": [import_scans, ReadOptions(), ChoiceOptions()],
     "crop": [crop_root],
     "audit": [audit],
     "build": [build_tasks, BuildOptions()],
@@ -37,6 +48,11 @@ SOURCES: dict[str, list[Any]] = {
     "export": [export],
     "eval": [evaluate, EvalOptions()],
     "score": [score, AnswersOptions()],
+    "table": [render_table, TableOptions()],
+    "plot": [PlotOptions()],
+    "ask": [ask, AskPageOptions()],
+    "report": [report, ReportOptions()],
+    "view": [view, PageOptions()],
     "zeroshot": [zeroshot, ZeroshotOptions().evaluation, ZeroshotOptions().build],
     "compare": [compare],
     "check-model": [check_model, AskOptions()],
@@ -105,7 +121,7 @@ def test_defaults(path: str) -> None:
             )
             continue
         expected = plain(source[verbs])
-        if name in ("tasks", "splits"):  # text here, names there; None is the verb's own
+        if name in ("tasks", "splits", "exclude"):  # text here, names there; None is the verb's own
             assert given is None
         else:
             assert given == expected, (name, given, expected)
@@ -113,7 +129,7 @@ def test_defaults(path: str) -> None:
     # Nothing that a verb can be told is missing in its command.
     not_options = {
         "options", "world", "out_option", "models", "model_options", "changes", "data_root",
-        "eval_dir", "tasks_dir", "scenes", "emit_concat" if path == "zeroshot" else "",
+        "eval_dir", "tasks_dir", "scenes", "read", "choice", "emit_concat" if path == "zeroshot" else "",
     }  # fmt: skip
     if path == "zeroshot":
         not_options |= {"crop_reference", "decoys", "splits", "tasks"}

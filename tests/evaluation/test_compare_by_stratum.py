@@ -11,7 +11,8 @@ import pytest
 from helpers.task_sets import make_set
 from x3spatial.cli import run
 from x3spatial.errors import UserError
-from x3spatial.evaluation.compare import Difference, compare
+from x3spatial.evaluation.compare import compare
+from x3spatial.evaluation.paired import Difference
 from x3spatial.evaluation.run import evaluate
 from x3spatial.evaluation.statistics.by_stratum import METRICS
 

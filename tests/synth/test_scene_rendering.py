@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from x3spatial.roots.writer import dilate, margin_of
 from x3spatial.synth.options import SceneOptions
 from x3spatial.synth.plan import make_plan
 from x3spatial.synth.rendering.counterfactual import remove
@@ -10,7 +11,7 @@ from x3spatial.synth.rendering.denoise import final_image
 from x3spatial.synth.rendering.render import render
 from x3spatial.synth.viewpoints import MAX_ANGLE, MIN_ANGLE, size_limits
 from x3spatial.synth.visibility import hit_by_any_sample
-from x3spatial.synth.writer import depth_map, dilate
+from x3spatial.synth.writer import depth_map
 
 WIDTH, HEIGHT = 96, 72
 
@@ -192,7 +193,7 @@ def test_dilation_uses_a_square(plans):
             )
         assert np.array_equal(dilate(mask, margin), expected)
     assert not dilate(np.zeros((9, 9), bool), 3).any()
-    assert options(width=640).margin == 13
+    assert margin_of(640) == 13
 
 
 def test_images_have_plausible_brightness_and_no_red(plans):

@@ -102,7 +102,7 @@ def _made(
         except ImageError:
             continue  # the problem of the view's own object
         here = scenes[reference.scene]
-        if negative.absence == "other_scene":
+        if reference.scene != view.scene:
             other = scenes[view.scene]
             strata = strata_elsewhere(here, reference.uid, reference.frame, other, view.frame)
         else:

@@ -1,8 +1,9 @@
 """Choice of negatives: views of other folders in which a marked object is verified to be absent.
 
-A view counts as verified if ``scene.json`` says that none of the image's samples shows the object, or if it
-lies at another place. The object's own views are Task2A's, its inpainted views the counterfactual set's;
-neither is chosen here. The choice depends on the data, the shares and the seed, not on the order of the work.
+A view counts as verified if ``scene.json`` says that none of the image's samples shows the object, if it lies
+at another place, or if it shows the object's place after the object was removed. The object's own views are
+Task2A's, its inpainted views the counterfactual set's; neither is chosen here. The choice depends on the
+data, the shares and the seed, not on the order of the work.
 """
 
 from __future__ import annotations
@@ -19,8 +20,15 @@ from x3spatial.roots.scene_file import SceneFile
 from x3spatial.tasks.ground_truth import sample_seed
 from x3spatial.tasks.strata import ABSENCES, ABSENT_BY, Absence
 
-DEFAULT_SHARES: Mapping[Absence, float] = {"framing": 0.2, "occlusion": 0.2, "other_scene": 0.2}
+DEFAULT_SHARES: Mapping[Absence, float] = {
+    "framing": 0.2,
+    "occlusion": 0.2,
+    "other_scene": 0.2,
+    "removed_rescan": 0.2,
+}
 """Negatives of each kind per positive."""
+SHOWS_PLACE = 0.3
+"""Share of a removed object's outline that a rescan's view would have to show of it."""
 BARELY_VISIBLE = 15
 """Views with 1 to this many visible pixels are neither negatives nor positives."""
 _DRAWS = 50
@@ -118,6 +126,7 @@ def choose_negatives(
     for view in listed:
         own[view.scene, view.uid].add(view.frame)
     found, barely = _in_scene(marked, once, own, scenes)
+    gone = _in_rescans(marked, once, scenes)
     chosen: list[Negative] = []
     missing: dict[str, int] = {}
     for absence, share in shares.items():
@@ -126,10 +135,13 @@ def choose_negatives(
         if absence == "other_scene":
             picked = _elsewhere(marked, once, scenes, places, wanted, rng)
         else:
-            candidates = found[absence]
+            candidates = gone if absence == "removed_rescan" else found[absence]
             order = rng.permutation(len(candidates))[:wanted]
             picked = [candidates[int(index)] for index in sorted(order)]
         chosen += picked
+        rescans = any(scene is not None and scene.removed for scene in scenes.values())
+        if absence == "removed_rescan" and not rescans and share == DEFAULT_SHARES[absence]:
+            continue  # nobody expects any
         missing[absence] = wanted - len(picked)
     chosen.sort(key=lambda one: (one.reference, one.view, one.absence))
     return Chosen(tuple(chosen), missing, barely)
@@ -168,6 +180,27 @@ def _in_scene(
                 absence = next(a for a in ABSENT_BY if a == sight.absent_by)
                 found[absence].append(Negative(reference, view, absence, "geometry"))
     return found, barely
+
+
+def _in_rescans(
+    references: Sequence[Reference],
+    views: Mapping[str, Sequence[Viewpoint]],
+    scenes: Mapping[str, SceneFile | None],
+) -> list[Negative]:
+    """Views of other scans of the references' places that show where the object was before it was removed."""
+    found = []
+    for reference in references:
+        for name, scene in sorted(scenes.items()):
+            sights = {} if scene is None else scene.removed.get(reference.scene, {})
+            for view in views.get(name, ()):
+                sight = sights.get(reference.uid, {}).get(view.frame)
+                if (
+                    sight is not None
+                    and sight.pixels > BARELY_VISIBLE
+                    and (sight.visible_fraction or 0.0) >= SHOWS_PLACE
+                ):
+                    found.append(Negative(reference, view, "removed_rescan", "geometry"))
+    return found
 
 
 def _elsewhere(

@@ -6,8 +6,9 @@ from x3spatial.arrays import Bool, UInt8
 from x3spatial.builder.jobs import ObjectJob
 from x3spatial.builder.pair_images import recolour
 from x3spatial.builder.render import crop_reference, mark, side_by_side
+from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import CONCAT, MARKED, PAIRS
-from x3spatial.inpainting import inpaint
+from x3spatial.inpainting import InpaintingError, inpaint
 from x3spatial.io.files import write_bytes
 from x3spatial.io.images import encode_jpeg, encode_png
 from x3spatial.roots.views import LoadedView
@@ -76,8 +77,15 @@ class ObjectImages:
             return loaded.pixels()
         image = loaded.removed_pixels() if role == "removed" else loaded.pixels()
         if role == "same" and id(view) in self._decoys:
-            image = inpaint(image, self._decoys[id(view)])
+            image = self._fill(image, self._decoys[id(view)])
         return recolour(image, self._job.seed(view, "recolour"))
+
+    def _fill(self, image: UInt8, hole: Bool) -> UInt8:
+        engine = self._job.options.decoy_engine
+        try:
+            return inpaint(image, hole, engine)
+        except InpaintingError as error:
+            raise UserError(f"--decoy-engine {engine}: {error.reason}") from None
 
     def _crop_seed(self, view: View) -> int:
         # "closeup" is the option's first name. It decides which crops are drawn, so it must not change.

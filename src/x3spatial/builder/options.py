@@ -9,6 +9,8 @@ from typing import Any
 from x3spatial.builder.negatives import DEFAULT_SHARES, parse_shares
 from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import PATH_CHOICES
+from x3spatial.inpainting import check_engine
+from x3spatial.inpainting.registry import DEFAULT
 from x3spatial.roots.crops import check_times
 from x3spatial.tasks.spec import TASKS, TaskSpec, choose_tasks, default_tasks
 
@@ -50,6 +52,8 @@ class BuildOptions:
     """JPEG quality of side-by-side images and of the pairs of t2b_unchanged, 1 to 100."""
     decoys: bool = False
     """Fill a hole of the object's shape elsewhere in t2b_unchanged's unchanged pairs."""
+    decoy_engine: str = DEFAULT
+    """Inpainting engine of --decoys; that of the inpainted images makes both alike."""
     negatives: str = _NEGATIVES
     """t1_negatives: KIND=SHARE of the positives, comma-separated."""
     paths: str = "absolute"
@@ -86,6 +90,9 @@ class BuildOptions:
                     f"--crop-reference: only for {supported}, not {', '.join(uncuttable)};"
                     " use --tasks t1,t2a --emit-concat 0"
                 )
+        check_engine(self.decoy_engine, option="--decoy-engine", any_hole=True)
+        if self.decoy_engine != DEFAULT and not self.decoys:
+            raise UserError(f"--decoy-engine {self.decoy_engine}: has no effect without --decoys")
         parse_shares(self.negatives)
         if not 1 <= self.jpeg_quality <= 100:
             raise UserError(f"--jpeg-quality {self.jpeg_quality}: must be 1 to 100")
@@ -108,6 +115,7 @@ class BuildOptions:
             # key is the option's first name for the same reason.
             **({} if self.crop_reference is None else {"closeup": list(self.crop_reference)}),
             **({"decoys": True} if self.decoys else {}),
+            **({} if self.decoy_engine == DEFAULT else {"decoy_engine": self.decoy_engine}),
             **({} if self.negatives == _NEGATIVES else {"negatives": self.negatives}),
             **({} if self.paths == "absolute" else {"paths": self.paths}),
             **({} if self.tasks == default_tasks() else {"tasks": list(self.tasks)}),

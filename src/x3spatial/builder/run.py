@@ -38,6 +38,7 @@ from x3spatial.builder.task_files import write_task_files
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import IMAGE_FOLDERS
+from x3spatial.inpainting import open_engine
 from x3spatial.io.files import (
     make_dir,
     read_manifest,
@@ -162,6 +163,9 @@ def build_tasks(
         check_utf8(options.prompts, "--prompts")
     if not fresh:  # records have the paths as given; the same folders are not another build
         root, out_dir = as_spelt_before(root, out_dir)
+    if options.decoys:
+        # What it needs may be missing: that is said before any work.
+        open_engine(options.decoy_engine, option="--decoy-engine")
     templates = {
         name: template
         for name, template in task_templates(options.prompts).items()

@@ -11,6 +11,7 @@ import typer
 from x3spatial.builder.options import TASKS_DIR, BuildOptions
 from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Also, Default, command
+from x3spatial.cli.help import SCANS
 from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import (
     Fresh,
@@ -25,12 +26,16 @@ from x3spatial.cli.options import (
     names,
 )
 from x3spatial.cli.output import Outcome
+from x3spatial.errors import UserError
 from x3spatial.roots.findings import Problem, grouped
 from x3spatial.roots.layout import SPLITS
+from x3spatial.synth.layouts.registry import LAYOUTS
+from x3spatial.synth.layouts.run import FRAMES
 from x3spatial.synth.options import FAST, FULL, STYLES
 from x3spatial.texts import counted
 
 _SCENES: Any = Default(of="synth.options:SCENES")
+_SCANS: Any = Default(of="synth.layouts.run:render_scans")
 
 
 def _either(name: str, what: str) -> Any:
@@ -41,7 +46,7 @@ def _either(name: str, what: str) -> Any:
 @command(
     "OUT",
     "x3 scenes demo/root --train 2 --validation 2",
-    "x3 scenes night --fast --train 0 --validation 20 --style night",
+    "x3 scenes scans --layout scannet --frames 100",
     defaults="synth.generate:render_scenes",
 )
 def scenes(
@@ -67,11 +72,49 @@ def scenes(
     ] = DEFAULT,
     seed: Seed = DEFAULT,
     workers: Workers = DEFAULT,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Write the rooms as scans instead of a data root: "
+            + "; ".join(f"{name}: {about}" for name, about in LAYOUTS.items())
+            + ".",
+            rich_help_panel=SCANS,
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Frames along a path, beside the cameras of the views (default {FRAMES}).",
+            rich_help_panel=SCANS,
+        ),
+    ] = _SCANS,
     fresh: Fresh = DEFAULT,
 ) -> Outcome:
     """Writes views, masks, and the same views rendered without each object."""
     from x3spatial.synth.generate import render_scenes
 
+    if layout is not None:
+        if depth:
+            raise UserError("--depth: scans always have depth; leave it out with --layout")
+        return _scans(
+            out,
+            layout,
+            {"train": train, "validation": validation, "test": test},
+            frames=frames,
+            objects=objects,
+            views=views,
+            width=width,
+            height=height,
+            samples=samples,
+            seed=seed,
+            style=style,
+            workers=workers,
+            fast=fast,
+            fresh=fresh,
+        )
+    if frames is not None:
+        raise UserError("--frames: a data root has the frames of --views; add --layout")
     summary = render_scenes(
         out,
         {"train": train, "validation": validation, "test": test},
@@ -94,6 +137,20 @@ def scenes(
             f"{counted(total, 'scene')} ({summary.made} made now),"
             f" {counted(summary.objects, 'object')}, {counted(summary.views, 'view')},"
             f" {summary.visible} of them show their object; in {output.shown(summary.out_dir)}"
+        ),
+    )
+
+
+def _scans(out: Path, layout: str, scenes: dict[str, int], **options: Any) -> Outcome:
+    from x3spatial.synth.layouts.run import render_scans
+
+    summary = render_scans(out, layout, scenes, **options)
+    return Outcome(
+        lambda: asdict(summary),
+        lambda: output.line(
+            f"{counted(summary.rooms, 'room')} ({summary.made} made now),"
+            f" {counted(summary.scans, 'scan')}, {counted(summary.frames, 'frame')};"
+            f" in {output.shown(summary.out_dir)}"
         ),
     )
 

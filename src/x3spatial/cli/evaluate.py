@@ -90,7 +90,7 @@ def score(
         Path,
         typer.Argument(
             metavar="RESULTS|ANSWERS",
-            help="A results file, or answers made elsewhere: JSON, JSON Lines, CSV, TSV.",
+            help="A results file, or answers made elsewhere: JSON, JSON Lines, CSV, TSV; or a folder.",
         ),
     ],
     data_json: Annotated[
@@ -106,7 +106,8 @@ def score(
             "--out",
             "-o",
             metavar="RESULTS2",
-            help="The results file to write (default: replace RESULTS; needed for ANSWERS).",
+            help="The results file to write (default: replace RESULTS; needed for ANSWERS); for answers of"
+            " people also a folder, in which each person gets one.",
             rich_help_panel=RUN,
         ),
         Also("--output-json"),
@@ -127,9 +128,10 @@ def score(
 
     ANSWERS has an id and a raw text per answer: [{"id": ..., "text": ...}], {"id": "text"}, or a line each.
     Ids that are missing, unknown or repeated are counted and named; a sample without an answer is an error,
-    and the exit code is then 1.
+    and the exit code is then 1. Answers of people, as pages of x3 ask save them, need no --convention.
     """
-    from x3spatial.evaluation.answers import is_results_file, score_answers
+    from x3spatial.evaluation.answers import is_results_file, score_answers, score_people
+    from x3spatial.evaluation.people import named_in
     from x3spatial.evaluation.rescore import score as run
     from x3spatial.evaluation.twins import FOLLOWS_OBJECT, add_twin
 
@@ -151,8 +153,13 @@ def score(
         raise UserError("--twin: only for RESULTS of x3 eval or x3 score")
     if output_json is None:
         raise UserError(f"--out: name the results file to write for the answers in {results}")
+    what = f"on {data_json.name}, answers of {results.name}"
+    to_folder = output_json.is_dir() or output_json.suffix.lower() != ".json"
+    if to_folder and (output_json.is_dir() or named_in(results, options)):
+        people = score_people(data_json, results, output_json, options, workers=workers)
+        return tables.outcome_of_all(list(people.values()), what, strata)
     result = score_answers(data_json, results, output_json, options, workers=workers)
-    return tables.outcome_of(result, f"on {data_json.name}, answers of {results.name}", strata)
+    return tables.outcome_of(result, what, strata)
 
 
 @command(

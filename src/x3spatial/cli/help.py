@@ -13,8 +13,21 @@ from x3spatial.cli.table import GROUPS, Entry, entries_of, find_entry
 from x3spatial.errors import UserError
 
 TASK_FILES, MODEL, ROBOREFER, HF = "Task files", "Model", "RoboRefer", "Hugging Face"
-SERVERS, ANSWERS, RUN = "Servers", "Answers made elsewhere", "Run"
-_PANELS = ("Options", TASK_FILES, MODEL, ROBOREFER, HF, SERVERS, ANSWERS, RUN)
+SERVERS, ANSWERS, SCANS, RUN = "Servers", "Answers made elsewhere", "Scans", "Run"
+READING, CHOICE = "Reading", "Choice of objects and frames"
+_PANELS = (
+    "Options",
+    READING,
+    CHOICE,
+    TASK_FILES,
+    MODEL,
+    ROBOREFER,
+    HF,
+    SERVERS,
+    ANSWERS,
+    SCANS,
+    RUN,
+)
 """The groups in the order of the help."""
 
 

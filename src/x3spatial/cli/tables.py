@@ -56,6 +56,25 @@ def outcome_of(result: EvalResult, what: str, by: Sequence[Stratum] = ()) -> Out
     )
 
 
+def outcome_of_all(results: Sequence[EvalResult], what: str, by: Sequence[Stratum]) -> Outcome:
+    """The outcome of several runs on one task file."""
+    parts = [outcome_of(result, what, by) for result in results]
+
+    def show() -> None:
+        for number, part in enumerate(parts):
+            if number:
+                output.line("")
+            part.show()
+
+    def warn() -> None:
+        for result in results:
+            warn_of(result, f"{result.model}: ")
+
+    return Outcome(
+        lambda: [part.value() for part in parts], show, warn, max(part.code for part in parts)
+    )
+
+
 def result_json(result: EvalResult) -> dict[str, Any]:
     """A run without its samples, which are in its results file."""
     return {

@@ -46,6 +46,7 @@ _BUILD = building(
             "prompts",
             "jpeg_quality",
             "decoys",
+            "decoy_engine",
             "negatives",
             "paths",
         }

@@ -195,7 +195,7 @@ def score_run(
         problems=tuple(MaskProblem(path, reason) for path, reason in problems.items()),
         mask_kinds=dict(
             # Samples that are not visible too: whether they are depends on the kind of mask.
-            sorted(Counter(finder.kind(r) for r in records if r.verified is None).items())
+            sorted(Counter(finder.kind(record) for record in records).items())
         ),
         unparsed_reasons=counted_reasons(
             unread_reason(

@@ -9,42 +9,25 @@ from typing import Any
 
 import numpy as np
 
+from x3spatial.arrays import IntP
 from x3spatial.errors import UserError
-from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.by_stratum import METRICS, grouped, name_of
-from x3spatial.evaluation.statistics.intervals import (
-    FEWEST,
-    RESAMPLES,
-    Resampler,
-    clusters_of,
-    draw_counts,
-    interval_of,
+from x3spatial.evaluation.paired import (
+    Answers,
+    Difference,
+    clusters_at,
+    common_rows,
+    differences,
+    draw,
+    why_not,
 )
-from x3spatial.evaluation.statistics.metrics import estimated, table_of, value_of
-from x3spatial.evaluation.stored import score_of
-from x3spatial.formats.results_file import CiUnit, Interval, ResultsFile, read_results
+from x3spatial.evaluation.statistics.by_stratum import METRICS, name_of
+from x3spatial.formats.results_file import CiUnit, ResultsFile, read_results
 from x3spatial.formats.results_table import conditions
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import sha256_file
 from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.strata import STRATA, Stratum, choose_strata, range_text
 from x3spatial.texts import counted
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One metric in both runs; ``difference`` is B - A."""
-
-    metric: str
-    a: float | None
-    b: float | None
-    difference: float | None
-    ci95: Interval | None
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.ci95 is not None and not self.ci95[0] <= 0.0 <= self.ci95[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,62 +146,36 @@ def compare(
     if data_json is not None and not strata:
         raise UserError(f"TASKS {data_json}: is only read to compare by strata; add --by")
     file_a, file_b = read_results(run_a), read_results(run_b)
-    _check_comparable(run_a, file_a, run_b, file_b)
-    scores_a, scores_b = _scores(file_a), _scores(file_b)
-    common = [
-        id
-        for id, score in scores_a.items()
-        if id in scores_b and "error" not in (score.status, scores_b[id].status)
-    ]
-    if not common:
+    reason = why_not(file_a, file_b)
+    if reason is not None:
+        raise UserError(f"{run_a} and {run_b}: {reason}")
+    a, b = Answers.of(file_a), Answers.of(file_b)
+    rows_a, rows_b = common_rows(a, b)
+    if not rows_a.size:
         raise UserError(f"{run_a} and {run_b}: no sample was answered in both")
-    a, b = [scores_a[id] for id in common], [scores_b[id] for id in common]
     by_stratum = {}
     if strata:
-        records = _records(run_a, file_a, None if data_json is None else Path(data_json), a)
+        ids = [id for id in a.places if id in b.places]
+        records = _records(run_a, file_a, None if data_json is None else Path(data_json), ids)
         for stratum in strata:
-            by_stratum[stratum.name] = _parts(stratum, records, a, b)
-    unit, differences = _differences(a, b)
+            by_stratum[stratum.name] = _parts(stratum, records, (a, rows_a), (b, rows_b))
+    unit, found = _differences(a, rows_a, b, rows_b)
     return Comparison(
         name_a=_name(run_a, file_a),
         name_b=_name(run_b, file_b),
-        samples=len(common),
-        left_out=len(scores_a.keys() | scores_b.keys()) - len(common),
+        samples=len(rows_a),
+        left_out=len(a.listed | b.listed) - len(rows_a),
         ci_unit=unit,
-        differences=differences,
+        differences=found,
         conditions=conditions(file_b.scoring, file_b.data.build_seed),
         by_stratum=by_stratum,
     )
 
 
-def _check_comparable(run_a: Path, file_a: ResultsFile, run_b: Path, file_b: ResultsFile) -> None:
-    """Check that two runs answered the same questions and were scored alike.
-
-    Raises:
-        UserError: they were not.
-    """
-    if file_a.data.sha256 != file_b.data.sha256:
-        raise UserError(
-            f"{run_a} and {run_b}: made from different data ({file_a.data.path},"
-            f" {file_b.data.path}); compare runs of one task file"
-        )
-    builds = file_a.data.build, file_b.data.build
-    if None not in builds and builds[0] != builds[1]:
-        raise UserError(
-            f"{run_a} and {run_b}: asked about images that were built with other parameters;"
-            " compare runs on one build"
-        )
-    if _scoring(file_a) != _scoring(file_b):
-        raise UserError(
-            f"{run_a} and {run_b}: scored differently ({_scoring(file_a)}; {_scoring(file_b)});"
-            " score one of them again with x3 score"
-        )
-
-
 def _records(
-    run: Path, file: ResultsFile, data_json: Path | None, scores: Sequence[Score]
+    run: Path, file: ResultsFile, data_json: Path | None, ids: Sequence[str]
 ) -> list[TaskRecord]:
-    """The records of the samples, in their order.
+    """The records of samples of a run, in the order of ``ids``.
 
     Raises:
         UserError: the task file is missing or malformed, or is not the one that was asked.
@@ -230,65 +187,45 @@ def _records(
             f"--by: the task file of {run}, {path}, {reason}; name it: x3 compare A B TASKS --by ..."
         )
     records = {record.id: record for record in read_records(path)}
-    for score in scores:
-        if score.id not in records or records[score.id].answer != score.gt_text:
+    truths = {entry.id: entry.gt.text for entry in file.results}
+    for id in ids:
+        if id not in records or records[id].answer != truths[id]:
             raise UserError(
-                f"TASKS {path}: is not the task file of {run}: {score.id!r} is missing there or has"
+                f"TASKS {path}: is not the task file of {run}: {id!r} is missing there or has"
                 " another right answer"
             )
-    return [records[score.id] for score in scores]
+    return [records[id] for id in ids]
 
 
 def _parts(
-    stratum: Stratum, records: Sequence[TaskRecord], a: Sequence[Score], b: Sequence[Score]
+    stratum: Stratum,
+    records: Sequence[TaskRecord],
+    a: tuple[Answers, IntP],
+    b: tuple[Answers, IntP],
 ) -> tuple[PartComparison, ...]:
-    """A comparison per bin of a stratum that has samples."""
+    """A comparison per bin of a stratum that has samples; rows and records are in one order."""
     # Sizes are known without scene.json.
     values = [stratum.value(r.strata, r.absence, r.mask_area_fraction) for r in records]
     found = []
-    for part, chosen in grouped(stratum, values, a):
-        if chosen:
-            unit, rows = _differences([a[i] for i in chosen], [b[i] for i in chosen], METRICS)
+    for part in stratum.bins(values):
+        chosen = np.array([i for i, value in enumerate(values) if value in part], np.intp)
+        if chosen.size:
+            unit, rows = _differences(a[0], a[1][chosen], b[0], b[1][chosen])
+            rows = tuple(row for row in rows if row.metric in METRICS)
             most = None if part.most == float("inf") else part.most
             found.append(PartComparison(part.least, most, name_of(part), len(chosen), unit, rows))
     return tuple(found)
 
 
 def _differences(
-    a: Sequence[Score], b: Sequence[Score], chosen: Sequence[str] | None = None
+    a: Answers, rows_a: IntP, b: Answers, rows_b: IntP
 ) -> tuple[CiUnit | None, tuple[Difference, ...]]:
-    """The resampling unit, and the differences of the metrics that apply (those of ``chosen``)."""
-    table_a, table_b = table_of(a), table_of(b)
-    clusters = clusters_of(a)
-    names = [name for name in estimated(table_a) if chosen is None or name in chosen]
-    found: dict[str, Interval | None] = dict.fromkeys(names)
-    if clusters.unit is not None:
-        resample_a, resample_b = Resampler(table_a, clusters), Resampler(table_b, clusters)
-        drawn: dict[str, list[Any]] = {name: [] for name in names}
-        for counts in draw_counts(clusters.count, RESAMPLES, seed=0):
-            values_a, values_b = resample_a(counts), resample_b(counts)
-            for name in names:
-                drawn[name].append(values_b[name] - values_a[name])
-        for name in names:
-            if min(resample_a.support[name], resample_b.support[name]) >= FEWEST:
-                found[name] = interval_of(np.concatenate(drawn[name]))
-    rows = []
-    for name in names:
-        value_a, value_b = value_of(name, table_a), value_of(name, table_b)
-        both = value_a is not None and value_b is not None
-        difference = value_b - value_a if both else None  # type: ignore[operator]
-        rows.append(Difference(name, value_a, value_b, difference, found[name] if both else None))
-    return clusters.unit, tuple(rows)
-
-
-def _scoring(file: ResultsFile) -> str:
-    return f"{file.scoring.rule}, {file.scoring.mask} mask"
+    """The resampling unit, and the differences of the metrics that apply."""
+    clusters = clusters_at(a, rows_a)
+    drawn = draw(a.table.take(rows_a), clusters), draw(b.table.take(rows_b), clusters)
+    return clusters.unit, differences(*drawn)
 
 
 def _name(path: Path, file: ResultsFile) -> str:
     note = ", privileged" if file.model.privileged else ""
     return f"{file.model.name}{note} ({path})"
-
-
-def _scores(file: ResultsFile) -> dict[str, Score]:
-    return {entry.id: score_of(entry) for entry in file.results}

@@ -325,10 +325,31 @@ def encode_depth_png(depth_mm: UInt16) -> bytes:
     return _encode(".png", depth_mm, _PNG_FLAT)
 
 
+def encode_pgm(depth_mm: UInt16) -> bytes:
+    """Binary PGM (P5, 16 bits) of a depth map, as 3RScan has them."""
+    return _encode(".pgm", depth_mm, [])
+
+
 def encode_jpeg(image: UInt8, quality: int) -> bytes:
     """Baseline JPEG (4:2:0) of ``uint8 [H, W, 3]`` RGB at ``quality`` 1..100."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
     return _encode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+
+
+WEBP_SIDE = 16_383
+"""The longest side of a WebP."""
+
+
+def encode_webp(image: UInt8, quality: int) -> bytes:
+    """Lossy WebP of ``uint8 [H, W, 3]`` RGB at ``quality`` 1..100; no side longer than ``WEBP_SIDE``."""
+    options = [cv2.IMWRITE_WEBP_QUALITY, quality]
+    return _encode(".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+
+
+def encode_webp_lossless(image: UInt8) -> bytes:
+    """WebP of ``uint8 [H, W, 3]`` RGB with exactly its pixels; no side longer than ``WEBP_SIDE``."""
+    options = [cv2.IMWRITE_WEBP_QUALITY, 101]  # OpenCV's way to say lossless
+    return _encode(".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
 
 
 def resize_rgb(image: UInt8, width: int, height: int) -> UInt8:

@@ -1,4 +1,4 @@
-"""Orientation tags of images. This package never applies them, but other readers do."""
+"""Orientation tags of images. Other readers apply them; of this package only ``x3 import photos`` does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import io
 import struct
 import warnings
 from pathlib import PurePath
+from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from x3spatial.io.images import decode_rgb, encode_png, probe
@@ -36,6 +39,26 @@ MEANINGS = {
     8: "turned by 90 degrees",
 }
 """Tag → how viewers show the image, other than its pixels are stored."""
+
+
+TURNS_SIDES = frozenset({5, 6, 7, 8})
+"""Tags that exchange width and height."""
+Pixels = TypeVar("Pixels", bound=np.generic)
+
+
+def upright(image: npt.NDArray[Pixels], tag: int | None) -> npt.NDArray[Pixels]:
+    """An image or mask ``[H, W, ...]`` with stored pixels as viewers show it; a view where possible."""
+    if tag in (2, 3):
+        image = image[:, ::-1]
+    if tag in (3, 4):
+        image = image[::-1]
+    if tag in TURNS_SIDES:
+        image = np.swapaxes(image, 0, 1)
+        if tag in (6, 7):
+            image = image[:, ::-1]
+        if tag in (7, 8):
+            image = image[::-1]
+    return image
 
 
 def orientation_of(data: bytes) -> int | None:

@@ -196,8 +196,8 @@ def panel(
     if with_question:
         question = wrap(clean(question_text(record)), inner, _SIZE, _QUESTION_LINES)
         lines += [_Line(text, MUTED) for text in question]
-    why = "" if record.absence is None else f" ({record.absence})"
-    lines.append(_Line(cut(f"truth: {clean(record.answer + why)}", inner, _SIZE), TRUTH_INK))
+    why = "" if record.absence is None else f" ({clean(record.absence)})"
+    lines.append(_Line(cut(f"truth: {clean(record.answer)}{why}", inner, _SIZE), TRUTH_INK))
     frame: Colour = (200, 200, 200)
     for answer in answers:
         verdict, colour, texts = _answer(answer, inner, several=len(answers) > 1)

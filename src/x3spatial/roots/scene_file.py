@@ -6,6 +6,7 @@ why an object is absent, or of look-alikes.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import numpy as np
 
 from x3spatial.arrays import Float64
 from x3spatial.formats.typed_json import Malformed, decode
+from x3spatial.io.files import write_json
 from x3spatial.roots.frame_camera import FrameCamera, Intrinsics
 from x3spatial.roots.json_files import is_encodable, load_json
 from x3spatial.tasks.strata import AbsentBy
@@ -54,6 +56,15 @@ class Sight:
         if self.absent_by is not None and self.pixels:
             raise Malformed(f"is {self.absent_by!r}, but pixels is {self.pixels}", "absent_by")
 
+    def to_json(self) -> dict[str, Any]:
+        """The entry of ``scene.json``."""
+        return {
+            "pixels": self.pixels,
+            "visible_fraction": _rounded(self.visible_fraction),
+            "in_frame_fraction": _rounded(self.in_frame_fraction),
+            "absent_by": self.absent_by,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class SceneFile:
@@ -76,6 +87,11 @@ class SceneFile:
     """Frame → its camera, where the intrinsics are known."""
     boxes: Mapping[str, Float64] = field(default_factory=dict)
     """uid → least and greatest corner of the box around the object, ``[2, 3]``, in the world."""
+    removed: Mapping[str, Mapping[str, Mapping[str, Sight]]] = field(default_factory=dict)
+    """Earlier scan of the place → uid there → frame of this scene → what it would show of the object, had it
+    not been removed since."""
+    metric: bool = True
+    """Whether lengths are metres; without it distances are unknown."""
 
     def angle(self, uid: str, a: str, b: str) -> float | None:
         """Degrees between the directions in which two frames look at an object; None if unknown."""
@@ -90,7 +106,7 @@ class SceneFile:
 
     def baseline(self, a: str, b: str) -> float | None:
         """Metres between the cameras of two frames; None if unknown."""
-        if a not in self.positions or b not in self.positions:
+        if not self.metric or a not in self.positions or b not in self.positions:
             return None
         return float(np.linalg.norm(self.positions[a] - self.positions[b]))
 
@@ -108,6 +124,18 @@ def count_kind(
     return sum(
         count > 0 and other != but and kinds.get(other) == kind for other, count in pixels.items()
     )
+
+
+def write_scene_file(folder: Path, contents: Mapping[str, Any]) -> None:
+    """Write ``scene.json``, the last file of a scene: with it the scene is complete.
+
+    Raises:
+        ValueError: ``contents`` holds NaN or an infinity.
+        SceneFileError: ``read_scene_file`` would not accept it.
+    """
+    value = json.loads(json.dumps(contents, allow_nan=False))
+    parse_scene_file(value, declared_place(value))
+    write_json(folder / SCENE_FILE, contents, fsync=True)
 
 
 def read_scene_file(folder: Path) -> SceneFile | None:
@@ -182,16 +210,25 @@ class _Object:
 
 
 @dataclass(frozen=True, slots=True)
+class _Removed:
+    scene: str
+    uid: int | str
+    views: dict[str, Sight]
+
+
+@dataclass(frozen=True, slots=True)
 class _Stored:
     """The keys of the file that are read; others are ignored."""
 
     format: int = 1
+    metric: bool = True
     intrinsics: Intrinsics | None = None
     frames: dict[str, _Frame] = field(default_factory=dict)
     objects: tuple[_Object, ...] = ()
     pixels: dict[str, dict[str, int]] = field(default_factory=dict)
     visibility: dict[str, dict[str, Sight]] = field(default_factory=dict)
     overlap: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    removed: tuple[_Removed, ...] = ()
 
     def scene(self, place: str | None) -> SceneFile:
         """The contents as tasks use them.
@@ -222,8 +259,16 @@ class _Stored:
             for a, others in by_frame.items():
                 for b, share in others.items():
                     _check_share(share, "overlap", uid, a, b)
+        removed: dict[str, dict[str, dict[str, Sight]]] = {}
+        for gone in self.removed:
+            for frame, sight in gone.views.items():
+                with _at("removed", gone.scene, str(gone.uid), frame):
+                    sight.check()
+            removed.setdefault(gone.scene, {})[str(gone.uid)] = gone.views
         return SceneFile(
             place=place,
+            metric=self.metric,
+            removed=removed,
             positions={
                 frame: np.array([row[3] for row in entry.camera_to_world[:3]])
                 for frame, entry in self.frames.items()
@@ -255,6 +300,10 @@ def _at(*keys: str) -> Iterator[None]:
     except Malformed as error:
         error.keys[:0] = keys
         raise
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _check_share(share: float | None, *keys: str) -> None:

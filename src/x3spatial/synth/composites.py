@@ -19,12 +19,12 @@ from x3spatial.arrays import Bool, Float64, UInt8
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, write_bytes
-from x3spatial.io.images import encode_mask_png, encode_png
+from x3spatial.io.images import encode_png
 from x3spatial.progress import progress
+from x3spatial.roots.writer import EncodedView, write_view
 from x3spatial.synth.options import SPLITS
 from x3spatial.synth.world.palette import COLOURS
 from x3spatial.synth.world.patterns import fbm
-from x3spatial.synth.writer import dilate
 
 SIDE = 112
 """Side of the images in pixels, as in fast rooms."""
@@ -161,16 +161,10 @@ def write_composite(job: CompositeJob) -> int:
             if mask.any():
                 rest = [other for other in order if other != number]
                 inpainted_png = encode_png(_paint(background, layers, rest))
-            stem = job.folder / f"uid_{number}" / f"{view + 1:02d}_{10 * (view + 1):06d}"
-            stem.parent.mkdir(parents=True, exist_ok=True)
-            wide = encode_mask_png(dilate(mask, round(0.02 * SIDE)))
-            for kind, data in (
-                ("original", original_png),
-                ("inpainted", inpainted_png),
-                ("mask", encode_mask_png(mask)),
-                ("mask_dialated", wide),
-            ):
-                write_bytes(stem.with_name(f"{stem.name}_{kind}.png"), data)
+            folder = job.folder / f"uid_{number}"
+            folder.mkdir(parents=True, exist_ok=True)
+            seen = EncodedView(original_png, mask, inpainted_png)
+            write_view(folder, view + 1, f"{10 * (view + 1):06d}", seen)
     write_bytes(job.folder / _DONE, b"{}\n")
     return len(shapes)
 

@@ -107,6 +107,42 @@ def _difference(settings: Any, options: SceneOptions) -> str:
     return ", ".join(f"{n} {settings.get(n)}, not {wanted.get(n)}" for n in names)
 
 
+def scene_options(
+    scenes: dict[str, int],
+    *,
+    objects: int,
+    views: int,
+    width: int | None,
+    height: int | None,
+    samples: int | None,
+    seed: int,
+    depth: bool,
+    style: str,
+    fast: bool,
+) -> SceneOptions:
+    """The checked options of ``render_scenes``, with the defaults of ``fast`` and the installed tracer.
+
+    Raises:
+        UserError: an option is out of range, or no ray tracer is installed (the extra ``render``).
+    """
+    from x3spatial.raycast.tracer import backend
+
+    usual = FAST if fast else FULL
+    options = SceneOptions(
+        objects=objects,
+        views=views,
+        width=usual["width"] if width is None else width,
+        height=usual["height"] if height is None else height,
+        samples=usual["samples"] if samples is None else samples,
+        seed=seed,
+        depth=depth,
+        tracer=backend("x3 scenes"),
+        style=style,
+    )
+    check_options(options, scenes)
+    return options
+
+
 def render_scenes(
     out_dir: str | Path,
     scenes: Mapping[str, int] = SCENES,
@@ -150,23 +186,12 @@ def render_scenes(
         UserError: an option is out of range, ``out_dir`` cannot be written or holds other scenes, or no
             ray tracer is installed (the extra ``render``).
     """
-    from x3spatial.raycast.tracer import backend
-
     out_dir = Path(out_dir)
     scenes = {split: count for split, count in scenes.items() if count}
-    usual = FAST if fast else FULL
-    options = SceneOptions(
-        objects=objects,
-        views=views,
-        width=usual["width"] if width is None else width,
-        height=usual["height"] if height is None else height,
-        samples=usual["samples"] if samples is None else samples,
-        seed=seed,
-        depth=depth,
-        tracer=backend("x3 scenes"),
-        style=style,
-    )
-    check_options(options, scenes)
+    options = scene_options(
+        scenes, objects=objects, views=views, width=width, height=height, samples=samples, seed=seed,
+        depth=depth, style=style, fast=fast,
+    )  # fmt: skip
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
     make_dir(out_dir, _OPTION)

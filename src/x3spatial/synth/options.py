@@ -46,11 +46,6 @@ class SceneOptions:
         """Samples along a pixel's side."""
         return isqrt(self.samples)
 
-    @property
-    def margin(self) -> int:
-        """Pixels by which a mask is dilated."""
-        return round(0.02 * self.width)
-
     def to_json(self) -> dict[str, Any]:
         """Return the settings as ``scene.json`` records them."""
         settings = {"version": VERSION, **asdict(self)}

@@ -38,7 +38,7 @@ class Plan:
     attempt: int
 
 
-def _downscaled(camera: Camera, width: int) -> Camera:
+def downscaled(camera: Camera, width: int) -> Camera:
     """Return the same view in ``width`` pixels, with the same aspect ratio."""
     height = max(8, round(width * camera.height / camera.width))
     return Camera(
@@ -50,7 +50,7 @@ def _exposure(world: World, cameras: list[Camera]) -> float:
     """Return one exposure for all images of a scene, with and without its objects."""
     logs = []
     for camera in cameras:
-        small = _downscaled(camera, 48)
+        small = downscaled(camera, 48)
         light = radiance(render(world, small, 1), small.height, small.width, 1)
         logs.append(np.log(light.mean(axis=2) + 0.01))
     return float(np.round(_MIDDLE_GREY / np.exp(np.mean(np.concatenate(logs))), 6))
@@ -65,7 +65,7 @@ class _RemovalCheck:
 
     def __call__(self, uid: int, number: int) -> bool:
         """Check object ``uid`` in candidate camera ``number``, on a downscaled image."""
-        small = _downscaled(self.cameras[number], 96)
+        small = downscaled(self.cameras[number], 96)
         where = visibility.mask(self.world.geometry, uid, small)
         if not where.any():
             return True

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from x3spatial.arrays import Bool, Float64
+from x3spatial.roots.scene_file import Sight
 from x3spatial.synth import visibility
 from x3spatial.synth.rendering.camera import Camera, aimed
 from x3spatial.synth.rendering.geometry import Geometry
 from x3spatial.synth.world.layout import Layout
+from x3spatial.tasks.strata import AbsentBy
 
 Rng = np.random.Generator
 
@@ -48,7 +50,7 @@ class View:
     visible_fraction: float  # share of the object's silhouette that is visible
 
     @property
-    def absent_by(self) -> str | None:
+    def absent_by(self) -> AbsentBy | None:
         """Why the object is not visible: ``framing`` (outside the frame), ``occlusion``, ``both`` or None."""
         if self.mask.any():
             return None
@@ -58,12 +60,9 @@ class View:
 
     def facts(self) -> dict[str, Any]:
         """What ``scene.json`` says of a view."""
-        return {
-            "pixels": int(self.mask.sum()),
-            "visible_fraction": round(self.visible_fraction, 4),
-            "in_frame_fraction": round(self.in_frame_fraction, 4),
-            "absent_by": self.absent_by,
-        }
+        return Sight(
+            int(self.mask.sum()), self.visible_fraction, self.in_frame_fraction, self.absent_by
+        ).to_json()
 
 
 def view_of(geometry: Geometry, uid: int, number: int, camera: Camera, mask: Bool) -> View:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from x3spatial.arrays import Bool, UInt16
+from x3spatial.arrays import UInt16
 from x3spatial.errors import UserError
-from x3spatial.io.files import read_json, write_bytes, write_json
-from x3spatial.io.images import encode_depth_png, encode_mask_png, encode_png
-from x3spatial.roots.scene_file import FORMAT, SCENE_FILE
+from x3spatial.io.files import read_json
+from x3spatial.io.images import encode_depth_png, encode_png
+from x3spatial.roots.scene_file import FORMAT, SCENE_FILE, write_scene_file
+from x3spatial.roots.writer import EncodedView, write_label, write_view
 from x3spatial.synth.options import SceneOptions, scene_name
 from x3spatial.synth.plan import Plan, make_plan
 from x3spatial.synth.rendering.camera import Camera
@@ -60,24 +61,6 @@ class SceneCounts:
     absent: dict[str, int]
     completed: bool = False
     """Whether only ``scene.json`` was written."""
-
-
-def dilate(mask: Bool, margin: int) -> Bool:
-    """Dilate a mask [H, W] by a square that reaches ``margin`` pixels to every side."""
-    for axis in (0, 1):
-        # Window sums as differences of cumulative sums: the cost does not grow with the margin.
-        sums = np.cumsum(mask, axis=axis, dtype=np.int32)
-        pad = [(0, 0), (0, 0)]
-        pad[axis] = (margin + 1, margin)
-        sums = np.pad(sums, pad, mode="edge")
-        first = [slice(None), slice(None)]
-        first[axis] = slice(0, margin + 1)
-        sums[tuple(first)] = 0
-        size = mask.shape[axis]
-        ahead = np.take(sums, np.arange(size) + 2 * margin + 1, axis=axis)
-        behind = np.take(sums, np.arange(size), axis=axis)
-        mask = ahead > behind
-    return mask
 
 
 def frame_name(camera: int) -> str:
@@ -164,7 +147,6 @@ def _write_camera(job: SceneJob, plan: Plan, number: int) -> None:
         for rank, view in enumerate(choice.views, start=1):
             if view.camera != number:
                 continue
-            stem = f"{rank:02d}_{frame_name(number)}"
             folder = scene / f"uid_{choice.uid}"
             # An object out of sight is not removed, even if its shadow is visible.
             inpainted_png = original_png
@@ -174,13 +156,8 @@ def _write_camera(job: SceneJob, plan: Plan, number: int) -> None:
                     plan.exposure,
                 )  # fmt: skip
                 inpainted_png = encode_png(apply_style(without, options.style))
-            write_bytes(folder / f"{stem}_original.png", original_png)
-            write_bytes(folder / f"{stem}_inpainted.png", inpainted_png)
-            write_bytes(folder / f"{stem}_mask.png", encode_mask_png(view.mask))
-            wide = dilate(view.mask, options.margin)
-            write_bytes(folder / f"{stem}_mask_dialated.png", encode_mask_png(wide))
-            if depth_png is not None:
-                write_bytes(folder / f"{stem}_depth.png", depth_png)
+            seen = EncodedView(original_png, view.mask, inpainted_png, depth_png)
+            write_view(folder, rank, frame_name(number), seen)
 
 
 def write_scene(job: SceneJob) -> SceneCounts:
@@ -204,10 +181,8 @@ def write_scene(job: SceneJob) -> SceneCounts:
     for entry in contents["objects"]:
         if entry["views"] is not None:
             frames = [view["frame"] for view in entry["views"]]
-            note = {"scene": name, "uid": entry["uid"], "label": entry["label"], "frames": frames}
-            folder = scene / f"uid_{entry['uid']}"
-            write_json(folder / f"{name}_uid_{entry['uid']}_five_frames.json", note)
-    write_json(scene / SCENE_FILE, contents, fsync=True)
+            write_label(scene, name, entry["uid"], entry["label"], frames)
+    write_scene_file(scene, contents)
     return count(contents)
 
 
@@ -225,7 +200,7 @@ def complete_scene(job: SceneJob, scene: Path) -> SceneCounts:
             f"{scene / SCENE_FILE}: describes a room of another version of x3 scenes, which cannot be"
             " completed; add --fresh, or use the folder as it is"
         )
-    write_json(scene / SCENE_FILE, contents, fsync=True)
+    write_scene_file(scene, contents)
     return replace(count(contents), completed=True)
 
 

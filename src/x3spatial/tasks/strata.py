@@ -13,10 +13,12 @@ from x3spatial.errors import UserError
 AbsentBy = Literal["framing", "occlusion", "both"]
 """Why a view of the object's own scene does not show it: outside of the frame, hidden, or partly each."""
 ABSENT_BY: tuple[AbsentBy, ...] = get_args(AbsentBy)
-Absence = AbsentBy | Literal["other_scene"]
-ABSENCES: tuple[Absence, ...] = (*ABSENT_BY, "other_scene")
+Absence = AbsentBy | Literal["other_scene", "removed_rescan"]
+ABSENCES: tuple[Absence, ...] = (*ABSENT_BY, "other_scene", "removed_rescan")
 """Why the object of a negative is absent: as above, or the view is of another place."""
 
+_LARGEST = 1e15
+"""No fact is that large."""
 Value = float | str | None
 """The value of a sample in a stratum: a number, a name, or None if it is unknown."""
 
@@ -48,16 +50,20 @@ class Strata:
         """Read ``to_json``'s value; unknown names are ignored.
 
         Raises:
-            ValueError: it is not an object of numbers.
+            ValueError: it is not an object of finite numbers.
         """
         if not isinstance(value, Mapping):
             raise ValueError("field 'strata' must be an object")
         found = {name: value.get(name) for name in NAMES}
         for name, number in found.items():
-            if number is not None and (
-                isinstance(number, bool) or not isinstance(number, int | float)
-            ):
+            if number is None:
+                continue
+            if isinstance(number, bool) or not isinstance(number, int | float):
                 raise ValueError(f"field 'strata.{name}' must be a number")
+            if not -_LARGEST < number < _LARGEST:  # also true for NaN
+                raise ValueError(f"field 'strata.{name}' must be a finite number")
+            if name == "lookalikes" and number != int(number):
+                raise ValueError("field 'strata.lookalikes' must be a whole number")
         return cls(**found)
 
 

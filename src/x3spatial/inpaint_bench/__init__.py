@@ -1,0 +1,1 @@
+"""``x3 inpaint-bench``: inpainting engines ranked on rooms whose emptied images are known exactly."""
