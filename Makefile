@@ -11,25 +11,37 @@ TINY ?= runs/tiny
 
 MINUTES ?= 60
 
+# Processes of `make test`.
+JOBS ?= 2
+
+# A clone of https://github.com/open-compass/VLMEvalKit, which is on no index.
+VLMEVALKIT ?=
+
 # A clone of https://github.com/Zhoues/RoboRefer, and the checkpoints to check (default: one of every kind).
 ROBOREFER ?=
 CHECKPOINTS ?=
 
-.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow campaign fuzz lint format bench check-fullsize \
-  check-roborefer clean
+.PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
+  web check-web check-fullsize check-roborefer check-lmms-eval check-inspect check-vlmevalkit test-scans \
+  clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
 	@echo "make demo-vlm   evaluate x3-tiny, the VLM in the package, and the baselines on small rooms"
 	@echo "make demo-sft   fine-tune x3-tiny on rooms by night, compare before and after"
-	@echo "make test       install everything, lint, type-check, run the tests"
+	@echo "make test       install everything, lint, type-check, run the tests in JOBS=2 processes"
 	@echo "make test-slow  run the slow tests"
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
+	@echo "make test-browser  run the tests of the pages (Chromium; npm for axe-core)"
+	@echo "make test-scans run the tests of scenezoo (BIN=folder of a python that has x3spatial[scans])"
+	@echo "make web        build the pages into the package (npm); check-web compares what is committed with it"
 	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
 	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
 	@echo "make bench      run the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
 	@echo "make check-roborefer ROBOREFER=CLONE  compare RoboRefer's own code with ours on checkpoints written here"
+	@echo "make check-lmms-eval, check-inspect  run our exports in the real harness, in an environment of its own"
+	@echo "make check-vlmevalkit VLMEVALKIT=CLONE  the same for VLMEvalKit (about 8 GB of packages)"
 	@echo "make tiny       train a small VLM from random weights on synthetic scenes: about 4.5 hours on two cores"
 	@echo "make lint       run ruff, mypy (also on the tests) and import-linter"
 	@echo "make format     format the code and apply ruff's fixes"
@@ -65,8 +77,28 @@ demo-sft: $(VENV)/.train
 tiny: $(VENV)/.dev
 	X3=$(BIN)/x3 OUT=$(TINY) sh scripts/train_tiny.sh
 
+# A file's tests share fixtures, so they stay together.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+# The browser is the machine's own: `apt install chromium`, or CHROMIUM=PATH.
+$(VENV)/.browser: $(VENV)/.dev
+	$(PIP) install --constraint requirements/constraints.txt --editable '.[browser]'
+	@touch $@
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --ignore-scripts
+
+test-browser: $(VENV)/.browser web/node_modules/.package-lock.json
+	$(BIN)/python -m pytest -m browser -rs
+
+ASSETS := src/x3spatial/reports/web/assets
+
+web: web/node_modules/.package-lock.json
+	cd web && npm run --silent check && npm run --silent build
+
+check-web: web/node_modules/.package-lock.json
+	cd web && npm run --silent check && node build.mjs ../build/web-check && cd .. && diff -r build/web-check $(ASSETS)
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
@@ -74,6 +106,10 @@ test-slow: $(VENV)/.dev
 # The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
 test-gpu:
 	$(BIN)/python -m pytest -m gpu -rs
+
+# BIN: a Python environment with x3spatial[scans] and pytest. dash, which Open3D brings, has a plugin of pytest.
+test-scans:
+	$(BIN)/python -m pytest -p no:dash -rs tests/importers/test_zoo.py
 
 campaign: $(VENV)/.dev
 	PYTHONPATH=src:tests $(BIN)/python -m campaign --minutes $(MINUTES)
@@ -95,8 +131,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# report_page.py needs a browser: make test-browser, then python benchmarks/report_page.py.
 bench: $(VENV)/.dev
-	@for script in $(filter-out benchmarks/fullsize.py benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out benchmarks/fullsize.py benchmarks/gpu.py benchmarks/report_page.py,$(wildcard benchmarks/*.py)); do \
 	  $(BIN)/python $$script || exit 1; done
 
 check-fullsize: $(VENV)/.dev
@@ -113,5 +150,26 @@ check-roborefer: $(VENV)/.train $(VENV)-roborefer/.created
 	$(BIN)/python scripts/check_roborefer.py --roborefer $(ROBOREFER) \
 	  --python $(VENV)-roborefer/bin/python $(CHECKPOINTS)
 
+# Harnesses pin other versions of shared packages, so each has an environment of its own.
+PEER_CORE := isal numpy opencv-python-headless pillow rich typer
+
+$(VENV)-peers/%/.created: requirements/peers/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --requirement $< $(PEER_CORE)
+	@touch $@
+
+# The CPU build of torch has no torchvision that fits, and these exports need none.
+check-lmms-eval: $(VENV)/.dev $(VENV)-peers/lmms-eval/.created
+	$(VENV)-peers/lmms-eval/bin/python -m pip --quiet uninstall --yes torchvision
+	X3_PEER_LMMS_EVAL=$(VENV)-peers/lmms-eval/bin/python $(BIN)/python -m pytest -m peer -rs -k lmms-eval
+
+check-inspect: $(VENV)/.dev $(VENV)-peers/inspect/.created
+	X3_PEER_INSPECT=$(VENV)-peers/inspect/bin/python $(BIN)/python -m pytest -m peer -rs -k inspect
+
+check-vlmevalkit: $(VENV)/.dev $(VENV)-peers/vlmevalkit/.created
+	@test -f "$(VLMEVALKIT)/run.py" || { echo "VLMEVALKIT=$(VLMEVALKIT): name a clone of VLMEvalKit"; exit 2; }
+	VLMEVALKIT=$(abspath $(VLMEVALKIT)) X3_PEER_VLMEVALKIT=$(VENV)-peers/vlmevalkit/bin/python \
+	  $(BIN)/python -m pytest -m peer -rs -k vlmevalkit
+
 clean:
-	rm -rf $(VENV) $(VENV)-roborefer $(DEMO) $(DEMO)-vlm $(DEMO)-sft
+	rm -rf $(VENV) $(VENV)-roborefer $(VENV)-peers $(DEMO) $(DEMO)-vlm $(DEMO)-sft

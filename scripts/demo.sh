@@ -19,10 +19,13 @@ say "preview: samples as a model sees them"
   -o "$OUT/preview_t1_concat.png" --limit 8 --sort outcome
 "$X3" preview "$OUT/tasks/t2b_val_multi.json" --results "$OUT/results/pixel-diff/t2b_val_multi.json" \
   -o "$OUT/preview_t2b.png" --limit 8 --sort outcome
+say "report: every run and sample on one page that opens from disk"
+"$X3" report "$OUT/results" -o "$OUT/report" -q
 
 cat <<END
 
 == done; where to look
+  $OUT/report/index.html    the report: open it in a browser
   $OUT/preview_*.png        what a model sees, the truth and an answer
   $OUT/root                 the data root: originals, masks, counterfactuals, scene.json
   $OUT/tasks                task files (LLaVA-style JSON), images, build.json

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from helpers.paths import FIXTURES
+from x3spatial.progress import show_bars
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hide GPUs, except for `pytest -m gpu`: the figures that tests compare with are those of a CPU."""
     if config.option.markexpr != "gpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if "PYTEST_XDIST_WORKER" in os.environ:  # torch threads times workers must not exceed the cores
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def loud() -> Iterator[None]:
+    """`--quiet` of the training commands lasts as long as the process, which here runs other tests too."""
+    yield
+    show_bars(True)
+    logging.getLogger("x3spatial").setLevel(logging.NOTSET)
 
 
 @pytest.fixture

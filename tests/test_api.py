@@ -21,7 +21,9 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 NAMES = (
     "build_tasks audit render_scenes evaluate score compare zeroshot export check_model read_tasks"
-    " bench_engines inpaint score_answers score_text read_results BuildOptions EvalOptions Model UserError"
+    " score_answers score_text read_results Benchmark BuildOptions EvalOptions Model UserError"
+    " report view ReportOptions agreement ask plot render_table score_people table bench_engines"
+    " inpaint import_scans ChoiceOptions ReadOptions"
 )
 
 

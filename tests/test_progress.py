@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from helpers.paths import SRC
 from x3spatial import progress as module
-from x3spatial.progress import progress, progress_line
+from x3spatial.progress import progress, progress_line, without_progress
 
 _SCRIPT = """
 import sys
@@ -102,3 +103,25 @@ def test_lines_can_be_switched_off(
 )
 def test_the_line(done: int, total: int, now: int, seconds: float, line: str) -> None:
     assert progress_line("x", done, total, now, seconds) == line
+
+
+def test_a_thread_that_nobody_waits_for_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    def note(label: str, total: int, done: int) -> object:
+        shown.append(label)
+        raise RuntimeError("drawn")
+
+    monkeypatch.setattr(module, "_lines", note)
+    monkeypatch.setattr(module, "_bar", note)
+    with without_progress():
+        with progress("here", 1) as advance:
+            advance()
+        with (
+            ThreadPoolExecutor(1) as pool,
+            pytest.raises(RuntimeError),
+        ):
+            pool.submit(progress("another thread", 1).__enter__).result()
+    with pytest.raises(RuntimeError), progress("after", 1):
+        pass
+    assert shown == ["another thread", "after"]

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from x3spatial.builder.options import BuildOptions
     from x3spatial.builder.run import build_tasks
     from x3spatial.errors import UserError
-    from x3spatial.evaluation.answers import score_answers, score_text
+    from x3spatial.evaluation.agreement import agreement
+    from x3spatial.evaluation.answers import score_answers, score_people, score_text
     from x3spatial.evaluation.check_model.run import check_model
     from x3spatial.evaluation.compare import compare
     from x3spatial.evaluation.options import EvalOptions
@@ -25,24 +26,36 @@ if TYPE_CHECKING:
     from x3spatial.exporters.run import export
     from x3spatial.formats.results_file import read_results
     from x3spatial.formats.task_file import read_tasks
+    from x3spatial.harnesses.benchmark import Benchmark
     from x3spatial.importers.options import ChoiceOptions, ReadOptions
     from x3spatial.importers.run import import_scans
     from x3spatial.inpaint_bench.run import bench_engines
     from x3spatial.inpainting.fill import inpaint
     from x3spatial.models.base import Model
     from x3spatial.pipeline import zeroshot
+    from x3spatial.reports.people.ask import ask
+    from x3spatial.reports.plot import plot
+    from x3spatial.reports.table import table
+    from x3spatial.reports.table_text import render_table
+    from x3spatial.reports.web.options import ReportOptions
+    from x3spatial.reports.web.report import report
+    from x3spatial.reports.web.server import view
     from x3spatial.roots.audit.run import audit
     from x3spatial.synth.generate import render_scenes
 
 __version__ = "0.1.0"
 
 _API = {
+    "Benchmark": "harnesses.benchmark",
     "BuildOptions": "builder.options",
+    "ChoiceOptions": "importers.options",
     "EvalOptions": "evaluation.options",
     "Model": "models.base",
-    "ChoiceOptions": "importers.options",
     "ReadOptions": "importers.options",
+    "ReportOptions": "reports.web.options",
     "UserError": "errors",
+    "agreement": "evaluation.agreement",
+    "ask": "reports.people.ask",
     "audit": "roots.audit.run",
     "bench_engines": "inpaint_bench.run",
     "build_tasks": "builder.run",
@@ -50,25 +63,35 @@ _API = {
     "compare": "evaluation.compare",
     "evaluate": "evaluation.run",
     "export": "exporters.run",
-    "inpaint": "inpainting.fill",
     "import_scans": "importers.run",
+    "inpaint": "inpainting.fill",
+    "plot": "reports.plot",
     "read_results": "formats.results_file",
     "read_tasks": "formats.task_file",
     "render_scenes": "synth.generate",
+    "render_table": "reports.table_text",
+    "report": "reports.web.report",
     "score": "evaluation.rescore",
     "score_answers": "evaluation.answers",
+    "score_people": "evaluation.answers",
     "score_text": "evaluation.answers",
+    "table": "reports.table",
+    "view": "reports.web.server",
     "zeroshot": "pipeline",
 }
 """Public name → the module that has it."""
 
 __all__ = [
+    "Benchmark",
     "BuildOptions",
     "ChoiceOptions",
     "EvalOptions",
     "Model",
     "ReadOptions",
+    "ReportOptions",
     "UserError",
+    "agreement",
+    "ask",
     "audit",
     "bench_engines",
     "build_tasks",
@@ -78,12 +101,18 @@ __all__ = [
     "export",
     "import_scans",
     "inpaint",
+    "plot",
     "read_results",
     "read_tasks",
     "render_scenes",
+    "render_table",
+    "report",
     "score",
     "score_answers",
+    "score_people",
     "score_text",
+    "table",
+    "view",
     "zeroshot",
 ]
 

@@ -15,12 +15,23 @@ from x3spatial.texts import printable
 SECONDS_BETWEEN_LINES = 30.0
 _LOG = logging.getLogger("x3spatial")
 _enabled = True
+_of_thread = threading.local()
 
 
 def show_bars(show: bool) -> None:
     """Turn progress of this process on or off; it is on by default."""
     global _enabled
     _enabled = show
+
+
+@contextmanager
+def without_progress() -> Iterator[None]:
+    """No progress of what this thread does in the block, because nobody waits for it."""
+    _of_thread.silent = True
+    try:
+        yield
+    finally:
+        _of_thread.silent = False
 
 
 class Advance(Protocol):
@@ -37,7 +48,7 @@ def progress(label: str, total: int, *, done: int = 0) -> Iterator[Advance]:
     A terminal gets a bar. Otherwise the logger ``x3spatial`` gets a line every 30 seconds, with what is done,
     the rate of this run and the time that is left. Nothing is printed after ``show_bars(False)``.
     """
-    if not _enabled:
+    if not _enabled or getattr(_of_thread, "silent", False):
         yield lambda n=1: None
     elif sys.stderr.isatty():
         with _bar(label, total, done) as advance:

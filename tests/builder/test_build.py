@@ -268,11 +268,11 @@ def test_a_build_killed_after_a_change_of_parameters_leaves_no_wrong_image(
     # Another alpha; killed between overwriting an image with one of equal size and the journal line.
     killed = (
         "import os, sys; from pathlib import Path\n"
-        "from x3spatial.builder import objects, run\n"
+        "from x3spatial.builder import object_images, run\n"
         "from x3spatial.builder.options import BuildOptions\n"
         "def half(path, data):\n"
         "    path.write_bytes(path.read_bytes()[::-1]); os._exit(9)\n"
-        "objects.write_bytes = half\n"
+        "object_images.write_bytes = half\n"
         "run.build_tasks(data_root=Path(sys.argv[1]), out_dir=Path(sys.argv[2]),"
         " options=BuildOptions(alpha=0.8), workers=1)"
     )

@@ -19,6 +19,7 @@ from x3spatial.arrays import Bool, UInt8
 from x3spatial.builder.decoys import MARGIN, REMOVABLE, find_decoy
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import build_tasks
+from x3spatial.errors import UserError
 from x3spatial.inpainting import inpaint
 from x3spatial.io.images import encode_mask_png, encode_png
 from x3spatial.roots.neighbours import Outline
@@ -94,7 +95,7 @@ def test_a_place_where_nothing_can_be_seen_is_the_last_choice() -> None:
     removed = before.copy()
     removed[mask] = 0
     plain = find_decoy(before, removed, mask, 0)
-    assert plain is not None and plain.ratio < 0.1  # said, not hidden: there is no better place
+    assert plain is not None and plain.ratio < 0.1 and not plain.is_equal
     before[40:70:2, 60:90] = 30
     striped = find_decoy(before, removed, mask, 0)
     assert striped is not None and striped.ratio > 0.3
@@ -139,7 +140,7 @@ def root_of_two(folder: Path) -> Path:
 
 
 def counts(root: Path, out: Path, **changes: Any) -> tuple[dict[str, Any], int]:
-    options = replace(BuildOptions(tasks=("t2b_unchanged",), decoys=True), **changes)
+    options = replace(BuildOptions(tasks=("t2b", "t2b_unchanged"), decoys=True), **changes)
     summary = build_tasks(root, out, options)
     return summary.manifest["counts"]["validation"], summary.objects_built
 
@@ -147,21 +148,21 @@ def counts(root: Path, out: Path, **changes: Any) -> tuple[dict[str, Any], int]:
 def test_masks_of_the_scenes_other_objects_are_kept_free(tmp_path: Path) -> None:
     root, out = root_of_two(tmp_path / "root"), tmp_path / "tasks"
     found, built = counts(root, out)
-    assert built == 2 and found["views_with_an_unequal_decoy"] == 2
+    assert built == 2 and found["views_without_an_equal_decoy"] == 2
     assert counts(root, out)[1] == 0
     # The other object's mask decides where a decoy may lie: a build follows its change.
     path = root / "validation" / "room" / "uid_2" / "01_000010_mask.png"
     path.write_bytes(encode_mask_png(box_mask(90, 68, 92, 70, WIDTH, HEIGHT)))
     os.utime(path, ns=(1, 1))
     found, built = counts(root, out)
-    assert built == 2 and found["views_with_an_unequal_decoy"] == 0
-    assert counts(root, tmp_path / "one", limit=1)[0]["views_with_an_unequal_decoy"] == 0
+    assert built == 2 and found["views_without_an_equal_decoy"] == 0
+    assert counts(root, tmp_path / "one", limit=1)[0]["views_without_an_equal_decoy"] == 0
 
 
 def test_boxes_of_the_scene_file_are_kept_free(tmp_path: Path) -> None:
     root = root_of_two(tmp_path / "root")
     (root / "validation" / "room" / "uid_2" / "01_000010_mask.png").unlink()
-    assert counts(root, tmp_path / "without")[0]["views_with_an_unequal_decoy"] == 0
+    assert counts(root, tmp_path / "without")[0]["views_without_an_equal_decoy"] == 0
     focal = 48.0
     scale = 2.0 / focal  # metres per pixel at a depth of 2
     box = [[(60 - 48) * scale, (40 - 36) * scale, 2.0], [(76 - 48) * scale, (56 - 36) * scale, 2.0]]
@@ -173,4 +174,11 @@ def test_boxes_of_the_scene_file_are_kept_free(tmp_path: Path) -> None:
         "pixels": {"000010": {"2": 256}},
     }
     (root / "validation" / "room" / "scene.json").write_text(json.dumps(about))
-    assert counts(root, tmp_path / "with")[0]["views_with_an_unequal_decoy"] == 1
+    assert counts(root, tmp_path / "with")[0]["views_without_an_equal_decoy"] == 1
+
+
+def test_without_equal_decoys_the_set_is_not_made(tmp_path: Path) -> None:
+    root = root_of_two(tmp_path / "root")
+    with pytest.raises(UserError, match=r"t2b_unchanged: .* about as much as the removal"):
+        build_tasks(root, tmp_path / "t", BuildOptions(tasks=("t2b_unchanged",), decoys=True))
+    assert build_tasks(root, tmp_path / "u", BuildOptions(tasks=("t2b_unchanged",))).records == 4

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,81 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.roots import box_mask
+from helpers.painted_rooms import HEIGHT, WIDTH, painted_root
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.evaluation.run import evaluate
 from x3spatial.evaluation.scoring.masks import MaskFinder
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.io.images import encode_mask_png, encode_png, read_mask, read_rgb
+from x3spatial.io.images import read_mask, read_rgb
 
-WIDTH, HEIGHT = 48, 32
 EVERYTHING = "framing=1000,occlusion=1000,both=1000,other_scene=3"
-
-
-def painted_root(folder: Path, scenes: int, objects: int = 4, views: int = 4) -> Path:
-    """Rooms whose images show ids: each object is one colour, in some frames, or hidden, or outside."""
-    for number in range(scenes):
-        rng = random.Random(number)
-        frames = [f"{10 * k:06d}" for k in range(1, views + 4)]
-        images: dict[str, Any] = {}
-        sights: dict[str, dict[str, Any]] = {str(uid): {} for uid in range(1, objects + 1)}
-        for frame in frames:
-            ids = np.zeros((HEIGHT, WIDTH), int)
-            for uid in range(1, objects + 1):
-                if rng.random() < 0.5:
-                    x, y = rng.randrange(WIDTH - 12), rng.randrange(HEIGHT - 10)
-                    ids[
-                        box_mask(
-                            x, y, x + rng.randrange(1, 12), y + rng.randrange(1, 10), WIDTH, HEIGHT
-                        )
-                    ] = uid
-            images[frame] = ids
-            for uid in range(1, objects + 1):
-                pixels = int((ids == uid).sum())
-                reason = rng.choice(["framing", "occlusion", "both"]) if pixels == 0 else None
-                sights[str(uid)][frame] = {
-                    "pixels": pixels, "visible_fraction": None, "in_frame_fraction": None,
-                    "absent_by": reason,
-                }  # fmt: skip
-        scene = folder / "validation" / f"room_{number:02d}"
-        for uid in range(1, objects + 1):
-            shown = [frame for frame in frames if (images[frame] == uid).any()]
-            if not shown:
-                continue
-            others = [frame for frame in frames if frame != shown[0]]
-            for rank, frame in enumerate([shown[0], *rng.sample(others, views - 1)], start=1):
-                place = scene / f"uid_{uid}"
-                place.mkdir(parents=True, exist_ok=True)
-                ids = images[frame]
-                picture = np.stack([ids * 20, ids * 10, np.full_like(ids, number * 3)], -1)
-                stem = place / f"{rank:02d}_{frame}"
-                encoded = encode_png(picture.astype(np.uint8))
-                stem.with_name(stem.name + "_original.png").write_bytes(encoded)
-                stem.with_name(stem.name + "_inpainted.png").write_bytes(encoded)
-                mask = encode_mask_png(ids == uid)
-                stem.with_name(stem.name + "_mask.png").write_bytes(mask)
-        about: dict[str, Any] = {
-            "format": 2,
-            "frames": {f: {"camera_to_world": np.eye(4).tolist()} for f in frames},
-            "objects": [
-                {
-                    "uid": uid,
-                    "label": "box",
-                    "kind": f"kind{uid % 2}",
-                    "box": [[uid, 0, 1], [uid, 1, 2]],
-                    "views": None,
-                }
-                for uid in range(1, objects + 1)
-            ],
-            "visibility": sights,
-            "pixels": {
-                f: {str(u): int((ids == u).sum()) for u in range(1, objects + 1)}
-                for f, ids in images.items()
-            },
-        }
-        (scene / "scene.json").write_text(json.dumps(about))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -153,9 +85,13 @@ def test_shares_of_the_positives(painted: Path, tmp_path: Path) -> None:
 def test_one_scene_without_its_file_has_none(tmp_path: Path) -> None:
     root = painted_root(tmp_path / "root", 1)
     next(root.rglob("scene.json")).unlink()
-    negatives, counts = build(root, tmp_path / "t")
-    assert negatives == [] and counts["negatives"]["made"] == {}
-    assert counts["negatives"]["missing"]["other_scene"] > 0
+    summary = build_tasks(root, tmp_path / "t", tasks=("t1_multi", "t1_negatives"), mode="allpairs")
+    counts = summary.manifest["counts"]["validation"]["negatives"]
+    assert counts["made"] == {} and counts["missing"]["other_scene"] > 0
+    assert not (tmp_path / "t" / "t1_val_negatives.json").exists()
+    assert [one.reason for one in summary.not_made] == [
+        "all views are of one place, and no scene.json knows what they show"
+    ]
 
 
 def test_the_same_bytes_for_any_number_of_workers_and_when_continued(

@@ -19,7 +19,8 @@ from x3spatial.builder.negatives import (
     parse_shares,
 )
 from x3spatial.errors import UserError
-from x3spatial.roots.scene_file import ABSENT_BY, SceneFile, Sight
+from x3spatial.roots.scene_file import SceneFile, Sight
+from x3spatial.tasks.strata import ABSENT_BY
 
 FRAMES = [f"{number:06d}" for number in range(10)]
 UIDS = ["1", "2", "3"]

@@ -23,6 +23,10 @@ LOGS = ("*.log", "*/events.out.*", "*loss.png", "*curve.png")
 
 
 RUN_FILES = ("*x3_run.json",)
+REPORT_FILES = ("*x3-report.json",)
+"""Says ``unfinished`` until the end."""
+ENDLESS = frozenset({"view"})
+"""Commands that only an interrupt ends, and that write nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +98,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("score", "results/a.json tasks/t1_val_multi.json -o out/r.json --workers 1",
             {**RESULTS, **TASKS}),
     Command("compare", "results/a.json results/b.json", RESULTS),
+    Command("report", "results/a.json results/b.json -o out/report --workers 2", {**RESULTS, **TASKS},
+            changes=REPORT_FILES),
+    Command("report", "root -o out/report --images thumbs --workers 1", ROOT, form="root",
+            changes=REPORT_FILES),
     Command("zeroshot", "root -o out/eval --tasks-dir out/tasks --model centre --model sift --workers 1",
             ROOT),
     Command("zeroshot", "-o out/eval --tasks-dir tasks --model openai:m --base-url BASE_URL/v1 --workers 1 "
@@ -122,4 +130,6 @@ COMMANDS: tuple[Command, ...] = (
 
 def commands_without_entry() -> set[str]:
     """Commands of ``x3`` that the table lacks."""
-    return {entry.path for entry in ENTRIES if entry.target} - {one.path for one in COMMANDS}
+    return (
+        {entry.path for entry in ENTRIES if entry.target} - {one.path for one in COMMANDS} - ENDLESS
+    )

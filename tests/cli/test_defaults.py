@@ -12,6 +12,7 @@ from cli.test_help import SHOWN, command_of
 from x3spatial.builder.options import TASKS_DIR, BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.evaluation.check_model.run import check_model
+from x3spatial.evaluation.compare import compare
 from x3spatial.evaluation.options import AnswersOptions, AskOptions, EvalOptions
 from x3spatial.evaluation.rescore import score
 from x3spatial.evaluation.run import evaluate
@@ -21,7 +22,15 @@ from x3spatial.importers.run import import_scans
 from x3spatial.models.roborefer.resize import resize_checkpoint
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.pipeline import ZeroshotOptions, zeroshot
+from x3spatial.reports.people.ask import ask
+from x3spatial.reports.people.options import AskPageOptions
+from x3spatial.reports.plot_options import PlotOptions
 from x3spatial.reports.preview import preview
+from x3spatial.reports.table import TableOptions
+from x3spatial.reports.table_text import render_table
+from x3spatial.reports.web.options import PageOptions, ReportOptions
+from x3spatial.reports.web.report import report
+from x3spatial.reports.web.server import view
 from x3spatial.roots.audit.run import audit
 from x3spatial.roots.crop_root import crop_root
 from x3spatial.synth.composites import make_composites
@@ -39,7 +48,13 @@ SOURCES: dict[str, list[Any]] = {
     "export": [export],
     "eval": [evaluate, EvalOptions()],
     "score": [score, AnswersOptions()],
+    "table": [render_table, TableOptions()],
+    "plot": [PlotOptions()],
+    "ask": [ask, AskPageOptions()],
+    "report": [report, ReportOptions()],
+    "view": [view, PageOptions()],
     "zeroshot": [zeroshot, ZeroshotOptions().evaluation, ZeroshotOptions().build],
+    "compare": [compare],
     "check-model": [check_model, AskOptions()],
     "model tiny": [make_tiny],
     "model resize": [resize_checkpoint],

@@ -25,6 +25,7 @@ ANY_SEED = frozenset({"0", "-1", HUGE})
 MEANINGFUL: dict[tuple[str, str], frozenset[str]] = {
     ("build", "seed"): ANY_SEED,
     ("eval", "seed"): ANY_SEED,
+    ("ask", "seed"): ANY_SEED,
     ("zeroshot", "build_seed"): ANY_SEED,
     ("scenes", "seed"): frozenset({"0"}),
     ("composites", "seed"): frozenset({"0", HUGE}),
@@ -43,6 +44,8 @@ MEANINGFUL: dict[tuple[str, str], frozenset[str]] = {
     ("eval", "process_timeout"): frozenset({"inf", HUGE}),
     ("eval", "timeout"): frozenset({HUGE}),
     ("crop", "times"): frozenset({HUGE}),
+    ("view", "port"): frozenset({"0"}),
+    ("ask", "limit"): frozenset({HUGE}),
 }  # fmt: skip
 """Values that an option takes; all others must be refused."""
 SERVERS_OWN = frozenset(
@@ -120,6 +123,11 @@ def arguments(path: str, name: str, files: SimpleNamespace, out: Path) -> list[s
         "export": [files.tasks, "--to", "ms-swift", "-o", out],
         "eval": [files.tasks, "-o", out / "r.json", *model],
         "score": [files.results, files.tasks, "-o", out / "r.json"],
+        "report": [files.results, "-o", out],
+        "view": [files.results, "--no-browser"],
+        "table": [files.results],
+        "plot": [files.results, "-o", out / "f.png"],
+        "ask": [files.tasks, "-o", out],
         "zeroshot": [files.root, "-o", out, "--tasks-dir", out / "t", *model],
         "check-model": list(model),
         "model tiny": [out],

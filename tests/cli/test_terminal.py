@@ -47,6 +47,11 @@ def command_lines(folder: Path, tmp: Path) -> dict[str, list[str]]:
         "eval": [tasks, "-o", tmp / "r.json", "--model", "centre"],
         "score": [folder / "centre.json", tasks, "-o", tmp / "s.json"],
         "compare": [folder / "centre.json", folder / "oracle.json"],
+        "report": [folder / "centre.json", "-o", tmp / "report"],
+        "table": [folder / "centre.json", folder / "oracle.json"],
+        "plot": [folder / "centre.json", "-o", tmp / "f.svg"],
+        "agreement": [folder / "centre.json", folder / "oracle.json"],
+        "ask": [tasks, "-o", tmp / "q"],
         "zeroshot": ["-o", tmp / "z", "--tasks-dir", folder / "tasks", *MODELS],
         "check-model": ["--model", "centre", "--dots", 4],
         "models": [],
@@ -62,8 +67,8 @@ def command_lines(folder: Path, tmp: Path) -> dict[str, list[str]]:
 
 
 TABLES = {
-    "audit": 0, "build": 0, "eval": 0, "score": 0, "compare": 0, "zeroshot": 0, "check-model": 1,
-    "models": 0, "conventions": 0, "data list": 0,
+    "audit": 0, "build": 0, "eval": 0, "score": 0, "compare": 0, "agreement": 0, "zeroshot": 0,
+    "check-model": 1, "models": 0, "conventions": 0, "data list": 0,
 }  # fmt: skip
 """Commands that print tables, with their exit code here (no baseline passes check-model)."""
 
@@ -144,7 +149,7 @@ def test_json_is_one_document_and_nothing_else(
 
 def test_commands_without_json_say_why() -> None:
     without = {entry.path: entry.without_json for entry in ENTRIES if entry.without_json}
-    assert set(without) == {"sft", "recipe run", "help", "version"}
+    assert set(without) == {"sft", "recipe run", "view", "help", "version"}
     assert all(len(reason) > 5 for reason in without.values())
 
 

@@ -27,7 +27,13 @@ CARD = "src/x3spatial/models/roborefer/x3_tiny/README.md"
 
 HISTORY = frozenset({"docs/commands-of-the-document.md", "docs/error-log.md"})
 """Pages that name former commands and options on purpose."""
-FOREIGN = frozenset({"--dataset", "--limit-mm-per-prompt", "--mm-processor-kwargs"})
+FOREIGN = frozenset(
+    {
+        "--dataset", "--limit-mm-per-prompt", "--mm-processor-kwargs",  # ms-swift, vLLM
+        "--data", "--include_path", "--log_samples", "--no-log-images", "--output_path",
+        "--reasoning_tags",  # harnesses
+    }
+)  # fmt: skip
 """Options of other programs that the pages mention."""
 RECIPE_OPTIONS = frozenset({"--processes", "--dry-run"})
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from helpers.task_sets import box_mask, make_record, write_set
 from x3spatial.evaluation.run import evaluate
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.by_size import BOUNDS, size_rows
+from x3spatial.evaluation.statistics.by_stratum import SIZE, size_rows
 from x3spatial.formats.results_file import SizeRow
 from x3spatial.formats.typed_json import decode, encode
 from x3spatial.tasks.geometry import Point
@@ -91,5 +91,5 @@ def test_in_a_results_file(tmp_path: Path) -> None:
     rows = json.loads((tmp_path / "out.json").read_text())["by_mask_area"]
     assert [row["samples"] for row in rows] == [1, 1, 0, 1]
     assert [row["metrics"]["hit_at_mask"] for row in rows] == [0.0, 0.0, None, 1.0]
-    assert [row["area_to"] for row in rows] == [*BOUNDS, None]
+    assert [row["area_to"] for row in rows] == [*SIZE.bounds[1:-1], None]
     assert result.by_mask_area == tuple(decode(SizeRow, row) for row in rows)

@@ -127,6 +127,17 @@ def test_comparing_refuses_what_does_not_compare(folder: Path) -> None:
         compare(folder / "centre.json", folder / "other.json")
 
 
+def test_builds_of_formats_1_and_2_have_the_same_images(folder: Path) -> None:
+    data = folder / "t1_val_multi.json"
+    manifest = {"format": 1, "parameters": {"alpha": 0.45, "seed": 42}, "prompts": {}}
+    for number, model in ((1, "centre"), (2, "oracle"), (3, "uniform")):
+        (folder / "build.json").write_text(json.dumps({**manifest, "format": number}))
+        evaluate(data, folder / f"{model}.json", model=model, workers=1, fresh=True)
+    assert compare(folder / "centre.json", folder / "oracle.json").samples == 60
+    with pytest.raises(UserError, match="built with other parameters"):
+        compare(folder / "centre.json", folder / "uniform.json")
+
+
 def test_rescoring_replaces_nothing_but_results(folder: Path) -> None:
     data, results = folder / "t1_val_multi.json", folder / "centre.json"
     (folder / "notes.json").write_text('{"mine": 1}')

@@ -275,7 +275,8 @@ def test_the_manifest_records_the_export(tmp_path: Path) -> None:
     assert len(manifest["sources"][0]["sha256"]) == 64
     assert manifest["files"]["mixed.json"]["records"] == summary.records == 3
     assert manifest["counts"]["not_visible"] == 1
-    assert FORMATS.keys() == {"llava", "sharegpt", "ms-swift", "trl", "hf-datasets"}
+    trainers = {"llava", "sharegpt", "ms-swift", "trl", "hf-datasets"}
+    assert FORMATS.keys() == trainers | {"lmms-eval", "vlmevalkit", "inspect"}
 
 
 def test_an_empty_task_file_gives_an_empty_export(tmp_path: Path) -> None:

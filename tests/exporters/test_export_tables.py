@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from helpers.task_sets import box_mask, make_record, write_set
 from x3spatial.errors import UserError
 from x3spatial.exporters import tables
 from x3spatial.exporters.run import export
+from x3spatial.formats.record_fields import KNOWN
 from x3spatial.formats.task_file import read_records
 from x3spatial.io.images import read_rgb
+from x3spatial.tasks.strata import Strata
 
 
 def load_parquet(path: Path, cache: Path) -> Any:
@@ -65,11 +68,40 @@ def test_trl_parquet_loads_with_pictures(tmp_path: Path, paths: str) -> None:
     source = four_set(tmp_path / "data")
     export(data_json=[source], out_dir=tmp_path / "out", to="trl", paths=paths)
     loaded = load_parquet(tmp_path / "out/mixed.parquet", tmp_path / "cache")
-    assert set(loaded.column_names) == {"id", "images", "prompt", "completion"}
+    columns = {"id", "images", "prompt", "completion", *KNOWN, "strata"}
+    assert set(loaded.column_names) == columns
     for row, record in zip(loaded, read_records(source), strict=True):
         assert row["prompt"] == [{"role": "user", "content": record.prompt}]
         assert row["completion"] == [{"role": "assistant", "content": record.answer}]
         assert same_pictures(row["images"], record.images)
+
+
+@pytest.mark.parametrize("to", ["hf-datasets", "trl"])
+def test_what_only_some_records_have_is_in_columns(tmp_path: Path, to: str) -> None:
+    datasets = pytest.importorskip("datasets")
+    plain = make_record(tmp_path / "a", "01", box_mask(32, 24, 4, 5, 10, 11))
+    strata = Strata(angle_deg=31.5, lookalikes=2)
+    rich = replace(plain, id="rich", absence="occlusion", verified="geometry", strata=strata,
+                   place="hall")  # fmt: skip
+    twin = replace(plain, id="twin", task="t1_counterfactual", twin=plain.id)
+    files = [
+        write_set(tmp_path / f"{name}.json", records)
+        for name, records in (("plain", [plain]), ("rich", [rich, twin, plain]))
+    ]
+    export(data_json=files, out_dir=tmp_path / "out", to=to, paths="embed")
+    if to == "trl":
+        tables = [load_parquet(tmp_path / f"out/{n}.parquet", tmp_path) for n in ("plain", "rich")]
+    else:
+        tables = [datasets.load_from_disk(str(tmp_path / "out" / n)) for n in ("plain", "rich")]
+    whole = datasets.concatenate_datasets(tables)  # the columns are the same
+    expected = [plain, rich, twin, plain]
+    for row, record in zip(whole, expected, strict=True):
+        for name in ("place", "twin", "absence", "verified"):
+            assert row[name] == getattr(record, name)
+        values = Strata() if record.strata is None else record.strata
+        assert (row["strata"] or Strata().to_json()) == values.to_json()
+    (hidden,) = whole.filter(lambda row: row["absence"] == "occlusion")
+    assert hidden["strata"]["angle_deg"] == 31.5 and hidden["strata"]["lookalikes"] == 2
 
 
 def test_an_empty_set_is_an_empty_table(tmp_path: Path) -> None:

@@ -63,6 +63,10 @@ def read_back(out: Path, to: str) -> list[Image.Image]:
         else:
             rows = datasets.Dataset.from_parquet(str(out / name), cache_dir=str(out / "../cache"))
         return list(rows[0]["images"])
+    if FORMATS[to].with_files:  # a folder per task file
+        folder = out / "t1_val_multi"
+        row = json.loads((folder / "questions.jsonl").read_text().splitlines()[0])
+        return [ImageOps.exif_transpose(Image.open(folder / path)) for path in row["images"]]
     name = f"t1_val_multi.{'jsonl' if to == 'ms-swift' else 'json'}"
     text = (out / name).read_text()
     row = json.loads(text) if to == "ms-swift" else json.loads(text)[0]

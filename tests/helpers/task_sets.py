@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from x3spatial.arrays import Bool
+from x3spatial.formats.results_file import read_results, write_results
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import write_json
 from x3spatial.io.images import encode_mask_png, encode_png
@@ -107,6 +109,14 @@ def make_set(folder: Path, count: int = 12, scenes: int = 3, **options: Any) -> 
         scene = f"s{number % scenes}"
         records.append(make_record(folder, f"{number:02d}", mask, scene=scene, **options))
     return write_set(folder / "t1_val_multi.json", records)
+
+
+def rename_model(path: Path, **changes: Any) -> None:
+    """Give the results in a file to another model."""
+    found = read_results(path)
+    model = replace(found.model, **changes)
+    settings = replace(found.settings, model=model.name)
+    write_results(path, replace(found, model=model, settings=settings))
 
 
 class Scripted(Model):

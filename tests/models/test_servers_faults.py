@@ -82,7 +82,7 @@ def test_every_sample_is_answered_once_or_reported(
     out = tmp_path / "out.json"
     lost = [n for n in range(320) if len(faults_of(n)) >= attempts_of(n)]
     assert 20 < len(lost) < 100
-    options = {"retries": RETRIES, "concurrency": 12, "timeout": 5}
+    options = {"retries": RETRIES, "concurrency": 12, "timeout": 10}
     with serving(faulty, seconds=0.01) as server:
         assert x3(data, out, server.base, **options) == 1
         assert server.asked == {n: attempts_of(n) for n in range(320)}

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from helpers.painted_rooms import painted_root
 from helpers.roots import make_root
 from helpers.task_sets import Scripted, make_set
+from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.errors import UserError
 from x3spatial.evaluation.rescore import score as rescore
@@ -177,6 +179,48 @@ def test_right_and_wrong_are_words_and_colours(
     assert {"A: marked", "B: query", "right point", "outline of the mask", "answer"} <= set(written)
     assert any(text.startswith("error: ValueError: broken") for text in written)
     assert not any("[answered]" in text for text in written)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"task": "t1_negatives", "query_mask": None, "query_mask_kind": None, "verified": "geometry",
+          "absence": "occlusion", "query_original": None}, "No masks. 12 of 12 samples."),
+        ({"query_mask": None, "query_mask_kind": None}, "Masks of unknown kind. 12 of 12 samples."),
+        ({"query_mask_kind": "dilated"}, "Dilated masks. 12 of 12 samples."),
+    ],
+)  # fmt: skip
+def test_the_kind_of_mask_is_named(
+    changes: dict[str, Any], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_set(tmp_path)
+    records = [{**record, **changes} for record in json.loads(data.read_text())]
+    for record in records[:6] if "absence" in changes else ():
+        record["conversations"][1]["value"] = "NOT_VISIBLE"
+    data.write_text(json.dumps(records))
+    _, written = drawn(monkeypatch, data, tmp_path / "p.png")
+    assert told in written
+    assert ("truth: NOT_VISIBLE (occlusion)" in written) == ("absence" in changes)
+
+
+def test_sheets_of_the_hard_sets_say_what_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "t"
+    root = painted_root(tmp_path / "root", 2)
+    build_tasks(root, out, BuildOptions(tasks=("hard",), mode="allpairs"))
+    taken_out = "outline of the object that was taken out"
+    _, written = drawn(monkeypatch, out / "t1_val_counterfactual.json", tmp_path / "c.png")
+    assert taken_out in written and "outline of the mask" not in written
+    _, written = drawn(monkeypatch, out / "t1_val_negatives.json", tmp_path / "n.png")
+    assert any(text.startswith("No masks.") for text in written)
+    assert any(text.startswith("truth: NOT_VISIBLE (") for text in written)
+    same = [r.id for r in read_records(out / "t2b_val_unchanged.json") if r.id.endswith("_SAME")]
+    data = out / "t2b_val_unchanged.json"
+    _, written = drawn(monkeypatch, data, tmp_path / "u.png", ids=same[:2])
+    assert not {"right point", "outline of the mask", taken_out} & set(written)
+    _, written = drawn(monkeypatch, data, tmp_path / "v.png")
+    assert {"right point", "outline of the mask"} <= set(written)
 
 
 @pytest.mark.parametrize("name", FILTERS)

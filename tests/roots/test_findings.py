@@ -172,6 +172,7 @@ PLANTS: dict[str, Plant] = {
         for scene, uid in (("a", "x_uidx"), ("a_uidx", "x"))
     ],
     "SCENE_FILE_UNREADABLE": write(SCENE / "scene.json", "{"),
+    "SCENE_FILE_MALFORMED": write(SCENE / "scene.json", '{"frames": {"000010": []}}'),
     "PLACE_INVALID": write(SCENE / "scene.json", '{"place": 5}'),
     "OBJECT_EMPTY": folder(SCENE / "uid_9"),
     "MISNAMED": copy(ORIGINAL, "04_000040_rgb.png"),

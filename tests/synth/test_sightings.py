@@ -14,7 +14,7 @@ pytest.importorskip("numba")
 
 from x3spatial.errors import UserError
 from x3spatial.io.images import read_mask
-from x3spatial.roots.scene_file import FORMAT, SceneFileError, read_scene_file
+from x3spatial.roots.scene_file import FORMAT, read_scene_file
 from x3spatial.synth.generate import render_scenes
 from x3spatial.synth.options import SceneOptions
 from x3spatial.synth.plan import Plan, make_plan
@@ -169,24 +169,3 @@ def test_older_scenes_are_completed_without_rendering(root: Path, tmp_path: Path
     files[0].write_text(json.dumps(about))
     with pytest.raises(UserError, match=r"scene.json: describes a room of another version"):
         render_scenes(copy, {"validation": 2}, **options)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("{", "cannot read"),
-        ("[]", "malformed"),
-        ('{"objects": [], "frames": {"1": {"camera_to_world": 3}}}', "malformed"),
-        ('{"objects": [], "frames": {}, "place": 3}', "'place' is not a text"),
-        ('{"objects": [{"uid": 1, "label": "a", "box": [[0, 0], [1, 1]]}], "frames": {}}', "three"),
-        (
-            '{"objects": [], "frames": {}, "visibility": {"1": {"2": {"pixels": 0, "absent_by": "x"}}}}',
-            "known are framing",
-        ),
-    ],
-)
-def test_a_malformed_file_is_said_to_be_so(tmp_path: Path, text: str, reason: str) -> None:
-    assert read_scene_file(tmp_path) is None
-    (tmp_path / "scene.json").write_text(text)
-    with pytest.raises(SceneFileError, match=reason):
-        read_scene_file(tmp_path)

@@ -34,6 +34,8 @@ FINALISTS = 8
 """Places that are compared in the image itself then."""
 REMOVABLE = 0.5
 """Share of the visible pixels of another object from which a hole removes it."""
+LEAST = 0.5
+"""Least change of a decoy, as a part of the change by the removal. Fainter ones give a pair away."""
 _CONTEXT = 0.07
 """Surroundings from which a hole is filled when places are compared, as a share of the image's width."""
 
@@ -46,6 +48,11 @@ class Decoy:
     """``[H, W]``."""
     ratio: float
     """The mean change of a pixel of the hole, divided by that of removing the object."""
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the change is at least ``LEAST`` times and at most 1 / ``LEAST`` times the removal's."""
+        return LEAST <= self.ratio <= 1 / LEAST
 
 
 class _Place(NamedTuple):

@@ -24,9 +24,9 @@ from x3spatial.roots.neighbours import masks_of_others
 from x3spatial.tasks.prompts import Template
 
 MANIFEST = "build.json"
-FORMAT = 1
+FORMAT = 2
 """Version of the build's output. Increase it if the same inputs give other files, so that old results
-are not reused."""
+are not reused. Format 1 knew no strata; without ``scene.json`` it has the same task files and images."""
 
 
 def versions() -> dict[str, str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.builder.negatives import (
-    Absence,
     Chosen,
     Negative,
     Reference,
@@ -16,12 +15,13 @@ from x3spatial.builder.negatives import (
     choose_negatives,
     kinds_of,
 )
-from x3spatial.builder.scenes import SceneFiles
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, probe, read_bytes
 from x3spatial.roots.layout import ORIGINAL, ObjectFiles, RootListing
 from x3spatial.roots.places import place_of
+from x3spatial.roots.scene_file import SceneFile
 from x3spatial.roots.strata import strata_elsewhere, strata_of
+from x3spatial.tasks.strata import Absence
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,6 @@ def negatives_of_split(
     positives: int,
     objects: Iterable[ObjectFiles],
     listing: RootListing,
-    scenes: SceneFiles,
     shares: Mapping[Absence, float],
     seed: int,
 ) -> NegativeSet:
@@ -50,8 +49,7 @@ def negatives_of_split(
         marked: a record per marked view; its query view is replaced.
         positives: number of Task1 pairs of the split that show their object.
         objects: the files of all objects of the split.
-        listing: the root, for places.
-        scenes: the root's ``scene.json`` files.
+        listing: the root, for places and ``scene.json`` files.
         shares: kind of absence → negatives per positive.
         seed: seed of the build.
     """
@@ -63,17 +61,18 @@ def negatives_of_split(
         if ORIGINAL in view.files
     }
     names = {view.scene for view in files} | {reference.scene for reference in references}
+    scenes = {name: listing.scenes.get((split, name)) for name in names}
     chosen = choose_negatives(
         references,
         files,
         positives,
-        {name: scenes.get(split, name) for name in names},
+        scenes,
         {name: place_of(name, listing.places.get((split, name))) for name in names},
         shares,
         seed=seed,
         split=split,
     )
-    records = list(_made(split, chosen, references, files, scenes))
+    records = list(_made(chosen, references, files, scenes))
     counts: dict[str, Any] = {
         "made": kinds_of(negative for negative, _ in records),
         "missing": {kind: count for kind, count in chosen.missing.items() if count},
@@ -90,11 +89,10 @@ def _reference(record: TaskRecord) -> Reference:
 
 
 def _made(
-    split: str,
     chosen: Chosen,
     references: Mapping[Reference, TaskRecord],
     files: Mapping[Viewpoint, Path],
-    scenes: SceneFiles,
+    scenes: Mapping[str, SceneFile | None],
 ) -> Iterator[tuple[Negative, TaskRecord]]:
     for negative in chosen.negatives:
         view, reference = negative.view, negative.reference
@@ -103,9 +101,9 @@ def _made(
             size = probe(read_bytes(path))
         except ImageError:
             continue  # the problem of the view's own object
-        here = scenes.get(split, reference.scene)
+        here = scenes[reference.scene]
         if reference.scene != view.scene:
-            other = scenes.get(split, view.scene)
+            other = scenes[view.scene]
             strata = strata_elsewhere(here, reference.uid, reference.frame, other, view.frame)
         else:
             assert here is not None, "absences in a scene are verified by its scene.json"

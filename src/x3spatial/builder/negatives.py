@@ -16,13 +16,10 @@ from typing import Literal
 import numpy as np
 
 from x3spatial.errors import UserError
-from x3spatial.roots.scene_file import ABSENT_BY, AbsentBy, SceneFile
+from x3spatial.roots.scene_file import SceneFile
 from x3spatial.tasks.ground_truth import sample_seed
+from x3spatial.tasks.strata import ABSENCES, ABSENT_BY, Absence
 
-Absence = AbsentBy | Literal["other_scene", "removed_rescan"]
-ABSENCES: tuple[Absence, ...] = (*ABSENT_BY, "other_scene", "removed_rescan")
-"""Why the object is absent: words of ``scene.json``, a view of another place, or a scan of its own place
-after it was removed."""
 DEFAULT_SHARES: Mapping[Absence, float] = {
     "framing": 0.2,
     "occlusion": 0.2,

@@ -6,6 +6,7 @@ apart: the second image of each is recoloured by the same random curve, and all 
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from x3spatial.arrays import UInt8
@@ -21,4 +22,4 @@ def recolour(image: UInt8, seed: int) -> UInt8:
     shift = rng.uniform(-SHIFT, SHIFT, 3)
     levels = np.arange(256)[:, None] * gain + shift  # [256, 3]
     table = np.clip(np.floor(levels + 0.5), 0, 255).astype(np.uint8)
-    return np.stack([table[image[:, :, channel], channel] for channel in range(3)], axis=2)
+    return np.asarray(cv2.LUT(image, table[None]), np.uint8)

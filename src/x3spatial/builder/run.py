@@ -16,6 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from x3spatial.builder.jobs import ObjectJob
 from x3spatial.builder.manifest import (
     MANIFEST,
     as_spelt_before,
@@ -23,7 +24,14 @@ from x3spatial.builder.manifest import (
     object_provenance,
     run_info,
 )
-from x3spatial.builder.objects import ObjectJob, build_object
+from x3spatial.builder.not_made import (
+    NotMade,
+    is_asked_for,
+    read_not_made,
+    refuse_nothing,
+    remarks,
+)
+from x3spatial.builder.objects import build_object
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.state import JOURNAL, BuildState, size_of
 from x3spatial.builder.task_files import write_task_files
@@ -72,6 +80,16 @@ class BuildSummary(Tabular):
         return sum(int(file["records"]) for file in self.manifest["files"].values())
 
     @property
+    def not_made(self) -> tuple[NotMade, ...]:
+        """The sets that were asked for by name but have no samples in a split, and why."""
+        return read_not_made(self.manifest)
+
+    @property
+    def remarks(self) -> list[str]:
+        """``not_made``, and negatives of which there are fewer than asked for, as lines of text."""
+        return remarks(self.not_made, self.manifest["counts"])
+
+    @property
     def objects(self) -> int:
         """Objects of all splits."""
         counts = self.manifest["counts"].values()
@@ -101,7 +119,8 @@ class BuildSummary(Tabular):
             f"{counted(self.records, 'sample')} of {counted(self.objects, 'object')}"
             f" ({self.objects_built} built now), {counted(self.manifest['skipped_total'], 'problem')}"
         )
-        return Table(f"{self.out_dir}: {self.conditions}", columns, rows, (note,))
+        notes = (note, *self.remarks)
+        return Table(f"{self.out_dir}: {self.conditions}", columns, rows, notes)
 
 
 def build_tasks(
@@ -131,7 +150,8 @@ def build_tasks(
     Raises:
         TypeError: ``BuildOptions`` has no such field.
         UserError: ``data_root`` or ``out_dir`` cannot be used, a prompt template is invalid, or another
-            run is writing to ``out_dir``.
+            run is writing to ``out_dir``. Also if only sets are chosen that are not built by default, and
+            none of them can be made (the build is complete then, without samples).
     """
     start = time.monotonic()
     options = replace(options or BuildOptions(), **changes)
@@ -162,7 +182,7 @@ def build_tasks(
         manifest = read_manifest(out_dir / MANIFEST)
         if not state.todo and _is_up_to_date(manifest, provenance, out_dir, listing, state):
             assert manifest is not None
-            return BuildSummary(out_dir, manifest, 0)
+            return _finished(BuildSummary(out_dir, manifest, 0), options, root)
         # The folder is incomplete from here on, so it must not have a manifest.
         (out_dir / MANIFEST).unlink(missing_ok=True)
         with state.journal.open(fresh=fresh):
@@ -175,7 +195,7 @@ def build_tasks(
                     fingerprint,
                     root,
                     state.place(item.key),
-                    state.scenes.get(item.key.split, item.key.scene),
+                    state.scene(item.key),
                 )
                 for item, fingerprint in state.pending()
             )
@@ -185,20 +205,39 @@ def build_tasks(
                 for result in map_unordered(build_object, jobs, workers, threads=True):
                     state.add(result)
                     advance()
-        files, counts, problems = write_task_files(out_dir, listing, state, options)
-        problems, notes = split_missing_inpainted(root, problems, any_inpainted=state.any_inpainted)
+        written = write_task_files(out_dir, listing, state, options)
+        problems, notes = split_missing_inpainted(
+            root, written.problems, any_inpainted=state.any_inpainted
+        )
         state.finish()
         manifest = {
             **provenance,
-            "counts": counts,
-            "files": files,
+            "counts": written.counts,
+            "files": written.files,
             "skipped_total": len(problems),
             "skipped": [problem._asdict() for problem in problems],
             **({"notes": [note._asdict() for note in notes]} if notes else {}),
+            **(
+                {"not_made": [one.to_json() for one in written.not_made]}
+                if written.not_made
+                else {}
+            ),
             "run": run_info(time.monotonic() - start, workers),
         }
         write_json(out_dir / MANIFEST, manifest, fsync=True)
-    return BuildSummary(out_dir, manifest, len(state.todo))
+    return _finished(BuildSummary(out_dir, manifest, len(state.todo)), options, root)
+
+
+def _finished(summary: BuildSummary, options: BuildOptions, root: Path) -> BuildSummary:
+    """The summary of a complete build.
+
+    Raises:
+        UserError: none of the chosen tasks is a default one, and none of them could be made.
+    """
+    if not summary.records and all(is_asked_for(task) for task in options.chosen):
+        names = [task.name for task in options.chosen]
+        refuse_nothing(summary.not_made, names, f"--tasks {','.join(options.tasks)}", root)
+    return summary
 
 
 def _check_ours(out_dir: Path, option: str) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from x3spatial.builder.jobs import ObjectResult
 from x3spatial.builder.manifest import fingerprint
-from x3spatial.builder.objects import ObjectResult
-from x3spatial.builder.scenes import SceneFiles
 from x3spatial.io.journal import Journal
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.layout import INPAINTED, ObjectFiles, ObjectKey, RootListing, list_object
+from x3spatial.roots.scene_file import SCENE_FILE, SceneFile
 from x3spatial.roots.views import is_missing_inpainted
 
 JOURNAL = ".x3-build.jsonl"
@@ -29,10 +29,9 @@ class BuildState:
         self._listing = listing
         self.any_inpainted = False
         """Whether any view of the root has an inpainted image."""
-        self.scenes = SceneFiles(listing.root)
         self._wanted: dict[ObjectKey, str] = {}
         for key, item in self._list(listing.objects):
-            about = self.scenes.state(key.split, key.scene)
+            about = self._scene_state(key)
             self._wanted[key] = fingerprint(item, self.place(key), about, provenance)
             self.any_inpainted |= any(INPAINTED in view.files for view in item.views)
         self._offsets: dict[ObjectKey, int] = {}
@@ -63,6 +62,17 @@ class BuildState:
     def place(self, key: ObjectKey) -> str | None:
         """The place that the scene of an object declares."""
         return self._listing.places.get((key.split, key.scene))
+
+    def scene(self, key: ObjectKey) -> SceneFile | None:
+        """What the ``scene.json`` of an object's scene knows."""
+        return self._listing.scenes.get((key.split, key.scene))
+
+    def _scene_state(self, key: ObjectKey) -> list[int] | None:
+        """Size and modification time of a ``scene.json`` that is used."""
+        if self.scene(key) is None:
+            return None
+        stat = (self._listing.root / key.split / key.scene / SCENE_FILE).stat()
+        return [stat.st_size, stat.st_mtime_ns]
 
     def _count(self, problems: list[Problem]) -> int:
         """The number of problems that the manifest lists one by one."""
@@ -108,12 +118,13 @@ class BuildState:
 
     def finish(self) -> None:
         """Remove what no current result uses: lines of the journal, images of earlier builds."""
-        live: set[str] = set()
         compact = Journal(self.journal.path.with_suffix(".new"))
         with compact.open(fresh=True):
-            for result in self.results():
-                live.update(result.images)
-                compact.append(result.to_json())
+            for key in self._listing.objects:
+                compact.append_line(self.journal.line_at(self._offsets[key]))
+        live: set[str] = set()
+        if self._superseded:
+            live.update(path for result in self.results() for path in result.images)
         os.replace(compact.path, self.journal.path)
         for relative in sorted(self._superseded - live):
             path = self.out_dir / relative

@@ -312,6 +312,8 @@ def build(
         output.line(f"{found.notes[0]}; details in {output.shown(details)}")
 
     def warn() -> None:
+        for remark in summary.remarks:
+            LOG.warning("%s", remark)
         if summary.records == 0:
             LOG.error("no sample could be built from %s", data_root)
 

@@ -90,7 +90,7 @@ def score(
         Path,
         typer.Argument(
             metavar="RESULTS|ANSWERS",
-            help="A results file, or answers made elsewhere: JSON, JSON Lines, CSV, TSV.",
+            help="A results file, or answers made elsewhere: JSON, JSON Lines, CSV, TSV; or a folder.",
         ),
     ],
     data_json: Annotated[
@@ -106,7 +106,8 @@ def score(
             "--out",
             "-o",
             metavar="RESULTS2",
-            help="The results file to write (default: replace RESULTS; needed for ANSWERS).",
+            help="The results file to write (default: replace RESULTS; needed for ANSWERS); for answers of"
+            " people also a folder, in which each person gets one.",
             rich_help_panel=RUN,
         ),
         Also("--output-json"),
@@ -127,9 +128,10 @@ def score(
 
     ANSWERS has an id and a raw text per answer: [{"id": ..., "text": ...}], {"id": "text"}, or a line each.
     Ids that are missing, unknown or repeated are counted and named; a sample without an answer is an error,
-    and the exit code is then 1.
+    and the exit code is then 1. Answers of people, as pages of x3 ask save them, need no --convention.
     """
-    from x3spatial.evaluation.answers import is_results_file, score_answers
+    from x3spatial.evaluation.answers import is_results_file, score_answers, score_people
+    from x3spatial.evaluation.people import named_in
     from x3spatial.evaluation.rescore import score as run
     from x3spatial.evaluation.twins import FOLLOWS_OBJECT, add_twin
 
@@ -151,26 +153,50 @@ def score(
         raise UserError("--twin: only for RESULTS of x3 eval or x3 score")
     if output_json is None:
         raise UserError(f"--out: name the results file to write for the answers in {results}")
+    what = f"on {data_json.name}, answers of {results.name}"
+    to_folder = output_json.is_dir() or output_json.suffix.lower() != ".json"
+    if to_folder and (output_json.is_dir() or named_in(results, options)):
+        people = score_people(data_json, results, output_json, options, workers=workers)
+        return tables.outcome_of_all(list(people.values()), what, strata)
     result = score_answers(data_json, results, output_json, options, workers=workers)
-    return tables.outcome_of(result, f"on {data_json.name}, answers of {results.name}", strata)
+    return tables.outcome_of(result, what, strata)
 
 
 @command(
-    "RESULTS_A RESULTS_B",
+    "RESULTS_A RESULTS_B [TASKS]",
     "x3 compare results/before.json results/after.json",
-    "x3 compare results/before.json results/after.json --json",
+    "x3 compare results/before.json results/after.json --by angle,overlap",
 )
 def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RESULTS_A", help="A results file.")],
     run_b: Annotated[
         Path, typer.Argument(metavar="RESULTS_B", help="Another one, on the same task file.")
     ],
+    data_json: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="TASKS",
+            help="That task file, for --by (default: where the results say it is).",
+        ),
+    ] = None,
+    by: By = None,
 ) -> Outcome:
     """Prints differences B - A with 95 % intervals; * marks intervals that exclude zero."""
     from x3spatial.evaluation.compare import compare as run
 
-    comparison = run(run_a, run_b)
-    return Outcome(comparison.to_json, lambda: output.table(comparison.table()))
+    strata = choose_strata(names(by) or ())
+    comparison = run(run_a, run_b, by=[stratum.name for stratum in strata], data_json=data_json)
+
+    def show() -> None:
+        output.table(comparison.table())
+        for stratum in strata:
+            output.line("")
+            if comparison.by_stratum[stratum.name]:
+                output.table(comparison.stratum_table(stratum.name))
+            else:
+                output.line(tables.nothing_known(stratum))
+
+    return Outcome(comparison.to_json, show)
 
 
 @command(

@@ -151,6 +151,10 @@ _EVALUATION_TYPES = {
     "text_field": _of_answers(
         str, f"Field or column of the text (default: {listed(TEXT_FIELDS)}).", metavar="NAME"
     ),
+    "participant": _of_answers(
+        str, "Score only this person's answers (default: each person's, into a folder).",
+        metavar="NAME",
+    ),
     "min_pixels": _of_answers(
         int, f"Least area after the processor's resizing (default {ResizeLimits().min_pixels})."
     ),

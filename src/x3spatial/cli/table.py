@@ -60,6 +60,13 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("eval", EVALUATE, "Ask a model a task file and score its answers.", "evaluate:evaluate"),
     Entry("score", EVALUATE, "Score stored answers again, without a model.", "evaluate:score"),
     Entry("compare", EVALUATE, "Compare two runs on one task file, paired.", "evaluate:compare"),
+    Entry("report", EVALUATE, "Write results or a data root as a web page.", "pages:report"),
+    Entry("view", EVALUATE, "Show results in the browser, also of runs that go on.", "pages:view",
+          without_json="serves pages until it is interrupted"),
+    Entry("table", EVALUATE, "Print results as Markdown, LaTeX, CSV or JSON.", "figures:table"),
+    Entry("plot", EVALUATE, "Draw results as a figure for a paper.", "figures:plot"),
+    Entry("agreement", EVALUATE, "How far two sets of answers agree.", "people:agreement"),
+    Entry("ask", EVALUATE, "Write a page that asks people the questions.", "people:ask"),
     Entry(
         "zeroshot", EVALUATE, "Build, evaluate and summarise, for one or more models.",
         "zeroshot:zeroshot",

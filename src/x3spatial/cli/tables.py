@@ -10,6 +10,7 @@ from x3spatial.cli.logs import LOG
 from x3spatial.cli.output import Outcome
 from x3spatial.formats.typed_json import encode
 from x3spatial.tables import Table, figure
+from x3spatial.tasks.strata import range_text
 from x3spatial.texts import QUOTE, counted, shortened
 
 if TYPE_CHECKING:
@@ -52,6 +53,25 @@ def outcome_of(result: EvalResult, what: str, by: Sequence[Stratum] = ()) -> Out
         lambda: _show(result, title, by),
         lambda: warn_of(result, ""),
         1 if result.errors else 0,
+    )
+
+
+def outcome_of_all(results: Sequence[EvalResult], what: str, by: Sequence[Stratum]) -> Outcome:
+    """The outcome of several runs on one task file."""
+    parts = [outcome_of(result, what, by) for result in results]
+
+    def show() -> None:
+        for number, part in enumerate(parts):
+            if number:
+                output.line("")
+            part.show()
+
+    def warn() -> None:
+        for result in results:
+            warn_of(result, f"{result.model}: ")
+
+    return Outcome(
+        lambda: [part.value() for part in parts], show, warn, max(part.code for part in parts)
     )
 
 
@@ -112,7 +132,7 @@ def stratum_table(stratum: Stratum, rows: Sequence[StratumRow]) -> Table:
     ]
     table = tuple(
         (
-            row.name or stratum_range(row.least, row.most),
+            row.name or range_text(row.least, row.most),
             str(row.samples),
             *(figure(row.metrics.get(key), row.ci95.get(key)) for _, key in shown),
             figure(row.chance),
@@ -123,9 +143,9 @@ def stratum_table(stratum: Stratum, rows: Sequence[StratumRow]) -> Table:
     return Table(f"by {stratum.title}", heads, table)
 
 
-def stratum_range(least: float | None, most: float | None) -> str:
-    """A bin as text, such as ``20 to 40``."""
-    return f"{least:g} and more" if most is None else f"{least:g} to {most:g}"
+def nothing_known(stratum: Stratum) -> str:
+    """What is printed in place of a table."""
+    return f"by {stratum.title}: unknown of these samples; {stratum.source} would say it"
 
 
 def _show(result: EvalResult, title: str, by: Sequence[Stratum]) -> None:
@@ -142,8 +162,8 @@ def _show(result: EvalResult, title: str, by: Sequence[Stratum]) -> None:
     for stratum in by:
         if stratum.name in result.by_stratum:
             output.table(stratum_table(stratum, result.by_stratum[stratum.name]))
-        else:
-            output.line(f"by {stratum.title}: nothing is known of these samples (no scene.json)")
+        elif stratum.name != "mask_share":  # the sizes of the masks stand above
+            output.line(nothing_known(stratum))
     if result.consistency:
         output.table(consistency_table({result.model: result.consistency}, result.conditions))
     problems = [(problem.path, problem.reason) for problem in result.problems]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.cli import output
+from x3spatial.cli.logs import LOG
 from x3spatial.cli.tables import (
     PRIVILEGED,
     consistency_table,
@@ -65,6 +66,9 @@ def show(summary: ZeroshotSummary) -> None:
 
 def warn(summary: ZeroshotSummary) -> None:
     """Log what went wrong, set by set and model by model."""
+    for part in summary.sets:
+        if part.reason is not None:
+            LOG.warning("no %s: %s", part.name, part.reason)
     for part, name, result in _results(summary):
         warn_of(result, f"{part.name}, {name}: ")
 
@@ -126,7 +130,8 @@ def _set_table(part: SetSummary) -> Table:
     for cell in part.cells:
         result = cell.result
         if result is None:
-            notes.append(f"not asked: {cell.model} {cell.skipped}")
+            if part.reason is None:
+                notes.append(f"not asked: {cell.model} {cell.skipped}")
             continue
         counts = (str(result.metrics["parse_failures"]), str(result.metrics["errors"]))
         name = marked(cell.model, result.privileged)
@@ -156,6 +161,8 @@ def _set_table(part: SetSummary) -> Table:
         )
         for name, values, ci95, counts in found
     )
+    if part.reason is not None:
+        notes.append(f"not made: {part.reason}")
     if units:
         notes.append(_INTERVALS.format(units=" or ".join(f"{unit}s" for unit in sorted(units))))
     conditions = next((c.result.conditions for c in part.cells if c.result), "")

@@ -26,6 +26,17 @@ from x3spatial.evaluation.options import (
     check_scoring,
     check_workers,
 )
+from x3spatial.evaluation.people import (
+    KIND,
+    Entry,
+    answered_by,
+    check_convention,
+    description,
+    folders_of,
+    hash_of,
+    participants_of,
+    read_files,
+)
 from x3spatial.evaluation.provenance import data_provenance, versions
 from x3spatial.evaluation.run import EvalResult
 from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
@@ -33,7 +44,6 @@ from x3spatial.evaluation.scoring.scores import truth_of
 from x3spatial.evaluation.stored import entry_of
 from x3spatial.exporters.points import ResizeLimits
 from x3spatial.formats.answers.base import AnswerFields
-from x3spatial.formats.answers.registry import reader_of
 from x3spatial.formats.image_paths import ImagePaths, check_present
 from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_file import (
@@ -70,7 +80,8 @@ def score_answers(
 
     Args:
         tasks: the task file that was asked, or its records.
-        answers: a file (JSON, JSON Lines, CSV, TSV, output of an OpenAI batch), or id → text.
+        answers: a file (JSON, JSON Lines, CSV, TSV, output of an OpenAI batch), a folder of them, or id →
+            text. Ids may be those of a page of ``x3 ask``; then only the samples on that page are scored.
         output_json: the results file; None writes none.
         options: convention, names of fields, options of the scoring; None for the defaults.
         workers: threads for reading masks; None for one per CPU.
@@ -90,21 +101,25 @@ def score_answers(
         sources = [Path(given) for given in (tasks, answers) if isinstance(given, str | Path)]
         check_output(target, "--out", sources)
         _check_target(target)
-    declared: Mapping[str, str] = {}
+    declared: dict[str, str] = {}
     source: dict[str, Any] = {}
     name = "answers"
+    entries: list[Entry]
     if isinstance(answers, str | Path):
         path = Path(answers)
-        reader = reader_of(path)
-        declared = reader.declares(path)
-        entries = reader.read(path, AnswerFields(options.id_field, options.text_field))
-        source, name = {"file": str(path.absolute()), "sha256": sha256_file(path)}, path.stem
+        fields = AnswerFields(options.id_field, options.text_field)
+        entries, declared = read_files(path, fields)
+        source, name = {"file": str(path.absolute()), "sha256": hash_of(path)}, path.stem
     else:
-        entries = entries_of(answers)
+        entries = list(entries_of(answers))
+    declared = check_convention(entries, options.convention, declared)
     convention = _convention(options.convention, declared.get("convention"))
-    name = options.model_name or declared.get("model") or name
     records, data = _records(tasks, options)
-    matched = match_answers(records, entries, convention, limits=_limits(options))
+    answered = answered_by(entries, records, options.participant)
+    name = options.model_name or declared.get("model") or answered.participant or name
+    if answered.asked is not None:
+        records = [record for record in records if record.id in answered.asked] or records
+    matched = match_answers(records, answered.entries, convention, limits=_limits(options))
     scored = score_run(
         records,
         matched.replies,
@@ -114,12 +129,13 @@ def score_answers(
         workers=workers,
     )
     kept = len(records) - len(matched.missing)
-    describe = {_MADE_ELSEWHERE: {**source, **_counts(matched)}}
+    describe = {_MADE_ELSEWHERE: {**source, **description(answered), **_counts(matched)}}
+    person = answered.participant
     seconds = time.perf_counter() - started
     folder, root = options.image_folder, options.image_root
     stored = scored.complete(
         settings=RunSettings(
-            model=name,
+            model=name if person is None else f"{KIND}:{person}",
             describe=describe,
             convention=convention.name,
             data_sha256=data.sha256,
@@ -129,7 +145,12 @@ def score_answers(
             image_root=None if root is None else str(root.absolute()),
         ),
         versions=versions(),
-        model=ModelInfo(name=name, convention=convention.name, describe=describe),
+        model=ModelInfo(
+            name=name,
+            kind=None if person is None else KIND,
+            convention=convention.name,
+            describe=describe,
+        ),
         data=data,
         run=RunInfo(
             seconds=round(seconds, 3),
@@ -154,6 +175,54 @@ def score_answers(
         stored=stored if target is None else None,
         matched=matched,
     )
+
+
+def score_people(
+    tasks: str | Path,
+    answers: str | Path,
+    out_dir: str | Path,
+    options: AnswersOptions | None = None,
+    *,
+    workers: int | None = None,
+    **changes: Any,
+) -> dict[str, EvalResult]:
+    """Score the answers of several people: ``out_dir/{participant}/{task file}`` for each of them.
+
+    Args:
+        tasks: the task file that they were asked.
+        answers: a file with a field or column ``participant``, or a folder of such files.
+        out_dir: the folder of the results.
+        options: see ``score_answers``; with ``participant`` only that person's.
+        workers: threads for reading masks; None for one per CPU.
+        **changes: fields of ``AnswersOptions`` that replace those of ``options``.
+
+    Returns:
+        Participant → result.
+
+    Raises:
+        TypeError: ``AnswersOptions`` has no such field.
+        UserError: see ``score_answers``; or the answers name nobody.
+    """
+    options = replace(options or AnswersOptions(), **changes)
+    entries, _ = read_files(Path(answers), AnswerFields(options.id_field, options.text_field))
+    named = participants_of(entries)
+    if not named:
+        raise UserError(
+            f"--out {out_dir}: the answers in {answers} name no participant; name a results file (.json)"
+        )
+    results = {}
+    for participant, folder in folders_of(named):
+        if options.participant in (None, participant):
+            results[participant] = score_answers(
+                tasks,
+                answers,
+                Path(out_dir) / folder / Path(tasks).name,
+                replace(options, participant=participant),
+                workers=workers,
+            )
+    if not results:
+        raise UserError(f"--participant {options.participant}: the answers name {', '.join(named)}")
+    return results
 
 
 def score_text(

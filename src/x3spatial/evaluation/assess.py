@@ -20,8 +20,7 @@ from x3spatial.evaluation.scoring.scores import (
     score_answer,
     truth_of,
 )
-from x3spatial.evaluation.statistics.by_size import size_rows
-from x3spatial.evaluation.statistics.by_stratum import stratum_rows
+from x3spatial.evaluation.statistics.by_stratum import size_rows, stratum_rows
 from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, chance_rows
 from x3spatial.evaluation.statistics.consistency import consistency
 from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
@@ -196,7 +195,7 @@ def score_run(
         problems=tuple(MaskProblem(path, reason) for path, reason in problems.items()),
         mask_kinds=dict(
             # Samples that are not visible too: whether they are depends on the kind of mask.
-            sorted(Counter(finder.kind(r) for r in records if r.verified is None).items())
+            sorted(Counter(finder.kind(record) for record in records).items())
         ),
         unparsed_reasons=counted_reasons(
             unread_reason(

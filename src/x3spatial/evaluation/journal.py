@@ -71,8 +71,16 @@ class Store:
 
 
 @contextmanager
-def open_store(output_json: Path, settings: AnswerSettings, *, fresh: bool) -> Iterator[Store]:
+def open_store(
+    output_json: Path,
+    settings: AnswerSettings,
+    *,
+    fresh: bool,
+    about: Mapping[str, Any] | None = None,
+) -> Iterator[Store]:
     """Lock the output for this process and read its existing replies.
+
+    ``about`` stands in the first line of a new journal, for readers of unfinished runs (``unfinished``).
 
     Raises:
         UserError: another process writes the output, or it was written with other settings or not by x3 eval.
@@ -81,7 +89,7 @@ def open_store(output_json: Path, settings: AnswerSettings, *, fresh: bool) -> I
         others = [Journal(path) for path in _rank_journals(output_json)]
         for journal in others:
             held.enter_context(_exclusive(journal.path, output_json))
-        store = _open(output_json, settings, others, fresh=fresh)
+        store = _open(output_json, settings, others, fresh=fresh, about=about)
         try:
             yield store
         finally:
@@ -89,7 +97,12 @@ def open_store(output_json: Path, settings: AnswerSettings, *, fresh: bool) -> I
 
 
 def _open(
-    output_json: Path, settings: AnswerSettings, others: list[Journal], *, fresh: bool
+    output_json: Path,
+    settings: AnswerSettings,
+    others: list[Journal],
+    *,
+    fresh: bool,
+    about: Mapping[str, Any] | None,
 ) -> Store:
     main = Journal(journal_path(output_json))
     header: dict[str, Any] | None = None
@@ -108,6 +121,7 @@ def _open(
             "settings": dict(settings.values),
             "continues": not fresh and output_json.exists(),
             "replaces": run_identity(output_json) if fresh and output_json.exists() else None,
+            **({} if about is None else {"about": dict(about)}),
         }
     replies = _replies_of(entries) | _replies_of(rest)
     if _counts(header, output_json):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,18 @@ from x3spatial.conventions.base import Convention
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply, storable
 from x3spatial.exporters.points import ResizeLimits, counted_sizes
-from x3spatial.formats.answers.base import AnswerFields, AnswerText, BadEntry, answer_of
+from x3spatial.formats.answers.base import (
+    PARTICIPANT_FIELD,
+    SECONDS_FIELD,
+    AnswerFields,
+    AnswerText,
+    BadEntry,
+    answer_of,
+)
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, probe, read_bytes
 from x3spatial.tasks.question import Size
-from x3spatial.texts import counted
+from x3spatial.texts import counted, quoted
 
 _NAMED = 3
 _PLURALS = {"entry": "entries"}
@@ -102,6 +109,8 @@ def match_answers(
     unreadable: list[str] = []
     count = 0
     for count, entry in enumerate(entries, start=1):  # noqa: B007
+        if isinstance(entry, AnswerText) and entry.position is not None:
+            entry = _with_id(entry, records)
         if isinstance(entry, BadEntry):
             unreadable.append(f"{entry.where}: {entry.reason}")
         elif entry.id in by_id:
@@ -134,6 +143,24 @@ def match_answers(
     )
 
 
+def _with_id(entry: AnswerText, records: Sequence[TaskRecord]) -> AnswerText | BadEntry:
+    """The entry with the id of the sample at its place, if the ground truth agrees."""
+    position = entry.position
+    assert position is not None
+    if position >= len(records):
+        return BadEntry(
+            entry.where, f"row {position}: the task file has {len(records)} samples, from row 0"
+        )
+    record = records[position]
+    if entry.target is not None and entry.target.strip() != record.answer.strip():
+        return BadEntry(
+            entry.where,
+            f"row {position}: the log's target is {quoted(entry.target)}, the sample's answer"
+            f" {quoted(record.answer)}",
+        )
+    return replace(entry, id=record.id)
+
+
 def _reply(
     record: TaskRecord,
     entry: AnswerText,
@@ -146,7 +173,12 @@ def _reply(
         sizes = pixel_sizes(record, convention, entry.sizes, limits)
     except ValueError as error:
         return Reply(None, f"{entry.where}: {error}")
-    return Reply(storable(entry.text), sizes=sizes)
+    return Reply(storable(entry.text), sizes=sizes, details=_details(entry))
+
+
+def _details(entry: AnswerText) -> dict[str, Any]:
+    found = {PARTICIPANT_FIELD: entry.participant, SECONDS_FIELD: entry.seconds}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def pixel_sizes(

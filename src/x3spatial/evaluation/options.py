@@ -102,6 +102,8 @@ class AnswersOptions(ScoreOptions):
     """The field or column with the id of a sample."""
     text_field: str | None = None
     """The field or column with the text of an answer."""
+    participant: str | None = None
+    """Score only the answers of this person."""
     min_pixels: int | None = None
     """Least area after the processor's resizing, for conventions that count resized pixels."""
     max_pixels: int | None = None
@@ -115,7 +117,9 @@ class AnswersOptions(ScoreOptions):
                 _check_positive(name, number)
 
 
-ANSWERS_ONLY = ("convention", "model_name", "id_field", "text_field", "min_pixels", "max_pixels")
+ANSWERS_ONLY = (
+    "convention", "model_name", "id_field", "text_field", "participant", "min_pixels", "max_pixels",
+)  # fmt: skip
 """The options of answers made elsewhere that scoring a results file again does not have."""
 
 

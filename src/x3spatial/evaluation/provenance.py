@@ -47,4 +47,6 @@ def build_identity(data_json: Path) -> str | None:
     if manifest is None:
         return None
     prompts = {name: prompt["sha256"] for name, prompt in manifest.get("prompts", {}).items()}
-    return sha256_json([manifest.get("format"), manifest.get("parameters"), prompts])
+    # Formats 1 and 2 have the same images: results on builds of both can be compared.
+    images = 1 if manifest.get("format") == 2 else manifest.get("format")
+    return sha256_json([images, manifest.get("parameters"), prompts])

@@ -123,14 +123,14 @@ def results_below(folder: Path) -> Iterator[tuple[Path, ResultsFile]]:
     A results file that is damaged is reported and left out.
     """
     for path in sorted(folder.rglob("*.json")):
-        if not path.name.startswith(".") and _begins_as_results(path):
+        if not path.name.startswith(".") and begins_as_results(path):
             try:
                 yield path, read_results(path)
             except UserError as error:
                 _LOG.warning("left out of the summary: %s", error)
 
 
-def _begins_as_results(path: Path) -> bool:
+def begins_as_results(path: Path) -> bool:
     """Whether a file has the first keys of a results file, without reading all of it."""
     try:
         with open(path, "rb") as file:

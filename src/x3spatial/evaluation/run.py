@@ -299,7 +299,16 @@ def evaluate(
         with nullcontext() if world is None else Coordinator(output_json, world) as coordinator:
             check_output(output_json, "--out", [data_json])
             check_replaceable(output_json)
-            with open_store(output_json, settings, fresh=fresh) as store:
+            about = {
+                "data": str(data_json.absolute()),
+                "name": chosen.name,
+                "privileged": chosen.privileged,
+                "scoring": options.scoring,
+                "mask": options.mask,
+                "limit": options.limit,
+                "image_root": None if image_root is None else str(image_root.absolute()),
+            }
+            with open_store(output_json, settings, fresh=fresh, about=about) as store:
                 _check_not_shrunk(store, records, everything, output_json, options.limit)
                 if coordinator is not None:
                     coordinator.ready()

@@ -22,6 +22,14 @@ class Format(ABC):
     """Whether the trainer scales points itself; placeholders are then the default."""
     tags: ClassVar[bool] = True
     """Whether its prompts contain one ``<image>`` per image."""
+    with_files: ClassVar[bool] = False
+    """Whether it refers to all files of a record, masks included, rather than to the images only."""
+    refuses_empty: ClassVar[bool] = False
+    """Whether its reader refuses a file without samples; such a task file is left out."""
+
+    def __init__(self, point_format: str | None = None) -> None:
+        self.point_format = point_format or self.points()[0]
+        """The value of ``--points``."""
 
     @classmethod
     def points(cls) -> tuple[str, ...]:
@@ -45,5 +53,8 @@ class Format(ABC):
         """Write ``path`` atomically; on an error it is not changed."""
 
     def companions(self, outputs: Mapping[str, str]) -> Mapping[str, Any]:
-        """Additional JSON files by name; ``outputs`` maps stems of task files to output names."""
+        """Additional files by name, a text or a JSON value each.
+
+        ``outputs`` maps stems of task files to output names.
+        """
         return {}

@@ -10,14 +10,17 @@ from typing import Any
 
 from x3spatial.exporters.base import Format
 from x3spatial.exporters.samples import Sample
-from x3spatial.exporters.tables import batches, image_value, require_datasets
+from x3spatial.exporters.tables import (
+    batches,
+    image_value,
+    known_features,
+    known_values,
+    require_datasets,
+)
+from x3spatial.formats.record_fields import SOURCE
 from x3spatial.io.files import empty_dir, naming, sha256_file
 from x3spatial.io.opening import open_part, part_path
 
-_FACTS = (
-    "split", "scene", "uid", "label", "ref_rank", "ref_frame", "query_rank", "query_frame",
-    "query_mask_kind",
-)  # fmt: skip
 _FINGERPRINT_DIGITS = 16
 """The length of the fingerprints of ``datasets``."""
 
@@ -54,7 +57,8 @@ class HfDatasets(Format):
                 "question": text,
                 "reference_point": datasets.List(datasets.Value("float64")),
                 "mask_area_fraction": datasets.Value("float64"),
-                **dict.fromkeys(_FACTS, text),
+                **dict.fromkeys(SOURCE, text),
+                **known_features(datasets),
             }
         )
         arrow = path.with_name(f"{path.name}.arrow")
@@ -96,7 +100,8 @@ class HfDatasets(Format):
                 "question": record.question,
                 "reference_point": None if point is None else list(point),
                 "mask_area_fraction": record.mask_area_fraction,
-                **{name: getattr(record, name) for name in _FACTS},
+                **{name: getattr(record, name) for name in SOURCE},
+                **known_values(record),
             }
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from x3spatial.exporters.base import Format
+from x3spatial.exporters.harnesses.inspect import Inspect
+from x3spatial.exporters.harnesses.lmms_eval import LmmsEval
+from x3spatial.exporters.harnesses.vlmevalkit import VlmEvalKit
 from x3spatial.exporters.hf_datasets import HfDatasets
 from x3spatial.exporters.llava import Llava
 from x3spatial.exporters.ms_swift import MsSwift
@@ -10,5 +13,15 @@ from x3spatial.exporters.sharegpt import ShareGpt
 from x3spatial.exporters.trl import Trl
 
 FORMATS: dict[str, type[Format]] = {
-    entry.name: entry for entry in (Llava, ShareGpt, MsSwift, Trl, HfDatasets)
+    entry.name: entry
+    for entry in (
+        Llava,
+        ShareGpt,
+        MsSwift,
+        Trl,
+        HfDatasets,
+        LmmsEval,
+        VlmEvalKit,
+        Inspect,
+    )
 }

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from x3spatial.exporters.rewrite import Rewriter
 from x3spatial.exporters.samples import Sample
 from x3spatial.formats.image_paths import ImagePaths, with_paths
 from x3spatial.formats.task_file import iter_records
-from x3spatial.io.files import make_dir, naming, write_json
+from x3spatial.io.files import make_dir, naming, write_json, write_text
 from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
@@ -97,15 +97,18 @@ def export(
         data_json = [data_json]
     image_folder = None if image_folder is None else _absolute(image_folder)
     image_root = None if image_root is None else _absolute(image_root)
-    form = _format(to)
-    paths = _choice("--paths", paths, form.paths, to)
-    points = _choice("--points", point_format, form.points(), to)
+    kind = _format(to)
+    paths = _choice("--paths", paths, kind.paths, to)
+    points = _choice("--points", point_format, kind.points(), to)
+    form = kind(points)
     limits = _limits(points, min_pixels, max_pixels)
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: must be at least 1")
     out_dir = _absolute(out_dir)
     sources = [_absolute(path) for path in data_json]
     outputs = _outputs(form, sources, out_dir)
+    if form.refuses_empty:
+        outputs = {source: outputs[source] for source in sources if _has_samples(source, to)}
     options = {
         "to": to,
         "paths": paths,
@@ -122,14 +125,14 @@ def export(
         earlier = previous_manifest(out_dir)
         if not fresh and earlier is not None and _still_holds(earlier, what, out_dir):
             return ExportSummary(out_dir, earlier, written=False)
-        companions = form.companions({source.stem: outputs[source] for source in sources})
+        companions = form.companions({source.stem: name for source, name in outputs.items()})
         held.enter_context(claimed(out_dir, earlier, {*outputs.values(), *companions}))
         placer = ImagePlacer(paths, out_dir)
         rewriter = Rewriter(points, limits)
         counts: Counter[str] = Counter()
         files: dict[str, Any] = {}
-        with progress("exporting", len(sources)) as advance:
-            for source in sources:
+        with progress("exporting", len(outputs)) as advance:
+            for source in outputs:
                 before = counts["records"]
                 located = ImagePaths(source, image_folder, image_root)
                 samples = _samples(source, form, placer, rewriter, limit, counts, located)
@@ -139,7 +142,10 @@ def export(
                 files[outputs[source]] = {"records": counts["records"] - before, **facts}
                 advance()
         for name, value in companions.items():
-            write_json(out_dir / name, value)
+            if isinstance(value, str):
+                write_text(out_dir / name, value)
+            else:
+                write_json(out_dir / name, value)
             files[name] = written_facts(out_dir / name)
         drop_copies(out_dir / IMAGES, placer.copies)
         if placer.turned:
@@ -164,14 +170,22 @@ def export(
     return ExportSummary(out_dir, manifest, written=True)
 
 
+def _has_samples(source: Path, to: str) -> bool:
+    """Whether a task file has a sample; if not, it is said."""
+    found = next(iter_records(source), None) is not None
+    if not found:
+        _LOG.warning("%s: has no sample, which readers of --to %s refuse; left out", source, to)
+    return found
+
+
 def _absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links are not resolved
 
 
-def _format(to: str) -> Format:
+def _format(to: str) -> type[Format]:
     if to not in FORMATS:
         raise UserError(f"--to {to}: unknown; known are {', '.join(FORMATS)}")
-    return FORMATS[to]()
+    return FORMATS[to]
 
 
 def _choice(option: str, value: str | None, known: tuple[str, ...], to: str) -> str:
@@ -247,6 +261,12 @@ def _samples(
         sample = rewriter.sample(record, images, where)
         if form.tags:
             sample = sample.tagged()
+        if form.with_files:
+
+            def placed(path: str, where: str = where) -> str:
+                return placer.place(_absolute(path), where).written
+
+            sample = replace(sample, placed=with_paths(record, placed))
         sample.check(where, tags=form.tags)
         counts["records"] += 1
         counts["not_visible"] += says_absent(record.answer)

@@ -34,6 +34,8 @@ class Sample:
     answer: str
     boxes: Sequence[Box] | None = None
     """The points of the placeholders in prompt and answer, in order; None without placeholders."""
+    placed: TaskRecord | None = None
+    """The record with the paths of its files in the export; None in formats that need the images only."""
 
     @property
     def image_paths(self) -> list[str]:

@@ -9,7 +9,13 @@ from typing import Any
 
 from x3spatial.exporters.base import Format
 from x3spatial.exporters.samples import Sample
-from x3spatial.exporters.tables import batches, image_value, require_datasets
+from x3spatial.exporters.tables import (
+    batches,
+    image_value,
+    known_features,
+    known_values,
+    require_datasets,
+)
 from x3spatial.io.opening import open_part, part_path
 
 
@@ -46,6 +52,7 @@ class Trl(Format):
                 "images": datasets.List(datasets.Image()),
                 "prompt": turns,
                 "completion": turns,
+                **known_features(datasets),
             }
         ).arrow_schema
         part = part_path(path)
@@ -64,4 +71,5 @@ class Trl(Format):
                 "images": [image_value(image) for image in sample.images],
                 "prompt": [{"role": "user", "content": sample.prompt}],
                 "completion": [{"role": "assistant", "content": sample.answer}],
+                **known_values(sample.record),
             }

@@ -8,6 +8,13 @@ from typing import Any
 
 PATHS = frozenset({"image", "depth", "query_original", "ref_original", "ref_mask", "query_mask"})
 """Fields that name files."""
+SOURCE = (
+    "split", "scene", "uid", "label", "ref_rank", "ref_frame", "query_rank", "query_frame",
+    "query_mask_kind",
+)  # fmt: skip
+"""Text fields that say where a sample comes from."""
+KNOWN = ("place", "twin", "absence", "verified")
+"""Text fields that only some records have."""
 _LONGEST = 80
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.errors import packages_of
+from x3spatial.formats.metric_titles import title_of
 from x3spatial.formats.results_entry import SampleResult
 from x3spatial.tables import Table, figure
 
@@ -14,20 +15,23 @@ if TYPE_CHECKING:
 
     from x3spatial.formats.results_file import ScoringInfo
 
+UNKNOWN, NONE = "unknown", "none"
+"""Kinds of masks beside ``tight`` and ``dilated``: only the files tell, and samples without a mask."""
+
 _SHOWN = (
-    ("samples", "total"),
-    ("visible", "visible_gt"),
-    ("Hit@Mask", "hit_at_mask"),
-    ("NOT_VISIBLE accuracy", "not_visible_accuracy"),
-    ("false NOT_VISIBLE", "false_not_visible_rate"),
-    ("balanced accuracy", "balanced_accuracy"),
-    ("accuracy", "accuracy"),
-    ("mean L2", "mean_l2_error"),
-    ("Success@0.05", "success_005"),
-    ("unparsed", "parse_failures"),
-    ("errors", "errors"),
+    "total",
+    "visible_gt",
+    "hit_at_mask",
+    "not_visible_accuracy",
+    "false_not_visible_rate",
+    "balanced_accuracy",
+    "accuracy",
+    "mean_l2_error",
+    "success_005",
+    "parse_failures",
+    "errors",
 )
-"""Column heads and metrics of the table; a results file contains all metrics."""
+"""Metrics of the table; a results file contains all metrics."""
 
 
 def results_table(
@@ -38,8 +42,8 @@ def results_table(
 ) -> Table:
     """The main metrics with their intervals; metrics that do not apply are omitted."""
     rows = [
-        (head, figure(metrics[name]), _interval(ci95.get(name)))
-        for head, name in _SHOWN
+        (title_of(name), figure(metrics[name]), _interval(ci95.get(name)))
+        for name in _SHOWN
         if metrics.get(name) is not None
     ]
     unit = f"95 % over {ci_unit}s" if ci_unit else "95 %"
@@ -48,17 +52,29 @@ def results_table(
 
 def conditions(scoring: ScoringInfo, build_seed: int | None) -> str:
     """What figures depend on besides model and data: ``dilated masks, build seed 42``."""
-    if scoring.mask_kinds:
-        names = ("unnamed" if kind == "unknown" else kind for kind in scoring.mask_kinds)
-        kinds = " and ".join(names)
-    else:  # no sample, or a file of an earlier version
-        kinds = "the records'" if scoring.mask == "auto" else scoring.mask
-    parts = [f"{kinds} masks"]
+    # Without kinds: no sample, or a file of an earlier version.
+    chosen = "the records' masks" if scoring.mask == "auto" else f"{scoring.mask} masks"
+    parts = [masks_in_words(scoring.mask_kinds) or chosen]
     if build_seed is not None:
         parts.append(f"build seed {build_seed}")
     if scoring.rule != "x3":
         parts.append(f"scored by {scoring.rule}'s rule")
     return ", ".join(parts)
+
+
+def masks_in_words(kinds: Iterable[str]) -> str:
+    """Kinds of masks as text; empty without kinds.
+
+    >>> masks_in_words(["dilated", "tight"]), masks_in_words(["none"]), masks_in_words(["tight", "unknown"])
+    ('dilated and tight masks', 'no masks', 'tight masks and masks of unknown kind')
+    """
+    kinds = set(kinds)
+    named = " and ".join(sorted(kinds - {UNKNOWN, NONE}))
+    words = [f"{named} masks"] if named else []
+    words += ["masks of unknown kind"] if UNKNOWN in kinds else []
+    if kinds and not words:
+        words = ["no masks"]
+    return " and ".join(words)
 
 
 def samples_frame(results: Iterable[SampleResult]) -> pd.DataFrame:

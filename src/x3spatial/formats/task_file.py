@@ -198,7 +198,10 @@ def check_exists(path: Path, what: str = "task file") -> None:
         return
     manifest = read_manifest(path.parent / "build.json") or {}
     splits, files = manifest.get("counts"), manifest.get("files")
-    if not isinstance(splits, dict) or not isinstance(files, dict):
+    unmade = _why_not_made(path, manifest)
+    if unmade is not None:
+        hint = f"the build there could not make it: {unmade}"
+    elif not isinstance(splits, dict) or not isinstance(files, dict):
         hint = f"build it first: x3 build ROOT -o {path.parent}"
     elif "_train_" in path.name and "train" not in splits:
         root = manifest.get("data_root")
@@ -206,6 +209,15 @@ def check_exists(path: Path, what: str = "task file") -> None:
     else:
         hint = f"the build there has {', '.join(files) or 'no samples'}"
     raise UserError(f"{path}: no such {what}; {hint}")
+
+
+def _why_not_made(path: Path, manifest: Mapping[str, Any]) -> str | None:
+    """The reason in a build's manifest why it could not make a task file; None if it has none."""
+    for entry in manifest.get("not_made") or ():
+        split = "val" if entry["split"] == "validation" else entry["split"]
+        if entry["task"] in TASKS and TASKS[entry["task"]].file(split) == path.name:
+            return str(entry["reason"])
+    return None
 
 
 def iter_records(path: Path) -> Iterator[TaskRecord]:

@@ -38,7 +38,8 @@ from x3spatial.importers.surfaces import depth_at, depth_grid, evenly
 from x3spatial.io.images import ImageError, resize_mask
 from x3spatial.io.ply import Ply
 from x3spatial.raycast.tracer import backend
-from x3spatial.roots.scene_file import AbsentBy, Sight
+from x3spatial.roots.scene_file import Sight
+from x3spatial.tasks.strata import AbsentBy
 
 _POINTS = 2000
 """Points of its surface that an object keeps."""

@@ -314,6 +314,7 @@ def _result_of(ref: SceneRef, contents: Mapping[str, Any], *, kept: bool = True)
     from x3spatial.roots.scene_file import parse_scene_file
 
     scene = parse_scene_file(contents)
+    assert scene is not None, "a scene file that was written knows its objects"
     choices = []
     for item in contents["objects"]:
         if item["views"] is None:

@@ -8,7 +8,8 @@ import numpy as np
 from x3spatial.arrays import Bool, Float32, Float64
 from x3spatial.importers.camera import Camera
 from x3spatial.importers.surfaces import depth_at
-from x3spatial.roots.scene_file import AbsentBy, Sight
+from x3spatial.roots.scene_file import Sight
+from x3spatial.tasks.strata import AbsentBy
 
 _CELLS = 400
 """Cells of an outline: enough for hundredths, and few enough that each holds several points."""

@@ -336,6 +336,22 @@ def encode_jpeg(image: UInt8, quality: int) -> bytes:
     return _encode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
 
 
+WEBP_SIDE = 16_383
+"""The longest side of a WebP."""
+
+
+def encode_webp(image: UInt8, quality: int) -> bytes:
+    """Lossy WebP of ``uint8 [H, W, 3]`` RGB at ``quality`` 1..100; no side longer than ``WEBP_SIDE``."""
+    options = [cv2.IMWRITE_WEBP_QUALITY, quality]
+    return _encode(".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+
+
+def encode_webp_lossless(image: UInt8) -> bytes:
+    """WebP of ``uint8 [H, W, 3]`` RGB with exactly its pixels; no side longer than ``WEBP_SIDE``."""
+    options = [cv2.IMWRITE_WEBP_QUALITY, 101]  # OpenCV's way to say lossless
+    return _encode(".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+
+
 def resize_rgb(image: UInt8, width: int, height: int) -> UInt8:
     """Resize to (width, height); area averaging when shrinking, bicubic when growing."""
     if image.shape[:2] == (height, width):

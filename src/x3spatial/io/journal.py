@@ -48,9 +48,13 @@ class Journal:
 
     def value_at(self, offset: int) -> Any:
         """The value of the line that starts at byte ``offset``, from ``entries`` or ``append``."""
+        return json.loads(self.line_at(offset))
+
+    def line_at(self, offset: int) -> bytes:
+        """The line that starts at byte ``offset``, with its end."""
         with self._reading() as file:
             file.seek(offset)
-            return json.loads(file.readline())
+            return file.readline()
 
     def _reading(self) -> BufferedReader:
         try:
@@ -83,12 +87,16 @@ class Journal:
         Raises:
             OSError: it could not be written; the journal is closed then.
         """
+        line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return self.append_line(line.encode() + b"\n")
+
+    def append_line(self, line: bytes) -> int:
+        """Append a line of another journal; otherwise as ``append``."""
         assert self._file is not None, "call open() first"
         offset = self._file.seek(0, os.SEEK_END)
-        line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         try:
             with naming(self.path):
-                self._file.write(line.encode() + b"\n")
+                self._file.write(line)
                 self._file.flush()
         except OSError:
             with suppress(OSError):

@@ -25,6 +25,8 @@ except ImportError:  # Windows
 else:
     _HAS_LOCKS = True
 
+LOCK = ".x3-lock"
+"""Name of the file that ``lock_dir`` locks."""
 _HELD_BY_ANOTHER = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES})
 """Errors that mean "locked"; any other error means that the file system does not support locks."""
 
@@ -75,7 +77,7 @@ def lock_dir(path: Path, option: str) -> Iterator[None]:
         UserError: another run holds the lock; the message names ``option``.
     """
     refusal = f"{option} {path}: another x3 run is writing there; wait for it or stop it"
-    with lock_file(path / ".x3-lock", refusal):
+    with lock_file(path / LOCK, refusal):
         yield
 
 

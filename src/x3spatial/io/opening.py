@@ -73,14 +73,15 @@ def open_part(path: Path) -> IO[bytes]:
         UserError: see ``new_part``.
         OSError: it cannot be created.
     """
+    part = part_path(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY
     for attempt in range(_ATTEMPTS):
-        part = new_part(path)
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY
             return os.fdopen(os.open(part, flags, 0o666), "wb")
-        except FileExistsError:  # another process was faster
+        except FileExistsError:  # left by a killed run, or another process is faster
             if attempt == _ATTEMPTS - 1:
                 raise
+            new_part(path)
     raise AssertionError("unreachable")
 
 

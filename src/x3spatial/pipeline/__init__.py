@@ -3,10 +3,10 @@
 from x3spatial.pipeline.run import (
     EVAL_DIR,
     ZeroshotOptions,
-    zero_shot_sets,
     zeroshot,
     zeroshot_build,
 )
+from x3spatial.pipeline.sets import zero_shot_sets
 from x3spatial.pipeline.summary import Cell, SetSummary, ZeroshotSummary
 
 __all__ = [

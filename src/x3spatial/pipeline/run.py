@@ -30,6 +30,7 @@ from x3spatial.io.files import make_dir, read_manifest, write_json
 from x3spatial.io.paths import check_utf8
 from x3spatial.models import registry
 from x3spatial.models.base import Model
+from x3spatial.pipeline.sets import reasons_by_file, refuse_unmade, zero_shot_sets
 from x3spatial.pipeline.summary import (
     Cell,
     SetSummary,
@@ -43,17 +44,6 @@ _LOG = logging.getLogger("x3spatial")
 
 EVAL_DIR = Path("runs/eval_spatial_x3")
 """Default folder of the results, as in the source document."""
-_SPLIT = "val"
-"""Short name of the evaluated split in file names."""
-
-
-def zero_shot_sets(sets: str = DEFAULT_SETS) -> list[tuple[str, str]]:
-    """Titles and file names of the evaluated sets; results have the same file names.
-
-    Raises:
-        UserError: ``sets`` is none of ``tasks.spec.SETS``.
-    """
-    return [(spec.title, spec.file(_SPLIT)) for spec in zero_shot_tasks(sets)]
 
 
 def zeroshot_build() -> BuildOptions:
@@ -144,9 +134,8 @@ def zeroshot(
     if not models:
         raise UserError("--model: name at least one")
     if data_root is None and world is None:
-        _check_tasks(
-            tasks_dir, chosen
-        )  # before models are loaded; other ranks must be told, see below
+        # Before models are loaded; other ranks must be told, see below.
+        _check_tasks(tasks_dir, chosen, sets)
     with ExitStack() as stack:
         opened: list[tuple[str, str, Model]] = []
         for spec, own in _options_by_spec(models, options.evaluation.model_options).items():
@@ -173,20 +162,23 @@ def zeroshot(
                 fresh=fresh,
                 out_option="--tasks-dir",
             )
+            refuse_unmade(tasks_dir, chosen, sets, Path(data_root))
         elif world is not None:
-            _check_tasks(tasks_dir, chosen)
+            _check_tasks(tasks_dir, chosen, sets)
         if isinstance(meeting, Coordinator):
             meeting.ready()
         if world is not None and meeting is not None:
             world = replace(world, launch=meeting.launch)
         parts = []
         folders = _folders(eval_dir, chosen, [model for _, _, model in opened])
+        reasons = reasons_by_file(tasks_dir)
         for title, file_name in chosen:
             data_json = tasks_dir / file_name
             records = read_records(data_json) if data_json.is_file() else None
             cells = []
             for (name, spec, model), folder in zip(opened, folders, strict=True):
-                skipped = _why_skipped(model, data_json.name, records)
+                reason = None if records else reasons.get(file_name)
+                skipped = reason or _why_skipped(model, data_json.name, records)
                 result = None
                 if skipped is None:
                     result = evaluate(
@@ -204,7 +196,8 @@ def zeroshot(
                 leads = not isinstance(meeting, Worker)
                 chance = chance_of(data_json, options.evaluation) if records and leads else {}
             samples = None if records is None else len(records[: options.evaluation.limit])
-            parts.append(SetSummary(title, data_json, chance, tuple(cells), samples))
+            reason = None if records else reasons.get(file_name)
+            parts.append(SetSummary(title, data_json, chance, tuple(cells), samples, reason))
         leads = not isinstance(meeting, Worker)
         consistency = consistency_of(parts) if leads else {}
         summary = ZeroshotSummary(path, built, tuple(parts), consistency)
@@ -266,13 +259,15 @@ def _options_by_spec(
     return shares
 
 
-def _check_tasks(tasks_dir: Path, sets: Sequence[tuple[str, str]]) -> None:
-    """Check that the task files of a finished build are there.
+def _check_tasks(tasks_dir: Path, chosen: Sequence[tuple[str, str]], sets: str) -> None:
+    """Check that the task files of a finished build are there, but for sets that it could not make.
 
     Raises:
-        UserError: they are not.
+        UserError: they are not, or it could make none.
     """
-    missing = [name for _, name in sets if not (tasks_dir / name).is_file()]
+    refuse_unmade(tasks_dir, chosen, sets, tasks_dir)
+    unmade = reasons_by_file(tasks_dir)
+    missing = [n for _, n in chosen if not (tasks_dir / n).is_file() and n not in unmade]
     if missing:
         raise UserError(
             f"--tasks-dir {tasks_dir}: {missing[0]} is missing; give the data root (ROOT or"

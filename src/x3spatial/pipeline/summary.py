@@ -53,6 +53,8 @@ class SetSummary:
     cells: tuple[Cell, ...]
     samples: int | None = None
     """Number of samples; None if the set was not built."""
+    reason: str | None = None
+    """Why the build could not make the set; None if it could."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -82,7 +84,8 @@ class ZeroshotSummary(Tabular):
                     name = f"{cell.model}*" if cell.result.privileged else cell.model
                     rows.append((part.name, name, *figures))
         heads = tuple(head for head, _ in _COLUMNS)
-        notes = [f"summary: {self.summary_json}"]
+        notes = [f"no {part.name}: {part.reason}" for part in self.sets if part.reason]
+        notes.append(f"summary: {self.summary_json}")
         results = [cell.result for part in self.sets for cell in part.cells if cell.result]
         if any(result.privileged for result in results):
             notes.insert(0, "* reads masks or right answers")
@@ -147,6 +150,7 @@ def summary_json(summary: ZeroshotSummary, tasks_dir: Path) -> dict[str, Any]:
             "set": part.name,
             "data_json": str(part.data_json),
             "samples": part.samples,
+            **({} if part.reason is None else {"reason": part.reason}),
             "chance": part.chance,
             "models": [_cell_to_json(cell) for cell in part.cells],
         }

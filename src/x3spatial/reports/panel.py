@@ -37,7 +37,7 @@ from x3spatial.reports.marks import (
     to_pixels,
 )
 from x3spatial.reports.outcomes import outcome_of
-from x3spatial.tasks.answers import parse_unit
+from x3spatial.tasks.answers import NO_CHANGE, parse_unit
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.spec import Views
 
@@ -73,7 +73,7 @@ class Drawn:
 
     images: tuple[Image.Image, ...]
     marks: frozenset[str]
-    """Which marks occur: ``truth``, ``mask``, ``reference``, ``answer``."""
+    """Which marks occur: ``truth``, ``mask``, ``removed``, ``reference``, ``answer``."""
 
     @property
     def width(self) -> int:
@@ -100,14 +100,17 @@ def draw_images(
     marks = set()
     mask = _mask(record, masks)
     image = drawn[-1]
-    if mask is not None and mask.any():
+    truth = parse_unit(record.answer).point
+    # Where nothing was removed, an outline would look like that of something that was.
+    nothing_removed = record.answer == NO_CHANGE
+    if mask is not None and mask.any() and not nothing_removed:
         outline(image, mask, right_half=record.is_concat)
-        marks.add("mask")
+        gone = truth is None and record.spec.mask_of_removed
+        marks.add("removed" if gone else "mask")
     draw = ImageDraw.Draw(image)
     if record.reference_point is not None:
         ring(draw, *to_pixels(image.size, Point(*record.reference_point)), REFERENCE)
         marks.add("reference")
-    truth = parse_unit(record.answer).point
     if truth is not None:
         ring(draw, *to_pixels(image.size, truth), TRUTH)
         marks.add("truth")
@@ -193,7 +196,8 @@ def panel(
     if with_question:
         question = wrap(clean(question_text(record)), inner, _SIZE, _QUESTION_LINES)
         lines += [_Line(text, MUTED) for text in question]
-    lines.append(_Line(cut(f"truth: {clean(record.answer)}", inner, _SIZE), TRUTH_INK))
+    why = "" if record.absence is None else f" ({clean(record.absence)})"
+    lines.append(_Line(cut(f"truth: {clean(record.answer)}{why}", inner, _SIZE), TRUTH_INK))
     frame: Colour = (200, 200, 200)
     for answer in answers:
         verdict, colour, texts = _answer(answer, inner, several=len(answers) > 1)

@@ -14,6 +14,7 @@ from x3spatial.evaluation.scoring.masks import MaskFinder
 from x3spatial.formats.image_paths import ImagePaths, check_present
 from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_file import ResultsFile, read_results
+from x3spatial.formats.results_table import masks_in_words
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.reports.marks import ANSWERS
 from x3spatial.reports.outcomes import (
@@ -132,7 +133,8 @@ def preview(
     what += f", {SORTS[sort]}" if sort != "file" else ""
     models = [run.model for run in runs]
     title = ": ".join([data_json.name, *([", ".join(models)] if models else [])])
-    notes = [f"{_mask_kind(everything, runs)}. {what}.", *_counts(runs)]
+    masks = masks_in_words(map(finder.kind, everything))
+    notes = [f"{masks[0].upper()}{masks[1:]}. {what}.", *_counts(runs)]
     notes += [f"Question: {questions.pop()}"] if alike else []
     write_sheet(output, compose(panels, title, notes, marks, models))
     return output
@@ -214,16 +216,6 @@ def _image_files(records: Sequence[TaskRecord]) -> list[Path]:
     """All images of the task file, which are never replaced, whatever they hold."""
     paths = {path for record in records for path in (*record.images, record.query_mask) if path}
     return [Path(path) for path in sorted(paths)]
-
-
-def _mask_kind(records: Sequence[TaskRecord], runs: Sequence[_Run]) -> str:
-    """Which mask is drawn and scored, in words."""
-    choice = runs[0].file.scoring.mask if runs else "auto"
-    if choice != "auto":
-        return f"{choice.capitalize()} masks"
-    kinds = sorted({record.query_mask_kind or "unnamed" for record in records})
-    text = " and ".join(kinds)
-    return f"{text.capitalize()} masks"
 
 
 def _counts(runs: Sequence[_Run]) -> list[str]:

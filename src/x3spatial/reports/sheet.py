@@ -23,6 +23,7 @@ _JPEG_SIDE = 65_500
 _LEGEND = {
     "truth": "right point",
     "mask": "outline of the mask",
+    "removed": "outline of the object that was taken out",
     "reference": "reference point in A",
     "answer": "answer",
 }
@@ -111,7 +112,7 @@ def _draw_symbol(draw: ImageDraw.ImageDraw, symbol: str | Colour, x: float, y: f
         ring(draw, x, y, TRUTH)
     elif symbol == "reference":
         ring(draw, x, y, REFERENCE)
-    elif symbol == "mask":
+    elif symbol in ("mask", "removed"):
         draw.rectangle((x - 8, y - 7, x + 8, y + 7), fill=(70, 70, 70), outline=OUTLINE, width=2)
     elif not isinstance(symbol, str):
         cross(draw, x, y, symbol)

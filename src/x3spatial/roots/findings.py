@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import NamedTuple
 
 MAX_FRAME_BYTES = 115
@@ -89,6 +90,10 @@ SAME_OBJECT_IDS = _left_out(
 )
 SCENE_FILE_UNREADABLE = _left_out(
     "scene.json cannot be read: {reason}",
+    "write it again or remove it; the views are used without it",
+)
+SCENE_FILE_MALFORMED = _left_out(
+    "scene.json: {reason}; the scene has no strata",
     "write it again or remove it; the views are used without it",
 )
 PLACE_INVALID = _left_out(
@@ -241,6 +246,26 @@ MASK_NOT_INSIDE = _note(
 def all_findings() -> dict[str, Finding]:
     """Every finding by its name."""
     return {name: value for name, value in globals().items() if isinstance(value, Finding)}
+
+
+@cache
+def _patterns() -> list[tuple[str, Finding, re.Pattern[str]]]:
+    """Name, finding, and a pattern that its reasons match; the longest texts first."""
+    found = []
+    for name, finding in all_findings().items():
+        text = finding.text.replace("{{", "\0").replace("}}", "\1")
+        parts = [re.escape(part) for part in re.split(r"\{[^}]*\}", text)]
+        pattern = ".*?".join(parts).replace("\0", r"\{").replace("\1", r"\}")
+        found.append((name, finding, re.compile(pattern, re.DOTALL)))
+    return sorted(found, key=lambda item: len(item[1].text), reverse=True)
+
+
+def kind_of(problem: Problem) -> tuple[str, Finding] | None:
+    """The name of a problem's kind in ``all_findings``, and the finding; None for another package's."""
+    for name, finding, pattern in _patterns():
+        if pattern.match(problem.reason):
+            return name, finding
+    return None
 
 
 def grouped(found: Iterable[Problem]) -> list[Problem]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 
 from x3spatial.arrays import Float64
+from x3spatial.formats.typed_json import Malformed
 
 _NEAR = 1e-3
 """Least depth of a point that is projected, in units of the world."""
@@ -57,25 +56,31 @@ class FrameCamera:
         return float(left), float(top), float(right), float(bottom)
 
 
-def frame_camera(pose: Any, intrinsics: Mapping[str, Any]) -> FrameCamera:
-    """A camera from ``camera_to_world`` (4 x 4) and ``intrinsics`` (in pixels) of ``scene.json``.
+@dataclass(frozen=True, slots=True)
+class Intrinsics:
+    """A pinhole's intrinsics in pixels, as in ``scene.json``."""
 
-    Raises:
-        KeyError: a value is missing.
-        ValueError: a value is no finite number, or the camera has no size.
-    """
-    matrix = np.asarray(pose, np.float64)
-    values = {name: float(intrinsics[name]) for name in ("width", "height", "fx", "fy", "cx", "cy")}
-    width, height = values["width"], values["height"]
-    finite = np.isfinite([*matrix.reshape(-1), *values.values()]).all()
-    if matrix.shape != (4, 4) or not finite or width < 1 or height < 1:
-        raise ValueError("a camera is not a 4 x 4 pose and a pinhole's intrinsics")
-    rotation = matrix[:3, :3].T
-    inverse = np.eye(4)
-    inverse[:3, :3], inverse[:3, 3] = rotation, -rotation @ matrix[:3, 3]
-    return FrameCamera(
-        world_to_camera=inverse,
-        focal=(values["fx"] / width, values["fy"] / height),
-        centre=(values["cx"] / width, values["cy"] / height),
-        pixels=round(width * height),
-    )
+    width: float
+    height: float
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    def camera(self, camera_to_world: Float64) -> FrameCamera:
+        """The camera with the pose ``[4, 4]``.
+
+        Raises:
+            Malformed: the image has no size, or a focal length is not positive.
+        """
+        if min(self.width, self.height) < 1 or min(self.fx, self.fy) <= 0:
+            raise Malformed("is not that of a pinhole camera", "intrinsics")
+        rotation = camera_to_world[:3, :3].T
+        inverse = np.eye(4)
+        inverse[:3, :3], inverse[:3, 3] = rotation, -rotation @ camera_to_world[:3, 3]
+        return FrameCamera(
+            world_to_camera=inverse,
+            focal=(self.fx / self.width, self.fy / self.height),
+            centre=(self.cx / self.width, self.cy / self.height),
+            pixels=round(self.width * self.height),
+        )

@@ -6,22 +6,26 @@ layout, so that no file in a root is skipped silently.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from x3spatial.errors import UserError
-from x3spatial.io.json_stream import unique_keys
-from x3spatial.io.opening import open_regular
 from x3spatial.io.paths import check_utf8
 from x3spatial.roots import findings, locate
 from x3spatial.roots.findings import Problem
+from x3spatial.roots.json_files import is_encodable, load_json
 from x3spatial.roots.names import DILATED, INPAINTED, MASK, ORIGINAL, FileName, parse_name
-from x3spatial.roots.scene_file import SCENE_FILE
+from x3spatial.roots.scene_file import (
+    SCENE_FILE,
+    SceneFile,
+    SceneFileError,
+    declared_place,
+    parse_scene_file,
+)
 
 __all__ = (
     "DILATED", "INPAINTED", "MASK", "ORIGINAL", "SPLITS", "ObjectFiles", "ObjectKey", "Problem",
@@ -74,6 +78,8 @@ class RootListing:
     problems: tuple[Problem, ...]
     places: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """(split, scene) → ``place`` of its ``scene.json``, for the scenes that declare one."""
+    scenes: Mapping[tuple[str, str], SceneFile] = field(default_factory=dict)
+    """(split, scene) → what its ``scene.json`` knows of cameras and objects, for the scenes that have one."""
 
     def folder(self, key: ObjectKey) -> Path:
         """Return the folder of an object's files."""
@@ -122,22 +128,25 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
             problems.append(findings.NOT_A_SPLIT.at(entry.path))
     objects: list[ObjectKey] = []
     places: dict[tuple[str, str], str] = {}
+    scenes: dict[tuple[str, str], SceneFile] = {}
     for split in ordered:
         found: list[ObjectKey] = []
-        for scene in _entries(root / split, problems):
-            if not _is_utf8(scene, problems):
+        for folder in _entries(root / split, problems):
+            if not _is_utf8(folder, problems):
                 continue
-            if not _is_folder(scene):
-                problems.append(findings.FILE_AMONG_SCENES.at(scene.path))
+            if not _is_folder(folder):
+                problems.append(findings.FILE_AMONG_SCENES.at(folder.path))
                 continue
-            keys, place = _list_scene(split, scene, problems)
+            keys, place, scene = _list_scene(split, folder, problems)
             found.extend(keys)
             if place is not None:
-                places[split, scene.name] = place
+                places[split, folder.name] = place
+            if scene is not None:
+                scenes[split, folder.name] = scene
         if not found:
             problems.append(findings.SPLIT_EMPTY.at(root / split))
         objects.extend(_distinct(root, found, problems))
-    return RootListing(root, ordered, tuple(objects), tuple(problems), places)
+    return RootListing(root, ordered, tuple(objects), tuple(problems), places, scenes)
 
 
 def outside_root(root: Path, out_dir: Path, option: str) -> None:
@@ -218,63 +227,45 @@ def _is_utf8(entry: os.DirEntry[str], problems: list[Problem]) -> bool:
 
 
 def _list_scene(
-    split: str, scene: os.DirEntry[str], problems: list[Problem]
-) -> tuple[list[ObjectKey], str | None]:
-    """The objects of a scene and the place that its ``scene.json`` declares."""
+    split: str, folder: os.DirEntry[str], problems: list[Problem]
+) -> tuple[list[ObjectKey], str | None, SceneFile | None]:
+    """The objects of a scene, the place that its ``scene.json`` declares, and what else it knows."""
     keys: list[ObjectKey] = []
-    place = None
+    place, scene = None, None
     others: list[Problem] = []
-    for entry in _entries(scene.path, problems):
+    for entry in _entries(folder.path, problems):
         found = _OBJECT_DIR.fullmatch(entry.name)
         if not _is_utf8(entry, problems):
             continue
         if _is_folder(entry) and found:
-            keys.append(ObjectKey(split, scene.name, found[1]))
+            keys.append(ObjectKey(split, folder.name, found[1]))
         elif entry.name == SCENE_FILE:
-            place = _read_place(Path(entry.path), problems)
-        elif entry.name != SCENE_FILE and not entry.name.endswith("_five_frames.json"):
+            place, scene = _read_scene(Path(entry.path), problems)
+        elif not entry.name.endswith("_five_frames.json"):
             others.append(findings.NOT_AN_OBJECT.at(entry.path))
-    if not keys and _OBJECT_DIR.fullmatch(scene.name):
-        others = [findings.SCENE_LEVEL_MISSING.at(scene.path)]  # instead of each of its files
+    if not keys and _OBJECT_DIR.fullmatch(folder.name):
+        others = [findings.SCENE_LEVEL_MISSING.at(folder.path)]  # instead of each of its files
     problems.extend(others)
-    return keys, place
+    return keys, place, scene
 
 
-def _read_place(path: Path, problems: list[Problem]) -> str | None:
+def _read_scene(path: Path, problems: list[Problem]) -> tuple[str | None, SceneFile | None]:
+    """The place that a ``scene.json`` declares, and what else it knows; each None if unknown or malformed."""
     try:
-        value = _load_json(path)
+        value = load_json(path)
     except ValueError as error:
         problems.append(findings.SCENE_FILE_UNREADABLE.at(path, reason=error))
-        return None
-    place = value.get("place") if isinstance(value, dict) else None
-    if place is None or (isinstance(place, str) and place and _encodable(place)):
-        return place
-    problems.append(findings.PLACE_INVALID.at(path))
-    return None
-
-
-def _load_json(path: Path) -> Any:
-    """Parse a small file.
-
-    Raises:
-        ValueError: it is no regular file, is not JSON, is nested too deep, or has a key twice.
-    """
+        return None, None
+    place, scene = None, None
     try:
-        with open_regular(path) as file:
-            return json.loads(file.read(), object_pairs_hook=unique_keys)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-    except OSError as error:
-        raise ValueError(error.strerror or str(error)) from None
-
-
-def _encodable(text: str) -> bool:
-    """Whether a text has no half of a surrogate pair, which UTF-8 cannot hold."""
+        place = declared_place(value)
+    except SceneFileError:
+        problems.append(findings.PLACE_INVALID.at(path))
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        scene = parse_scene_file(value, place)
+    except SceneFileError as error:
+        problems.append(findings.SCENE_FILE_MALFORMED.at(path, reason=error))
+    return place, scene
 
 
 def list_object(key: ObjectKey, folder: Path) -> ObjectFiles:
@@ -345,7 +336,7 @@ def _group_view(
 
 def _read_label(path: Path, problems: list[Problem]) -> str | None:
     try:
-        value = _load_json(path)
+        value = load_json(path)
     except ValueError as error:
         problems.append(findings.LABEL_UNREADABLE.at(path, reason=error))
         return None
@@ -355,7 +346,7 @@ def _read_label(path: Path, problems: list[Problem]) -> str | None:
     if not isinstance(value, dict) or not isinstance(label, str):
         problems.append(findings.LABEL_INVALID.at(path, found=type(label).__name__))
         return None
-    if not _encodable(label):
+    if not is_encodable(label):
         problems.append(findings.LABEL_NOT_UNICODE.at(path))
         return None
     return label

@@ -6,26 +6,26 @@ why an object is absent, or of look-alikes.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
 from x3spatial.arrays import Float64
-from x3spatial.errors import UserError
-from x3spatial.io.files import read_json, write_json
-from x3spatial.roots.frame_camera import FrameCamera, frame_camera
+from x3spatial.formats.typed_json import Malformed, decode
+from x3spatial.io.files import write_json
+from x3spatial.roots.frame_camera import FrameCamera, Intrinsics
+from x3spatial.roots.json_files import is_encodable, load_json
+from x3spatial.tasks.strata import AbsentBy
 
 SCENE_FILE = "scene.json"
 FORMAT = 2
 """The format that is written. Format 1 (no key ``format``) knows visibility in an object's own views only."""
-
-AbsentBy = Literal["framing", "occlusion", "both"]
-ABSENT_BY: tuple[AbsentBy, ...] = get_args(AbsentBy)
-"""Why a view does not show an object: outside of the frame, hidden, or partly each."""
 
 
 class SceneFileError(ValueError):
@@ -37,11 +37,24 @@ class Sight:
     """What one frame shows of one object."""
 
     pixels: int
-    visible_fraction: float | None
+    visible_fraction: float | None = None
     """Share of the object's outline, the part beyond the frame included, that is visible."""
-    in_frame_fraction: float | None
-    absent_by: str | None
-    """One of ``ABSENT_BY`` if no sample of the image shows the object, else None."""
+    in_frame_fraction: float | None = None
+    absent_by: AbsentBy | None = None
+    """Why no sample of the image shows the object; None if one does."""
+
+    def check(self) -> None:
+        """Check the values.
+
+        Raises:
+            Malformed: one is out of range, or a visible object is said to be absent.
+        """
+        if self.pixels < 0:
+            raise Malformed("is negative", "pixels")
+        for name in ("visible_fraction", "in_frame_fraction"):
+            _check_share(getattr(self, name), name)
+        if self.absent_by is not None and self.pixels:
+            raise Malformed(f"is {self.absent_by!r}, but pixels is {self.pixels}", "absent_by")
 
     def to_json(self) -> dict[str, Any]:
         """The entry of ``scene.json``."""
@@ -70,15 +83,15 @@ class SceneFile:
     """uid → frame → what the frame shows; only frames about which it is known."""
     overlap: Mapping[str, Mapping[str, Mapping[str, float]]]
     """uid → frame A → frame B → share of the surface points seen in A that lie in B's frame."""
+    cameras: Mapping[str, FrameCamera] = field(default_factory=dict)
+    """Frame → its camera, where the intrinsics are known."""
+    boxes: Mapping[str, Float64] = field(default_factory=dict)
+    """uid → least and greatest corner of the box around the object, ``[2, 3]``, in the world."""
     removed: Mapping[str, Mapping[str, Mapping[str, Sight]]] = field(default_factory=dict)
     """Earlier scan of the place → uid there → frame of this scene → what it would show of the object, had it
     not been removed since."""
     metric: bool = True
     """Whether lengths are metres; without it distances are unknown."""
-    cameras: Mapping[str, FrameCamera] = field(default_factory=dict)
-    """Frame → its camera, where the intrinsics are known."""
-    boxes: Mapping[str, Float64] = field(default_factory=dict)
-    """uid → least and greatest corner of the box around the object, ``[2, 3]``, in the world."""
 
     def angle(self, uid: str, a: str, b: str) -> float | None:
         """Degrees between the directions in which two frames look at an object; None if unknown."""
@@ -117,14 +130,16 @@ def write_scene_file(folder: Path, contents: Mapping[str, Any]) -> None:
     """Write ``scene.json``, the last file of a scene: with it the scene is complete.
 
     Raises:
-        ValueError: ``contents`` holds NaN or an infinity, or ``read_scene_file`` would not accept it.
+        ValueError: ``contents`` holds NaN or an infinity.
+        SceneFileError: ``read_scene_file`` would not accept it.
     """
-    parse_scene_file(contents)
+    value = json.loads(json.dumps(contents, allow_nan=False))
+    parse_scene_file(value, declared_place(value))
     write_json(folder / SCENE_FILE, contents, fsync=True)
 
 
 def read_scene_file(folder: Path) -> SceneFile | None:
-    """Read the ``scene.json`` of a scene's folder; None if there is none.
+    """Read the ``scene.json`` of a scene's folder; None if there is none or it knows nothing.
 
     Raises:
         SceneFileError: the file cannot be read, or its contents are malformed.
@@ -133,107 +148,164 @@ def read_scene_file(folder: Path) -> SceneFile | None:
     if not path.exists():
         return None
     try:
-        value = read_json(path)
-    except UserError as error:
-        raise SceneFileError(str(error).removeprefix(f"{path}: ")) from None
-    try:
-        return parse_scene_file(value)
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise SceneFileError(f"malformed: {type(error).__name__}: {error}") from None
+        value = load_json(path)
+    except ValueError as error:
+        raise SceneFileError(f"cannot be read: {error}") from None
+    return parse_scene_file(value, declared_place(value))
 
 
-def parse_scene_file(value: Any) -> SceneFile:
-    """The contents of a ``scene.json``.
+def declared_place(value: Any) -> str | None:
+    """The place that a file's JSON value declares; None if it declares none.
 
     Raises:
-        AttributeError, KeyError, TypeError, ValueError: they are malformed.
+        SceneFileError: ``place`` is not a text that can be written.
     """
-    objects = {str(item["uid"]): item for item in value["objects"]}
-    sights: dict[str, dict[str, Sight]] = {
-        uid: {str(view["frame"]): _sight(view) for view in item["views"]}
-        for uid, item in objects.items()
-        if item.get("views") is not None
-    }
-    for uid, frames in value.get("visibility", {}).items():
-        sights[uid] = {frame: _sight(entry) for frame, entry in frames.items()}
-    place = value.get("place")
-    if place is not None and not isinstance(place, str):
-        raise ValueError("'place' is not a text")
-    return SceneFile(
-        place=place,
-        metric=value.get("metric", True) is True,
-        positions={
-            frame: _vector([row[3] for row in entry["camera_to_world"][:3]])
-            for frame, entry in value["frames"].items()
-            if entry.get("camera_to_world") is not None
-        },
-        centres={
-            uid: _vector(np.mean(item["box"], axis=0))
+    place = value.get("place") if isinstance(value, dict) else None
+    if place is None or (isinstance(place, str) and place and is_encodable(place)):
+        return place
+    raise SceneFileError("'place' is not a text")
+
+
+def parse_scene_file(value: Any, place: str | None = None) -> SceneFile | None:
+    """What a file's JSON value knows of cameras and objects; None if it has none of their keys.
+
+    Args:
+        value: the contents of the file.
+        place: what ``declared_place`` found.
+
+    Raises:
+        SceneFileError: it is malformed; the message names the key.
+    """
+    try:
+        stored = decode(_Stored, value)
+        if not value.keys() & _KEYS:
+            return None
+        return stored.scene(place)
+    except Malformed as error:
+        raise SceneFileError(str(error)) from None
+
+
+Row = tuple[float, float, float, float]
+Corner = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    camera_to_world: tuple[Row, Row, Row, Row] | None = None
+    intrinsics: Intrinsics | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _View(Sight):
+    frame: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    uid: int | str
+    label: str | None = None
+    kind: str | None = None
+    box: tuple[Corner, Corner] | None = None
+    views: tuple[_View, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Removed:
+    scene: str
+    uid: int | str
+    views: dict[str, Sight]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The keys of the file that are read; others are ignored."""
+
+    format: int = 1
+    metric: bool = True
+    intrinsics: Intrinsics | None = None
+    frames: dict[str, _Frame] = field(default_factory=dict)
+    objects: tuple[_Object, ...] = ()
+    pixels: dict[str, dict[str, int]] = field(default_factory=dict)
+    visibility: dict[str, dict[str, Sight]] = field(default_factory=dict)
+    overlap: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    removed: tuple[_Removed, ...] = ()
+
+    def scene(self, place: str | None) -> SceneFile:
+        """The contents as tasks use them.
+
+        Raises:
+            Malformed: a value is out of range, or an object occurs twice.
+        """
+        if not 1 <= self.format <= FORMAT:
+            raise Malformed(f"is {self.format}; known are 1 to {FORMAT}", "format")
+        objects = {str(item.uid): item for item in self.objects}
+        if len(objects) < len(self.objects):
+            raise Malformed("holds a uid twice", "objects")
+        sights: dict[str, dict[str, Sight]] = {
+            uid: {view.frame: view for view in item.views}
             for uid, item in objects.items()
-            if item.get("box") is not None
-        },
-        kinds={uid: str(item.get("kind") or item["label"]) for uid, item in objects.items()},
-        pixels={
-            frame: {uid: int(count) for uid, count in counts.items()}
-            for frame, counts in value.get("pixels", {}).items()
-        },
-        sights=sights,
-        overlap={
-            uid: {
-                a: {b: float(share) for b, share in others.items()} for a, others in frames.items()
-            }
-            for uid, frames in value.get("overlap", {}).items()
-        },
-        removed=_removed(value.get("removed", [])),
-        cameras=_cameras(value),
-        boxes={
-            uid: np.asarray(item["box"], np.float64)
-            for uid, item in objects.items()
-            if item.get("box") is not None
-        },
-    )
+            if item.views is not None
+        }
+        sights |= self.visibility
+        for uid, frames in sights.items():
+            for frame, sight in frames.items():
+                with _at("visibility", uid, frame):
+                    sight.check()
+        for frame, counts in self.pixels.items():
+            for uid, count in counts.items():
+                if count < 0:
+                    raise Malformed("is negative", "pixels", frame, uid)
+        for uid, by_frame in self.overlap.items():
+            for a, others in by_frame.items():
+                for b, share in others.items():
+                    _check_share(share, "overlap", uid, a, b)
+        removed: dict[str, dict[str, dict[str, Sight]]] = {}
+        for gone in self.removed:
+            for frame, sight in gone.views.items():
+                with _at("removed", gone.scene, str(gone.uid), frame):
+                    sight.check()
+            removed.setdefault(gone.scene, {})[str(gone.uid)] = gone.views
+        return SceneFile(
+            place=place,
+            metric=self.metric,
+            removed=removed,
+            positions={
+                frame: np.array([row[3] for row in entry.camera_to_world[:3]])
+                for frame, entry in self.frames.items()
+                if entry.camera_to_world is not None
+            },
+            centres={uid: np.mean(item.box, axis=0) for uid, item in objects.items() if item.box},
+            kinds={uid: kind for uid, item in objects.items() if (kind := item.kind or item.label)},
+            pixels=self.pixels,
+            sights=sights,
+            overlap=self.overlap,
+            cameras={
+                frame: intrinsics.camera(np.array(entry.camera_to_world))
+                for frame, entry in self.frames.items()
+                if entry.camera_to_world is not None
+                and (intrinsics := entry.intrinsics or self.intrinsics) is not None
+            },
+            boxes={uid: np.array(item.box) for uid, item in objects.items() if item.box},
+        )
 
 
-def _removed(entries: Any) -> dict[str, dict[str, dict[str, Sight]]]:
-    found: dict[str, dict[str, dict[str, Sight]]] = {}
-    for entry in entries:
-        views = {str(frame): _sight(view) for frame, view in entry["views"].items()}
-        found.setdefault(str(entry["scene"]), {})[str(entry["uid"])] = views
-    return found
+_KEYS = frozenset({"frames", "objects", "pixels", "visibility", "overlap"})
 
 
-def _cameras(value: Any) -> dict[str, FrameCamera]:
-    """The cameras of the frames with intrinsics, of their own or of the whole scene."""
-    found = {}
-    for frame, entry in value["frames"].items():
-        intrinsics = entry.get("intrinsics") or value.get("intrinsics")
-        if intrinsics is not None and entry.get("camera_to_world") is not None:
-            found[frame] = frame_camera(entry["camera_to_world"], intrinsics)
-    return found
-
-
-def _sight(entry: Mapping[str, Any]) -> Sight:
-    absent_by = entry.get("absent_by")
-    if absent_by is not None and absent_by not in ABSENT_BY:
-        raise ValueError(f"'absent_by' is {absent_by!r}; known are {', '.join(ABSENT_BY)}")
-    return Sight(
-        int(entry["pixels"]),
-        _share(entry.get("visible_fraction")),
-        _share(entry.get("in_frame_fraction")),
-        absent_by,
-    )
+@contextmanager
+def _at(*keys: str) -> Iterator[None]:
+    """Put ``keys`` before those of an error."""
+    try:
+        yield
+    except Malformed as error:
+        error.keys[:0] = keys
+        raise
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _share(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
-def _vector(values: Any) -> Float64:
-    vector = np.asarray(values, np.float64)
-    if vector.shape != (3,) or not np.isfinite(vector).all():
-        raise ValueError("a position is not three finite numbers")
-    return vector
+def _check_share(share: float | None, *keys: str) -> None:
+    if share is not None and not 0 <= share <= 1:
+        raise Malformed(f"is {share:g}, not from 0 to 1", *keys)

@@ -18,6 +18,7 @@ from x3spatial.synth import visibility
 from x3spatial.synth.rendering.camera import Camera, aimed
 from x3spatial.synth.rendering.geometry import Geometry
 from x3spatial.synth.world.layout import Layout
+from x3spatial.tasks.strata import AbsentBy
 
 Rng = np.random.Generator
 
@@ -49,7 +50,7 @@ class View:
     visible_fraction: float  # share of the object's silhouette that is visible
 
     @property
-    def absent_by(self) -> str | None:
+    def absent_by(self) -> AbsentBy | None:
         """Why the object is not visible: ``framing`` (outside the frame), ``occlusion``, ``both`` or None."""
         if self.mask.any():
             return None

@@ -69,6 +69,8 @@ def check_data(
         model_max_length=options.model_max_length,
         enable_depth=options.enable_depth,
     )
+    for line in module.selected():
+        echo(line)
     for part, found in zip(module.train_dataset.parts, module.findings, strict=True):
         images = ", ".join(f"{n} with {k} image(s)" for k, n in sorted(found.images.items()))
         echo(

@@ -21,6 +21,7 @@ from x3spatial.training.collate import SpatialCollator
 from x3spatial.training.dataset import Item, LazySupervisedSpatialDataset
 from x3spatial.training.mixtures import Source, read_registry, resolve_mixture
 from x3spatial.training.sampler import MixtureSampler
+from x3spatial.training.where import Selection, counted_selection, described
 
 MOST_SAMPLES = 100_000_000
 """Of an epoch, whose order is a list in memory."""
@@ -76,6 +77,9 @@ class DataModule:
     train_dataset: MixtureDataset
     data_collator: SpatialCollator
     findings: tuple[Findings, ...]
+    sources: tuple[Source, ...]
+    selections: tuple[Selection, ...]
+    """What each source's ``where`` selected."""
 
     @property
     def not_visible(self) -> float:
@@ -98,10 +102,20 @@ class DataModule:
                 "samples": len(part),
                 "dropped": found.dropped,
                 "weight": weight,
+                # Only where given: runs of earlier versions can be continued.
+                **({"where": described(source.where)} if source.where else {}),
             }
-            for part, weight, found in zip(
-                parts, self.train_dataset.weights, self.findings, strict=True
+            for part, weight, found, source in zip(
+                parts, self.train_dataset.weights, self.findings, self.sources, strict=True
             )
+        ]
+
+    def selected(self) -> list[str]:
+        """A line per data set with a ``where``: what it selected and left out."""
+        return [
+            f"{source.name}: {counted_selection(found, source.where)}"
+            for source, found in zip(self.sources, self.selections, strict=True)
+            if source.where
         ]
 
 
@@ -150,11 +164,13 @@ def make_supervised_data_module(
         enable_depth: whether images come with depth maps.
 
     Raises:
-        UserError: a file, record or image is missing or wrong, or no sample is left.
+        UserError: a file, record or image is missing or wrong, or no sample is left (also of one data set
+            with a ``where``).
     """
     sources = choose_sources(choices)
     parts = []
     findings = []
+    selections = []
     lengths: list[int] = []
     for source in sources:
         depth_folder = source.depth_folder or (
@@ -167,12 +183,12 @@ def make_supervised_data_module(
             image_root=Path(choices.image_root) if choices.image_root else None,
             enable_depth=enable_depth,
             depth_folder=depth_folder,
-            name=source.name if source.only is None else f"{source.name} ({source.only})",
+            name=source.title,
         )
-        if source.only is not None:
-            part.keep(
-                [n for n, sample in enumerate(part.samples) if source.includes(sample.answers)]
-            )
+        selection = source.select(part.samples)
+        selections.append(selection)
+        if len(selection.kept) < len(part):
+            part.keep(selection.kept)
         found = check_samples(
             part,
             model_max_length,
@@ -196,4 +212,6 @@ def make_supervised_data_module(
             " the weights"
         )
     dataset.lengths = lengths
-    return DataModule(dataset, SpatialCollator(processor), tuple(findings))
+    return DataModule(
+        dataset, SpatialCollator(processor), tuple(findings), tuple(sources), tuple(selections)
+    )

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from x3spatial.arrays import Int32
 from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import ImagePaths
-from x3spatial.formats.record_fields import checked_text
+from x3spatial.formats.record_fields import checked_text, fraction, optional_text
 from x3spatial.formats.task_file import TaskRecord, check_exists
 from x3spatial.io.images import ImageError
 from x3spatial.io.json_stream import iter_array
@@ -38,6 +38,7 @@ from x3spatial.models.roborefer.chat import (
 from x3spatial.models.roborefer.depth import depth_path
 from x3spatial.models.roborefer.images import load_depth, tile_grid
 from x3spatial.models.roborefer.processing import RoboReferProcessor
+from x3spatial.tasks.strata import Strata
 from x3spatial.training.labels import answer_labels
 
 Item = dict[str, Any]
@@ -57,6 +58,10 @@ class Sample:
     """A field that other formats hold images in, if the record has one and no ``image``."""
     unknown: tuple[str, ...] = ()
     """Its fields that task files do not have; they are not read."""
+    strata: Strata | None = None
+    absence: str | None = None
+    mask_area_fraction: float | None = None
+    """As in ``TaskRecord``, for the selection of records."""
 
     @classmethod
     def from_json(cls, value: Any, number: int) -> Sample:
@@ -87,6 +92,9 @@ class Sample:
             if value.get("image")
             else next((n for n in value if _OTHER.fullmatch(str(n))), None),
             tuple(sorted(str(name) for name in value if name not in _KNOWN)),
+            None if value.get("strata") is None else Strata.from_json(value["strata"]),
+            optional_text(value, "absence"),
+            fraction(value, "mask_area_fraction"),
         )
 
     @property

@@ -38,7 +38,8 @@ _OPTIONS = {
 _OF_DATA = {
     "fingerprint": "the content of", "build": "the parameters of the build of",
     "build_sha256": "the build.json of", "weight": "the weight of",
-    "dropped": "the number of too long samples of", "samples": "the number of samples of",
+    "where": "the selection (where) of", "dropped": "the number of too long samples of",
+    "samples": "the number of samples of",
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ A registry file::
         depth_folder: depth_maps   # optional
         weight: 0.5                # optional: how often each record is seen per epoch
         only: visible              # optional: records answered by a point; not_visible: the others
+        where: {angle_deg: [0, 60]}  # optional: records of these strata only (training.where)
     mixtures:
       everything: t1_multi + t2b_multi*2
 
@@ -19,16 +20,29 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from x3spatial.errors import UserError
 from x3spatial.tasks.spec import says_absent
+from x3spatial.training.where import (
+    Condition,
+    Selection,
+    described,
+    parse_where,
+    refuse_empty,
+    select,
+)
 from x3spatial.training.yaml_file import read_yaml
 
-_FIELDS = frozenset({"data_path", "image_folder", "depth_folder", "weight", "repeat", "only"})
+if TYPE_CHECKING:
+    from x3spatial.training.dataset import Sample
+
+_FIELDS = frozenset(
+    {"data_path", "image_folder", "depth_folder", "weight", "repeat", "only", "where"}
+)
 VISIBLE, NOT_VISIBLE = ONLY = ("visible", "not_visible")
 _TIMES = re.compile(r"[0-9]*\.?[0-9]+")
 MOST_WEIGHT = 1000.0
@@ -52,11 +66,32 @@ class Source:
     only: str | None = None
     """One of ``ONLY``: use only these records, to control the share of NOT_VISIBLE."""
 
-    def includes(self, answers: Iterable[str]) -> bool:
-        """Whether a record with these answers belongs to the data set."""
-        if self.only is None:
-            return True
-        return any(map(says_absent, answers)) == (self.only == NOT_VISIBLE)
+    where: tuple[Condition, ...] = ()
+    """Use only records that meet these conditions."""
+
+    @property
+    def title(self) -> str:
+        """Its name, with the part of the file that it is."""
+        parts = [self.only] if self.only else []
+        parts += [described(self.where)] if self.where else []
+        return f"{self.name} ({', '.join(parts)})" if parts else self.name
+
+    def select(self, samples: Sequence[Sample]) -> Selection:
+        """The samples that belong to the data set.
+
+        Args:
+            samples: those of its file.
+
+        Raises:
+            UserError: ``where`` leaves none.
+        """
+        numbers = list(range(len(samples)))
+        if self.only is not None:
+            absent = [any(map(says_absent, sample.answers)) for sample in samples]
+            numbers = [n for n in numbers if absent[n] == (self.only == NOT_VISIBLE)]
+        found = select([samples[number] for number in numbers], self.where)
+        refuse_empty(found, self.where, f"data set {self.name!r}: {self.data_path}")
+        return replace(found, kept=tuple(numbers[number] for number in found.kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +179,10 @@ def _source(path: Path, name: str, entry: Any) -> Source:
                 f"{where}: {name_of} is {entry[name_of]!r}; expected the path of a folder"
             )
     folders = [Path(entry[k]) if entry.get(k) else None for k in ("image_folder", "depth_folder")]
-    return Source(name, Path(entry["data_path"]), folders[0], folders[1], float(weight), only)
+    conditions = parse_where(entry["where"], where) if "where" in entry else ()
+    return Source(
+        name, Path(entry["data_path"]), folders[0], folders[1], float(weight), only, conditions
+    )
 
 
 def resolve_mixture(expression: str, registry: Registry | None) -> list[Source]:
@@ -227,12 +265,11 @@ def _count(source: Source) -> int:
     """Records per epoch.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, or ``where`` leaves no record.
     """
     from x3spatial.training.dataset import read_samples
 
-    samples = read_samples(source.data_path)
-    return round(sum(source.includes(sample.answers) for sample in samples) * source.weight)
+    return round(len(source.select(read_samples(source.data_path)).kept) * source.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +302,7 @@ def list_data(data_registry: Path) -> list[RegistryRow]:
         except UserError as error:
             counts[name], problems[name] = None, str(error)
         times = "" if source.weight == 1 else f" x{source.weight:g}"
-        definition = f"{source.data_path}{times}{f' ({source.only})' if source.only else ''}"
+        definition = f"{source.data_path}{times}{source.title.removeprefix(name)}"
         rows.append(RegistryRow(name, "data set", definition, counts[name], problems[name]))
     for name, text in registry.mixtures.items():
         total: int | None = 0

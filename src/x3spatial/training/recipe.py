@@ -4,6 +4,7 @@ A recipe file::
 
     datasets:                      # as in a registry (train.mixtures), relative to the data folder
       t0: t0_train_marked.json
+      t1: t1_train_multi.json
       t1_absent: {data_path: t1_train_multi.json, only: not_visible}
     options:                       # of x3 sft, for every stage
       per_device_train_batch_size: 96
@@ -15,6 +16,9 @@ A recipe file::
       - name: finer
         resize: {image_size: 162, rotate_heads: 2}  # optional: resize the model first (x3 model resize)
         mixture: t0 + t1_absent*0.5
+      - name: near
+        mixture: t1
+        where: {angle_deg: [0, 40]}  # optional: only such records of its data sets (training.where)
 
 Finished stages are skipped and an interrupted one is continued, as ``x3 sft`` does with its output folder.
 """
@@ -33,17 +37,19 @@ from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.models.roborefer.layout import locate
 from x3spatial.texts import print_line
 from x3spatial.training import launch
-from x3spatial.training.mixtures import Registry, parse_sources, resolve_mixture
+from x3spatial.training.mixtures import Registry, Source, parse_sources, resolve_mixture
 from x3spatial.training.options import dashed
+from x3spatial.training.where import parse_where
 from x3spatial.training.yaml_file import read_yaml
 
 CURVE_FILE = "curve.png"
 """In the output folder: loss and Hit@Mask over all stages."""
 REGISTRY_FILE = "datasets.yaml"
-"""In the output folder: the data sets with absolute paths; ``--data-registry`` of the stages."""
+"""In the output folder: the data sets with absolute paths; ``--data-registry`` of the stages. A stage with a
+``where`` has one of its own, named after its folder."""
 
 _TOP = frozenset({"datasets", "options", "stages"})
-_STAGE = frozenset({"name", "mixture", "evaluate", "options", "resize"})
+_STAGE = frozenset({"name", "mixture", "where", "evaluate", "options", "resize"})
 _RESIZE = frozenset({"image_size", "rotate_heads"})
 _OLD_KEYS = {"grow": "resize", "turn_heads": "rotate_heads"}
 """Former names of keys, still accepted."""
@@ -72,6 +78,8 @@ class Stage:
     """A task file of the data folder that is evaluated during training."""
     resize: Mapping[str, int] | None = None
     """Options of ``x3 model resize`` for the checkpoint that the stage starts from."""
+    where: Mapping[str, Any] | None = None
+    """Conditions on the records of all its data sets, as in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +128,15 @@ def read_recipe(path: Path) -> Recipe:
             raise UserError(f"{where}: name {name!r} cannot be a folder's name")
         if any(name == other.name for other in stages):
             raise UserError(f"{where}: there is another stage {name!r}")
-        resolve_mixture(entry["mixture"], registry)
+        sources = resolve_mixture(entry["mixture"], registry)
+        if "where" in entry:
+            _check_where(entry["where"], sources, where)
         evaluate = entry.get("evaluate")
         if evaluate is not None and not isinstance(evaluate, str):
             raise UserError(f"{where}: evaluate must be the name of a task file")
         options = {**common, **_options(entry.get("options"), where)}
         resize = _resize(entry["resize"], where) if "resize" in entry else None
-        stages.append(Stage(name, entry["mixture"], options, evaluate, resize))
+        stages.append(Stage(name, entry["mixture"], options, evaluate, resize, entry.get("where")))
     return Recipe(path, value["datasets"], tuple(stages))
 
 
@@ -162,6 +172,21 @@ def _resize(value: Any, where: str) -> dict[str, int]:
     return dict(value)
 
 
+def _check_where(value: Any, sources: Sequence[Source], where: str) -> None:
+    """Check a stage's ``where``.
+
+    Raises:
+        UserError: it is malformed, or a data set of the stage has a condition on the same stratum.
+    """
+    chosen = {condition.stratum for condition in parse_where(value, where)}
+    for source in sources:
+        both = chosen & {condition.stratum for condition in source.where}
+        if both:
+            raise UserError(
+                f"{where}: where {min(both)}: data set {source.name!r} has its own; give one of them"
+            )
+
+
 def _options(value: Any, where: str) -> dict[str, Any]:
     if value is None:
         return {}
@@ -181,6 +206,13 @@ def _options(value: Any, where: str) -> dict[str, Any]:
 def stage_dir(output_dir: Path, number: int, stage: Stage) -> Path:
     """The folder of a stage, numbered from 1 in the order of the recipe."""
     return output_dir / f"{number:02d}-{stage.name}"
+
+
+def registry_file(output_dir: Path, number: int, stage: Stage) -> Path:
+    """The registry of a stage: that of all stages, or its own if it has a ``where``."""
+    if stage.where is None:
+        return output_dir / REGISTRY_FILE
+    return output_dir / f"{stage_dir(output_dir, number, stage).name}-{REGISTRY_FILE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +240,7 @@ def plan(recipe: Recipe, *, base: Path, data_dir: Path, output_dir: Path) -> lis
         values: dict[str, Any] = {
             "model_name_or_path": base,
             "data_mixture": stage.mixture,
-            "data_registry": output_dir / REGISTRY_FILE,
+            "data_registry": registry_file(output_dir, number, stage),
             **({} if stage.evaluate is None else {"eval_data_path": data_dir / stage.evaluate}),
             "output_dir": folder,
             **stage.options,
@@ -260,7 +292,7 @@ def run_recipe(
     _check(read, base, runs, data_dir)
     if not dry_run:
         make_dir(output_dir, "--output-dir")
-        _write_registry(read, data_dir, output_dir)
+        _write_registries(read, data_dir, output_dir)
     shown = "x3 sft" if processes == 1 else launch.shown(processes)
     for number, run in enumerate(runs, start=1):
         name = f"stage {number} of {len(runs)}, {run.stage.name}"
@@ -341,9 +373,18 @@ def _draw(recipe: Recipe, output_dir: Path) -> None:
     draw_stages(logs, output_dir / CURVE_FILE)
 
 
-def _write_registry(recipe: Recipe, data_dir: Path, output_dir: Path) -> None:
+def _write_registries(recipe: Recipe, data_dir: Path, output_dir: Path) -> None:
     datasets = {}
     for name, entry in recipe.datasets.items():
         fields = {"data_path": entry} if isinstance(entry, str) else dict(entry)
         datasets[str(name)] = {**fields, "data_path": str(data_dir / fields["data_path"])}
     write_json(output_dir / REGISTRY_FILE, {"datasets": datasets})  # JSON is YAML
+    known = Registry(recipe.path, parse_sources(recipe.path, datasets), {})
+    for number, stage in enumerate(recipe.stages, start=1):
+        if stage.where is None:
+            continue
+        narrowed = {}
+        for source in resolve_mixture(stage.mixture, known):
+            fields = datasets.get(source.name, {"data_path": str(source.data_path)})
+            narrowed[source.name] = {**fields, "where": {**fields.get("where", {}), **stage.where}}
+        write_json(registry_file(output_dir, number, stage), {"datasets": narrowed})

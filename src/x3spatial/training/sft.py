@@ -282,6 +282,7 @@ def header_lines(chosen: Arguments, module: DataModule, model: Any, base: Checkp
             f"data: {entry['path']}, {entry['samples']} samples x {entry['weight']:g}"
             + (f", {entry['dropped']} too long left out" if entry["dropped"] else "")
         )
+    lines += module.selected()
     for part, found in zip(module.train_dataset.parts, module.findings, strict=True):
         lines += found.unread(part.data_path)
     text_only = sum(found.images[0] for found in module.findings)

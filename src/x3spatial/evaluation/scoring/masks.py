@@ -11,6 +11,7 @@ from pathlib import Path
 
 from x3spatial.arrays import Bool
 from x3spatial.formats.results_file import MaskChoice
+from x3spatial.formats.results_table import NONE, UNKNOWN
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask
 
@@ -65,12 +66,14 @@ class MaskFinder:
 
     def kind(self, record: TaskRecord) -> str:
         """The kind of mask that ``record`` is scored with: ``tight`` or ``dilated``; ``unknown`` if only the
-        files tell.
+        files tell, ``none`` if its query view has no mask of the object.
         """
+        if record.query_mask is None and record.spec.across_objects:
+            return NONE
         if self._choice != "auto":
             return self._choice
         if record.query_mask is None:
-            return "unknown"
+            return UNKNOWN
         return _kind_of(record.query_mask, record.query_mask_kind)
 
     def _candidates(self, record: TaskRecord, choice: MaskChoice) -> Iterator[Path]:

@@ -1,27 +1,47 @@
 """Metrics by stratum: samples grouped by what is known of them (``tasks.strata``) or why an object is absent.
 
-Bins are fixed, so that results of different runs and roots can be compared. A bin contains its lower bound
-but not its upper one, except for the last, which contains both.
+A mean over all samples hides what makes them hard: wide angles, or small objects, because the patches of a
+vision tower have a fixed size. Detection benchmarks split by area for the same reason (small, medium and
+large in COCO); here sizes are shares of the image, so that views of different resolutions are comparable.
+Bins are fixed, so that results of different runs and roots can be compared.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.by_size import figures
-from x3spatial.formats.results_file import StratumRow
+from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
+from x3spatial.evaluation.statistics.metrics import table_of, value_of
+from x3spatial.formats.results_file import SizeRow, StratumRow
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.tasks.strata import STRATA, Stratum
+from x3spatial.tasks.strata import STRATA, Bin, Stratum, Value
 
-METRICS = (
-    "hit_at_mask", "median_l2_error", "success_005", "false_not_visible_rate",
-    "not_visible_accuracy", "balanced_accuracy",
-)  # fmt: skip
+SIZE = STRATA["mask_share"]
+SIZE_METRICS = ("hit_at_mask", "median_l2_error", "success_005", "false_not_visible_rate")
+METRICS = (*SIZE_METRICS, "not_visible_accuracy", "balanced_accuracy")
+
+
+def size_rows(scores: Sequence[Score], areas: Sequence[float | None]) -> tuple[SizeRow, ...]:
+    """One row per bin of the stratum ``mask_share``, empty bins included, by the masks that were scored.
+
+    Args:
+        scores: one per sample.
+        areas: ``[N]``, the share of the query image that each sample's mask covers; None if the object is not
+            visible or has no mask. Such samples and unanswered ones are in no row.
+    """
+    return tuple(
+        SizeRow(
+            least=part.least or 0.0,
+            most=_bound(part.most),
+            **_figures(scores, areas, chosen, SIZE_METRICS),
+        )
+        for part, chosen in grouped(SIZE, areas, scores)
+    )
 
 
 def stratum_rows(
@@ -38,61 +58,67 @@ def stratum_rows(
     found = {}
     for stratum in STRATA.values():
         values = [value_in(record, stratum) for record in records]
-        rows = []
-        for least, most, name in _bins(stratum, values):
-            chosen = [
-                (score, area)
-                for score, area, value in zip(scores, areas, values, strict=True)
-                if score.status != "error" and _is_in(value, least, most, name, stratum)
-            ]
-            if chosen:
-                rows.append(_row(chosen, least, most, name))
+        rows = tuple(
+            StratumRow(
+                least=part.least,
+                most=_bound(part.most),
+                name=name_of(part),
+                **_figures(scores, areas, chosen, METRICS),
+            )
+            for part, chosen in grouped(stratum, values, scores)
+            if chosen
+        )
         if rows:
-            found[stratum.name] = tuple(rows)
+            found[stratum.name] = rows
     return found
 
 
-def value_in(record: TaskRecord, stratum: Stratum) -> float | str | None:
+def value_in(record: TaskRecord, stratum: Stratum) -> Value:
     """The value of a record in a stratum; None if unknown."""
-    if stratum.name == "absence":
-        return record.absence
-    if record.strata is None:
-        return None
-    value: float | None = getattr(record.strata, stratum.name)
-    return value
+    return stratum.value(record.strata, record.absence)
 
 
-def _bins(
-    stratum: Stratum, values: Sequence[float | str | None]
-) -> list[tuple[float | None, float | None, str | None]]:
-    if stratum.bounds:
-        return [(least, most, None) for least, most in pairwise(stratum.bounds)]
-    return [(None, None, name) for name in sorted({v for v in values if isinstance(v, str)})]
+def grouped(
+    stratum: Stratum, values: Sequence[Value], scores: Sequence[Score]
+) -> Iterator[tuple[Bin, list[int]]]:
+    """The bins of a stratum and the indices of the answered samples in each.
+
+    Args:
+        stratum: the stratum.
+        values: ``[N]``, the value of each sample; None if unknown.
+        scores: ``[N]``; unanswered samples are in no bin.
+    """
+    answered = [index for index, score in enumerate(scores) if score.status != "error"]
+    for part in stratum.bins(values):
+        yield part, [index for index in answered if values[index] in part]
 
 
-def _is_in(
-    value: float | str | None,
-    least: float | None,
-    most: float | None,
-    name: str | None,
-    stratum: Stratum,
-) -> bool:
-    if isinstance(value, str) or value is None or least is None or most is None:
-        return value is not None and value == name
-    return least <= value < most or value == most == stratum.bounds[-1]
+def name_of(part: Bin) -> str | None:
+    """The name of a bin of names; None for a range."""
+    return part.names[0] if part.names else None
 
 
-def _row(
-    chosen: Sequence[tuple[Score, float | None]],
-    least: float | None,
-    most: float | None,
-    name: str | None,
-) -> StratumRow:
-    known = [area for _, area in chosen if area is not None]
-    return StratumRow(
-        least=least,
-        most=most if most is not None and math.isfinite(most) else None,
-        name=name,
-        **figures([score for score, _ in chosen], METRICS),
-        chance=float(np.mean(known)) if known else None,
-    )
+def _bound(most: float | None) -> float | None:
+    """An upper bound as results have it: None if there is none."""
+    return most if most is not None and math.isfinite(most) else None
+
+
+def _figures(
+    scores: Sequence[Score],
+    areas: Sequence[float | None],
+    chosen: Sequence[int],
+    names: Sequence[str],
+) -> dict[str, Any]:
+    """The fields of a row about some of the samples: their number, metrics, intervals and chance."""
+    part = [scores[index] for index in chosen]
+    known = [area for index in chosen if (area := areas[index]) is not None]
+    table, clusters = table_of(part), clusters_of(part)
+    found = intervals(table, clusters)
+    return {
+        "samples": len(part),
+        "metrics": {name: value_of(name, table) for name in names},
+        "ci95": {name: found.ci95[name] for name in names},
+        "ci_method": {name: found.method[name] for name in names},
+        "ci_unit": clusters.unit,
+        "chance": float(np.mean(known)) if known else None,
+    }

@@ -46,19 +46,33 @@ class Clusters:
 
 
 def clusters_of(scores: Sequence[Score]) -> Clusters:
+    """The clusters of ``scores``, see ``clusters_among``."""
+    return clusters_among(
+        [(score.scene, score.uid, score.place) for score in scores],
+        [score.status != "error" for score in scores],
+    )
+
+
+def clusters_among(
+    samples: Sequence[tuple[str | None, str | None, str | None]], answered: Sequence[bool]
+) -> Clusters:
     """Clusters are scenes if there are at least ten, else objects if there are at least ten, else none.
 
     Scans of one place are one scene.
     Unanswered samples are not counted. There are no clusters if a sample's scene or object is unknown.
+
+    Args:
+        samples: (scene, uid, declared place) of each sample.
+        answered: whether each one was answered.
     """
-    keys = [(score.scene, score.uid) for score in scores]
-    scored = {key for key, score in zip(keys, scores, strict=True) if score.status != "error"}
+    keys = [(scene, uid) for scene, uid, _ in samples]
+    scored = {key for key, known in zip(keys, answered, strict=True) if known}
     objects = _numbered(keys, scored)
     none = Clusters(None, np.zeros(len(keys), np.int64), 0, objects)
     if any(scene is None for scene, _ in keys):
         return none
-    places = [place_of(score.scene or "", score.place) for score in scores]
-    scenes = {place for place, score in zip(places, scores, strict=True) if score.status != "error"}
+    places = [place_of(scene or "", place) for scene, _, place in samples]
+    scenes = {place for place, known in zip(places, answered, strict=True) if known}
     if len(scenes) >= FEWEST:
         return Clusters("scene", _numbered(places, scenes), len(scenes), objects)
     if len(scored) >= FEWEST:
@@ -112,7 +126,7 @@ class Resampler:
         self.support["std_l2_error"] = self.support["median_l2_error"] = self.support[
             "mean_l2_error"
         ]
-        self._median = _MedianBlocks(table.l2[known], clusters.index[known], clusters.count)
+        self._median = MedianBlocks(table.l2[known], clusters.index[known], clusters.count)
         # Relative to the overall mean: rounding of the plain sum of squares would lose small deviations.
         offset = float(table.l2[known].mean()) if known.any() else 0.0
         centred = np.where(known, table.l2 - offset, 0.0)
@@ -166,7 +180,7 @@ def _divide(part: Float64, whole: Float64) -> Float64:
     return result
 
 
-class _MedianBlocks:
+class MedianBlocks:
     """Medians of resampled values without sorting each resample.
 
     The values are sorted once and divided into about sqrt(N) blocks. ``counts @ blocks`` is the number of

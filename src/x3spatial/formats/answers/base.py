@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ TEXT_FIELDS = (
 """Fields that hold an answer's text."""
 SIZES_FIELD = "pixel_sizes"
 """Field with [[width, height], ...] of the images, in the pixels that the answer counts."""
+SECONDS_FIELD, PARTICIPANT_FIELD = "seconds", "participant"
+"""Fields of answers that people gave: the time that an answer took, and who gave it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,14 @@ class AnswerText:
     """None: there is no answer."""
     sizes: tuple[Size, ...] = ()
     """(W, H) of each image in the pixels that the answer counts; empty if the file has none."""
+    position: int | None = None
+    """The sample's place in the task file, from 0, in a file without ids; ``id`` is then empty."""
+    target: str | None = None
+    """The ground truth that the file gives for it; None without one."""
+    participant: str | None = None
+    """Who gave it, if a person did."""
+    seconds: float | None = None
+    """The time that it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +153,57 @@ def answer_of(
         read = () if sizes is None else tuple((_side(w), _side(h)) for w, h in sizes)
     except (TypeError, ValueError):
         return BadEntry(where, f"field {SIZES_FIELD!r} of id {id!r} is not [[width, height], ...]")
-    return AnswerText(where, id, text, read)
+    try:
+        participant, seconds = _participant(value), _seconds(value)
+    except ValueError as error:
+        return BadEntry(where, f"{error} of id {id!r}")
+    return AnswerText(where, id, text, read, participant=participant, seconds=seconds)
+
+
+def _participant(value: Mapping[Any, Any]) -> str | None:
+    name = value.get(PARTICIPANT_FIELD)
+    if name is None or name == "":
+        return None
+    if isinstance(name, int) and not isinstance(name, bool):
+        return str(name)
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"field {PARTICIPANT_FIELD!r} is not a name")
+    return name.strip()
+
+
+def _seconds(value: Mapping[Any, Any]) -> float | None:
+    given = value.get(SECONDS_FIELD)
+    if given is None or given == "":
+        return None
+    try:
+        seconds = float("nan") if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError):
+        seconds = float("nan")
+    if not (math.isfinite(seconds) and seconds >= 0.0):
+        raise ValueError(f"field {SECONDS_FIELD!r} is not a time")
+    return seconds
+
+
+def one_text(value: Any) -> str | None:
+    """The only text in nested lists, as harnesses log responses; None if there is none.
+
+    Raises:
+        ValueError: there are several texts that differ, or something else than texts.
+    """
+    texts = list(dict.fromkeys(_texts(value)))
+    if len(texts) > 1:
+        raise ValueError(f"has {len(texts)} different responses; log one per sample")
+    return texts[0] if texts else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    elif value is not None:
+        raise ValueError(f"a response is {_type(value)}, not a text")
 
 
 def _field(

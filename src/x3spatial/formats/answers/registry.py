@@ -6,15 +6,22 @@ from pathlib import Path
 
 from x3spatial.errors import UserError
 from x3spatial.formats.answers.base import AnswersReader
+from x3spatial.formats.answers.inspect_log import InspectArchive, InspectJson
 from x3spatial.formats.answers.json_lines import JsonLines
+from x3spatial.formats.answers.lmms_eval import LmmsEval
 from x3spatial.formats.answers.openai_batch import OpenAIBatch
 from x3spatial.formats.answers.plain_json import JsonById, JsonList
 from x3spatial.formats.answers.table import Csv
+from x3spatial.formats.answers.workbook import Workbook
 
 _HEAD = 1 << 16
 
 READERS: dict[str, AnswersReader] = {
     "openai-batch": OpenAIBatch(),
+    "lmms-eval": LmmsEval(),
+    "inspect": InspectArchive(),
+    "inspect-json": InspectJson(),
+    "xlsx": Workbook(),
     "jsonl": JsonLines(),
     "csv": Csv(),
     "json-by-id": JsonById(),

@@ -1,0 +1,140 @@
+"""Paired differences between runs: the same clusters are drawn for all runs on the same samples."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from x3spatial.arrays import Float64, IntP
+from x3spatial.evaluation.statistics.intervals import (
+    FEWEST,
+    RESAMPLES,
+    Clusters,
+    Resampler,
+    clusters_among,
+    draw_counts,
+    interval_of,
+)
+from x3spatial.evaluation.statistics.metrics import Table as MetricTable
+from x3spatial.evaluation.statistics.metrics import estimated, table_of, value_of
+from x3spatial.evaluation.stored import score_of
+from x3spatial.formats.results_file import Interval, ResultsFile
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One metric in both runs; ``difference`` is B - A."""
+
+    metric: str
+    a: float | None
+    b: float | None
+    difference: float | None
+    ci95: Interval | None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.ci95 is not None and not self.ci95[0] <= 0.0 <= self.ci95[1]
+
+
+Sample = tuple[str | None, str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a comparison needs of one run's samples."""
+
+    places: dict[str, int]
+    """Id → row, in the order of the file; without samples that have no answer."""
+    unanswered: frozenset[str]
+    """Ids of the others."""
+    table: MetricTable
+    samples: list[Sample]
+    """(scene, uid, place) of each row."""
+
+    @classmethod
+    def of(cls, file: ResultsFile) -> Answers:
+        """Those of a results file. Equal texts of several files are kept once: a report holds many."""
+        known = [score_of(entry) for entry in file.results if entry.status != "error"]
+        shared: dict[Sample, Sample] = {}
+        samples = [(score.scene, score.uid, score.place) for score in known]
+        return cls(
+            {sys.intern(score.id): row for row, score in enumerate(known)},
+            frozenset(sys.intern(e.id) for e in file.results if e.status == "error"),
+            table_of(known),
+            [shared.setdefault(sample, sample) for sample in samples],
+        )
+
+    @property
+    def listed(self) -> set[str]:
+        """All ids of the file."""
+        return self.places.keys() | self.unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The resampled metrics of one run over chosen samples."""
+
+    table: MetricTable
+    support: dict[str, int]
+    values: dict[str, Float64]
+    """Metric → its value in each resample; empty without clusters."""
+
+
+def draw(table: MetricTable, clusters: Clusters) -> Drawn:
+    """Resample clusters; the same clusters are drawn for every run on the same samples."""
+    if clusters.unit is None:
+        return Drawn(table, {}, {})
+    resample = Resampler(table, clusters)
+    chunks = [resample(counts) for counts in draw_counts(clusters.count, RESAMPLES, seed=0)]
+    values = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in estimated(table)}
+    return Drawn(table, resample.support, values)
+
+
+def differences(a: Drawn, b: Drawn) -> tuple[Difference, ...]:
+    """B - A for each metric that applies to A, from resamples of the same clusters."""
+    rows = []
+    for name in estimated(a.table):
+        value_a, value_b = value_of(name, a.table), value_of(name, b.table)
+        if value_a is None or value_b is None:
+            rows.append(Difference(name, value_a, value_b, None, None))
+            continue
+        interval = None
+        if (
+            name in a.values
+            and name in b.values
+            and min(a.support[name], b.support[name]) >= FEWEST
+        ):
+            interval = interval_of(b.values[name] - a.values[name])
+        rows.append(Difference(name, value_a, value_b, value_b - value_a, interval))
+    return tuple(rows)
+
+
+def why_not(a: ResultsFile, b: ResultsFile) -> str | None:
+    """Why two runs cannot be compared; None if they can."""
+    if a.data.sha256 != b.data.sha256:
+        return f"made from different data ({a.data.path}, {b.data.path}); compare runs of one task file"
+    builds = a.data.build, b.data.build
+    if None not in builds and builds[0] != builds[1]:
+        return "asked about images that were built with other parameters; compare runs on one build"
+    if _scoring(a) != _scoring(b):
+        return f"scored differently ({_scoring(a)}; {_scoring(b)}); score one of them again with x3 score"
+    return None
+
+
+def common_rows(a: Answers, b: Answers) -> tuple[IntP, IntP]:
+    """The rows of the samples that both answered, in the order of A."""
+    common = [id for id in a.places if id in b.places]
+    rows = [[run.places[id] for id in common] for run in (a, b)]
+    return np.array(rows[0], np.intp), np.array(rows[1], np.intp)
+
+
+def clusters_at(answers: Answers, rows: IntP) -> Clusters:
+    """The clusters of chosen rows."""
+    return clusters_among([answers.samples[row] for row in rows], [True] * len(rows))
+
+
+def _scoring(file: ResultsFile) -> str:
+    return f"{file.scoring.rule}, {file.scoring.mask} mask"

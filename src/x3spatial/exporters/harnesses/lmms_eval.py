@@ -1,0 +1,47 @@
+"""Tasks for lmms-eval: ``lmms-eval --include_path DIR --tasks x3_t1_multi``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from x3spatial.exporters.harnesses.base import HarnessFormat, code_text
+from x3spatial.io.files import write_text
+
+_CODE = "x3_lmms_eval.py"
+METRICS: dict[str, bool | None] = {
+    "hit_at_mask": True,
+    "hit_at_mask_ci95_low": None,
+    "hit_at_mask_ci95_high": None,
+    "chance_uniform_hit_at_mask": None,
+    "success_010": True,
+    "mean_l2_error": False,
+    "not_visible_accuracy": True,
+    "false_not_visible_rate": False,
+    "balanced_accuracy": True,
+    "balanced_accuracy_ci95_low": None,
+    "balanced_accuracy_ci95_high": None,
+    "parse_failures": False,
+}
+"""Figure → whether more is better; None for what is not a quality. ``x3 score`` on a log gives the others."""
+
+
+class LmmsEval(HarnessFormat):
+    """A YAML file and the functions it names, per task file."""
+
+    name = "lmms-eval"
+    describes = "task folders for `lmms-eval --include_path DIR`"
+
+    def complete(self, folder: Path, path: Path, settings: Mapping[str, Any]) -> None:
+        """See ``HarnessFormat.complete``."""
+        task = settings["task"]
+        metrics = "".join(
+            f"  - metric: {metric}\n"
+            f"    aggregation: !function {_CODE.removesuffix('.py')}.{metric}\n"
+            + ("" if better is None else f"    higher_is_better: {str(better).lower()}\n")
+            for metric, better in METRICS.items()
+        )
+        text = code_text("lmms_eval.yaml").format(task=task, metrics=metrics)
+        write_text(folder / f"{task}.yaml", text)
+        write_text(folder / _CODE, code_text(_CODE))

@@ -1,0 +1,1 @@
+"""Questions for people: the page that asks a task file."""
