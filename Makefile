@@ -34,7 +34,6 @@ help:
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
 	@echo "make test-browser  run the tests of the pages (Chromium; npm for axe-core)"
 	@echo "make web        build the pages into the package (npm); check-web compares what is committed with it"
-	@echo "make test-scans run the tests of scenezoo (BIN=folder of a python that has x3spatial[scans])"
 	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
 	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
 	@echo "make bench      run the benchmarks, one JSON line each"

@@ -19,6 +19,7 @@ from x3spatial.evaluation.run import evaluate
 from x3spatial.exporters.run import export
 from x3spatial.importers.options import ChoiceOptions, ReadOptions
 from x3spatial.importers.run import import_scans
+from x3spatial.inpaint_bench.run import bench_engines
 from x3spatial.models.roborefer.resize import resize_checkpoint
 from x3spatial.models.roborefer.tiny import make_tiny
 from x3spatial.pipeline import ZeroshotOptions, zeroshot
@@ -42,6 +43,7 @@ SOURCES: dict[str, list[Any]] = {
     "composites": [make_composites],
     "import": [import_scans, ReadOptions(), ChoiceOptions()],
     "crop": [crop_root],
+    "inpaint-bench": [bench_engines],
     "audit": [audit],
     "build": [build_tasks, BuildOptions()],
     "preview": [preview],
