@@ -13,11 +13,11 @@ from x3spatial.raycast.tracer import Tracer, make_tracer
 
 _FAR = 1e4
 """Metres up to which rays are cast."""
-_CELLS = 5
+_CELLS = 8
 """An object's outline is bounded by cells of its box, this many a side, that hold a vertex."""
 _NEAR = 0.01
 """Metres before the camera's plane from which a surface can be seen."""
-_RAYS = (4_000, 60_000)
+_RAYS = (8_000, 60_000)
 """Rays for an outline: a fifth of the image's pixels, within these bounds."""
 
 
