@@ -18,6 +18,7 @@ from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.errors import UserError
 from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.run import evaluate
+from x3spatial.evaluation.twins import follows
 from x3spatial.exporters.run import export
 from x3spatial.formats.results_file import read_results
 from x3spatial.formats.task_file import TaskRecord, read_records
@@ -179,6 +180,27 @@ def test_decoys_of_another_engine(decoys: Path, tmp_path: Path) -> None:
         BuildOptions(decoys=True, decoy_engine="folder:x")
     with pytest.raises(UserError, match=r"--decoy-engine lama:x\.onnx: no such file"):
         build_tasks(ROOT, tmp_path / "b", replace(options, decoy_engine="lama:x.onnx"))
+
+
+@pytest.mark.parametrize("name", ["centre", "copy-reference", "always-not-visible", "sift"])
+def test_baselines_stand_where_theory_puts_them(built: Path, name: str) -> None:
+    """Those that always point are wrong on every counterfactual; one that never does follows no object."""
+    plain, removed = built / "t1_train_multi.json", built / "t1_train_counterfactual.json"
+    with_object, without = metrics(plain, name), metrics(removed, name)
+    files = [read_results(d.with_name(f"{d.stem}-{name}.json")) for d in (plain, removed)]
+    row = follows(files[0], files[1], read_records(removed))
+    if name == "always-not-visible":
+        assert without["not_visible_accuracy"] == 1.0 and row.value == 0.0
+        assert with_object["hit_at_mask"] == 0.0 and with_object["balanced_accuracy"] == 0.5
+        return
+    if name == "sift":  # what it matches of an object is not there without it
+        assert without["points_at_removed"] <= with_object["hit_at_mask"]
+        assert without["not_visible_accuracy"] >= with_object["false_not_visible_rate"]
+        return
+    assert without["not_visible_accuracy"] == 0.0 and row.value == 0.0
+    assert with_object["balanced_accuracy"] == 0.5
+    # It answers the same with and without the object: a point on it is a point at its old place.
+    assert without["points_at_removed"] == pytest.approx(with_object["hit_at_mask"])
 
 
 def test_the_other_tasks_word_is_unread(built: Path) -> None:

@@ -23,7 +23,7 @@ from x3spatial.synth.options import SceneOptions
 from x3spatial.synth.plan import make_plan
 from x3spatial.synth.writer import frame_name
 
-ROOMS, SIZE, SIDE = 80, 64, 2
+ROOMS, SIZE, SIDE = 96, 64, 2
 
 
 @pytest.mark.slow
