@@ -191,6 +191,8 @@ def test_a_zero_shot_evaluation_names_them(
     }
     written = json.loads((tmp_path / "e" / "summary.json").read_text())["sets"]
     assert [part.get("reason") for part in written] == [part.reason for part in found.sets]
+    skipped = {part.name: part.cells[0].skipped for part in found.sets}
+    assert skipped == {part.name: part.reason for part in found.sets}
     assert f"no Task2B added: {INPAINTED}" in found.table().notes
     again = ["zeroshot", "-o", str(tmp_path / "e"), "--tasks-dir", str(tasks), "--sets", "hard"]
     assert run([*again, "--model", "centre"]) == 0
