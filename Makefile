@@ -22,7 +22,8 @@ ROBOREFER ?=
 CHECKPOINTS ?=
 
 .PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
-  web check-web check-fullsize check-roborefer check-lmms-eval check-inspect check-vlmevalkit clean
+  web check-web check-fullsize check-roborefer check-lmms-eval check-inspect check-vlmevalkit test-scans \
+  clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -33,6 +34,7 @@ help:
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
 	@echo "make test-browser  run the tests of the pages (Chromium; npm for axe-core)"
 	@echo "make web        build the pages into the package (npm); check-web compares what is committed with it"
+	@echo "make test-scans run the tests of scenezoo (BIN=folder of a python that has x3spatial[scans])"
 	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
 	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
 	@echo "make bench      run the benchmarks, one JSON line each"
@@ -104,6 +106,10 @@ test-slow: $(VENV)/.dev
 # The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
 test-gpu:
 	$(BIN)/python -m pytest -m gpu -rs
+
+# BIN: a Python environment with x3spatial[scans] and pytest. dash, which Open3D brings, has a plugin of pytest.
+test-scans:
+	$(BIN)/python -m pytest -p no:dash -rs tests/importers/test_zoo.py
 
 campaign: $(VENV)/.dev
 	PYTHONPATH=src:tests $(BIN)/python -m campaign --minutes $(MINUTES)

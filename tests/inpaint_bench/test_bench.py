@@ -105,7 +105,9 @@ def without_times(summary: BenchSummary) -> Any:
     for row in value["engines"]:
         del row["measures"]["cpu_s"]
         for model in row["models"].values():
-            del model["results"]  # its name has a hash of the task file, which has the folder's path
+            del model[
+                "results"
+            ]  # its name has a hash of the task file, which has the folder's path
     return value
 
 

@@ -19,7 +19,7 @@ def safe_name(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     kept = "".join(char if char.isalnum() or char in "_." else "-" for char in text)
     parts = [part for part in kept.split("-") if part]
-    name = "-".join(parts).lstrip(".")
+    name = "-".join(parts).lstrip(".-")
     while len(name.encode("utf-8", "replace")) > _LONGEST:
         name = name[:-1]
     return name.rstrip(".-") or "unnamed"
