@@ -143,9 +143,8 @@ def ask(
         raise UserError(f"{tasks}: no question can be shown; {path}: {reason}")
     names = _write_page(folder, chosen, tokens, options)
     _remove_others(folder, names)
-    write_json(
-        folder / MANIFEST, {"written_by": _WRITTEN_BY, "format": FORMAT, "questions": len(chosen)}
-    )
+    about = {"written_by": _WRITTEN_BY, "format": FORMAT, "state": "complete"}
+    write_json(folder / MANIFEST, {**about, "questions": len(chosen)})
     return AskPage(
         folder / "index.html",
         len(chosen),
@@ -178,7 +177,10 @@ def _check_folder(folder: Path) -> None:
     make_dir(folder, "--out")
     # Before anything else, so that a run that was killed leaves a folder that is recognised.
     if read_manifest(folder / MANIFEST) is None:
-        write_json(folder / MANIFEST, {"written_by": _WRITTEN_BY, "format": FORMAT})
+        write_json(
+            folder / MANIFEST,
+            {"written_by": _WRITTEN_BY, "format": FORMAT, "state": "unfinished"},
+        )
 
 
 def _write_images(
