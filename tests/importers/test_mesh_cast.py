@@ -74,7 +74,8 @@ def test_windows_hold_all_that_is_seen(seed: int) -> None:
     rows, columns = np.nonzero(ids)
     if len(rows):
         z = depth[rows, columns].astype(np.float64)
-        points = view.unproject(np.asarray(columns + 0.5), np.asarray(rows + 0.5), z)
+        x, y = (np.asarray(k + 0.5, np.float64) for k in (columns, rows))
+        points = view.unproject(x, y, z)
         middle = np.where((ids[rows, columns] == 2)[:, None], [3.0, 0, 0], 0.0)
         half = np.where(ids[rows, columns] == 2, 1.0, 0.5)
         assert np.abs(np.abs(points - middle).max(axis=1) - half).max() < 1e-4
