@@ -133,7 +133,7 @@ format: $(VENV)/.dev
 
 # report_page.py needs a browser: make test-browser, then python benchmarks/report_page.py.
 bench: $(VENV)/.dev
-	@for script in $(filter-out benchmarks/fullsize.py benchmarks/gpu.py benchmarks/report_page.py,$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out $(addprefix benchmarks/,fullsize.py gpu.py hard_sets.py report_page.py),$(wildcard benchmarks/*.py)); do \
 	  $(BIN)/python $$script || exit 1; done
 
 check-fullsize: $(VENV)/.dev

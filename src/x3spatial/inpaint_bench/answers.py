@@ -77,7 +77,8 @@ def ask(
         workers: see ``evaluate``.
 
     Returns:
-        Engine → ``results`` (the path), ``metrics``, ``ci95``, ``errors``, and ``hits`` (view → 0 or 1).
+        Engine → ``results`` (the path), ``metrics``, ``ci95``, ``errors``, and ``hits`` (view → whether the
+        answer lies in the tight mask, 0 or 1).
     """
     options = EvalOptions()
     found = {}
@@ -86,7 +87,7 @@ def ask(
             output = path.with_name(f"{_file_name(opened.name)}-{path.stem}.json")
             done = evaluate(path, output, opened, options, workers=workers)
             hits = {
-                names[entry.id]: float(entry.hit_mask or 0.0)
+                names[entry.id]: float(entry.hit_mask_tight or 0.0)
                 for entry in done.results_file().results
                 if entry.status != "error"
             }
