@@ -33,8 +33,8 @@ help:
 	@echo "make test-slow  run the slow tests"
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
 	@echo "make test-browser  run the tests of the pages (Chromium; npm for axe-core)"
-	@echo "make test-scans run the tests of scenezoo (BIN=folder of a python that has x3spatial[scans])"
 	@echo "make web        build the pages into the package (npm); check-web compares what is committed with it"
+	@echo "make test-scans run the tests of scenezoo (BIN=folder of a python that has x3spatial[scans])"
 	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
 	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
 	@echo "make bench      run the benchmarks, one JSON line each"
@@ -133,7 +133,7 @@ format: $(VENV)/.dev
 
 # report_page.py needs a browser: make test-browser, then python benchmarks/report_page.py.
 bench: $(VENV)/.dev
-	@for script in $(filter-out benchmarks/fullsize.py benchmarks/gpu.py benchmarks/report_page.py,$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out $(addprefix benchmarks/,fullsize.py gpu.py hard_sets.py report_page.py),$(wildcard benchmarks/*.py)); do \
 	  $(BIN)/python $$script || exit 1; done
 
 check-fullsize: $(VENV)/.dev

@@ -3,8 +3,9 @@
 Renders rooms (or takes ``--root``), builds all tasks of them, and times in turn:
 
 - ``build``: `x3 build --tasks all` as a user runs it;
-- ``floor``: every input that the images are made of decoded once, and as many images of the same kinds, sizes
-  and contents encoded and written as the build wrote; on the same number of threads.
+- ``floor``: every input that the images are made of decoded once, as many images of the same kinds, sizes and
+  contents encoded and written as the build wrote, and the task files' records encoded and written; images on
+  the same number of threads.
 
 ``times_floor`` is the median over the rounds of build time / floor time, ``times_floor_cpu`` the same of the
 CPU time, which other programs on the machine disturb less.
@@ -101,6 +102,10 @@ def main() -> None:
             render_scenes(root, {"validation": given.rooms}, width=given.width, height=given.height)
         build_tasks(root, Path(folder, "tasks"), options)
         wanted = outputs(Path(folder, "tasks"))
+        task_files = {
+            path.name: json.loads(path.read_text())
+            for path in Path(folder, "tasks").glob("t*.json")
+        }
 
         def build(out: Path) -> None:
             build_tasks(root, out, options, workers=given.workers)
@@ -113,6 +118,9 @@ def main() -> None:
                 ]
                 for job in jobs:
                     job.result()
+            for name, records in task_files.items():
+                lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in records)
+                (out / name).write_text(f"[\n{lines}\n]\n")
 
         rounds = [(seconds(build), seconds(floor)) for _ in range(given.rounds)]
     print(

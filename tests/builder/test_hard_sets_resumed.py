@@ -45,7 +45,7 @@ def content(out: Path) -> dict[str, bytes]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, bytes], int]:
     """A root, the folder of its builds, the files of one run with one worker, and how often it wrote."""
     folder = tmp_path_factory.mktemp("hard")
-    root, out = painted_root(folder / "root", 5), folder / "tasks"
+    root, out = painted_root(folder / "root", 3), folder / "tasks"
     code, writes = run_build(root, out, 0, workers=1)
     assert code == 0
     return root, out, content(out), int(writes)
@@ -57,16 +57,16 @@ def test_every_hard_set_and_its_images_are_there(
     _, _, files, writes = whole
     assert {TASKS[task].file("val") for task in choose_tasks(["hard"])} <= files.keys()
     kinds = {kind: sum(name.startswith(kind) for name in files) for kind in ("pairs", "marked")}
-    assert min(kinds.values()) > 20 and writes > 60
+    assert min(kinds.values()) > 10 and writes > 40
 
 
-@pytest.mark.parametrize("workers", [2, 5])
-def test_the_same_bytes_for_any_number_of_workers(
-    whole: tuple[Path, Path, dict[str, bytes], int], workers: int
+def test_the_same_bytes_for_five_workers(
+    whole: tuple[Path, Path, dict[str, bytes], int],
 ) -> None:
+    """For two as well: the builds below end with two."""
     root, out, files, _ = whole
     shutil.rmtree(out)
-    assert run_build(root, out, 0, workers)[0] == 0
+    assert run_build(root, out, 0, workers=5)[0] == 0
     assert content(out) == files
 
 
@@ -83,7 +83,7 @@ def test_killed_at_random_points_and_continued(
         assert code == -signal.SIGKILL
         (out / "build.json").unlink(missing_ok=True)  # if it was killed right after this last file
 
-    for workers in (1, 2, 2):  # in the images and the journal
+    for workers in (1, 2):  # in the images and the journal
         kill(writes // 6, workers)
     assert run_build(root, out, 0, workers=2)[0] == 0
     (out / "build.json").unlink()

@@ -115,7 +115,7 @@ def write_scene(root: Path, scene: dict[str, Any]) -> None:
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(scenes=roots(), mode=st.sampled_from(["anchor", "allpairs"]), dilated=st.booleans(),
        decoys=st.booleans(), concat=st.booleans())  # fmt: skip

@@ -13,11 +13,14 @@ from x3spatial.builder.negatives import (
     Viewpoint,
     choose_negatives,
 )
-from x3spatial.roots.scene_file import SceneFile, Sight, parse_scene_file
+from x3spatial.roots.scene_file import SceneFile, SceneFileError, Sight, parse_scene_file
 
 
 def scene(removed: Any = ()) -> SceneFile:
-    return parse_scene_file({"objects": [], "frames": {}, "place": "flat", "removed": removed})
+    value = {"objects": [], "frames": {}, "place": "flat"}
+    found = parse_scene_file(value | {"removed": removed} if removed != () else value, "flat")
+    assert found is not None
+    return found
 
 
 def entry(views: dict[str, tuple[int, float]]) -> dict[str, Any]:
@@ -67,9 +70,16 @@ def test_without_rescans_what_is_missing_is_said_to_who_asked() -> None:
     assert chosen([], 0.5).missing == {"removed_rescan": 5}
 
 
-@pytest.mark.parametrize("removed", [[{}], [{"scene": "a", "uid": "1", "views": {"1": {}}}], 3])
-def test_malformed(removed: Any) -> None:
-    with pytest.raises((AttributeError, KeyError, TypeError)):
+@pytest.mark.parametrize(
+    ("removed", "reason"),
+    [
+        ([{}], "'removed.scene' is missing"),
+        ([{"scene": "a", "uid": "1", "views": {"1": {}}}], "pixels' is missing"),
+        (3, "'removed' is not a list"),
+    ],
+)
+def test_malformed(removed: Any, reason: str) -> None:
+    with pytest.raises(SceneFileError, match=reason):
         scene(removed)
 
 

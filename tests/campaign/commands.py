@@ -102,7 +102,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("table", "results/a.json results/b.json --to latex -o out/table.tex", RESULTS),
     Command("plot", "results/a.json results/b.json -o out/figure.svg", RESULTS, needs=("matplotlib",)),
     Command("ask", "tasks/t1_val_multi.json -o out/page --workers 1", TASKS, changes=("*x3-ask.json",)),
-    Command("report", "results/a.json results/b.json -o out/report --workers 2", {**RESULTS, **TASKS},
+    # Without its task file a report has less in it, says so and is done: no input that must be there.
+    Command("report", "results/a.json results/b.json -o out/report --workers 2", RESULTS,
             changes=REPORT_FILES),
     Command("report", "root -o out/report --images thumbs --workers 1", ROOT, form="root",
             changes=REPORT_FILES),

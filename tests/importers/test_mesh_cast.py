@@ -74,7 +74,9 @@ def test_windows_hold_all_that_is_seen(seed: int) -> None:
     rows, columns = np.nonzero(ids)
     if len(rows):
         z = depth[rows, columns].astype(np.float64)
-        points = view.unproject(columns + 0.5, rows + 0.5, z)
+        points = view.unproject(
+            (columns + 0.5).astype(np.float64), (rows + 0.5).astype(np.float64), z
+        )
         middle = np.where((ids[rows, columns] == 2)[:, None], [3.0, 0, 0], 0.0)
         half = np.where(ids[rows, columns] == 2, 1.0, 0.5)
         assert np.abs(np.abs(points - middle).max(axis=1) - half).max() < 1e-4

@@ -15,6 +15,7 @@ from helpers.scans import SMALL
 from x3spatial.errors import UserError
 from x3spatial.importers import zoo
 from x3spatial.importers.options import ReadOptions
+from x3spatial.importers.run import import_scans
 from x3spatial.io.ply import read_ply
 
 
@@ -117,7 +118,9 @@ def test_labels_of_faces_and_no_depth(
     assert frame.depth is None and 0 < pixels["3"] < 80 * 60
     mark = json.loads((scan / "x3-scan.json").read_text())
     assert len(scene.frames) == mark["frames"]
-    with pytest.raises(
-        UserError, match="has no scene of the data set toy; most are given out after"
-    ):
+    with pytest.raises(UserError, match="has no scene of the data set toy; most are given out"):
         zoo.find(scan, options)
+    with pytest.raises(UserError, match="--axes: scenezoo knows it"):
+        zoo.find(tmp_path, ReadOptions(dataset="toy", axes="opengl"))
+    with pytest.raises(UserError, match="--dataset: only KIND scenezoo has it"):
+        import_scans("scannet", scan, tmp_path / "root", ReadOptions(dataset="toy"))

@@ -89,6 +89,8 @@ def report(
     def show() -> None:
         kept = f" ({done.kept:,} were there already)" if done.kept else ""
         output.line(f"{counted(done.files, 'file')}, {done.size / 1e6:,.1f} MB{kept}")
+        if done.problems:
+            output.line(f"{counted(len(done.problems), 'problem')}, also listed on the page")
         if done.zip is not None:
             output.line(f"packed: {output.shown(done.zip)}")
         output.line(f"open {output.shown(done.index)}")

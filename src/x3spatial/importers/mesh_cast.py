@@ -13,7 +13,7 @@ from x3spatial.raycast.tracer import Tracer, make_tracer
 
 _FAR = 1e4
 """Metres up to which rays are cast."""
-_CELLS = 8
+_CELLS = 5
 """An object's outline is bounded by cells of its box, this many a side, that hold a vertex."""
 _NEAR = 0.01
 """Metres before the camera's plane from which a surface can be seen."""

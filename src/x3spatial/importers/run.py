@@ -194,6 +194,9 @@ def import_scans(
     source, out_dir = Path(source), Path(out_dir)
     read, choice = read or ReadOptions(), choice or ChoiceOptions()
     check_options(read, choice)
+    if kind != "scenezoo" and (read.dataset or read.frame_source):
+        name = "--dataset" if read.dataset else "--frame-source"
+        raise UserError(f"{name}: only KIND scenezoo has it")
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
     engine = open_engine(inpaint, timeout=inpaint_timeout)

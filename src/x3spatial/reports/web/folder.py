@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,7 @@ class Written:
     """Bytes."""
     kept: int
     """Files of an unfinished run that were used again."""
+    pictures: Mapping[int, Picture]
 
 
 @contextmanager
@@ -139,7 +140,7 @@ def write_folder(site: Site, folder: Path, key: Any, workers: int) -> Written:
     write_json(
         folder / MANIFEST, {**about, "state": "complete", "files": len(names), "bytes": size}
     )
-    return Written(folder, len(names), size, kept)
+    return Written(folder, len(names), size, kept, pictures)
 
 
 def _write_pictures(site: Site, folder: Path, workers: int) -> tuple[dict[int, Picture], int]:

@@ -108,7 +108,7 @@ def report(
             _announce(site)
             key = [kind, [os.path.realpath(path) for path in inputs], _plain(options), site.key()]
             written = write_folder(site, folder, key, workers)
-            problems = tuple(site.problems())
+            problems = tuple(site.problems(written.pictures))
         finally:
             site.close()
         if packed is not None:

@@ -88,9 +88,11 @@ class ResultsSite:
         """Give the temporary file back."""
         self._spool.close()
 
-    def problems(self) -> list[tuple[str, str]]:
-        """(path, reason) of what is missing, shortened as the page shows it."""
-        return [(self._shorten.path(p), self._shorten.text(r)) for p, r in self._problems]
+    def problems(self, pictures: Mapping[int, Picture]) -> list[tuple[str, str]]:
+        """(path, reason) of what is missing, each once."""
+        ordered = [pictures[number] for number in range(len(self.pictures.paths))]
+        lost = missing_summary(self.pictures.paths, ordered)
+        return list(dict.fromkeys([*self._problems, *([] if lost is None else [lost])]))
 
     def scripts(self) -> Mapping[str, Callable[[Mapping[int, Picture]], bytes]]:
         """Name below ``data/`` → what makes it."""
@@ -258,19 +260,15 @@ class ResultsSite:
         return None if value is None else self._shorten.path(value)
 
     def _report(self, pictures: Mapping[int, Picture]) -> bytes:
-        problems = list(self._problems)
-        ordered = [pictures[number] for number in range(len(self.pictures.paths))]
-        lost = missing_summary(self.pictures.paths, ordered)
-        if lost is not None:
-            problems.append(lost)
-        unique = list(
-            dict.fromkeys((self._shorten.path(p), self._shorten.text(r)) for p, r in problems)
-        )
+        problems = [
+            (self._shorten.path(path), self._shorten.text(reason))
+            for path, reason in self.problems(pictures)
+        ]
         value = head(
             "results",
             self._shorten.text(self.title),
             self._options.images,
-            unique,
+            problems,
             live=self.live,
             runs=[self._run(run) for run in self._gathered.runs],
             sets=[self._set(one) for one in self._sets],

@@ -26,7 +26,7 @@ from x3spatial.reports.web.sets import ABSENT, NO_IMAGE, POINT, UNKNOWN
 from x3spatial.reports.web.site import DETAILS_PER_FILE, detail_files, detail_name, head
 from x3spatial.reports.web.spool import Spool
 from x3spatial.roots.audit.run import audit
-from x3spatial.roots.findings import Problem, all_findings, kind_of
+from x3spatial.roots.findings import Level, Problem, all_findings, kind_of
 from x3spatial.roots.layout import (
     DILATED,
     INPAINTED,
@@ -111,13 +111,12 @@ class RootSite:
             [list(problem) for problem in self._problems]
         ]
 
-    def problems(self) -> list[tuple[str, str]]:
-        """(path, reason) of what the audit found and calls a problem."""
-        return [
-            (self._shorten.path(p.path), self._shorten.text(p.reason))
-            for p in self._problems
-            if _level(p) != "note"
-        ]
+    def problems(self, pictures: Mapping[int, Picture]) -> list[tuple[str, str]]:
+        """(path, reason) of what the audit calls a problem, and of pictures that cannot be shown."""
+        ordered = [pictures[number] for number in range(len(self.pictures.paths))]
+        lost = missing_summary(self.pictures.paths, ordered)
+        found = [(p.path, p.reason) for p in self._problems if _level(p) != Level.NOTE.value]
+        return [*found, *([] if lost is None else [lost])]
 
     def scripts(self) -> Mapping[str, Callable[[Mapping[int, Picture]], bytes]]:
         """Name below ``data/`` → what makes it."""
@@ -228,7 +227,7 @@ class RootSite:
 
 def _level(problem: Problem) -> str:
     known = kind_of(problem)
-    return "problem" if known is None else known[1].level.value
+    return Level.PROBLEM.value if known is None else known[1].level.value
 
 
 def _ids(s: int, split: _Split, _: Mapping[int, Picture]) -> bytes:

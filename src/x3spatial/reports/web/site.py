@@ -23,8 +23,8 @@ class Site(Protocol):
     def scripts(self) -> Mapping[str, Callable[[Mapping[int, Picture]], bytes]]:
         """Name below ``data/`` → what makes the script, given the pictures; any order, any thread."""
 
-    def problems(self) -> list[tuple[str, str]]:
-        """(path, reason) of what is missing, as the page shows it."""
+    def problems(self, pictures: Mapping[int, Picture]) -> list[tuple[str, str]]:
+        """(path, reason) of what is missing; paths as they are, the page has them shortened."""
 
     def key(self) -> Any:
         """What the pages depend on: the inputs by content."""

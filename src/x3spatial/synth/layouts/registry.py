@@ -20,7 +20,7 @@ _CLASSES = {
 LAYOUTS: Mapping[str, str] = MappingProxyType(
     {
         "transforms": "images, transforms.json (nerfstudio) and a PNG of instance ids per image",
-        "coco": "images, COLMAP's text files and COCO JSON with RLE masks and track ids",
+        "coco": "the same with COCO JSON (RLE masks, track ids) instead of PNGs",
         "scannetpp": "ScanNet++ v2: scans and iphone, frames extracted",
         "scannet": "ScanNet v2, frames extracted",
         "3rscan": "3RScan: a reference scan and rescans without some objects",
