@@ -84,11 +84,11 @@ def test_strata_with_intervals(written: Written, opened: Opener) -> None:
                 assert row[3 + 2 * run] == f"[{percent(low)}, {percent(high)}]"
     page.get_by_label("Stratum").select_option("absence")
     page.get_by_label("Metric").select_option("not_visible_accuracy")
-    rows = table(page, "NOT_VISIBLE accuracy: why the object is absent")
+    rows = table(page, "NOT_VISIBLE accuracy: cause of absence")
     assert [row[0] for row in rows[1:]] == ["framing", "occlusion", "other_scene"]
     assert "stratum=absence" in page.url and "metric=not_visible_accuracy" in page.url
     again = opened(written.folder, page.url[page.url.index("#") :])
-    assert table(again, "NOT_VISIBLE accuracy: why the object is absent") == rows
+    assert table(again, "NOT_VISIBLE accuracy: cause of absence") == rows
 
 
 def test_precision_and_recall(written: Written, opened: Opener) -> None:

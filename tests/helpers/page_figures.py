@@ -61,7 +61,7 @@ STRATA: dict[str, dict[str, Any]] = {
         "bins": bins(0, 0.25, 0.5, 0.75, 1),
     },
     "absence": {
-        "title": "why the object is absent",
+        "title": "cause of absence",
         "unit": "",
         "names": ["framing", "occlusion", "other_scene"],
     },

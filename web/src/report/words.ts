@@ -369,7 +369,7 @@ const NAMES: Record<string, string> = {
   "visible share in B": "B 中可见比例",
   "look-alikes in B": "B 中的相似物体",
   "share of the image": "占图像比例",
-  "why the object is absent": "物体不存在的原因",
+  "cause of absence": "物体不存在的原因",
   framing: "在画面外",
   occlusion: "被遮挡",
   both: "两者皆有",
