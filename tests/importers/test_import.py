@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,6 +17,7 @@ from x3spatial.cli import run as x3
 from x3spatial.errors import UserError
 from x3spatial.importers import scene_writer
 from x3spatial.importers.options import ChoiceOptions, ReadOptions, check_options
+from x3spatial.importers.registry import ALL_KINDS, KINDS
 from x3spatial.importers.run import import_scans
 from x3spatial.reports.root_sheet import draw_root
 from x3spatial.roots.writer import write_view
@@ -178,6 +182,28 @@ def test_a_source_without_a_usable_scene_exits_1(
 
 def test_the_defaults_are_in_range() -> None:
     check_options(ReadOptions(), ChoiceOptions())
+
+
+@pytest.mark.parametrize(
+    ("kind", "read", "said"),
+    [
+        ("posed", {"mask_orientation": "stored"}, "--mask-orientation stored: has no effect on KIND posed"),
+        ("posed", {"depth_tolerance": 0.2}, "only on scannetpp, scannet, 3rscan, scenezoo"),
+        ("photos", {"scale": 2.0}, "--scale 2.0: has no effect on KIND photos, only on posed"),
+        ("3rscan", {"frame_source": "x"}, "--frame-source x: has no effect on KIND 3rscan"),
+    ],
+)  # fmt: skip
+def test_an_option_without_effect_is_refused(
+    kind: str, read: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        import_scans(kind, tmp_path, tmp_path / "root", ReadOptions(**read))
+    assert not (tmp_path / "root").exists()
+
+
+def test_every_option_of_reading_belongs_to_a_kind() -> None:
+    named = {*ALL_KINDS}.union(*(kind.reads for kind in KINDS.values()))
+    assert named == {field.name for field in fields(ReadOptions)}
 
 
 def test_preview_draws_a_data_root(

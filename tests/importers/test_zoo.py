@@ -120,7 +120,7 @@ def test_labels_of_faces_and_no_depth(
     assert len(scene.frames) == mark["frames"]
     with pytest.raises(UserError, match="has no scene of the data set toy; most are given out"):
         zoo.find(scan, options)
-    with pytest.raises(UserError, match="--axes: scenezoo knows it"):
-        zoo.find(tmp_path, ReadOptions(dataset="toy", axes="opengl"))
-    with pytest.raises(UserError, match="--dataset: only KIND scenezoo has it"):
+    with pytest.raises(UserError, match="--axes opengl: has no effect on KIND scenezoo"):
+        import_scans("scenezoo", scan, tmp_path / "root", ReadOptions(dataset="toy", axes="opengl"))
+    with pytest.raises(UserError, match="only on scenezoo"):
         import_scans("scannet", scan, tmp_path / "root", ReadOptions(dataset="toy"))

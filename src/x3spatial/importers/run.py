@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
 from x3spatial.importers.options import ChoiceOptions, ReadOptions, check_options
-from x3spatial.importers.registry import SceneRef, reader
+from x3spatial.importers.registry import SceneRef, check_read, reader
 from x3spatial.importers.scene import Problem, SceneError
 from x3spatial.inpainting import TIMEOUT, open_engine
 from x3spatial.io.files import make_dir, read_manifest
@@ -194,9 +194,7 @@ def import_scans(
     source, out_dir = Path(source), Path(out_dir)
     read, choice = read or ReadOptions(), choice or ChoiceOptions()
     check_options(read, choice)
-    if kind != "scenezoo" and (read.dataset or read.frame_source):
-        name = "--dataset" if read.dataset else "--frame-source"
-        raise UserError(f"{name}: only KIND scenezoo has it")
+    check_read(kind, read)
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
     engine = open_engine(inpaint, timeout=inpaint_timeout)

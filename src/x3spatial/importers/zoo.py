@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from x3spatial.arrays import Float32, Float64, UInt8
-from x3spatial.errors import UserError, flag, missing_package
+from x3spatial.errors import UserError, missing_package
 from x3spatial.importers.camera import Camera
 from x3spatial.importers.meshes import Annotated, MeshScene
 from x3spatial.importers.options import ReadOptions
@@ -39,10 +39,6 @@ def find(source: Path, options: ReadOptions) -> Found:
     """List the scenes of a source; see ``registry.Reader``."""
     if not source.is_dir():
         raise UserError(f"SOURCE {source}: no such folder")
-    usual = ReadOptions()
-    for name in ("poses", "axes", "scale", "depth_scale"):
-        if getattr(options, name) != getattr(usual, name):
-            raise UserError(f"{flag(name)}: scenezoo knows it of every data set; leave it out")
     dataset = _open(source, options)
     try:
         splits: dict[str, list[str]] = dataset.splits
