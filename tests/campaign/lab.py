@@ -26,7 +26,7 @@ MOST_MEGABYTES = 3000
 CODES = frozenset({0, 1, 2, 130})
 _VOLATILE = frozenset({
     "run", "date", "seconds", "images_seen", "train_runtime", "train_samples_per_second",
-    "train_steps_per_second", "total_flos", "built_at", "mtime", "modified", "host",
+    "train_steps_per_second", "total_flos", "built_at", "cpu_s", "mtime", "modified", "host",
 })  # fmt: skip
 _TRACEBACK = re.compile(
     r"Traceback \(most recent call last\)|internal error at|^Exception ignored|^Fatal Python error",

@@ -411,7 +411,22 @@ PROMPTS: dict[str, Mutation] = {
     ),
 }  # fmt: skip
 
+PHOTOS: dict[str, Mutation] = {
+    "missing": Mutation(_moved, REFUSED),
+    "no masks": Mutation(lambda folder: _moved(folder / "masks"), REFUSED),
+    "a mask of another size": Mutation(
+        lambda folder: _content(_png(5, 7))(folder / "masks" / "cup" / "p1.png"), SAID
+    ),
+    "a photo that is no image": Mutation(
+        lambda folder: _content(b"text")(folder / "images" / "p2.png"), SAID
+    ),
+    "a mask that is no image": Mutation(
+        lambda folder: _content(b"text")(folder / "masks" / "cup" / "p2.png"), SAID
+    ),
+    "an unknown file": Mutation(lambda folder: _content(b"text")(folder / "images" / "notes.txt")),
+}
 MUTATIONS: dict[str, dict[str, Mutation]] = {
+    "photos": PHOTOS,
     "root": ROOTS,
     "tasks": TASK_FILES,
     "results": RESULTS,

@@ -3,6 +3,7 @@
 ::
 
     root/          a data root with a train and a validation split
+    photos/        photographs of one room, with masks
     tasks/         its task files
     results/       a.json and b.json: two models' answers to tasks/t1_val_multi.json
     checkpoint/    a small random RoboRefer checkpoint
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from campaign.process import Circumstances, Zygote
 from helpers.paths import FIXTURES, SRC
-from helpers.roots import make_root
+from helpers.roots import make_photos, make_root
 
 REGISTRY = """\
 datasets:
@@ -44,6 +45,7 @@ def make_template(zygote: Zygote, folder: Path) -> None:
     """Write the folder; it must be where the cases run, since task files hold absolute paths."""
     folder.mkdir(parents=True)
     make_root(folder / "root", objects=2)
+    make_photos(folder / "photos")
     scene = folder / "root" / "validation" / "validation_0"
     (scene / "scene.json").write_text('{"views": {}}')
     (scene / "validation_0_uid_0_five_frames.json").write_text(json.dumps({"label": "cup"}))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 
-from helpers.roots import make_root
+from helpers.roots import make_photos, make_root
 from x3spatial.cli import run
 from x3spatial.cli.build import _callback
 from x3spatial.cli.table import ENTRIES
@@ -46,6 +46,12 @@ MEANINGFUL: dict[tuple[str, str], frozenset[str]] = {
     ("crop", "times"): frozenset({HUGE}),
     ("view", "port"): frozenset({"0"}),
     ("ask", "limit"): frozenset({HUGE}),
+    ("import", "every"): frozenset({HUGE}),
+    ("inpaint-bench", "limit"): frozenset({HUGE}),
+    **{("import", name): frozenset({"0"}) for name in (
+        "absent", "max_side", "min_share", "min_share_first", "max_share", "min_visible",
+        "min_visible_first", "min_angle", "min_apart", "min_difference", "min_sharpness")},
+    ("import", "depth_disagree"): frozenset({"0"}),
 }  # fmt: skip
 """Values that an option takes; all others must be refused."""
 SERVERS_OWN = frozenset(
@@ -99,7 +105,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     checkpoint = folder / "checkpoint"
     if find_spec("torch") is not None:
         assert run(["-q", "model", "tiny", str(checkpoint)]) == 0
-    return SimpleNamespace(root=root, tasks=tasks, results=results, checkpoint=checkpoint)
+    photos = make_photos(folder / "photos")
+    return SimpleNamespace(
+        photos=photos, root=root, tasks=tasks, results=results, checkpoint=checkpoint
+    )
 
 
 def arguments(path: str, name: str, files: SimpleNamespace, out: Path) -> list[str]:
@@ -116,6 +125,8 @@ def arguments(path: str, name: str, files: SimpleNamespace, out: Path) -> list[s
     given: dict[str, list[Any]] = {
         "scenes": [out, "--fast"],
         "composites": [out],
+        "import": ["photos", files.photos, "-o", out],
+        "inpaint-bench": [files.root, "-o", out, "--model", "pixel-diff"],
         "crop": [files.root, "-o", out],
         "audit": [files.root],
         "build": [files.root, "-o", out],

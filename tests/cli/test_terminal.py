@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from helpers.roots import make_root
+from helpers.roots import make_photos, make_root
 from x3spatial.cli import output, run
 from x3spatial.cli.table import ENTRIES
 from x3spatial.tables import Table
@@ -25,6 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root, its task files and results of two models."""
     folder = tmp_path_factory.mktemp("terminal")
     root = make_root(folder / "root")
+    make_photos(folder / "photos")
     assert run(["build", str(root), "-o", str(folder / "tasks"), "-q"]) == 0
     for model in ("oracle", "centre"):
         assert run(evaluating(folder, model, folder / f"{model}.json")) == 0
@@ -47,6 +48,18 @@ def command_lines(folder: Path, tmp: Path) -> dict[str, list[str]]:
         "eval": [tasks, "-o", tmp / "r.json", "--model", "centre"],
         "score": [folder / "centre.json", tasks, "-o", tmp / "s.json"],
         "compare": [folder / "centre.json", folder / "oracle.json"],
+        "import": ["photos", folder / "photos", "-o", tmp / "i"],
+        "inpaint-bench": [
+            folder / "root",
+            "-o",
+            tmp / "b",
+            "--engine",
+            "telea",
+            "--model",
+            "pixel-diff",
+            "--limit",
+            1,
+        ],
         "report": [folder / "centre.json", "-o", tmp / "report"],
         "table": [folder / "centre.json", folder / "oracle.json"],
         "plot": [folder / "centre.json", "-o", tmp / "f.svg"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.paths import FIXTURES
-from helpers.roots import make_root
+from helpers.roots import make_photos, make_root
 
 CHECKPOINT = FIXTURES / "roborefer-tiny" / "checkpoint"
 
@@ -42,6 +42,8 @@ LINES: dict[str, str] = {
     "model inspect": "{checkpoint}",
     "model tiny": "{out} --no-depth",
     "model resize": "{checkpoint} -o {out} --image-size 84",
+    "import": "photos {photos} -o {out} --workers 1",
+    "inpaint-bench": "{root} -o {out} --engine telea --model pixel-diff --limit 2 --workers 1",
     "help": "build",
     "version": "",
 }
@@ -64,6 +66,7 @@ class Inputs:
     """Files and folders that commands read."""
 
     root: Path
+    photos: Path
     tasks: Path
     results: Path
     checkpoint: Path
@@ -87,7 +90,8 @@ def make_inputs(folder: Path) -> Inputs:
     registry, recipe = folder / "registry.yaml", folder / "recipe.yaml"
     registry.write_text(f"datasets: {{seen: {tasks}}}\n")
     recipe.write_text(_RECIPE)
-    return Inputs(root, tasks, results, CHECKPOINT, registry, recipe, folder)
+    photos = make_photos(folder / "photos")
+    return Inputs(root, photos, tasks, results, CHECKPOINT, registry, recipe, folder)
 
 
 def words(command: str, inputs: Inputs, out: Path, **replaced: Path) -> list[str]:

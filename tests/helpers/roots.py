@@ -78,6 +78,21 @@ def make_root(
     return root
 
 
+def make_photos(folder: Path) -> Path:
+    """Four photographs of one room for ``x3 import photos``, with masks of one object; one lacks it."""
+    for number in range(1, 5):
+        for kind in ("images", "masks/cup"):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+        shown = np.zeros((48, 64), bool)
+        if number < 4:
+            shown[10:22, 9 * number : 9 * number + 12] = True
+        image = photo(number)
+        image[shown] = 250
+        (folder / "images" / f"p{number}.png").write_bytes(encode_png(image))
+        (folder / "masks" / "cup" / f"p{number}.png").write_bytes(encode_mask_png(shown))
+    return folder
+
+
 def tree_bytes(folder: Path, *, hidden: bool = False) -> dict[str, bytes]:
     """Relative path → content of every file; files with a leading dot only if ``hidden``."""
     return {

@@ -30,7 +30,6 @@ Timeout = Annotated[
 
 @command(
     "ROOT -o DIR",
-    "x3 scenes rooms --train 0 --validation 12 && x3 inpaint-bench rooms -o bench",
     'x3 inpaint-bench rooms -o bench --engine telea --engine "command:python my.py"',
     "x3 inpaint-bench rooms -o bench --model pixel-diff --model roborefer:x3-tiny",
     defaults="inpaint_bench.run:bench_engines",

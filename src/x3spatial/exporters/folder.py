@@ -14,7 +14,7 @@ from typing import Any
 from x3spatial.errors import UserError
 from x3spatial.exporters.image_paths import HASH_DIGITS
 from x3spatial.exporters.manifest import MANIFEST, NOTE
-from x3spatial.io.files import read_manifest, write_json
+from x3spatial.io.files import PROBE, read_manifest, write_json
 from x3spatial.io.images import ImageError, read_bytes
 from x3spatial.io.opening import part_path
 
@@ -86,6 +86,7 @@ def drop_copies(folder: Path, wanted: Collection[str]) -> None:
     """
     if not folder.is_dir():
         return
+    (folder / PROBE).unlink(missing_ok=True)
     for file in list(folder.iterdir()):
         if file.name in wanted or file.is_symlink() or not file.is_file():
             continue

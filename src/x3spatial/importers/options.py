@@ -147,8 +147,8 @@ def check_options(read: ReadOptions, choice: ChoiceOptions) -> None:
         within("max_side", 64, 16384)
     for name in ("min_share", "min_share_first", "max_share", "min_visible", "min_visible_first"):
         within(name, 0, 1)
-    within("min_angle", 0, choice.max_angle)
-    within("max_angle", 0, 180)
+    within("min_angle", 0, 180)
+    within("max_angle", choice.min_angle, 180)
     within("min_apart", 0, 180)
     within("min_difference", 0, 255)
     within("min_sharpness", 0, 1)

@@ -15,6 +15,8 @@ from x3spatial.texts import shortened
 
 TIMEOUT = 600.0
 """Seconds that an external program has for one image."""
+TIMEOUT_MAX = 1e6
+"""Eleven days; the clocks of some systems take no more than a few weeks."""
 FAILURES = 3
 """Failures of an engine, from its first image on, that end the run: it would fail for all others too."""
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import MappingProxyType
 
 from x3spatial.errors import UserError, packages_of
-from x3spatial.inpainting.base import TIMEOUT, Engine, EngineError
+from x3spatial.inpainting.base import TIMEOUT, TIMEOUT_MAX, Engine, EngineError
 
 DEFAULT = "telea"
 OPTION = "--inpaint"
@@ -89,9 +89,14 @@ def open_engine(spec: str, *, option: str = OPTION, timeout: float = TIMEOUT) ->
         timeout: seconds that an external program has for one image.
 
     Raises:
-        UserError: the kind or its argument is wrong, or a package, file or program is missing.
+        UserError: the kind or its argument is wrong, the timeout is out of range, or a package, file or
+            program is missing.
     """
     split_spec(spec, option)
+    if not 0 < timeout < TIMEOUT_MAX:
+        raise UserError(
+            f"--inpaint-timeout {timeout:g}: must be above 0 and below {TIMEOUT_MAX:g} seconds"
+        )
     try:
         return _opened(spec, float(timeout))
     except EngineError as error:

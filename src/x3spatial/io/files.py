@@ -26,6 +26,9 @@ from x3spatial.io.paths import check_utf8
 
 _LOG = logging.getLogger(__name__)
 
+PROBE = ".x3-probe"
+"""A file that ``make_dir`` writes and removes; one that stays is that of a killed process."""
+
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 """In messages of libraries written in Rust (safetensors, tokenizers)."""
@@ -171,7 +174,7 @@ def make_dir(path: Path, option: str) -> None:
     check_utf8(path, option)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        touch(path / ".x3-probe")
+        touch(path / PROBE)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{option} {path}: cannot write there: {reason}") from None

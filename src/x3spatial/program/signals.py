@@ -27,6 +27,7 @@ _REPEATED = 1.0
 """Seconds in which further signals count as the same: a closed terminal sends several."""
 _UNHANDLED = 5.0
 """Seconds that the main thread has to notice a signal."""
+_BLOCKED = {getattr(signal, name) for name in _NAMES if hasattr(signal, name)}
 _LOOK = 0.5
 """Seconds between two looks at whether it does."""
 _CLEANUP = 30.0
@@ -155,15 +156,16 @@ def _unwinding() -> bool:
 
 @contextmanager
 def inherited_blocked() -> Iterator[None]:
-    """Processes started in the block begin with SIGINT and SIGHUP blocked.
+    """Processes started in the block begin with the signals blocked that ask to end.
 
     Ctrl-C reaches every process of a terminal. One that is still importing would print a traceback; it
-    handles signals once it has started. Here they wait until the end of the block.
+    handles signals once it has started. Here they wait until the end of the block: a process that is half
+    started would find no work and print a traceback too.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
     try:
         yield
     finally:
@@ -176,4 +178,4 @@ def ignore() -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)

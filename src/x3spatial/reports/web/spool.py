@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import weakref
 from array import array
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from x3spatial.io.files import naming
 
@@ -18,6 +20,9 @@ class Spool:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = Path(tempfile.gettempdir()) if folder is None else folder
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed in close()
+        # Also where what holds this one could not be made, because the disk was full.
+        self.close = weakref.finalize(self, _close, self._file)
+        """Give the file back; it may be called again."""
         self._ends = array("q", [0])
         self._lock = threading.Lock()
         self._flushed = 0
@@ -53,7 +58,7 @@ class Spool:
             self._file.seek(0, os.SEEK_END)
         return data.decode("utf-8", "surrogatepass")
 
-    def close(self) -> None:
-        """Give the file back."""
-        with suppress(OSError):  # what is buffered does not matter
-            self._file.close()
+
+def _close(file: IO[bytes]) -> None:
+    with suppress(OSError):  # what is buffered does not matter
+        file.close()
