@@ -23,10 +23,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def loud() -> Iterator[None]:
-    """`--quiet` of the training commands lasts as long as the process, which here runs other tests too."""
+    """The training commands set up logging for their process, which here runs other tests too."""
+    logger = logging.getLogger("x3spatial")
+    handlers = logger.handlers[:]
     yield
     show_bars(True)
-    logging.getLogger("x3spatial").setLevel(logging.NOTSET)
+    logger.handlers[:] = handlers
+    logger.propagate = True
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -146,21 +146,28 @@ class MeshCaster:
             used, corners = np.unique(self.faces_of(value), return_inverse=True)
             points = self.mesh.vertices[used]
             tracer = None
+            faces = corners.reshape(-1, 3).astype(np.int32)
             if len(points):
-                faces = corners.reshape(-1, 3).astype(np.int32)
                 tracer = make_tracer(np.ascontiguousarray(points), faces, self._backend)
-            self._alone[value] = (tracer, _bounds(points.astype(np.float64)))
+            self._alone[value] = (tracer, _bounds(points.astype(np.float64), faces))
         return self._alone[value]
 
 
-def _bounds(points: Float64) -> Float64:
-    """Edges ``[n, 2, 3]`` of the cells of a grid that hold points; they bound the points in every view."""
+def _bounds(points: Float64, faces: Int32) -> Float64:
+    """Edges ``[n, 2, 3]`` of the cells of a grid that hold faces; they bound the faces in every view.
+
+    A face may be larger than a cell: all cells of its box are taken, since one corner of it may lie behind
+    the camera while its middle is seen.
+    """
     if not len(points):
         return np.zeros((0, 2, 3))
     low, high = points.min(axis=0), points.max(axis=0)
     size = np.maximum(high - low, 1e-6) / _CELLS
-    cell = np.minimum((points - low) // size, _CELLS - 1).astype(np.int64)
-    cells = np.unique(cell, axis=0)
+    cell = np.minimum((points - low) // size, _CELLS - 1).astype(np.int64)[faces]
+    held = np.zeros((_CELLS,) * 3, bool)
+    for first, last in np.unique(np.stack([cell.min(axis=1), cell.max(axis=1)], axis=1), axis=0):
+        held[tuple(slice(a, b + 1) for a, b in zip(first, last, strict=True))] = True
+    cells = np.argwhere(held)
     corners = np.stack(np.meshgrid(*[[0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     pairs = [
         (corner, corner + step) for step in np.eye(3, dtype=np.int64) for corner in corners
