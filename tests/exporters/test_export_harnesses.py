@@ -20,8 +20,7 @@ from helpers.export_sets import four_set
 from helpers.roots import make_root, tree_bytes
 from helpers.task_sets import make_set, write_set
 from x3spatial.errors import UserError
-from x3spatial.exporters.harnesses.base import QUESTIONS, TASK_FILE, harness_name
-from x3spatial.exporters.harnesses.lmms_eval import METRICS
+from x3spatial.exporters.harnesses.base import METRICS, QUESTIONS, TASK_FILE, harness_name
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.run import export
 from x3spatial.harnesses.benchmark import Benchmark, exported

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.errors import UserError
-from x3spatial.exporters.harnesses.lmms_eval import METRICS
+from x3spatial.exporters.harnesses.base import METRICS
 from x3spatial.harnesses.benchmark import Exported, exported
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from x3spatial.exporters.harnesses.base import QUESTIONS
-from x3spatial.exporters.harnesses.lmms_eval import METRICS
+from x3spatial.exporters.harnesses.base import METRICS, QUESTIONS
 from x3spatial.harnesses.benchmark import exported
 
 

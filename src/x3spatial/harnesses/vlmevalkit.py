@@ -12,8 +12,7 @@ from typing import Any
 import cv2  # noqa: F401 - before decord, whose copy of zlib breaks the PNG reader of an OpenCV loaded later
 
 from x3spatial.errors import UserError
-from x3spatial.exporters.harnesses.base import SETTINGS
-from x3spatial.exporters.harnesses.lmms_eval import METRICS
+from x3spatial.exporters.harnesses.base import METRICS, SETTINGS
 from x3spatial.harnesses.benchmark import Exported, exported
 
 CHECKOUT = "VLMEVALKIT"

@@ -27,6 +27,21 @@ QUESTIONS = "questions.jsonl"
 """One object per sample: ``id``, ``images`` (paths), ``prompt``, ``answer``, and what to group by."""
 SETTINGS = "x3_export.json"
 """What the folder's code reads: the convention of the answers, and titles."""
+METRICS: dict[str, bool | None] = {
+    "hit_at_mask": True,
+    "hit_at_mask_ci95_low": None,
+    "hit_at_mask_ci95_high": None,
+    "chance_uniform_hit_at_mask": None,
+    "success_010": True,
+    "mean_l2_error": False,
+    "not_visible_accuracy": True,
+    "false_not_visible_rate": False,
+    "balanced_accuracy": True,
+    "balanced_accuracy_ci95_low": None,
+    "balanced_accuracy_ci95_high": None,
+    "parse_failures": False,
+}
+"""Figure → whether more is better; None for what is not a quality. ``x3 score`` on a log gives the others."""
 _UNKNOWN_SIZES = ("qwen2.5-px",)
 """Conventions that count the pixels of resized images, whose size a harness does not tell."""
 

@@ -6,25 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from x3spatial.exporters.harnesses.base import HarnessFormat, code_text
+from x3spatial.exporters.harnesses.base import METRICS, HarnessFormat, code_text
 from x3spatial.io.files import write_text
 
 _CODE = "x3_lmms_eval.py"
-METRICS: dict[str, bool | None] = {
-    "hit_at_mask": True,
-    "hit_at_mask_ci95_low": None,
-    "hit_at_mask_ci95_high": None,
-    "chance_uniform_hit_at_mask": None,
-    "success_010": True,
-    "mean_l2_error": False,
-    "not_visible_accuracy": True,
-    "false_not_visible_rate": False,
-    "balanced_accuracy": True,
-    "balanced_accuracy_ci95_low": None,
-    "balanced_accuracy_ci95_high": None,
-    "parse_failures": False,
-}
-"""Figure → whether more is better; None for what is not a quality. ``x3 score`` on a log gives the others."""
 
 
 class LmmsEval(HarnessFormat):
