@@ -17,6 +17,7 @@ from helpers.tiny_vlms import make_vlm
 from x3spatial.errors import UserError
 from x3spatial.training.memory.activations import decoder_of, tower_of
 from x3spatial.training.sft import sft
+from x3spatial.training.trainer import SpatialTrainer
 
 from .common import CHECKPOINT, RGB, options, torch, write_data
 
@@ -68,7 +69,7 @@ def test_a_real_step_holds_the_predicted_bytes(
 
     real: dict[str, int] = {}
 
-    class Weighed(module.SpatialTrainer):
+    class Weighed(SpatialTrainer):
         def create_optimizer(self, model: Any = None) -> Any:
             optimizer = super().create_optimizer(model)
             step = optimizer.step
