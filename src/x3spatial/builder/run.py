@@ -36,6 +36,7 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.state import JOURNAL, BuildState, size_of
 from x3spatial.builder.task_files import write_task_files
 from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.shards import Shard, parse_shard
 from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import IMAGE_FOLDERS
 from x3spatial.inpainting import open_engine
@@ -57,6 +58,7 @@ from x3spatial.roots.layout import (
 )
 from x3spatial.roots.views import split_missing_inpainted
 from x3spatial.tables import Table, Tabular
+from x3spatial.tasks.prompts import Template
 from x3spatial.tasks.spec import TASKS, task_templates
 from x3spatial.texts import counted
 
@@ -77,7 +79,8 @@ class BuildSummary(Tabular):
     @property
     def records(self) -> int:
         """Number of samples in all task files."""
-        return sum(int(file["records"]) for file in self.manifest["files"].values())
+        counts = self.manifest["counts"].values()
+        return sum(int(number) for split in counts for number in split["samples"].values())
 
     @property
     def not_made(self) -> tuple[NotMade, ...]:
@@ -131,6 +134,7 @@ def build_tasks(
     workers: int | None = None,
     fresh: bool = False,
     out_option: str = "--out",
+    shard: str | Shard | None = None,
     **changes: Any,
 ) -> BuildSummary:
     """Build the task files of a data root.
@@ -142,10 +146,12 @@ def build_tasks(
         workers: threads; None for one per usable CPU.
         fresh: rebuild everything instead of reusing results of earlier runs.
         out_option: how errors name ``out_dir``.
+        shard: build only every Nth object, ``K/N``, for ``x3spatial.merge``, which writes the task files;
+            None for all.
         **changes: fields of ``BuildOptions`` that replace those of ``options``.
 
     Returns:
-        The manifest and the number of objects built now.
+        The manifest and the number of objects built now; with ``shard`` what a manifest says of its objects.
 
     Raises:
         TypeError: ``BuildOptions`` has no such field.
@@ -166,45 +172,30 @@ def build_tasks(
     if options.decoys:
         # What it needs may be missing: that is said before any work.
         open_engine(options.decoy_engine, option="--decoy-engine")
-    templates = {
-        name: template
-        for name, template in task_templates(options.prompts).items()
-        if name in options.templates
-    }
-    listing = _limit_objects(list_root(root, options.splits), options.limit)
+    part = parse_shard(shard)
+    templates = chosen_templates(options)
+    listing = chosen_objects(root, options)
     outside_root(root, out_dir, out_option)
     check_utf8(out_dir, out_option)
     make_dir(out_dir, out_option)
-    _check_ours(out_dir, out_option)
+    check_ours(out_dir, out_option)
+    if part is not None:
+        from x3spatial.builder.shards import build_shard
+
+        return build_shard(
+            part, listing, out_dir, options, templates, workers, fresh=fresh, out_option=out_option
+        )
     with lock_dir(out_dir, out_option):
         provenance = build_provenance(root, out_dir, options, templates)
         state = BuildState(out_dir, listing, object_provenance(provenance), fresh)
         manifest = read_manifest(out_dir / MANIFEST)
-        if not state.todo and _is_up_to_date(manifest, provenance, out_dir, listing, state):
+        if not state.todo and is_up_to_date(manifest, provenance, out_dir, listing, state):
             assert manifest is not None
             return _finished(BuildSummary(out_dir, manifest, 0), options, root)
         # The folder is incomplete from here on, so it must not have a manifest.
         (out_dir / MANIFEST).unlink(missing_ok=True)
         with state.journal.open(fresh=fresh):
-            jobs = (
-                ObjectJob(
-                    item,
-                    out_dir,
-                    options,
-                    templates,
-                    fingerprint,
-                    root,
-                    state.place(item.key),
-                    state.scene(item.key),
-                )
-                for item, fingerprint in state.pending()
-            )
-            state.void_stale()
-            total = len(listing.objects)
-            with progress("building", total, done=total - len(state.todo)) as advance:
-                for result in map_unordered(build_object, jobs, workers, threads=True):
-                    state.add(result)
-                    advance()
+            build_pending(state, listing, out_dir, options, templates, workers)
         written = write_task_files(out_dir, listing, state, options)
         problems, notes = split_missing_inpainted(
             root, written.problems, any_inpainted=state.any_inpainted
@@ -228,6 +219,60 @@ def build_tasks(
     return _finished(BuildSummary(out_dir, manifest, len(state.todo)), options, root)
 
 
+def chosen_templates(options: BuildOptions) -> dict[str, Template]:
+    """The prompt templates of the chosen tasks, by name."""
+    return {
+        name: template
+        for name, template in task_templates(options.prompts).items()
+        if name in options.templates
+    }
+
+
+def chosen_objects(root: Path, options: BuildOptions) -> RootListing:
+    """The objects of a root that a build with these options builds."""
+    return _limit_objects(list_root(root, options.splits), options.limit)
+
+
+def build_pending(
+    state: BuildState,
+    listing: RootListing,
+    out_dir: Path,
+    options: BuildOptions,
+    templates: dict[str, Template],
+    workers: int,
+) -> None:
+    """Build the objects without a current result into the folder of ``state``, whose journal is open.
+
+    Args:
+        state: the results.
+        listing: the objects of ``state``.
+        out_dir: the folder to which the records refer.
+        options: those of the build.
+        templates: the prompt templates of the chosen tasks.
+        workers: threads.
+    """
+    jobs = (
+        ObjectJob(
+            item,
+            out_dir,
+            options,
+            templates,
+            fingerprint,
+            listing.root,
+            state.place(item.key),
+            state.scene(item.key),
+            state.out_dir,
+        )
+        for item, fingerprint in state.pending()
+    )
+    state.void_stale()
+    total = len(listing.objects)
+    with progress("building", total, done=total - len(state.todo)) as advance:
+        for result in map_unordered(build_object, jobs, workers, threads=True):
+            state.add(result)
+            advance()
+
+
 def _finished(summary: BuildSummary, options: BuildOptions, root: Path) -> BuildSummary:
     """The summary of a complete build.
 
@@ -240,7 +285,7 @@ def _finished(summary: BuildSummary, options: BuildOptions, root: Path) -> Build
     return summary
 
 
-def _check_ours(out_dir: Path, option: str) -> None:
+def check_ours(out_dir: Path, option: str) -> None:
     """Refuse a folder with task files or images that no build of ours wrote.
 
     Raises:
@@ -267,7 +312,7 @@ def _limit_objects(listing: RootListing, limit: int | None) -> RootListing:
     return replace(listing, objects=tuple(kept))
 
 
-def _is_up_to_date(
+def is_up_to_date(
     manifest: dict[str, Any] | None,
     provenance: dict[str, Any],
     out_dir: Path,

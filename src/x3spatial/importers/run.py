@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.shard_notes import digest
+from x3spatial.engine.shards import Shard, parse_shard
 from x3spatial.errors import UserError
 from x3spatial.importers.options import ChoiceOptions, ReadOptions, check_options
 from x3spatial.importers.registry import SceneRef, check_read, reader
@@ -121,6 +123,12 @@ class ImportSummary(Tabular):
                     cause = view.absent_by or "as given"
                     self.absent[cause] = self.absent.get(cause, 0) + 1
 
+    def with_scenes(self, results: Iterable[SceneResult]) -> ImportSummary:
+        """This summary with the results of scenes added."""
+        for result in results:
+            self.add(result)
+        return self
+
     def table(self) -> Table:
         """The chosen views, one row per object."""
         rows = [
@@ -165,6 +173,7 @@ def import_scans(
     workers: int | None = None,
     fresh: bool = False,
     dry_run: bool = False,
+    shard: str | Shard | None = None,
 ) -> ImportSummary:
     """Import recorded rooms into the data root ``out_dir``.
 
@@ -183,9 +192,10 @@ def import_scans(
         workers: processes; None for one per usable CPU.
         fresh: replace the scenes of earlier imports.
         dry_run: make the choice only; nothing is written.
+        shard: import only every Nth scene, ``K/N``, for ``x3spatial.merge``; None for all.
 
     Returns:
-        What ``out_dir`` holds of the source now, or would hold.
+        What ``out_dir`` holds of the source now, or would hold; with ``shard`` of the shard's scenes.
 
     Raises:
         UserError: an option is wrong, the source is not of that kind, or ``out_dir`` cannot be written or
@@ -197,6 +207,7 @@ def import_scans(
     check_read(kind, read)
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
+    part = parse_shard(shard)
     engine = open_engine(inpaint, timeout=inpaint_timeout)
     found = reader(kind).find(source, read)
     settings = {
@@ -206,36 +217,60 @@ def import_scans(
         "choice": choice.to_json(),
         "inpaint": None if engine is None else engine.describe(),
     }
-    summary = ImportSummary(out_dir, dry_run, problems=list(found.problems))
+    summary = ImportSummary(out_dir, dry_run)
+    if part is None or part.k == 1:
+        summary.problems += found.problems  # each problem of the source is told by one shard only
 
     def job(ref: SceneRef, folder: Path | None) -> SceneJob:
         return SceneJob(ref, read, choice, inpaint, inpaint_timeout, settings, folder)
 
+    refs = list(found.scenes) if part is None else part.of(found.scenes)
     if dry_run:
-        return _run(summary, [job(ref, None) for ref in found.scenes], [], workers)
+        return summary.with_scenes(_run([job(ref, None) for ref in refs], [], workers))
     if out_dir.resolve().is_relative_to(source.resolve()):
         raise UserError(f"{_OPTION} {out_dir}: lies in SOURCE {source}; choose a folder outside it")
+
+    def fill(folder: Path, kept: list[SceneResult]) -> list[SceneResult]:
+        """Import the scenes that are not kept into the root ``folder``; the results of all of them."""
+        names = {(result.ref.split, result.ref.name) for result in kept}
+        todo = [r for r in refs if (r.split, r.name) not in names]
+        for split in dict.fromkeys(ref.split for ref in todo):
+            make_dir(folder / split, _OPTION)
+        results = _run([job(ref, folder / ref.split) for ref in todo], kept, workers)
+        for split in {ref.split for ref in todo}:
+            if not any((folder / split).iterdir()):
+                (folder / split).rmdir()  # an empty split is a problem of the root
+        return results
+
+    check_splits(out_dir, found.scenes)
+    if part is not None:
+        from x3spatial.importers.shards import import_shard
+
+        identity = {
+            "source": str(source),
+            "scenes": digest([[ref.split, ref.name, str(ref.path)] for ref in found.scenes]),
+            "read": asdict(read),
+            "settings": settings,
+        }
+        return summary.with_scenes(
+            import_shard(part, out_dir, identity, refs, summary.problems, fill, fresh=fresh)
+        )
     make_dir(out_dir, _OPTION)
     with lock_dir(out_dir, _OPTION):
-        _check_splits(out_dir, found.scenes)
-        kept = _kept(out_dir, found.scenes, settings, fresh=fresh)
-        names = {(result.ref.split, result.ref.name) for result in kept}
-        todo = [r for r in found.scenes if (r.split, r.name) not in names]
-        for split in dict.fromkeys(ref.split for ref in todo):
-            make_dir(out_dir / split, _OPTION)
-        _run(summary, [job(ref, out_dir / ref.split) for ref in todo], kept, workers)
-        for split in {ref.split for ref in todo}:
-            if not any((out_dir / split).iterdir()):
-                (out_dir / split).rmdir()  # an empty split is a problem of the root
-    return summary
+        return summary.with_scenes(fill(out_dir, kept_scenes(out_dir, refs, settings, fresh=fresh)))
 
 
-def _check_splits(out_dir: Path, refs: Sequence[SceneRef]) -> None:
+def check_splits(out_dir: Path, refs: Sequence[SceneRef]) -> None:
+    """Check that a root does not have the split validation under its other name.
+
+    Raises:
+        UserError: it has.
+    """
     if any(ref.split == "validation" for ref in refs) and (out_dir / "val").is_dir():
         raise UserError(f"{_OPTION} {out_dir}: has a folder val/, which names the split validation")
 
 
-def _kept(
+def kept_scenes(
     out_dir: Path, refs: Sequence[SceneRef], settings: Mapping[str, Any], *, fresh: bool
 ) -> list[SceneResult]:
     """The scenes that an earlier run completed; with ``fresh`` they are removed.
@@ -262,22 +297,19 @@ def _kept(
                 " --fresh"
             )
         else:
-            kept.append(_result_of(ref, contents))
+            kept.append(result_of(ref, contents))
     return kept
 
 
-def _run(
-    summary: ImportSummary, jobs: list[SceneJob], kept: list[SceneResult], workers: int | None
-) -> ImportSummary:
+def _run(jobs: list[SceneJob], kept: list[SceneResult], workers: int | None) -> list[SceneResult]:
+    """The results of all scenes, sorted by name."""
     results = {(result.ref.split, result.ref.name): result for result in kept}
     number = max(1, min(workers or default_workers(), len(jobs)))
     with progress("scenes", len(jobs) + len(kept), done=len(kept)) as advance:
         for result in map_unordered(import_scene, jobs, number):
             results[result.ref.split, result.ref.name] = result
             advance()
-    for key in sorted(results):  # whatever the order of completion
-        summary.add(results[key])
-    return summary
+    return [results[key] for key in sorted(results)]
 
 
 def import_scene(job: SceneJob) -> SceneResult:
@@ -307,10 +339,10 @@ def import_scene(job: SceneJob) -> SceneResult:
         return SceneResult(job.ref, problems=(problem,), skipped=True)
     finally:
         scene.close()
-    return _result_of(job.ref, contents, kept=False)
+    return result_of(job.ref, contents, kept=False)
 
 
-def _result_of(ref: SceneRef, contents: Mapping[str, Any], *, kept: bool = True) -> SceneResult:
+def result_of(ref: SceneRef, contents: Mapping[str, Any], *, kept: bool = True) -> SceneResult:
     """The result of a scene from the contents of its ``scene.json``."""
     from x3spatial.roots.scene_file import parse_scene_file
 

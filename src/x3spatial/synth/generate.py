@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.shards import Shard, parse_shard
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json
 from x3spatial.io.locks import lock_dir
@@ -66,6 +68,21 @@ class SceneSummary(Tabular):
             self.absent[reason] = self.absent.get(reason, 0) + number
 
 
+def read_scene(out_dir: Path, split: str, index: int) -> Any:
+    """What the ``scene.json`` of a scene holds; None if the scene has none."""
+    from x3spatial.roots.scene_file import SCENE_FILE
+
+    path = out_dir / split / scene_name(split, index) / SCENE_FILE
+    return read_json(path) if path.exists() else None
+
+
+def is_complete(contents: Any) -> bool:
+    """Whether a ``scene.json`` has all keys of the present format."""
+    from x3spatial.roots.scene_file import FORMAT
+
+    return isinstance(contents, dict) and contents.get("format") == FORMAT
+
+
 def _scene_folders(out_dir: Path) -> list[Path]:
     """Return the folders of all scenes in a root, of any origin."""
     return [
@@ -75,8 +92,13 @@ def _scene_folders(out_dir: Path) -> list[Path]:
     ]  # fmt: skip
 
 
-def _check_root(out_dir: Path, options: SceneOptions, scenes: dict[str, int]) -> None:
-    """Check that a root holds only scenes that these options make.
+def check_root(
+    out_dir: Path,
+    options: SceneOptions,
+    scenes: dict[str, int],
+    cure: str = "choose another folder or add --fresh",
+) -> None:
+    """Check that a root holds only scenes that these options make; ``cure`` ends the error.
 
     Raises:
         UserError: it has scenes made with other settings, or more scenes than requested.
@@ -87,15 +109,11 @@ def _check_root(out_dir: Path, options: SceneOptions, scenes: dict[str, int]) ->
             settings = written.get("settings") if isinstance(written, dict) else None
             if settings != options.to_json():
                 raise UserError(
-                    f"{scene}: made with other settings ({_difference(settings, options)});"
-                    " choose another folder or add --fresh"
+                    f"{scene}: made with other settings ({_difference(settings, options)}); {cure}"
                 )
         split = scene.parent.name
         if split in scenes and int(scene.name.rsplit("_", 1)[1]) >= scenes[split]:
-            raise UserError(
-                f"{scene}: beyond the {scenes[split]} scenes requested; choose another folder or"
-                " add --fresh"
-            )
+            raise UserError(f"{scene}: beyond the {scenes[split]} scenes requested; {cure}")
 
 
 def _difference(settings: Any, options: SceneOptions) -> str:
@@ -158,6 +176,7 @@ def render_scenes(
     workers: int | None = None,
     fast: bool = False,
     fresh: bool = False,
+    shard: str | Shard | None = None,
 ) -> SceneSummary:
     """Render synthetic rooms into the data root ``out_dir``.
 
@@ -177,10 +196,11 @@ def render_scenes(
         style: ``day``, or ``night``: the same rooms in the image style of a night camera.
         workers: processes; None for one per usable CPU.
         fast: smaller default images with fewer samples, for training.
-        fresh: delete the scenes of earlier runs in ``out_dir`` first.
+        fresh: delete the scenes of earlier runs in ``out_dir`` first; with ``shard`` those of this shard.
+        shard: make only every Nth scene, ``K/N``, for ``x3spatial.merge``; None for all.
 
     Returns:
-        What ``out_dir`` holds now.
+        What ``out_dir`` holds now, or the shard.
 
     Raises:
         UserError: an option is out of range, ``out_dir`` cannot be written or holds other scenes, or no
@@ -194,39 +214,58 @@ def render_scenes(
     )  # fmt: skip
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
+    number = workers or default_workers()
+    part = parse_shard(shard)
+    if part is not None:
+        from x3spatial.synth.shards import render_shard
+
+        return render_shard(part, out_dir, scenes, options, number, fresh=fresh)
     make_dir(out_dir, _OPTION)
     with lock_dir(out_dir, _OPTION):
-        foreign = [p for p in _scene_folders(out_dir) if not _SCENE_NAME.fullmatch(p.name)]
-        if foreign:
-            raise UserError(
-                f"{_OPTION} {out_dir}: holds scenes of other origin ({foreign[0]}); choose another folder"
-            )
+        check_origin(out_dir)
         if fresh:
             for scene in _scene_folders(out_dir):
                 shutil.rmtree(scene)
-        _check_root(out_dir, options, scenes)
-        return _run(out_dir, scenes, options, workers or default_workers())
+        check_root(out_dir, options, scenes)
+        return render_into(out_dir, scenes_of(scenes), options, number)
 
 
-def _run(
-    out_dir: Path, scenes: dict[str, int], options: SceneOptions, workers: int
+def check_origin(out_dir: Path) -> None:
+    """Check that a root holds no scenes but rendered ones.
+
+    Raises:
+        UserError: it does.
+    """
+    foreign = [p for p in _scene_folders(out_dir) if not _SCENE_NAME.fullmatch(p.name)]
+    if foreign:
+        raise UserError(
+            f"{_OPTION} {out_dir}: holds scenes of other origin ({foreign[0]}); choose another folder"
+        )
+
+
+def scenes_of(scenes: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Every scene as its split and its number in it, in order."""
+    return [(split, index) for split, count in scenes.items() for index in range(count)]
+
+
+def render_into(
+    out_dir: Path, scenes: Sequence[tuple[str, int]], options: SceneOptions, workers: int
 ) -> SceneSummary:
-    from x3spatial.roots.scene_file import FORMAT, SCENE_FILE
+    """Render those of the scenes that are not complete in ``out_dir``."""
     from x3spatial.synth.writer import SceneJob, count, write_scene
 
-    summary = SceneSummary(out_dir, {split: number for split, number in scenes.items() if number})
+    summary = SceneSummary(out_dir, dict(Counter(split for split, _ in scenes)))
     todo: list[SceneJob] = []
-    for split, number in summary.scenes.items():
+    for split in summary.scenes:
         make_dir(out_dir / split, _OPTION)
-        for index in range(number):
-            scene_file = out_dir / split / scene_name(split, index) / SCENE_FILE
-            contents = read_json(scene_file) if scene_file.exists() else None
-            if contents is not None and contents.get("format") == FORMAT:
-                summary.add(count(contents))
-            else:
-                # Images of a scene with an older scene.json are kept.
-                todo.append(SceneJob(split, index, out_dir / split, options, contents is not None))
-    total = sum(summary.scenes.values())
+    for split, index in scenes:
+        contents = read_scene(out_dir, split, index)
+        if contents is not None and is_complete(contents):
+            summary.add(count(contents))
+        else:
+            # Images of a scene with an older scene.json are kept.
+            todo.append(SceneJob(split, index, out_dir / split, options, contents is not None))
+    total = len(scenes)
     with progress("scenes", total, done=total - len(todo)) as advance:
         for counts in map_unordered(write_scene, todo, max(1, min(workers, len(todo)))):
             summary.made += not counts.completed

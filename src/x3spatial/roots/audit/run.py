@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.shards import Shard, parse_shard
+from x3spatial.errors import UserError
+from x3spatial.formats.typed_json import document
+from x3spatial.io.files import check_output, write_text
 from x3spatial.progress import progress
 from x3spatial.roots import findings
 from x3spatial.roots.audit.objects import AuditedObject, AuditJob, audit_object
 from x3spatial.roots.findings import Problem, grouped
-from x3spatial.roots.layout import RootListing, list_root
+from x3spatial.roots.layout import ObjectKey, RootListing, list_root
 from x3spatial.roots.places import place_of
 from x3spatial.roots.views import split_missing_inpainted
 from x3spatial.tables import Table, Tabular
@@ -80,9 +85,18 @@ class AuditReport(Tabular):
             "notes": [note._asdict() for note in self.notes],
         }
 
+    def write(self, path: Path) -> None:
+        """Write the report as ``x3 audit --json`` prints it."""
+        write_text(path, document(self.to_json()) + "\n")
+
 
 def audit(
-    data_root: str | Path, *, tasks: Sequence[str] | None = None, workers: int | None = None
+    data_root: str | Path,
+    *,
+    tasks: Sequence[str] | None = None,
+    workers: int | None = None,
+    out: str | Path | None = None,
+    shard: str | Shard | None = None,
 ) -> AuditReport:
     """Check every file of every split of a data root.
 
@@ -91,38 +105,89 @@ def audit(
         tasks: the tasks that will be built, by name or short name; None for those of a default build. What
             none of them needs is not checked.
         workers: threads; None for one per usable CPU.
+        out: a file for the report, as JSON; None for none.
+        shard: check only every Nth object, ``K/N``, for ``x3spatial.merge``, which writes ``out``; None for
+            all.
+
+    Returns:
+        The report; with ``shard`` that of the shard's objects.
 
     Raises:
-        UserError: ``data_root`` does not exist or has no split, or a task is unknown.
+        UserError: ``data_root`` does not exist or has no split, a task is unknown, ``out`` cannot be written,
+            or there is none with ``shard``.
     """
     data_root = Path(data_root)
     workers = default_workers() if workers is None else workers
     chosen = [TASKS[name] for name in choose_tasks(tasks)]
     use_inpainted = any(task.needs_inpainted for task in chosen)
     use_pairs = any(task.views is Views.TWO for task in chosen)
+    part = parse_shard(shard)
+    if part is not None and out is None:
+        raise UserError(f"--shard {part}: needs -o REPORT, the file that x3 merge writes")
+    if out is not None:
+        out = Path(os.path.abspath(out))  # noqa: PTH100
+        check_output(out, "--out")
     listing = list_root(data_root)
-    jobs = (AuditJob(key, listing.folder(key), use_inpainted, use_pairs) for key in listing.objects)
-    objects: list[AuditedObject] = []
-    duplicates = _Duplicates()
-    with progress("auditing", len(listing.objects)) as advance:
-        for audited in map_unordered(audit_object, jobs, workers, threads=True):
-            duplicates.add(audited)
-            audited.digests = []
-            objects.append(audited)
-            advance()
-    objects.sort(key=lambda item: item.key)
-    problems = [*listing.problems, *_places_in_two_splits(listing), *duplicates.problems()]
-    for item in objects:
-        problems.extend(item.problems)
-    any_inpainted = any(item.any_inpainted for item in objects)
-    problems, notes = split_missing_inpainted(data_root, problems, any_inpainted=any_inpainted)
-    for item in objects:
-        notes.extend(item.notes)
-    splits = {
-        split: _summary(item for item in objects if item.key.split == split)
-        for split in listing.splits
-    }
-    return AuditReport(data_root, splits, sorted(set(problems)), sorted(set(notes)))
+    problems = [*listing.problems, *_places_in_two_splits(listing)]
+
+    def audited(keys: Sequence[ObjectKey]) -> Iterator[AuditedObject]:
+        jobs = (AuditJob(key, listing.folder(key), use_inpainted, use_pairs) for key in keys)
+        with progress("auditing", len(keys)) as advance:
+            for item in map_unordered(audit_object, jobs, workers, threads=True):
+                yield item
+                advance()
+
+    if part is not None:
+        from x3spatial.roots.audit.shards import audit_shard
+
+        assert out is not None
+        names = [task.name for task in chosen]
+        return audit_shard(part, out, listing, names, problems, audited)
+    found = AuditedRoot()
+    for item in audited(listing.objects):
+        found.add(item)
+    report = found.report(data_root, listing.splits, problems)
+    if out is not None:
+        report.write(out)
+    return report
+
+
+class AuditedRoot:
+    """Collects audited objects, in any order."""
+
+    def __init__(self) -> None:
+        self._objects: list[AuditedObject] = []
+        self._duplicates = _Duplicates()
+
+    def add(self, item: AuditedObject) -> None:
+        """Add an object; its digests are not kept with it."""
+        self._duplicates.add(item)
+        item.digests = []
+        self._objects.append(item)
+
+    def report(
+        self, root: Path, split_names: Iterable[str], problems: Sequence[Problem]
+    ) -> AuditReport:
+        """The report on the objects.
+
+        Args:
+            root: the data root.
+            split_names: its splits.
+            problems: those of its listing.
+        """
+        objects = sorted(self._objects, key=lambda item: item.key)
+        problems = [*problems, *self._duplicates.problems()]
+        for item in objects:
+            problems.extend(item.problems)
+        any_inpainted = any(item.any_inpainted for item in objects)
+        problems, notes = split_missing_inpainted(root, problems, any_inpainted=any_inpainted)
+        for item in objects:
+            notes.extend(item.notes)
+        splits = {
+            split: _summary(item for item in objects if item.key.split == split)
+            for split in split_names
+        }
+        return AuditReport(root, splits, sorted(set(problems)), sorted(set(notes)))
 
 
 def _places_in_two_splits(listing: RootListing) -> list[Problem]:
