@@ -15,10 +15,10 @@ from x3spatial.errors import UserError
 from x3spatial.tables import Table, Tabular
 
 KINDS = {
-    "scenes": "synth.shards",
-    "import": "importers.shards",
+    "scenes": "synth.merge",
+    "import": "importers.merge",
     "audit": "roots.audit.shards",
-    "build": "builder.shards",
+    "build": "builder.merge",
 }
 """Command with ``--shard`` → the module that merges its shards."""
 

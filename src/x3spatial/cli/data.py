@@ -37,9 +37,9 @@ from x3spatial.synth.options import FAST, FULL, STYLES
 from x3spatial.texts import counted
 
 if TYPE_CHECKING:
-    from x3spatial.builder.run import BuildSummary
-    from x3spatial.roots.audit.run import AuditReport
-    from x3spatial.synth.generate import SceneSummary
+    from x3spatial.builder.summary import BuildSummary
+    from x3spatial.roots.audit.report import AuditReport
+    from x3spatial.synth.scenes_root import SceneSummary
 
 _SCENES: Any = Default(of="synth.options:SCENES")
 _SCANS: Any = Default(of="synth.layouts.run:render_scans")

@@ -29,7 +29,7 @@ from x3spatial.inpainting import ENGINE_HELP
 from x3spatial.roots.findings import Problem, grouped
 
 if TYPE_CHECKING:
-    from x3spatial.importers.run import ImportSummary
+    from x3spatial.importers.results import ImportSummary
 
 
 def _list(panel: str, text: str) -> Any:

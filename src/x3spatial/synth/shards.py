@@ -1,20 +1,14 @@
-"""Shards of ``x3 scenes``: each makes its scenes in a folder of its own; merging moves them into the root."""
+"""Shards of ``x3 scenes``: each makes its scenes in a folder of its own."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from x3spatial.engine.shard_notes import open_shard
-from x3spatial.engine.shard_sets import ShardSet
 from x3spatial.engine.shards import Shard
-from x3spatial.io.files import make_dir
-from x3spatial.io.locks import lock_dir
-from x3spatial.synth.generate import (
+from x3spatial.synth.options import SceneOptions
+from x3spatial.synth.scenes_root import (
     SceneSummary,
     check_origin,
     check_root,
@@ -23,7 +17,6 @@ from x3spatial.synth.generate import (
     render_into,
     scenes_of,
 )
-from x3spatial.synth.options import SceneOptions, scene_name
 
 KIND = "scenes"
 _OPTION = "--out"
@@ -57,36 +50,3 @@ def render_shard(
         summary = render_into(part.folder, todo, options, workers)
         part.finish(len(shard.of(everything)), {"made": len(todo)})
     return summary
-
-
-def merge(shards: ShardSet, workers: int) -> SceneSummary:
-    """Move the scenes of all shards into the root.
-
-    Raises:
-        UserError: a scene is missing.
-    """
-    scenes: dict[str, int] = dict(shards.identity["scenes"])
-    settings: dict[str, Any] = dict(shards.identity["settings"])
-    del settings["version"]
-    options = SceneOptions(**settings)
-    everything = scenes_of(scenes)
-    out = shards.out
-    with lock_dir(out, _OPTION):
-        check_origin(out)
-        check_root(out, options, scenes, _CURE)
-        for place, scene in enumerate(everything):
-            note = shards.notes[place % shards.n]
-            if not any(is_complete(read_scene(root, *scene)) for root in (out, note.folder)):
-                raise shards.refusal(note, f"{scene_name(*scene)} is not there")
-        for place, (split, index) in enumerate(everything):
-            if is_complete(read_scene(out, split, index)):
-                continue
-            target = out / split / scene_name(split, index)
-            make_dir(target.parent, _OPTION)
-            if target.exists():
-                shutil.rmtree(target)  # left by an interrupted run
-            folder = shards.notes[place % shards.n].folder
-            os.replace(folder / split / scene_name(split, index), target)
-        summary = render_into(out, everything, options, workers)
-    made = sum(int(note.found["made"]) for note in shards.notes)
-    return replace(summary, made=made)

@@ -13,7 +13,7 @@ from x3spatial.engine.shards import Shard
 from x3spatial.io.files import check_output
 from x3spatial.io.journal import Journal
 from x3spatial.roots.audit.objects import AuditedObject, AuditedView
-from x3spatial.roots.audit.run import AuditedRoot, AuditReport
+from x3spatial.roots.audit.report import AuditedRoot, AuditReport
 from x3spatial.roots.findings import Problem
 from x3spatial.roots.layout import ObjectKey, RootListing
 
