@@ -83,7 +83,7 @@ def test_a_real_step_holds_the_predicted_bytes(
                 real["optimizer"] = held(optimizer)
                 return result
 
-            optimizer.step = step_and_weigh
+            optimizer.step = step_and_weigh  # type: ignore[method-assign]
             return optimizer
 
     monkeypatch.setattr(module, "SpatialTrainer", Weighed)
