@@ -140,7 +140,7 @@ def test_workers_below_1_are_refused(engine: Engine) -> None:
 def test_an_engine_of_somebody_else_builds_the_same_bytes(engines: None, tmp_path: Path) -> None:
     root = make_root(tmp_path / "root")
     for kind in ("local", "backwards"):
-        x3.build(root, tmp_path / "tasks", engine=kind, fresh=True)
+        x3.build_tasks(root, tmp_path / "tasks", engine=kind, fresh=True)
         (tmp_path / "tasks").rename(tmp_path / kind)
     files = sorted(path.name for path in (tmp_path / "local").glob("t*.json"))
     assert files
