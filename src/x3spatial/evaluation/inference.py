@@ -90,7 +90,7 @@ def ask(
     prepare = partial(_prepare, model)
     if model.concurrent:
         work = lambda batch: _answer(model, prepare(batch))  # noqa: E731
-        yield from map_unordered(work, batches, workers, threads=True, interrupt=model.interrupt)
+        yield from map_unordered(work, batches, workers, interrupt=model.interrupt)
         return
     for batch in map_ordered(prepare, batches, workers=1, ahead=_BATCHES_AHEAD):
         yield _answer(model, batch)
