@@ -14,7 +14,7 @@ from x3spatial.tasks.strata import range_text
 from x3spatial.texts import QUOTE, counted, shortened
 
 if TYPE_CHECKING:
-    from x3spatial.evaluation.run import EvalResult
+    from x3spatial.evaluation.result import EvalResult
     from x3spatial.formats.results_file import ConsistencyRow, StratumRow
     from x3spatial.tasks.strata import Stratum
 

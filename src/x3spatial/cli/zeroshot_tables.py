@@ -20,7 +20,7 @@ from x3spatial.tables import Table, figure
 from x3spatial.texts import counted
 
 if TYPE_CHECKING:
-    from x3spatial.evaluation.run import EvalResult
+    from x3spatial.evaluation.result import EvalResult
     from x3spatial.pipeline import SetSummary, ZeroshotSummary
 
 _HEADLINES = (

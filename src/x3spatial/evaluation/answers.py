@@ -38,7 +38,7 @@ from x3spatial.evaluation.people import (
     read_files,
 )
 from x3spatial.evaluation.provenance import data_provenance, versions
-from x3spatial.evaluation.run import EvalResult
+from x3spatial.evaluation.result import EvalResult
 from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
 from x3spatial.evaluation.scoring.scores import truth_of
 from x3spatial.evaluation.stored import entry_of

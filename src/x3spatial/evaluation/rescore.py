@@ -16,7 +16,7 @@ from x3spatial.evaluation.options import (
     check_workers,
 )
 from x3spatial.evaluation.provenance import data_provenance, versions
-from x3spatial.evaluation.run import EvalResult
+from x3spatial.evaluation.result import EvalResult
 from x3spatial.evaluation.stored import stored_replies
 from x3spatial.formats.image_paths import ImagePaths, check_present
 from x3spatial.formats.results_file import check_replaceable, read_results, write_results
