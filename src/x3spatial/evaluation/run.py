@@ -57,8 +57,10 @@ from x3spatial.formats.results_file import (
 )
 from x3spatial.formats.results_table import conditions, results_table
 from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.formats.task_source import data_sha256 as task_sha256
+from x3spatial.formats.task_source import recorded_path
 from x3spatial.formats.typed_json import finite
-from x3spatial.io.files import check_output, sha256_file
+from x3spatial.io.files import check_output
 from x3spatial.models import registry
 from x3spatial.models.base import Model
 from x3spatial.tables import Table, Tabular
@@ -272,7 +274,7 @@ def evaluate(
     with nullcontext() if given else closing(chosen):
         find_convention(chosen.convention)
         check_supported(chosen, records, data_json)
-        data_sha256 = sha256_file(data_json)
+        data_sha256 = task_sha256(data_json)
         values = {
             "model": chosen.spec or chosen.name,
             "describe": json.loads(
@@ -300,7 +302,7 @@ def evaluate(
             check_output(output_json, "--out", [data_json])
             check_replaceable(output_json)
             about = {
-                "data": str(data_json.absolute()),
+                "data": recorded_path(data_json),
                 "name": chosen.name,
                 "privileged": chosen.privileged,
                 "scoring": options.scoring,
