@@ -12,6 +12,7 @@ from pathlib import Path
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, write_bytes
 from x3spatial.io.images import ImageError, read_bytes
+from x3spatial.io.members import MemberPath
 from x3spatial.io.orientation import without_orientation
 
 PATHS = {
@@ -42,7 +43,7 @@ class ImagePlacer:
 
     Every file is read and checked: nothing but images is copied or embedded. Readers of an export apply
     orientation tags, but points refer to the stored pixels, so an image with a tag is exported without it, if
-    need be as a copy.
+    need be as a copy. So are images inside of a pack, which have no path.
     """
 
     def __init__(self, paths: str, out_dir: Path) -> None:
@@ -94,13 +95,17 @@ class ImagePlacer:
 
     def _absolute(self, file: Path) -> str:
         data, name = self._read(file)
-        return str(self._out_dir / self._copy(data, name)) if file in self.turned else str(file)
+        return str(self._out_dir / self._copy(data, name)) if self._needs_copy(file) else str(file)
 
     def _relative(self, file: Path) -> str:
         data, name = self._read(file)
-        if file in self.turned:
+        if self._needs_copy(file):
             return self._copy(data, name)
         return Path(os.path.relpath(file, self._out_dir)).as_posix()
+
+    def _needs_copy(self, file: Path) -> bool:
+        """Whether no path can be written to the file itself."""
+        return file in self.turned or isinstance(file, MemberPath)
 
     def _copied(self, file: Path) -> str:
         return self._copy(*self._read(file))

@@ -29,8 +29,10 @@ from x3spatial.exporters.rewrite import Rewriter
 from x3spatial.exporters.samples import Sample
 from x3spatial.formats.image_paths import ImagePaths, with_paths
 from x3spatial.formats.task_file import iter_records
+from x3spatial.formats.task_source import source_at
 from x3spatial.io.files import make_dir, naming, write_json, write_text
 from x3spatial.io.locks import lock_dir
+from x3spatial.io.members import MemberPath, file_at
 from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.spec import says_absent
@@ -105,7 +107,7 @@ def export(
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: must be at least 1")
     out_dir = _absolute(out_dir)
-    sources = [_absolute(path) for path in data_json]
+    sources = [source_at(path) for path in data_json]
     outputs = _outputs(form, sources, out_dir)
     if form.refuses_empty:
         outputs = {source: outputs[source] for source in sources if _has_samples(source, to)}
@@ -180,6 +182,12 @@ def _has_samples(source: Path, to: str) -> bool:
 
 def _absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links are not resolved
+
+
+def _located(path: str) -> Path:
+    """The file at a path of a record."""
+    file = file_at(path)
+    return file if isinstance(file, MemberPath) else _absolute(path)
 
 
 def _format(to: str) -> type[Format]:
@@ -257,14 +265,14 @@ def _samples(
     for listed in islice(iter_records(source), limit):
         record = with_paths(listed, paths.find)
         where = f"{source}: record {record.id}"
-        images = tuple(placer.place(_absolute(path), where) for path in record.images)
+        images = tuple(placer.place(_located(path), where) for path in record.images)
         sample = rewriter.sample(record, images, where)
         if form.tags:
             sample = sample.tagged()
         if form.with_files:
 
             def placed(path: str, where: str = where) -> str:
-                return placer.place(_absolute(path), where).written
+                return placer.place(_located(path), where).written
 
             sample = replace(sample, placed=with_paths(record, placed))
         sample.check(where, tags=form.tags)
