@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, write_bytes
-from x3spatial.io.images import ImageError, read_bytes
+from x3spatial.io.images import ImageError, encode_mask_png, read_bytes, read_mask
 from x3spatial.io.orientation import without_orientation
 
 PATHS = {
@@ -67,18 +68,23 @@ class ImagePlacer:
         Raises:
             UserError: the file is missing, not an image, or cannot be copied.
         """
-        try:
-            if not file.is_file():
-                raise UserError(
-                    f"{where}: image {file} is missing; build again, or say where the data root is now with"
-                    " --image-root, or what relative paths are relative to with --image-folder"
-                )
+        with _named(file, f"{where}: image"):
             embedded = self._read(file) if self._embed else None
             return PlacedImage(file, self._place(file), embedded)
-        except ImageError as error:
-            raise UserError(f"{where}: image {file}: {error.reason}") from None
-        except OSError as error:
-            raise UserError(f"{where}: image {file}: {error.strerror or error}") from None
+
+    def place_mask(self, file: Path, where: str) -> PlacedImage:
+        """Assign a path to one mask; ``where`` names the record in errors.
+
+        An embedded mask is 8-bit grey of 0 and 255: readers of an export may know no palettes and no 16 bits.
+
+        Raises:
+            UserError: the file is missing, not an image, or cannot be copied.
+        """
+        with _named(file, f"{where}: mask"):
+            if not self._embed:
+                return PlacedImage(file, self._place(file))
+            name = f"{file.stem}.png"
+            return PlacedImage(file, str(file), (encode_mask_png(read_mask(file)), name))
 
     def _read(self, file: Path) -> tuple[bytes, str]:
         """The bytes to export, and the file name that fits them.
@@ -118,3 +124,19 @@ class ImagePlacer:
             write_bytes(target, data)
         self.copies.add(name)
         return f"{IMAGES}/{name}"
+
+
+@contextmanager
+def _named(file: Path, what: str) -> Iterator[None]:
+    """Check that ``file`` exists, and name it in errors of the block."""
+    try:
+        if not file.is_file():
+            raise UserError(
+                f"{what} {file} is missing; build again, or say where the data root is now with"
+                " --image-root, or what relative paths are relative to with --image-folder"
+            )
+        yield
+    except ImageError as error:
+        raise UserError(f"{what} {file}: {error.reason}") from None
+    except OSError as error:
+        raise UserError(f"{what} {file}: {error.strerror or error}") from None

@@ -261,6 +261,9 @@ def _samples(
         sample = rewriter.sample(record, images, where)
         if form.tags:
             sample = sample.tagged()
+        if form.with_mask and record.query_mask is not None:
+            mask = placer.place_mask(_absolute(record.query_mask), where)
+            sample = replace(sample, query_mask=mask)
         if form.with_files:
 
             def placed(path: str, where: str = where) -> str:
