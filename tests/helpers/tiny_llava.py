@@ -14,7 +14,7 @@ def tiny_llava(processor: Any) -> Any:
     import transformers
 
     tokenizer = processor.tokenizer
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2,
+    sizes: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2,
              "num_attention_heads": 2}  # fmt: skip
     return transformers.LlavaForConditionalGeneration(
         transformers.LlavaConfig(

@@ -85,7 +85,7 @@ def test_rewards_are_the_scores_of_an_export(convention: str, tmp_path: Path) ->
     source = write_set(tmp_path / "mixed.json", sized)
     export(source, tmp_path / "out", "hf-datasets", point_format=convention)
     rows = datasets.load_from_disk(str(tmp_path / "out/mixed"))
-    columns = {name: list(rows[name]) for name in rows.column_names}
+    columns: dict[str, Any] = {name: list(rows[name]) for name in rows.column_names}
     gold = columns["answer"]
     assert hit_at_mask(gold, **columns) == near_mask(gold, **columns) == [1.0] * 4
     for said in (gold[0], gold[1], gold[2]):

@@ -112,11 +112,7 @@ class ImagePlacer:
         return self._copy(*self._read(file))
 
     def _copy(self, data: bytes, name: str) -> str:
-        # Named by content: files of the same name from different folders do not collide, duplicates are
-        # stored once, and the names do not depend on the machine.
-        digest = hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
-        stem = Path(name).stem.encode()[:_MAX_STEM].decode(errors="ignore")
-        name = f"{stem}-{digest}{Path(name).suffix}"
+        name = content_name(data, name)
         if not self.copies:
             make_dir(self._out_dir / IMAGES, "--out")
         target = self._out_dir / IMAGES / name
@@ -124,6 +120,17 @@ class ImagePlacer:
             write_bytes(target, data)
         self.copies.add(name)
         return f"{IMAGES}/{name}"
+
+
+def content_name(data: bytes, name: str) -> str:
+    """The name of a copy of a file ``name`` with the bytes ``data``.
+
+    It depends on the content: files of the same name from different folders do not collide, duplicates are
+    stored once, and the names do not depend on the machine.
+    """
+    digest = hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
+    stem = Path(name).stem.encode()[:_MAX_STEM].decode(errors="ignore")
+    return f"{stem}-{digest}{Path(name).suffix}"
 
 
 @contextmanager
