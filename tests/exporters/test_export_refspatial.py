@@ -25,7 +25,7 @@ FIELDS = ["id", "object", "prompt", "suffix", "rgb_path", "mask_path", "category
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("refspatial")
-    root = make_root(folder / "root", splits=("validation",), scenes=2, views=3)
+    root = make_root(folder / "root", splits=("validation",), scenes=2, views=4)
     x3.build_tasks(root, folder / "tasks", tasks=["t1", "t2b"], mode="allpairs")
     return folder / "tasks"
 

@@ -1,6 +1,6 @@
 """RoboRefer's own evaluation on an export for RefSpatial-Bench.
 
-usage: ROBOREFER=CLONE python refspatial_peer.py EXPORT ANSWERS OUT TASK, where ANSWERS is a JSON list of texts
+usage: ROBOREFER=CLONE python refspatial_peer.py EXPORT ANSWERS OUT TASK. ANSWERS is a JSON list of texts
 by row. Prints {"shares": [a number per answer], "stopped": null or the error of its runner}.
 """
 
@@ -20,8 +20,8 @@ def main(export: Path, answers: Path, out: Path, task: str) -> None:
     texts = json.loads(answers.read_text())
     os.chdir(out)  # its paths are relative
     sys.path.insert(0, str(Path(os.environ["ROBOREFER"]) / "Evaluation"))
-    import summarize_acc
-    import test_benchmark
+    import summarize_acc  # type: ignore[import-not-found]
+    import test_benchmark  # type: ignore[import-not-found]
 
     replies = iter(texts)
 
