@@ -80,8 +80,8 @@ def build_shard(
         state = BuildState(part.folder, mine, of_objects, fresh=False)
         with state.journal.open():
             build_pending(state, mine, out_dir, options, templates, workers)
-        state.finish()
         of_shard = _facts(state, listing, options, is_first=shard.k == 1)
+        state.finish()
         part.finish(len(keys), {"objects_built": len(mine.objects), **of_shard})
     return BuildSummary(part.folder, {**provenance, **of_shard}, len(state.todo))
 
