@@ -38,9 +38,10 @@ from x3spatial.builder.shards import build_shard
 from x3spatial.builder.state import BuildState
 from x3spatial.builder.summary import BuildSummary
 from x3spatial.builder.task_files import write_task_files
-from x3spatial.engine.local import default_workers
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.engine.shards import Shard, parse_shard
-from x3spatial.inpainting import open_engine
+from x3spatial.inpainting import open_engine as open_inpainting
 from x3spatial.io.files import (
     make_dir,
     read_manifest,
@@ -60,6 +61,8 @@ def build_tasks(
     options: BuildOptions | None = None,
     *,
     workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
     fresh: bool = False,
     out_option: str = "--out",
     shard: str | Shard | None = None,
@@ -72,6 +75,8 @@ def build_tasks(
         out_dir: where task files, images and ``build.json`` go.
         options: what to build; None for the defaults.
         workers: threads; None for one per usable CPU.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
         fresh: rebuild everything instead of reusing results of earlier runs.
         out_option: how errors name ``out_dir``.
         shard: build only every Nth object, ``K/N``, for ``x3spatial.merge``, which writes the task files;
@@ -86,10 +91,10 @@ def build_tasks(
         UserError: ``data_root`` or ``out_dir`` cannot be used, a prompt template is invalid, or another
             run is writing to ``out_dir``. Also if only sets are chosen that are not built by default, and
             none of them can be made (the build is complete then, without samples).
+        UnitsFailed: an object could not be built; all others are done.
     """
     start = time.monotonic()
     options = replace(options or BuildOptions(), **changes)
-    workers = default_workers() if workers is None else workers
     # Not resolve(): records keep the paths that the user gave, symbolic links included.
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
@@ -99,7 +104,7 @@ def build_tasks(
         root, out_dir = as_spelt_before(root, out_dir)
     if options.decoys:
         # What it needs may be missing: that is said before any work.
-        open_engine(options.decoy_engine, option="--decoy-engine")
+        open_inpainting(options.decoy_engine, option="--decoy-engine")
     part = parse_shard(shard)
     templates = chosen_templates(options)
     listing = chosen_objects(root, options)
@@ -109,7 +114,16 @@ def build_tasks(
     check_ours(out_dir, out_option)
     if part is not None:
         return build_shard(
-            part, listing, out_dir, options, templates, workers, fresh=fresh, out_option=out_option
+            part,
+            listing,
+            out_dir,
+            options,
+            templates,
+            workers,
+            engine=engine,
+            ray_address=ray_address,
+            fresh=fresh,
+            out_option=out_option,
         )
     with lock_dir(out_dir, out_option):
         provenance = build_provenance(root, out_dir, options, templates)
@@ -120,8 +134,8 @@ def build_tasks(
             return _finished(BuildSummary(out_dir, manifest, 0), options, root)
         # The folder is incomplete from here on, so it must not have a manifest.
         (out_dir / MANIFEST).unlink(missing_ok=True)
-        with state.journal.open(fresh=fresh):
-            build_pending(state, listing, out_dir, options, templates, workers)
+        with open_engine(engine, ray_address) as opened, state.journal.open(fresh=fresh):
+            used = build_pending(state, listing, out_dir, options, templates, opened, workers)
         written = write_task_files(out_dir, listing, state, options)
         problems, notes = split_missing_inpainted(
             root, written.problems, any_inpainted=state.any_inpainted
@@ -139,7 +153,7 @@ def build_tasks(
                 if written.not_made
                 else {}
             ),
-            "run": run_info(time.monotonic() - start, workers),
+            "run": run_info(time.monotonic() - start, used),
         }
         write_json(out_dir / MANIFEST, manifest, fsync=True)
     return _finished(BuildSummary(out_dir, manifest, len(state.todo)), options, root)

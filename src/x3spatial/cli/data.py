@@ -14,7 +14,9 @@ from x3spatial.cli.declare import DEFAULT, Also, Default, command
 from x3spatial.cli.help import RUN, SCANS
 from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import (
+    Engine,
     Fresh,
+    RayAddress,
     Root,
     RootOut,
     Seed,
@@ -79,6 +81,8 @@ def scenes(
     ] = DEFAULT,
     seed: Seed = DEFAULT,
     workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
     layout: Annotated[
         str | None,
         typer.Option(
@@ -120,6 +124,8 @@ def scenes(
             seed=seed,
             style=style,
             workers=workers,
+            engine=engine,
+            ray_address=ray_address,
             fast=fast,
             fresh=fresh,
         )
@@ -137,6 +143,8 @@ def scenes(
         depth=depth,
         style=style,
         workers=workers,
+        engine=engine,
+        ray_address=ray_address,
         fast=fast,
         fresh=fresh,
         shard=shard,
@@ -196,6 +204,8 @@ def composites(
     ] = DEFAULT,
     seed: Seed = DEFAULT,
     workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
 ) -> Outcome:
     """Textured shapes on a textured ground, 112 x 112 pixels, with views, masks and removed objects."""
     from x3spatial.synth.composites import make_composites
@@ -210,6 +220,8 @@ def composites(
         colours=colours,
         seed=seed,
         workers=workers,
+        engine=engine,
+        ray_address=ray_address,
     )
     return Outcome(
         lambda: {"out_dir": str(out), "scenes": scenes, "made": made},
@@ -239,13 +251,23 @@ def crop(
     seed: Seed = DEFAULT,
     splits: Splits = DEFAULT,
     workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
     fresh: Fresh = DEFAULT,
 ) -> Outcome:
     """Crops are enlarged to the size of the view, so that objects appear larger."""
     from x3spatial.roots.crop_root import crop_root
 
     summary = crop_root(
-        data_root, out, times=times, seed=seed, splits=names(splits), workers=workers, fresh=fresh
+        data_root,
+        out,
+        times=times,
+        seed=seed,
+        splits=names(splits),
+        workers=workers,
+        engine=engine,
+        ray_address=ray_address,
+        fresh=fresh,
     )
 
     def show() -> None:
@@ -275,6 +297,8 @@ def audit(
     data_root: Root,
     tasks: TaskNames = DEFAULT,
     workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="REPORT", help="Also write what --json prints to a file.",
@@ -287,7 +311,15 @@ def audit(
     """
     from x3spatial.roots.audit.run import audit as run
 
-    report = run(data_root, tasks=names(tasks), workers=workers, out=out, shard=shard)
+    report = run(
+        data_root,
+        tasks=names(tasks),
+        workers=workers,
+        engine=engine,
+        ray_address=ray_address,
+        out=out,
+        shard=shard,
+    )
     return of_shard(audited(report), shard, out)
 
 
@@ -321,6 +353,8 @@ def build(
         Also("--out-dir"),
     ] = TASKS_DIR,
     workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
     fresh: Fresh = DEFAULT,
     shard: ShardOf = DEFAULT,
 ) -> Outcome:  # fmt: skip
@@ -329,7 +363,16 @@ def build(
     """
     from x3spatial.builder.run import build_tasks
 
-    summary = build_tasks(data_root, out_dir, options, workers=workers, fresh=fresh, shard=shard)
+    summary = build_tasks(
+        data_root,
+        out_dir,
+        options,
+        workers=workers,
+        engine=engine,
+        ray_address=ray_address,
+        fresh=fresh,
+        shard=shard,
+    )
     return of_shard(built(summary), shard, out_dir)
 
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.engine.shard_notes import digest
 from x3spatial.engine.shards import Shard, parse_shard
 from x3spatial.errors import UserError
@@ -22,7 +23,8 @@ from x3spatial.importers.results import (
 )
 from x3spatial.importers.scene import Problem, SceneError
 from x3spatial.importers.shards import import_shard
-from x3spatial.inpainting import TIMEOUT, open_engine
+from x3spatial.inpainting import TIMEOUT
+from x3spatial.inpainting import open_engine as open_inpainting
 from x3spatial.io.files import make_dir
 from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
@@ -58,6 +60,8 @@ def import_scans(
     inpaint: str = "telea",
     inpaint_timeout: float = TIMEOUT,
     workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
     fresh: bool = False,
     dry_run: bool = False,
     shard: str | Shard | None = None,
@@ -77,6 +81,8 @@ def import_scans(
         inpaint: the inpainting engine, ``KIND[:ARG]`` of ``x3spatial.inpainting``.
         inpaint_timeout: seconds that an external program has for one image.
         workers: processes; None for one per usable CPU.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
         fresh: replace the scenes of earlier imports.
         dry_run: make the choice only; nothing is written.
         shard: import only every Nth scene, ``K/N``, for ``x3spatial.merge``; None for all.
@@ -87,6 +93,7 @@ def import_scans(
     Raises:
         UserError: an option is wrong, the source is not of that kind, or ``out_dir`` cannot be written or
             holds scenes of the same name that are not of an equal import.
+        UnitsFailed: a scene met an error that is not one of its data; all others are done.
     """
     source, out_dir = Path(source), Path(out_dir)
     read, choice = read or ReadOptions(), choice or ChoiceOptions()
@@ -95,14 +102,14 @@ def import_scans(
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
     part = parse_shard(shard)
-    engine = open_engine(inpaint, timeout=inpaint_timeout)
+    inpainting = open_inpainting(inpaint, timeout=inpaint_timeout)
     found = reader(kind).find(source, read)
     settings = {
         "version": VERSION,
         "kind": kind,
         "read": read.to_json(),
         "choice": choice.to_json(),
-        "inpaint": None if engine is None else engine.describe(),
+        "inpaint": None if inpainting is None else inpainting.describe(),
     }
     summary = ImportSummary(out_dir, dry_run)
     if part is None or part.k == 1:
@@ -111,9 +118,15 @@ def import_scans(
     def job(ref: SceneRef, folder: Path | None) -> SceneJob:
         return SceneJob(ref, read, choice, inpaint, inpaint_timeout, settings, folder)
 
+    def run(
+        jobs: list[SceneJob], kept: list[SceneResult], folders: list[Path]
+    ) -> list[SceneResult]:
+        with open_engine(engine, ray_address) as opened:
+            return _run(jobs, kept, opened, workers, [source, *folders])
+
     refs = list(found.scenes) if part is None else part.of(found.scenes)
     if dry_run:
-        return summary.with_scenes(_run([job(ref, None) for ref in refs], [], workers))
+        return summary.with_scenes(run([job(ref, None) for ref in refs], [], []))
     if out_dir.resolve().is_relative_to(source.resolve()):
         raise UserError(f"{_OPTION} {out_dir}: lies in SOURCE {source}; choose a folder outside it")
 
@@ -123,7 +136,7 @@ def import_scans(
         todo = [r for r in refs if (r.split, r.name) not in names]
         for split in dict.fromkeys(ref.split for ref in todo):
             make_dir(folder / split, _OPTION)
-        results = _run([job(ref, folder / ref.split) for ref in todo], kept, workers)
+        results = run([job(ref, folder / ref.split) for ref in todo], kept, [folder])
         for split in {ref.split for ref in todo}:
             if not any((folder / split).iterdir()):
                 (folder / split).rmdir()  # an empty split is a problem of the root
@@ -145,12 +158,21 @@ def import_scans(
         return summary.with_scenes(fill(out_dir, kept_scenes(out_dir, refs, settings, fresh=fresh)))
 
 
-def _run(jobs: list[SceneJob], kept: list[SceneResult], workers: int | None) -> list[SceneResult]:
+def _run(
+    jobs: list[SceneJob],
+    kept: list[SceneResult],
+    engine: Engine,
+    workers: int | None,
+    folders: list[Path],
+) -> list[SceneResult]:
     """The results of all scenes, sorted by name."""
     results = {(result.ref.split, result.ref.name): result for result in kept}
-    number = max(1, min(workers or default_workers(), len(jobs)))
+
+    def name(job: SceneJob) -> str:
+        return f"{job.ref.split}/{job.ref.name}"
+
     with progress("scenes", len(jobs) + len(kept), done=len(kept)) as advance:
-        for result in map_unordered(import_scene, jobs, number):
+        for result in engine.map(import_scene, jobs, workers=workers, name=name, folders=folders):
             results[result.ref.split, result.ref.name] = result
             advance()
     return [results[key] for key in sorted(results)]
@@ -173,8 +195,8 @@ def import_scene(job: SceneJob) -> SceneResult:
         if job.folder is None:
             contents = describe(scene, plan, job.settings, list(plan.problems))
         else:
-            engine = open_engine(job.inpaint, timeout=job.timeout)
-            contents = write_scene(scene, plan, job.folder, job.settings, engine)
+            inpainting = open_inpainting(job.inpaint, timeout=job.timeout)
+            contents = write_scene(scene, plan, job.folder, job.settings, inpainting)
     except SceneError as error:
         found = (*dict.fromkeys(scene.problems), error.problem)
         return SceneResult(job.ref, problems=found, skipped=True)

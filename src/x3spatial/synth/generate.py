@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from x3spatial.engine.local import default_workers
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.engine.shards import Shard, parse_shard
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir
@@ -87,6 +88,8 @@ def render_scenes(
     depth: bool = False,
     style: str = "day",
     workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
     fast: bool = False,
     fresh: bool = False,
     shard: str | Shard | None = None,
@@ -108,6 +111,8 @@ def render_scenes(
         depth: also write ``{NN}_{frame}_depth.png``.
         style: ``day``, or ``night``: the same rooms in the image style of a night camera.
         workers: processes; None for one per usable CPU.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
         fast: smaller default images with fewer samples, for training.
         fresh: delete the scenes of earlier runs in ``out_dir`` first; with ``shard`` those of this shard.
         shard: make only every Nth scene, ``K/N``, for ``x3spatial.merge``; None for all.
@@ -118,6 +123,7 @@ def render_scenes(
     Raises:
         UserError: an option is out of range, ``out_dir`` cannot be written or holds other scenes, or no
             ray tracer is installed (the extra ``render``).
+        UnitsFailed: a scene could not be rendered; all others are done.
     """
     out_dir = Path(out_dir)
     scenes = {split: count for split, count in scenes.items() if count}
@@ -127,10 +133,10 @@ def render_scenes(
     )  # fmt: skip
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
-    number = workers or default_workers()
     part = parse_shard(shard)
     if part is not None:
-        return render_shard(part, out_dir, scenes, options, number, fresh=fresh)
+        with open_engine(engine, ray_address) as opened:
+            return render_shard(part, out_dir, scenes, options, opened, workers, fresh=fresh)
     make_dir(out_dir, _OPTION)
     with lock_dir(out_dir, _OPTION):
         check_origin(out_dir)
@@ -138,4 +144,5 @@ def render_scenes(
             for scene in scene_folders(out_dir):
                 shutil.rmtree(scene)
         check_root(out_dir, options, scenes)
-        return render_into(out_dir, scenes_of(scenes), options, number)
+        with open_engine(engine, ray_address) as opened:
+            return render_into(out_dir, scenes_of(scenes), options, opened, workers)

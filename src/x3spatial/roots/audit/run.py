@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.engine.shards import Shard, parse_shard
 from x3spatial.errors import UserError
 from x3spatial.io.files import check_output
@@ -26,6 +27,8 @@ def audit(
     *,
     tasks: Sequence[str] | None = None,
     workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
     out: str | Path | None = None,
     shard: str | Shard | None = None,
 ) -> AuditReport:
@@ -36,6 +39,8 @@ def audit(
         tasks: the tasks that will be built, by name or short name; None for those of a default build. What
             none of them needs is not checked.
         workers: threads; None for one per usable CPU.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
         out: a file for the report, as JSON; None for none.
         shard: check only every Nth object, ``K/N``, for ``x3spatial.merge``, which writes ``out``; None for
             all.
@@ -46,9 +51,9 @@ def audit(
     Raises:
         UserError: ``data_root`` does not exist or has no split, a task is unknown, ``out`` cannot be written,
             or there is none with ``shard``.
+        UnitsFailed: an object could not be checked.
     """
     data_root = Path(data_root)
-    workers = default_workers() if workers is None else workers
     chosen = [TASKS[name] for name in choose_tasks(tasks)]
     use_inpainted = any(task.needs_inpainted for task in chosen)
     use_pairs = any(task.views is Views.TWO for task in chosen)
@@ -61,10 +66,18 @@ def audit(
     listing = list_root(data_root)
     problems = [*listing.problems, *_places_in_two_splits(listing)]
 
+    def name(job: AuditJob) -> str:
+        return "/".join(job.key)
+
     def audited(keys: Sequence[ObjectKey]) -> Iterator[AuditedObject]:
         jobs = (AuditJob(key, listing.folder(key), use_inpainted, use_pairs) for key in keys)
-        with progress("auditing", len(keys)) as advance:
-            for item in map_unordered(audit_object, jobs, workers, threads=True):
+        with (
+            open_engine(engine, ray_address) as opened,
+            progress("auditing", len(keys)) as advance,
+        ):
+            for item in opened.map(
+                audit_object, jobs, workers=workers, name=name, threads=True, folders=[data_root]
+            ):
                 yield item
                 advance()
 
