@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -78,7 +77,7 @@ def merge(out: str | Path, *, workers: int | None = None) -> Merged:
         UserError: a shard is missing, not finished or running, the shards do not fit together, or there is
             no such output.
     """
-    out = Path(os.path.abspath(out))  # noqa: PTH100 - symbolic links are not resolved
+    out = Path(out)
     workers = default_workers() if workers is None else workers
     with gathered(out) as shards:
         if shards is None:
@@ -99,7 +98,7 @@ def list_shards(out: str | Path) -> Shards:
     Raises:
         UserError: it has none.
     """
-    out = Path(os.path.abspath(out))  # noqa: PTH100
+    out = Path(out)
     states = shard_states(out)
     if not states:
         raise UserError(f"{out}: has no shards; if it had any, they are merged")

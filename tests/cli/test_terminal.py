@@ -27,6 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_root(folder / "root")
     make_photos(folder / "photos")
     assert run(["build", str(root), "-o", str(folder / "tasks"), "-q"]) == 0
+    shard = ["--shard", "1/3", "-q"]  # two are missing
+    assert run(["build", str(root), "-o", str(folder / "shards"), *shard]) == 0
     for model in ("oracle", "centre"):
         assert run(evaluating(folder, model, folder / f"{model}.json")) == 0
     registry = {"datasets": {"all": {"data_path": str(folder / "tasks" / "t1_val_multi.json")}}}

@@ -14,7 +14,7 @@ from x3spatial.builder.manifest import (
 from x3spatial.builder.objects import build_object
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.state import JOURNAL, BuildState, size_of
-from x3spatial.engine.local import map_unordered
+from x3spatial.engine.base import Engine
 from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import IMAGE_FOLDERS
 from x3spatial.progress import progress
@@ -49,8 +49,9 @@ def build_pending(
     out_dir: Path,
     options: BuildOptions,
     templates: dict[str, Template],
-    workers: int,
-) -> None:
+    engine: Engine,
+    workers: int | None,
+) -> int:
     """Build the objects without a current result into the folder of ``state``, whose journal is open.
 
     Args:
@@ -59,7 +60,11 @@ def build_pending(
         out_dir: the folder to which the records refer.
         options: those of the build.
         templates: the prompt templates of the chosen tasks.
-        workers: threads.
+        engine: what the objects are built on; open.
+        workers: threads; None for those that the engine has.
+
+    Returns:
+        The number of workers.
     """
     jobs = (
         ObjectJob(
@@ -78,9 +83,17 @@ def build_pending(
     state.void_stale()
     total = len(listing.objects)
     with progress("building", total, done=total - len(state.todo)) as advance:
-        for result in map_unordered(build_object, jobs, workers, threads=True):
+        for result in engine.map(
+            build_object,
+            jobs,
+            workers=workers,
+            name=lambda job: "/".join(job.files.key),
+            threads=True,
+            folders=[listing.root, state.out_dir],
+        ):
             state.add(result)
             advance()
+    return workers or engine.default_workers()
 
 
 def check_ours(out_dir: Path, option: str) -> None:

@@ -22,6 +22,8 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.pending import build_pending, is_up_to_date
 from x3spatial.builder.state import BuildState
 from x3spatial.builder.summary import BuildSummary
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.engine.shard_notes import digest, open_shard
 from x3spatial.engine.shards import Shard
 from x3spatial.io.files import read_manifest
@@ -40,8 +42,10 @@ def build_shard(
     out_dir: Path,
     options: BuildOptions,
     templates: dict[str, Template],
-    workers: int,
+    workers: int | None,
     *,
+    engine: str | Engine,
+    ray_address: str | None,
     fresh: bool,
     out_option: str,
 ) -> BuildSummary:
@@ -53,7 +57,9 @@ def build_shard(
         out_dir: the output of the whole build.
         options: those of the build.
         templates: the prompt templates of the chosen tasks.
-        workers: threads.
+        workers: threads; None for those that the engine has.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join.
         fresh: build the objects of earlier runs again.
         out_option: how errors name ``out_dir``.
 
@@ -78,10 +84,10 @@ def build_shard(
     }
     with open_shard(shard, out_dir, KIND, identity, fresh=fresh, option=out_option) as part:
         state = BuildState(part.folder, mine, of_objects, fresh=False)
-        with state.journal.open():
-            build_pending(state, mine, out_dir, options, templates, workers)
-        state.finish()
+        with open_engine(engine, ray_address) as opened, state.journal.open():
+            build_pending(state, mine, out_dir, options, templates, opened, workers)
         of_shard = _facts(state, listing, options, is_first=shard.k == 1)
+        state.finish()
         part.finish(len(keys), {"objects_built": len(mine.objects), **of_shard})
     return BuildSummary(part.folder, {**provenance, **of_shard}, len(state.todo))
 

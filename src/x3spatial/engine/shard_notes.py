@@ -21,6 +21,7 @@ from x3spatial.engine.shards import Shard, shard_folders
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_manifest, sha256_json, write_json
 from x3spatial.io.locks import LOCK, lock_file
+from x3spatial.io.opening import part_path
 from x3spatial.program import command_line
 
 NOTE = "shard.json"
@@ -114,7 +115,9 @@ def read_notes(out: Path) -> dict[Shard, Note | None]:
 
 
 def _is_empty(folder: Path) -> bool:
-    return all(entry.name == LOCK for entry in folder.iterdir())
+    """Whether a folder holds nothing; a shard may have been killed before its first note was there."""
+    nothing = (LOCK, part_path(folder / NOTE).name)
+    return all(entry.name in nothing for entry in folder.iterdir())
 
 
 def first_difference(one: Any, other: Any, keys: tuple[str, ...] = ()) -> str | None:
@@ -193,8 +196,6 @@ def open_shard(
         folder / LOCK,
         f"--shard {shard}: another x3 run makes this shard of {out}; wait for it or stop it",
     ):
-        if fresh:
-            empty(folder)
         command = command_line.current()
         note = Note(
             shard, kind, identity, folder,
@@ -202,7 +203,9 @@ def open_shard(
             directory=os.getcwd(),  # noqa: PTH109
             host=platform.node(),
         )  # fmt: skip
-        note.write()
+        note.write()  # first: what is removed now is not complete any more
+        if fresh:
+            empty(folder, keep=(LOCK, NOTE))
         yield OpenShard(folder, note)
 
 
@@ -234,11 +237,11 @@ def _check_siblings(
             )
 
 
-def empty(folder: Path) -> None:
-    """Remove everything in a shard's folder but its lock, the note last."""
+def empty(folder: Path, *, keep: tuple[str, ...] = (LOCK,)) -> None:
+    """Remove everything in a shard's folder but the names to ``keep``, the note last."""
     entries = sorted(folder.iterdir(), key=lambda entry: entry.name == NOTE)
     for entry in entries:
-        if entry.name == LOCK:
+        if entry.name in keep:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

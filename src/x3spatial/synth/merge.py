@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from typing import Any
 
+from x3spatial.engine.registry import open_engine
 from x3spatial.engine.shard_sets import ShardSet
 from x3spatial.io.files import make_dir
 from x3spatial.io.locks import lock_dir
@@ -53,6 +54,7 @@ def merge(shards: ShardSet, workers: int) -> SceneSummary:
                 shutil.rmtree(target)  # left by an interrupted run
             folder = shards.notes[place % shards.n].folder
             os.replace(folder / split / scene_name(split, index), target)
-        summary = render_into(out, everything, options, workers)
+        with open_engine("local") as engine:  # every scene is there: it only counts
+            summary = render_into(out, everything, options, engine, workers)
     made = sum(int(note.found["made"]) for note in shards.notes)
     return replace(summary, made=made)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from x3spatial.engine.local import map_unordered
+from x3spatial.engine.base import Engine
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json
 from x3spatial.progress import progress
@@ -135,7 +135,11 @@ def scenes_of(scenes: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def render_into(
-    out_dir: Path, scenes: Sequence[tuple[str, int]], options: SceneOptions, workers: int
+    out_dir: Path,
+    scenes: Sequence[tuple[str, int]],
+    options: SceneOptions,
+    engine: Engine,
+    workers: int | None,
 ) -> SceneSummary:
     """Render those of the scenes that are not complete in ``out_dir``."""
     from x3spatial.synth.writer import SceneJob, count, write_scene
@@ -152,8 +156,12 @@ def render_into(
             # Images of a scene with an older scene.json are kept.
             todo.append(SceneJob(split, index, out_dir / split, options, contents is not None))
     total = len(scenes)
+
+    def name(job: SceneJob) -> str:
+        return f"{job.split}/{scene_name(job.split, job.index)}"
+
     with progress("scenes", total, done=total - len(todo)) as advance:
-        for counts in map_unordered(write_scene, todo, max(1, min(workers, len(todo)))):
+        for counts in engine.map(write_scene, todo, workers=workers, name=name, folders=[out_dir]):
             summary.made += not counts.completed
             summary.completed += counts.completed
             summary.add(counts)

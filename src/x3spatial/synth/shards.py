@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from x3spatial.engine.base import Engine
 from x3spatial.engine.shard_notes import open_shard
 from x3spatial.engine.shards import Shard
 from x3spatial.synth.options import SceneOptions
@@ -28,7 +29,8 @@ def render_shard(
     out_dir: Path,
     scenes: Mapping[str, int],
     options: SceneOptions,
-    workers: int,
+    engine: Engine,
+    workers: int | None,
     *,
     fresh: bool,
 ) -> SceneSummary:
@@ -42,11 +44,11 @@ def render_shard(
     everything = scenes_of(scenes)
     left = [one for one in everything if fresh or not is_complete(read_scene(out_dir, *one))]
     if not left:  # merged already
-        return render_into(out_dir, everything, options, workers)
+        return render_into(out_dir, everything, options, engine, workers)
     mine = set(left)
     identity = {"scenes": dict(scenes), "settings": options.to_json()}
     with open_shard(shard, out_dir, KIND, identity, fresh=fresh, option=_OPTION) as part:
         todo = [one for one in shard.of(everything) if one in mine]
-        summary = render_into(part.folder, todo, options, workers)
+        summary = render_into(part.folder, todo, options, engine, workers)
         part.finish(len(shard.of(everything)), {"made": len(todo)})
     return summary
