@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from helpers.units import dies_once, name, three_dies, units
 
 from helpers.paths import SRC
+from helpers.units import dies_once, name, three_dies, units
 from x3spatial.engine.local import LocalEngine, map_unordered
 from x3spatial.errors import UnitsFailed, UserError
 
