@@ -77,7 +77,7 @@ COMMANDS: tuple[Command, ...] = (
             heavy=True, needs=("embreex",)),
     Command("composites", "out/root --scenes 2 --workers 1"),
     Command("import", "photos photos -o out/imported --workers 1", {"photos": "photos"}),
-    Command("inpaint-bench", "root -o out/bench --engine telea --model pixel-diff --limit 2 --workers 1",
+    Command("inpaint-bench", "root -o out/bench --inpaint telea --model pixel-diff --limit 2 --workers 1",
             ROOT),
     Command("crop", "root -o out/near --workers 1", ROOT),
     Command("audit", "root --workers 1", ROOT),

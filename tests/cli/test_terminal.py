@@ -53,7 +53,7 @@ def command_lines(folder: Path, tmp: Path) -> dict[str, list[str]]:
             folder / "root",
             "-o",
             tmp / "b",
-            "--engine",
+            "--inpaint",
             "telea",
             "--model",
             "pixel-diff",

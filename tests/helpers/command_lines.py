@@ -43,7 +43,7 @@ LINES: dict[str, str] = {
     "model tiny": "{out} --no-depth",
     "model resize": "{checkpoint} -o {out} --image-size 84",
     "import": "photos {photos} -o {out} --workers 1",
-    "inpaint-bench": "{root} -o {out} --engine telea --model pixel-diff --limit 2 --workers 1",
+    "inpaint-bench": "{root} -o {out} --inpaint telea --model pixel-diff --limit 2 --workers 1",
     "help": "build",
     "version": "",
 }

@@ -67,8 +67,11 @@ def wait_until(true: Callable[[], Any], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-def descendants(pid: int) -> list[tuple[int, str]]:
-    """The process ids and start times of all processes below one."""
+def descendants(pid: int, *, agents: bool = True) -> list[tuple[int, str]]:
+    """The process ids and start times of all processes below one, perhaps without Ray's agents.
+
+    They outlive a node that was killed by a minute, without any work of ours.
+    """
     found = []
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
@@ -78,7 +81,7 @@ def descendants(pid: int) -> list[tuple[int, str]]:
     while waiting:
         for child in children.get(waiting.pop(), []):
             stat = _stat(child)
-            if stat is not None:
+            if stat is not None and (agents or not _is_agent(child)):
                 found.append((child, stat[19]))
             waiting.append(child)
     return found
@@ -91,6 +94,13 @@ def alive(processes: list[tuple[int, str]]) -> list[int]:
         for pid, started in processes
         if (stat := _stat(pid)) is not None and stat[19] == started and stat[0] != "Z"
     ]
+
+
+def _is_agent(pid: int) -> bool:
+    try:
+        return b"Agent" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _stat(pid: int) -> list[str] | None:

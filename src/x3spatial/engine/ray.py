@@ -39,8 +39,6 @@ _LOOK_SECONDS = 1.0
 """Seconds between two looks at how many CPUs the cluster has."""
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Ray's agents look for a store of a killed driver so long, a minute else, before they end too.
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it announces a change of a later version
 }
 """Environment of a Ray that is started here; what the user has set counts."""
