@@ -69,6 +69,15 @@ RayAddress = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="K/N",
+        help="Do only every Nth part of the work, from the Kth (1 to N); x3 merge joins them.",
+        rich_help_panel=RUN,
+    ),
+]
 Fresh = Annotated[
     bool,
     typer.Option(
