@@ -88,7 +88,7 @@ def ask(
     prepare = partial(prepare_batch, model)
     if model.concurrent:
         work = lambda batch: answer_batch(model, prepare(batch))  # noqa: E731
-        yield from map_unordered(work, batches, workers, threads=True, interrupt=model.interrupt)
+        yield from map_unordered(work, batches, workers, interrupt=model.interrupt)
         return
     for batch in map_ordered(prepare, batches, workers=1, ahead=BATCHES_AHEAD):
         yield answer_batch(model, batch)
