@@ -46,8 +46,10 @@ from x3spatial.formats.results_file import (
     write_results,
 )
 from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.formats.task_source import data_sha256 as task_sha256
+from x3spatial.formats.task_source import recorded_path
 from x3spatial.formats.typed_json import finite
-from x3spatial.io.files import check_output, sha256_file
+from x3spatial.io.files import check_output
 from x3spatial.models.base import Model
 
 
@@ -140,7 +142,7 @@ class _Run:
         chosen, meeting = self.asker.model, self.meeting
         find_convention(chosen.convention)
         check_supported(chosen, records, data_json)
-        data_sha256 = sha256_file(data_json)
+        data_sha256 = task_sha256(data_json)
         values = {
             "model": chosen.spec or chosen.name,
             "describe": json.loads(
@@ -167,7 +169,7 @@ class _Run:
         check_output(output_json, "--out", [data_json])
         check_replaceable(output_json)
         about = {
-            "data": str(data_json.absolute()),
+            "data": recorded_path(data_json),
             "name": chosen.name,
             "privileged": chosen.privileged,
             "scoring": options.scoring,
