@@ -12,8 +12,9 @@ from x3spatial.evaluation.statistics.intervals import (
     FEWEST,
     RESAMPLES,
     Clusters,
+    Groups,
     Resampler,
-    clusters_among,
+    Sample,
     draw_counts,
     interval_of,
 )
@@ -39,9 +40,6 @@ class Difference:
         return self.ci95 is not None and not self.ci95[0] <= 0.0 <= self.ci95[1]
 
 
-Sample = tuple[str | None, str | None, str | None]
-
-
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What a comparison needs of one run's samples."""
@@ -51,20 +49,19 @@ class Answers:
     unanswered: frozenset[str]
     """Ids of the others."""
     table: MetricTable
-    samples: list[Sample]
-    """(scene, uid, place) of each row."""
+    groups: Groups
+    """Scene and object of each row."""
 
     @classmethod
     def of(cls, file: ResultsFile) -> Answers:
         """Those of a results file. Equal texts of several files are kept once: a report holds many."""
         known = [score_of(entry) for entry in file.results if entry.status != "error"]
-        shared: dict[Sample, Sample] = {}
-        samples = [(score.scene, score.uid, score.place) for score in known]
+        samples: list[Sample] = [(score.scene, score.uid, score.place) for score in known]
         return cls(
             {sys.intern(score.id): row for row, score in enumerate(known)},
             frozenset(sys.intern(e.id) for e in file.results if e.status == "error"),
             table_of(known),
-            [shared.setdefault(sample, sample) for sample in samples],
+            Groups.of(samples, [True] * len(samples)),
         )
 
     @property
@@ -133,7 +130,7 @@ def common_rows(a: Answers, b: Answers) -> tuple[IntP, IntP]:
 
 def clusters_at(answers: Answers, rows: IntP) -> Clusters:
     """The clusters of chosen rows."""
-    return clusters_among([answers.samples[row] for row in rows], [True] * len(rows))
+    return answers.groups.clusters(rows)
 
 
 def _scoring(file: ResultsFile) -> str:
