@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from x3spatial.evaluation.assess import ScoredRun
 from x3spatial.evaluation.matching import Matched
-from x3spatial.evaluation.stored import failures
 from x3spatial.evaluation.unread import examples
 from x3spatial.formats.results_file import (
     CiMethod,
@@ -145,35 +144,4 @@ class EvalResult(Tabular):
             unparsed_reasons=scored.unparsed_reasons,
             unread=examples(s.pred_text for s in scored.scores if s.status == "unparsed"),
             stopped=stopped,
-        )
-
-    @classmethod
-    def read(cls, output_json: Path, *, asked: int, kept: int) -> EvalResult:
-        """The result that rank 0 wrote.
-
-        Raises:
-            UserError: the results file is missing or damaged.
-        """
-        stored = read_results(output_json)
-        failed = failures(stored)
-        return cls(
-            output_json=output_json,
-            model=stored.model.name,
-            metrics=stored.metrics,
-            ci95=stored.ci95,
-            ci_unit=stored.ci_unit,
-            chance=stored.chance,
-            by_mask_area=stored.by_mask_area,
-            by_stratum=stored.by_stratum,
-            consistency=stored.consistency,
-            asked=asked,
-            kept=kept,
-            errors=len(failed),
-            first_error=failed[0] if failed else None,
-            problems=stored.problems,
-            ci_method=stored.ci_method,
-            privileged=stored.model.privileged,
-            conditions=conditions(stored.scoring, stored.data.build_seed),
-            unparsed_reasons=stored.unparsed_reasons,
-            unread=examples(s.pred_text for s in stored.results if s.status == "unparsed"),
         )
