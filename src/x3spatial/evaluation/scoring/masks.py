@@ -23,8 +23,12 @@ _IMAGE_KINDS = ("_original", "_inpainted")
 _MASK_SUFFIXES = (*_SUFFIXES["dilated"], *_SUFFIXES["tight"])
 
 
+@lru_cache(4096)
 def join(path: str, image_folder: Path | None) -> Path:
-    """A path of a record; relative paths are joined to ``image_folder``."""
+    """A path of a record; relative paths are joined to ``image_folder``.
+
+    Neighbouring records name the same files, and a path takes several times the memory of its text.
+    """
     return Path(path) if image_folder is None else image_folder / path
 
 
