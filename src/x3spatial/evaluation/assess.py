@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -31,6 +31,7 @@ from x3spatial.evaluation.statistics.intervals import groups_of, intervals
 from x3spatial.evaluation.statistics.metrics import Table, compute, table_of
 from x3spatial.evaluation.stored import entry_of
 from x3spatial.evaluation.unread import counted_reasons, unread_reason
+from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_file import (
     CiMethod,
     CiUnit,
@@ -100,6 +101,23 @@ class ScoredRun:
         run: RunInfo,
     ) -> ResultsFile:
         """Combine the scores with the information about the run into a results file."""
+        head = self.head(settings=settings, versions=versions, model=model, data=data, run=run)
+        return replace(head, results=tuple(self.entries()))
+
+    def entries(self) -> Iterator[SampleResult]:
+        """The entries of the results file, each made when it is taken."""
+        return (entry_of(score, self.rule) for score in self.scores)
+
+    def head(
+        self,
+        *,
+        settings: RunSettings,
+        versions: dict[str, str],
+        model: ModelInfo,
+        data: DataInfo,
+        run: RunInfo,
+    ) -> ResultsFile:
+        """The results file without its entries."""
         return ResultsFile(
             metrics=self.metrics,
             ci95=self.ci95,
@@ -117,7 +135,7 @@ class ScoredRun:
             model=model,
             data=data,
             run=run,
-            results=tuple(entry_of(score, self.rule) for score in self.scores),
+            results=(),
         )
 
 

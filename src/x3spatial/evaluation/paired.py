@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from x3spatial.evaluation.statistics.intervals import (
 from x3spatial.evaluation.statistics.metrics import Table as MetricTable
 from x3spatial.evaluation.statistics.metrics import estimated, table_of, value_of
 from x3spatial.evaluation.stored import score_of
+from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_file import Interval, ResultsFile
 
 
@@ -40,6 +43,10 @@ class Difference:
         return self.ci95 is not None and not self.ci95[0] <= 0.0 <= self.ci95[1]
 
 
+_PART = 4096
+"""Samples that become columns at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What a comparison needs of one run's samples."""
@@ -53,16 +60,21 @@ class Answers:
     """Scene and object of each row."""
 
     @classmethod
-    def of(cls, file: ResultsFile) -> Answers:
+    def of(cls, entries: Iterable[SampleResult]) -> Answers:
         """Those of a results file. Equal texts of several files are kept once: a report holds many."""
-        known = [score_of(entry) for entry in file.results if entry.status != "error"]
-        samples: list[Sample] = [(score.scene, score.uid, score.place) for score in known]
-        return cls(
-            {sys.intern(score.id): row for row, score in enumerate(known)},
-            frozenset(sys.intern(e.id) for e in file.results if e.status == "error"),
-            table_of(known),
-            Groups.of(samples, [True] * len(samples)),
-        )
+        places: dict[str, int] = {}
+        unanswered: list[str] = []
+        tables: list[MetricTable] = []
+        samples: list[Sample] = []
+        entries = iter(entries)
+        while part := list(islice(entries, _PART)):
+            known = [score_of(entry) for entry in part if entry.status != "error"]
+            places |= {sys.intern(score.id): row for row, score in enumerate(known, len(places))}
+            unanswered += [sys.intern(entry.id) for entry in part if entry.status == "error"]
+            samples += [(score.scene, score.uid, score.place) for score in known]
+            tables.append(table_of(known))
+        groups = Groups.of(samples, [True] * len(samples))
+        return cls(places, frozenset(unanswered), MetricTable.joined(tables), groups)
 
     @property
     def listed(self) -> set[str]:

@@ -129,7 +129,9 @@ class _Run:
         data_json, output_json, options = self.data_json, self.output_json, self.options
         image_folder, image_root = options.image_folder, options.image_root
         stored = read_records(data_json)
+        base = default_folder(data_json, stored)
         everything = ImagePaths(data_json, image_folder, image_root).records(stored)
+        del stored  # with relative paths these are other objects
         records = everything[: options.limit]
         for record in records:  # invalid ground truth is reported before the model is asked
             try:
@@ -152,7 +154,7 @@ class _Run:
             "seed": options.seed,
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
-        settings = AnswerSettings(values, default_folder(data_json, stored))
+        settings = AnswerSettings(values, base)
         inference = Inference(
             self.asker,
             tuple(records),
@@ -196,7 +198,7 @@ class _Run:
             )
             data = data_provenance(data_json, data_sha256)
             seconds = time.perf_counter() - started
-            results = scored.complete(
+            head = scored.head(
                 settings=RunSettings(
                     **values,
                     limit=options.limit,
@@ -226,7 +228,7 @@ class _Run:
                     date=datetime.now(UTC).isoformat(timespec="seconds"),
                 ),
             )
-            write_results(output_json, results)
+            write_results(output_json, head, scored.entries())
             store.remove_journal()
         result = EvalResult.of(
             scored,
