@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from x3spatial.inpaint_bench.run import bench_engines
     from x3spatial.inpainting.fill import inpaint
     from x3spatial.models.base import Model
+    from x3spatial.packs.run import pack
     from x3spatial.pipeline import zeroshot
     from x3spatial.reports.people.ask import ask
     from x3spatial.reports.plot import plot
@@ -65,6 +66,7 @@ _API = {
     "export": "exporters.run",
     "import_scans": "importers.run",
     "inpaint": "inpainting.fill",
+    "pack": "packs.run",
     "plot": "reports.plot",
     "read_results": "formats.results_file",
     "read_tasks": "formats.task_file",
@@ -101,6 +103,7 @@ __all__ = [
     "export",
     "import_scans",
     "inpaint",
+    "pack",
     "plot",
     "read_results",
     "read_tasks",

@@ -19,6 +19,7 @@ LINES: dict[str, str] = {
     "build": "{root} -o {out} --workers 1",
     "preview": "{tasks} -o {out}.png",
     "export": "{tasks} --to trl -o {out}",
+    "pack": "{tasks} -o {out}",
     "eval": "{tasks} -o {out}.json --model centre",
     "score": "{results} {tasks} -o {out}.json",
     "compare": "{results} {results}",

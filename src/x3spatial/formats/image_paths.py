@@ -97,6 +97,11 @@ class ImagePaths:
         self._found: Path | None = None
         self._built = {name for name in IMAGE_FOLDERS if (self._tasks / name).is_dir()}
 
+    @property
+    def in_pack(self) -> bool:
+        """Whether the files lie inside of a pack."""
+        return self._packed is not None
+
     def find(self, path: str) -> str:
         """The path of the file that ``path`` of a record names; it may not exist."""
         if self._packed is not None:
