@@ -11,6 +11,7 @@ from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Default, command
 from x3spatial.cli.options import Fresh, ImageFolder, ImageRoot, Workers
 from x3spatial.cli.output import Outcome
+from x3spatial.io.locations import url_of
 from x3spatial.texts import counted
 
 _LICENCE: Any = Default("license")
@@ -67,9 +68,8 @@ def pack(
         now = "" if made.written else " (already there)"
         kept = f", {counted(made.shards_kept, 'shard')} kept" if made.shards_kept else ""
         output.line(f"{counted(made.samples, 'sample')}, {made.bytes / 1e6:,.1f} MB{kept}{now}")
-        output.line(
-            f"then: x3 eval {output.shown(Path(made.place) / first)} --model KIND -o RESULTS"
-        )
+        place = made.place if url_of(made.place) else output.shown(Path(made.place))
+        output.line(f"then: x3 eval {place}/{first} --model KIND -o RESULTS")
 
     value = {
         "place": made.place,
