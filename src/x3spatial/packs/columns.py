@@ -42,12 +42,12 @@ def features() -> str:
     """The value of the key ``huggingface`` in a shard's metadata, which makes images of the columns."""
     image = {"_type": "Image"}
     found: dict[str, Any] = {name: {"dtype": "string", "_type": "Value"} for name in TEXTS}
-    found[IMAGES] = {"feature": image, "_type": "List"}
-    found |= dict.fromkeys(MASKS, image)
-    found[OTHERS] = {"feature": image, "_type": "List"}
     found[POINT] = {"feature": {"dtype": "float64", "_type": "Value"}, "_type": "List"}
     found[AREA] = {"dtype": "float64", "_type": "Value"}
     found[RECORD] = {"dtype": "string", "_type": "Value"}
+    found[IMAGES] = {"feature": image, "_type": "List"}
+    found |= dict.fromkeys(MASKS, image)
+    found[OTHERS] = {"feature": image, "_type": "List"}
     return json.dumps({"info": {"features": found}})
 
 

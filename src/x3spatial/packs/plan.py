@@ -19,7 +19,7 @@ from x3spatial.io.files import sha256_json
 from x3spatial.io.members import MemberPath, file_at
 
 _GROUP_BYTES = 8 << 20
-"""A row group ends at the next object after so many bytes of different images."""
+"""A row group ends at the next object after so many bytes of different images, or those of a shard."""
 _GROUP_ROWS = 128
 """Likewise, after so many rows."""
 _GROUP_SHOWN_BYTES = 128 << 20
@@ -94,7 +94,7 @@ def plan_shards(source: Path, paths: ImagePaths, shard_bytes: int) -> Iterator[S
         UserError: a record is malformed, or a file that it names is missing.
     """
     number, groups, size = 0, list[tuple[Row, ...]](), 0
-    for group, group_size in _groups(_rows(source, paths)):
+    for group, group_size in _groups(_rows(source, paths), min(shard_bytes, _GROUP_BYTES)):
         if groups and size + group_size > shard_bytes:
             yield ShardPlan(number, tuple(groups))
             number, groups, size = number + 1, [], 0
@@ -104,7 +104,7 @@ def plan_shards(source: Path, paths: ImagePaths, shard_bytes: int) -> Iterator[S
         yield ShardPlan(number, tuple(groups))
 
 
-def _groups(rows: Iterator[Row]) -> Iterator[tuple[tuple[Row, ...], int]]:
+def _groups(rows: Iterator[Row], enough: int) -> Iterator[tuple[tuple[Row, ...], int]]:
     """Row groups, and the bytes of their different files.
 
     Samples of one object share images, which a row group stores once, so it ends between objects.
@@ -116,7 +116,7 @@ def _groups(rows: Iterator[Row]) -> Iterator[tuple[tuple[Row, ...], int]]:
         now = sum(member.size for member in row.members)
         if group:
             new_object = _object(row) != _object(group[-1])
-            full = sum(sizes.values()) >= _GROUP_BYTES or len(group) >= _GROUP_ROWS
+            full = sum(sizes.values()) >= enough or len(group) >= _GROUP_ROWS
             if (new_object and full) or shown + now > _GROUP_SHOWN_BYTES:
                 yield tuple(group), sum(sizes.values())
                 group, sizes, shown = [], {}, 0
