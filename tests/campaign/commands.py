@@ -93,6 +93,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("export", "tasks/t1_val_multi.json --to llava --paths copy -o out/export", TASKS, form="copy"),
     Command("export", "tasks/t1_val_multi.json --to hf-datasets -o out/export", TASKS, form="datasets",
             heavy=True, needs=("datasets",)),
+    Command("pack", "tasks/t1_val_multi.json -o out/pack --workers 1", TASKS, changes=("*.x3-pack.json",),
+            needs=("pyarrow",)),
     Command("eval", "tasks/t1_val_multi.json -o out/r.json --model sift --workers 1", TASKS),
     Command("eval", "tasks/t1_val_multi.json -o out/r.json --model roborefer:checkpoint --max-new-tokens 8",
             {**TASKS, **CHECKPOINT}, form="checkpoint", heavy=True, needs=TORCH),

@@ -73,6 +73,7 @@ def command_lines(folder: Path, tmp: Path) -> dict[str, list[str]]:
         "conventions": [],
         "preview": [tasks, "-o", tmp / "p.png", "--limit", 1],
         "export": [tasks, "--to", "llava", "-o", tmp / "e"],
+        "pack": [tasks, "-o", tmp / "p"],
         "crop": [folder / "root", "-o", tmp / "c"],
         "merge": [folder / "shards", "--dry-run"],
         "composites": [tmp / "f", "--scenes", 1],

@@ -20,6 +20,7 @@ LINES: dict[str, str] = {
     "merge": "{shards} --dry-run",
     "preview": "{tasks} -o {out}.png",
     "export": "{tasks} --to trl -o {out}",
+    "pack": "{tasks} -o {out}",
     "eval": "{tasks} -o {out}.json --model centre",
     "score": "{results} {tasks} -o {out}.json",
     "compare": "{results} {results}",
