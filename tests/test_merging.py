@@ -73,6 +73,11 @@ LINES = {
         (0,),
     ),
     "build relative": ("build root -o {out} --workers 1 --paths relative --limit 3", "built", (0,)),
+    "eval": (
+        "eval tasks/t1_val_multi.json -o {out} --model sift --workers 1 --batch-size 1",
+        "r.json",
+        (0,),
+    ),
     "import": ("import photos rooms -o {out} --workers 1", "imported", (0, 1)),
     "scenes": (
         "scenes {out} --train 1 --validation 2 --objects 1 --views 2 --width 64 --height 64 --fast"
@@ -82,7 +87,7 @@ LINES = {
     ),
 }
 """Name → command, its output, and its exit codes."""
-DEFAULT = ("audit", "build", "import")
+DEFAULT = ("audit", "build", "eval", "import")
 """Those that are not left to the slow tests alone."""
 
 

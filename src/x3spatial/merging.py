@@ -18,6 +18,7 @@ KINDS = {
     "import": "importers.merge",
     "audit": "roots.audit.shards",
     "build": "builder.merge",
+    "eval": "evaluation.merge",
 }
 """Command with ``--shard`` → the module that merges its shards."""
 

@@ -18,12 +18,14 @@ from x3spatial.cli.options import (
     Fresh,
     ProcessTimeout,
     ResultsOut,
+    ShardOf,
     Tasks,
     Workers,
     evaluation,
     names,
 )
 from x3spatial.cli.output import Outcome
+from x3spatial.cli.shards import of_shard
 from x3spatial.errors import UserError, flag
 from x3spatial.evaluation.options import (
     ANSWERS_ONLY,
@@ -52,6 +54,7 @@ def evaluate(
     by: By = None,
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
+    shard: ShardOf = DEFAULT,
     process_timeout: ProcessTimeout = PROCESS_TIMEOUT,
 ) -> int | Outcome:
     """The same command continues a run that was stopped, and asks failed samples again. Started by
@@ -72,11 +75,15 @@ def evaluate(
         workers=workers,
         fresh=fresh,
         world=world,
+        shard=shard,
     )
     if world is not None and not world.leads:
         output.line(f"{world}: asked {result.asked}, kept {result.kept}; rank 0 has the results")
         return 1 if result.errors else 0
-    return tables.outcome_of(result, f"on {data_json.name}", strata)
+    outcome = tables.outcome_of(result, f"on {data_json.name}", strata)
+    if result.stopped is not None:
+        return outcome
+    return of_shard(outcome, shard, output_json, code=outcome.code, warn=outcome.warn)
 
 
 @command(
