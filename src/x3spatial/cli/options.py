@@ -108,8 +108,8 @@ ProcessTimeout = Annotated[
     float,
     typer.Option(
         "--process-timeout",
-        help="With torchrun or accelerate: seconds without a heartbeat before another process"
-        " counts as dead.",
+        help="With torchrun or accelerate: seconds that a process waits for the others when it has asked"
+        " its share.",
         rich_help_panel=RUN,
     ),
     Also("--rank-timeout"),

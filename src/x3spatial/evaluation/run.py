@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from x3spatial.conventions.registry import find_convention
 from x3spatial.engine.base import Engine
@@ -109,6 +109,7 @@ def evaluate(
             with other settings.
         Unfinished: another rank failed or exited; existing answers are kept.
     """
+    started = time.perf_counter()
     options = replace(options or EvalOptions(), **changes)
     part = parse_shard(shard)
     check_workers(workers)
@@ -116,47 +117,71 @@ def evaluate(
     with ExitStack() as stack:
         # First, so that an error of this process, in its model too, reaches the others.
         meeting = None if world is None else stack.enter_context(meet(world))
+        samples = _Samples.read(Path(data_json), options)  # before a model or a cluster is started
         if not isinstance(model, Asker):
             opened = stack.enter_context(open_engine(engine, ray_address))
             check_engine(opened, pool, world)
             model = stack.enter_context(asking(model, options, opened, pool))
         run = _Run(
-            Path(data_json), Path(output_json), model, options, workers, fresh, meeting, part
+            samples, Path(output_json), model, options, workers, fresh, meeting, started, part
         )
         return run.evaluate()
+
+
+@dataclass(frozen=True, slots=True)
+class _Samples:
+    """The records of a task file, whose ground truth and images were checked."""
+
+    data_json: Path
+    everything: Sequence[TaskRecord]
+    records: Sequence[TaskRecord]
+    """Those up to the limit."""
+    default_folder: str | None
+
+    @classmethod
+    def read(cls, data_json: Path, options: EvalOptions) -> Self:
+        """Read the task file; invalid ground truth is reported before a model is asked.
+
+        Raises:
+            UserError: the file is missing or malformed, or no image is where it says.
+        """
+        stored = read_records(data_json)
+        paths = ImagePaths(data_json, options.image_folder, options.image_root)
+        everything = paths.records(stored)
+        records = everything[: options.limit]
+        for record in records:
+            try:
+                truth_of(record)
+            except UserError as error:
+                raise UserError(f"{data_json}: {error}") from None
+        check_present(data_json, (record.images for record in records))
+        return cls(data_json, everything, records, default_folder(data_json, stored))
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One evaluation, with an open model; see ``evaluate``."""
 
-    data_json: Path
+    samples: _Samples
     output_json: Path
     asker: Asker
     options: EvalOptions
     workers: int
     fresh: bool
     meeting: Meeting | None
+    started: float
+    """Of ``time.perf_counter``."""
     shard: Shard | None
 
     def evaluate(self) -> EvalResult:
         """Ask, score and write; on other ranks than 0, ask."""
-        started = time.perf_counter()
-        data_json, output_json, options = self.data_json, self.output_json, self.options
+        output_json, options = self.output_json, self.options
+        data_json, records = self.samples.data_json, self.samples.records
         image_folder, image_root = options.image_folder, options.image_root
-        stored = read_records(data_json)
-        everything = ImagePaths(data_json, image_folder, image_root).records(stored)
-        records = everything[: options.limit]
-        for record in records:  # invalid ground truth is reported before the model is asked
-            try:
-                truth_of(record)
-            except UserError as error:
-                raise UserError(f"{data_json}: {error}") from None
-        whole, samples = output_json, len(records)
+        whole, total = output_json, len(records)
         if self.shard is not None:
             records = self.shard.of(records)
             output_json = shard_results(self.shard, output_json)
-        check_present(data_json, (record.images for record in records))
         chosen, meeting = self.asker.model, self.meeting
         find_convention(chosen.convention)
         check_supported(chosen, records, data_json)
@@ -172,7 +197,7 @@ class _Run:
             "seed": options.seed,
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
-        settings = AnswerSettings(values, default_folder(data_json, stored))
+        settings = AnswerSettings(values, self.samples.default_folder)
         inference = Inference(
             self.asker,
             tuple(records),
@@ -187,9 +212,9 @@ class _Run:
         check_output(whole, "--out", [data_json])
         check_replaceable(whole)
         if self.shard is not None and not self.fresh:
-            merged = merged_already(whole, settings, everything[: options.limit])
+            merged = merged_already(whole, settings, self.samples.records)
             if merged is not None:
-                return self._stored(everything[: options.limit], merged)
+                return self._stored(self.samples.records, merged)
         about = {
             "data": recorded_path(data_json),
             "name": chosen.name,
@@ -202,7 +227,7 @@ class _Run:
         facts = {
             **about,
             "spec": chosen.spec,
-            "samples": samples,
+            "samples": total,
             "answers": values,
             "versions": self.asker.versions(),
         }
@@ -211,7 +236,9 @@ class _Run:
             open_store(output_json, settings, fresh=self.fresh, about=about) as store,
         ):
             if part is None:
-                _check_not_shrunk(store, records, everything, output_json, options.limit)
+                _check_not_shrunk(
+                    store, records, self.samples.everything, output_json, options.limit
+                )
             if meeting is None:
                 done = inference.run(store)
                 asked, left = done.asked, done.left
@@ -230,7 +257,7 @@ class _Run:
                 workers=self.workers,
             )
             data = data_provenance(data_json, data_sha256)
-            seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - self.started
             results = scored.complete(
                 settings=settings_of(facts),
                 versions=self.asker.versions(),
@@ -267,7 +294,7 @@ class _Run:
         )
         return result if meeting is None else meeting.from_first(result)
 
-    def _stored(self, records: list[TaskRecord], replies: dict[str, Reply]) -> EvalResult:
+    def _stored(self, records: Sequence[TaskRecord], replies: dict[str, Reply]) -> EvalResult:
         """The result of an output that is complete, which is not written again."""
         scored = score_run(
             records,
