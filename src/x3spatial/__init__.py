@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from x3spatial.inpainting.fill import inpaint
     from x3spatial.merging import merge
     from x3spatial.models.base import Model
+    from x3spatial.packs.run import pack
     from x3spatial.pipeline import zeroshot
     from x3spatial.reports.people.ask import ask
     from x3spatial.reports.plot import plot
@@ -69,6 +70,7 @@ _API = {
     "import_scans": "importers.run",
     "inpaint": "inpainting.fill",
     "merge": "merging",
+    "pack": "packs.run",
     "plot": "reports.plot",
     "read_results": "formats.results_file",
     "read_tasks": "formats.task_file",
@@ -107,6 +109,7 @@ __all__ = [
     "import_scans",
     "inpaint",
     "merge",
+    "pack",
     "plot",
     "read_results",
     "read_tasks",

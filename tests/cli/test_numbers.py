@@ -133,6 +133,7 @@ def arguments(path: str, name: str, files: SimpleNamespace, out: Path) -> list[s
         "merge": [out],
         "preview": [files.tasks, "-o", out / "sheet.png"],
         "export": [files.tasks, "--to", "ms-swift", "-o", out],
+        "pack": [files.tasks, "-o", out],
         "eval": [files.tasks, "-o", out / "r.json", *model],
         "score": [files.results, files.tasks, "-o", out / "r.json"],
         "report": [files.results, "-o", out],

@@ -20,6 +20,7 @@ LINES: dict[str, str] = {
     "merge": "{shards} --dry-run",
     "preview": "{tasks} -o {out}.png",
     "export": "{tasks} --to trl -o {out}",
+    "pack": "{tasks} -o {out}",
     "eval": "{tasks} -o {out}.json --model centre",
     "score": "{results} {tasks} -o {out}.json",
     "compare": "{results} {results}",
@@ -44,7 +45,7 @@ LINES: dict[str, str] = {
     "model tiny": "{out} --no-depth",
     "model resize": "{checkpoint} -o {out} --image-size 84",
     "import": "photos {photos} -o {out} --workers 1",
-    "inpaint-bench": "{root} -o {out} --engine telea --model pixel-diff --limit 2 --workers 1",
+    "inpaint-bench": "{root} -o {out} --inpaint telea --model pixel-diff --limit 2 --workers 1",
     "help": "build",
     "version": "",
 }

@@ -27,7 +27,9 @@ Root = Annotated[
     Also("--data-root"),
 ]  # fmt: skip
 Tasks = Annotated[
-    Path, typer.Argument(metavar="TASKS", help="A task file of x3 build."), Also("--data-json")
+    Path,
+    typer.Argument(metavar="TASKS", help="A task file of x3 build, or a pack's set."),
+    Also("--data-json"),
 ]
 ResultsOut = Annotated[
     Path,

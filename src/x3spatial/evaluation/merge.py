@@ -77,7 +77,7 @@ def merge(shards: ShardSet, workers: int) -> EvalResult:
     )
     data = data_provenance(data_json, sha256)
     seconds, asked = sum(run.seconds for run in runs), sum(run.asked for run in runs)
-    results = scored.complete(
+    head = scored.head(
         settings=settings,
         versions=dict(facts["versions"]),
         model=model,
@@ -97,7 +97,7 @@ def merge(shards: ShardSet, workers: int) -> EvalResult:
             date=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )
-    write_results(shards.out, results)
+    write_results(shards.out, head, scored.entries())
     return EvalResult.of(
         scored,
         output_json=shards.out,

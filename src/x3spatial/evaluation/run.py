@@ -258,7 +258,7 @@ class _Run:
             )
             data = data_provenance(data_json, data_sha256)
             seconds = time.perf_counter() - self.started
-            results = scored.complete(
+            head = scored.head(
                 settings=settings_of(facts),
                 versions=self.asker.versions(),
                 model=model_of(facts),
@@ -278,7 +278,7 @@ class _Run:
                     date=datetime.now(UTC).isoformat(timespec="seconds"),
                 ),
             )
-            write_results(output_json, results)
+            write_results(output_json, head, scored.entries())
             store.remove_journal()
             if part is not None and done.stopped is None:
                 part.finish(len(records))

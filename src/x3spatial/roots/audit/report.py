@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -85,17 +86,22 @@ class AuditReport(Tabular):
 
 
 class AuditedRoot:
-    """Collects audited objects, in any order."""
+    """Collects the facts of audited objects, in any order; the objects are not kept."""
 
     def __init__(self) -> None:
-        self._objects: list[AuditedObject] = []
+        self._splits: dict[str, _SplitFacts] = {}
         self._duplicates = _Duplicates()
+        self._problems: list[Problem] = []
+        self._notes: list[Problem] = []
+        self._any_inpainted = False
 
     def add(self, item: AuditedObject) -> None:
-        """Add an object; its digests are not kept with it."""
+        """Add an object."""
         self._duplicates.add(item)
-        item.digests = []
-        self._objects.append(item)
+        self._splits.setdefault(item.key.split, _SplitFacts()).add(item)
+        self._problems += item.problems
+        self._notes += item.notes
+        self._any_inpainted |= item.any_inpainted
 
     def report(
         self, root: Path, split_names: Iterable[str], problems: Sequence[Problem]
@@ -107,69 +113,90 @@ class AuditedRoot:
             split_names: its splits.
             problems: those of its listing.
         """
-        objects = sorted(self._objects, key=lambda item: item.key)
-        problems = [*problems, *self._duplicates.problems()]
-        for item in objects:
-            problems.extend(item.problems)
-        any_inpainted = any(item.any_inpainted for item in objects)
-        problems, notes = split_missing_inpainted(root, problems, any_inpainted=any_inpainted)
-        for item in objects:
-            notes.extend(item.notes)
-        splits = {
-            split: _summary(item for item in objects if item.key.split == split)
-            for split in split_names
-        }
-        return AuditReport(root, splits, sorted(set(problems)), sorted(set(notes)))
+        found = [*problems, *self._duplicates.problems(), *self._problems]
+        found, notes = split_missing_inpainted(root, found, any_inpainted=self._any_inpainted)
+        splits = {split: self._splits.get(split, _SplitFacts()).to_json() for split in split_names}
+        return AuditReport(root, splits, sorted(set(found)), sorted({*notes, *self._notes}))
 
 
 class _Duplicates:
     """Finds images with identical bytes in two splits."""
 
     def __init__(self) -> None:
-        self._first: dict[bytes, dict[str, str]] = {}
+        self._paths: dict[str, dict[bytes, str]] = {}
+        """Split → digest → the smallest path: the result does not depend on the objects' order."""
 
     def add(self, item: AuditedObject) -> None:
+        paths = self._paths.setdefault(item.key.split, {})
         for digest, path in item.digests:
-            paths = self._first.setdefault(digest, {})
-            # Keep the smallest path of each split: the result does not depend on the objects' order.
-            paths[item.key.split] = min(path, paths.get(item.key.split, path))
+            paths[digest] = min(path, paths.get(digest, path))
 
     def problems(self) -> list[Problem]:
         found = []
-        for paths in self._first.values():
-            first, *others = sorted(paths.values())
+        for digest in {
+            digest for paths in self._paths.values() for digest in paths if self._twice(digest)
+        }:
+            first, *others = sorted(
+                paths[digest] for paths in self._paths.values() if digest in paths
+            )
             found += [findings.SAME_BYTES.at(path, first=first) for path in others]
         return found
 
+    def _twice(self, digest: bytes) -> bool:
+        return sum(digest in paths for paths in self._paths.values()) > 1
 
-def _summary(items: Iterable[AuditedObject]) -> dict[str, Any]:
-    objects = list(items)
-    views = [view for item in objects for view in item.views]
-    visible = [view for view in views if view.visible]
-    sizes = Counter(f"{view.size[0]}x{view.size[1]}" for view in views)
-    areas = [view.area_fraction for view in visible]
-    first_views = [min(item.views, key=lambda view: view.rank) for item in objects if item.views]
-    labels = Counter(item.label for item in objects if item.label is not None)
-    return {
-        "scenes": len({item.key.scene for item in objects}),
-        "objects": len(objects),
-        "views": len(views),
-        "views_per_object": _counted(Counter(str(len(item.views)) for item in objects)),
-        "views_visible": len(visible),
-        "views_not_visible": len(views) - len(visible),
-        "objects_with_empty_first_view": sum(not view.visible for view in first_views),
-        "views_with_one_mask_only": sum(item.one_mask_only for item in objects),
-        "sizes": _counted(sizes),
-        "mask_area_fraction": {
-            "min": min(areas),
-            "median": statistics.median(areas),
-            "max": max(areas),
+
+class _SplitFacts:
+    """The facts of a split's objects."""
+
+    def __init__(self) -> None:
+        self._scenes: set[str] = set()
+        self._objects = self._visible = self._empty_first = self._one_mask = self._unlabelled = 0
+        self._per_object: Counter[str] = Counter()
+        self._sizes: Counter[str] = Counter()
+        self._labels: Counter[str] = Counter()
+        self._areas = array("d")
+        """Share of the mask in every view that shows its object."""
+
+    def add(self, item: AuditedObject) -> None:
+        visible = [view for view in item.views if view.visible]
+        self._scenes.add(item.key.scene)
+        self._objects += 1
+        self._visible += len(visible)
+        self._one_mask += item.one_mask_only
+        self._per_object[str(len(item.views))] += 1
+        self._sizes.update(f"{view.size[0]}x{view.size[1]}" for view in item.views)
+        self._areas.extend(view.area_fraction for view in visible)
+        if item.views:
+            self._empty_first += not min(item.views, key=lambda view: view.rank).visible
+        if item.label is None:
+            self._unlabelled += 1
+        else:
+            self._labels[item.label] += 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts as the report has them."""
+        views, areas = self._sizes.total(), self._areas
+        return {
+            "scenes": len(self._scenes),
+            "objects": self._objects,
+            "views": views,
+            "views_per_object": _counted(self._per_object),
+            "views_visible": self._visible,
+            "views_not_visible": views - self._visible,
+            "objects_with_empty_first_view": self._empty_first,
+            "views_with_one_mask_only": self._one_mask,
+            "sizes": _counted(self._sizes),
+            "mask_area_fraction": {
+                "min": min(areas),
+                "median": statistics.median(areas),
+                "max": max(areas),
+            }
+            if areas
+            else None,
+            "labels": _counted(self._labels),
+            "objects_without_label": self._unlabelled,
         }
-        if areas
-        else None,
-        "labels": _counted(labels),
-        "objects_without_label": sum(item.label is None for item in objects),
-    }
 
 
 def _counted(counter: Counter[str]) -> dict[str, int]:
