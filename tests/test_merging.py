@@ -65,6 +65,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made.zygote.close()
 
 
+TASKS = "tasks/t1_val_multi.json tasks/t2a_val_multi.json tasks/t1_train_multi.json"
 LINES = {
     "audit": ("audit root --workers 1 -o {out}", "report.json", (0, 1)),
     "build": (
@@ -78,6 +79,12 @@ LINES = {
         "r.json",
         (0,),
     ),
+    "export": (f"export {TASKS} --to llava --paths copy -o {{out}}", "exported", (0,)),
+    "export tables": (f"export {TASKS} --to trl --points qwen3-1000 -o {{out}}", "exported", (0,)),
+    "export folders": (f"export {TASKS} --to hf-datasets --limit 3 -o {{out}}", "exported", (0,)),
+    "export for a trainer": (f"export {TASKS} --to ms-swift -o {{out}}", "exported", (0,)),
+    "export for a harness": (f"export {TASKS} --to lmms-eval -o {{out}}", "exported", (0,)),
+    "export visible": (f"export {TASKS} --to refspatial-bench -o {{out}}", "exported", (0,)),
     "import": ("import photos rooms -o {out} --workers 1", "imported", (0, 1)),
     "scenes": (
         "scenes {out} --train 1 --validation 2 --objects 1 --views 2 --width 64 --height 64 --fast"
@@ -87,7 +94,7 @@ LINES = {
     ),
 }
 """Name → command, its output, and its exit codes."""
-DEFAULT = ("audit", "build", "eval", "import")
+DEFAULT = ("audit", "build", "eval", "export", "import")
 """Those that are not left to the slow tests alone."""
 
 

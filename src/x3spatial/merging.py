@@ -19,6 +19,7 @@ KINDS = {
     "audit": "roots.audit.shards",
     "build": "builder.merge",
     "eval": "evaluation.merge",
+    "export": "exporters.merge",
 }
 """Command with ``--shard`` → the module that merges its shards."""
 
