@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+import x3spatial
 from x3spatial.errors import Unfinished, UserError, flag
 from x3spatial.evaluation.asker import Asker
 from x3spatial.evaluation.inference import BATCHES_AHEAD, Reply, in_batches, with_images
@@ -223,7 +224,7 @@ class RayAsker(Asker):
 
         kind = ray.remote(**self._needs, max_concurrency=_IN_HAND)(ModelHost)
         actor = kind.remote(self._recipe, str(Path.cwd()))
-        return actor, actor.start.remote()
+        return actor, actor.start.remote(str(Path(x3spatial.__file__).parent))
 
     def _new_place(self) -> _Place:
         return _Place(*self._new_actor())
