@@ -37,7 +37,7 @@ _AHEAD = 2
 """Tasks per CPU that are handed in, so that a CPU that becomes free has one waiting on its node."""
 _LOOK_SECONDS = 1.0
 """Seconds between two looks at how many CPUs the cluster has."""
-_QUIET = {
+_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it announces a change of a later version
 }
@@ -82,23 +82,24 @@ def connect(address: str | None = None, *, cpus: int | None = None) -> Iterator[
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE,
         }
-        for name, value in _QUIET.items():
+        for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
     else:
         _check_address(joined)
         # All nodes run the code of this process, whatever is installed there.
         package = Path(x3spatial.__file__).parent
         settings = {"address": joined, "runtime_env": {"py_modules": [str(package)]}}
-    try:
-        with _signals_kept():
-            ray.init(log_to_driver=False, logging_level="ERROR", **settings)
-    except Exception as error:
-        raise _refused(joined, error) from None
-    try:
-        yield
-    finally:
-        with _signals_kept():
-            ray.shutdown()
+    with _silenced():
+        try:
+            with _signals_kept():
+                ray.init(log_to_driver=False, logging_level="ERROR", **settings)
+        except Exception as error:
+            raise _refused(joined, error) from None
+        try:
+            yield
+        finally:
+            with _signals_kept():
+                ray.shutdown()
 
 
 def _check_same(ray: Any, address: str | None) -> None:
@@ -128,6 +129,25 @@ def _check_address(address: str) -> None:
             f"--ray-address {address}: nothing answers there ({error.strerror or error}); check it with"
             f" ray status --address {address}"
         ) from None
+    if not _speaks_grpc(address):
+        raise UserError(
+            f"--ray-address {address}: something else than Ray answers there; give the port that `ray start`"
+            " prints (6379 unless chosen)"
+        )
+
+
+def _speaks_grpc(address: str) -> bool:
+    """Whether a server of Ray's protocol answers; true where that cannot be asked without a certificate."""
+    import grpc
+
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return True
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=_REACH_SECONDS)
+        except grpc.FutureTimeoutError:
+            return False
+    return True
 
 
 def _refused(address: str | None, error: Exception) -> UserError:
@@ -147,6 +167,22 @@ def _refused(address: str | None, error: Exception) -> UserError:
         f"{given}: cannot be joined: {text}; this machine must be a node of the cluster (ray start --address"
         " HOST:PORT)"
     )
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Ray prints nothing on stdout, which belongs to the command's result.
+
+    It prints there that a worker died, also without ``log_to_driver``; no public setting turns that off.
+    """
+    from ray._private import worker
+
+    before = getattr(worker, "_worker_logs_enabled", True)
+    worker._worker_logs_enabled = False
+    try:
+        yield
+    finally:
+        worker._worker_logs_enabled = before
 
 
 @contextmanager
@@ -176,10 +212,15 @@ class RayEngine(Engine):
 
         return max(1, int(ray.cluster_resources().get("CPU", 0)))
 
+    def _in_flight(self, workers: int | None) -> int:
+        """How many tasks are handed in: some ahead, unless that were more than ``workers`` at a time."""
+        cpus = self.default_workers()
+        return _AHEAD * cpus if workers is None or workers >= cpus else workers
+
     def run(
         self, task: Task[T, R], units: Iterator[tuple[int, T]], plan: Plan
     ) -> Generator[tuple[int, Outcome[R]], None, None]:
-        """As ``Engine.run``. Without a number of workers, nodes that join are used at once."""
+        """As ``Engine.run``. CPUs of nodes that join are used as well, up to the number of workers."""
         import ray
 
         call = ray.remote(num_cpus=1, max_retries=plan.retries)(_call)
@@ -189,8 +230,7 @@ class RayEngine(Engine):
         try:
             while True:
                 if time.monotonic() - looked > _LOOK_SECONDS:
-                    limit = plan.workers or _AHEAD * self.default_workers()
-                    looked = time.monotonic()
+                    limit, looked = self._in_flight(plan.workers), time.monotonic()
                 while len(running) < limit and (item := next(units, None)) is not None:
                     number, unit = item
                     reference = call.remote(shared, unit, x3spatial.__version__)

@@ -223,7 +223,7 @@ class _Run:
             )
             data = data_provenance(data_json, data_sha256)
             seconds = time.perf_counter() - self.started
-            results = scored.complete(
+            head = scored.head(
                 settings=RunSettings(
                     **values,
                     limit=options.limit,
@@ -253,7 +253,7 @@ class _Run:
                     date=datetime.now(UTC).isoformat(timespec="seconds"),
                 ),
             )
-            write_results(output_json, results)
+            write_results(output_json, head, scored.entries())
             store.remove_journal()
         result = EvalResult.of(
             scored,
