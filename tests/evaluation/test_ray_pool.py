@@ -22,6 +22,8 @@ from helpers.roots import make_root
 from helpers.task_sets import make_set
 from x3spatial.errors import Unfinished, UserError
 from x3spatial.evaluation.options import PoolOptions
+from x3spatial.evaluation.ray_hosts import Recipe
+from x3spatial.evaluation.ray_pool import resources
 from x3spatial.evaluation.run import evaluate
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
@@ -230,3 +232,49 @@ def test_models_of_zeroshot_share_the_pool_by_turns(tmp_path: Path, cluster: Any
         summaries.append((summary, [_without_run(file) for file in files]))
         shutil.rmtree(tmp_path / "results")
     assert summaries[0] == summaries[1]
+
+
+NODES = [{"CPU": 8.0, "GPU": 4.0}, {"CPU": 4.0, "GPU": 2.0}, {"CPU": 16.0}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "device", "given", "cpus", "gpus", "room"),
+    [
+        ("uniform", None, {}, 1, 0, 28),
+        ("uniform", None, {"cpus_per_model": 5}, 5, 0, 4),
+        ("roborefer:x3-tiny", None, {}, 1, 1, 6),
+        ("roborefer:x3-tiny", "auto", {"cpus_per_model": 4}, 4, 1, 3),
+        ("roborefer:x3-tiny", "cuda", {}, 1, 1, 6),
+        ("roborefer:x3-tiny", "spread", {}, 1, 4, 1),
+        ("roborefer:x3-tiny", "spread", {"gpus_per_model": 2}, 1, 2, 3),
+        ("roborefer:x3-tiny", "cpu", {}, 4, 0, 7),
+        ("roborefer:x3-tiny", "cpu", {"cpus_per_model": 1}, 1, 0, 28),
+    ],
+)
+def test_resources_of_a_copy_and_room_in_a_cluster(
+    monkeypatch: pytest.MonkeyPatch, spec: str, device: str | None, given: dict[str, int],
+    cpus: int, gpus: int, room: int,
+) -> None:  # fmt: skip
+    import ray
+
+    from x3spatial.models import registry
+
+    nodes = [{"Alive": True, "Resources": node} for node in NODES]
+    nodes.append({"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}})
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    recipe = Recipe(spec, {} if device is None else {"device": device})
+    found = resources(registry.create(spec), recipe, PoolOptions(**given))
+    assert found == ({"num_cpus": cpus, "num_gpus": gpus}, room)
+
+
+def test_without_gpus_a_checkpoint_has_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    from x3spatial.models import registry
+
+    monkeypatch.setattr(
+        ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 6.0}} for _ in range(3)]
+    )
+    spec = "roborefer:x3-tiny"
+    found = resources(registry.create(spec), Recipe(spec, {}), PoolOptions())
+    assert found == ({"num_cpus": 6, "num_gpus": 0}, 3)

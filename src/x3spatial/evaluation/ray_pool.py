@@ -84,7 +84,7 @@ class RayAsker(Asker):
         super().__init__(model)
         _check_picklable(recipe)
         self._recipe = recipe
-        self._needs, room = _resources(model, recipe, pool)
+        self._needs, room = resources(model, recipe, pool)
         self._size = pool.actors or room
         self._places: list[_Place] = []
         self._info: HostInfo | None = None
@@ -338,7 +338,7 @@ def _check_picklable(recipe: Recipe) -> None:
         ) from None
 
 
-def _resources(model: Model, recipe: Recipe, pool: PoolOptions) -> tuple[dict[str, int], int]:
+def resources(model: Model, recipe: Recipe, pool: PoolOptions) -> tuple[dict[str, int], int]:
     """The resources of a copy, and how many copies the cluster has room for.
 
     Raises:
