@@ -27,7 +27,9 @@ Root = Annotated[
     Also("--data-root"),
 ]  # fmt: skip
 Tasks = Annotated[
-    Path, typer.Argument(metavar="TASKS", help="A task file of x3 build."), Also("--data-json")
+    Path,
+    typer.Argument(metavar="TASKS", help="A task file of x3 build, or a pack's set."),
+    Also("--data-json"),
 ]
 ResultsOut = Annotated[
     Path,
@@ -66,6 +68,15 @@ RayAddress = Annotated[
         "--ray-address",
         metavar="ADDRESS",
         help="With --engine ray: the cluster to join, auto or HOST:PORT (default: start Ray here).",
+        rich_help_panel=RUN,
+    ),
+]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="K/N",
+        help="Do only every Nth part of the work, from the Kth (1 to N); x3 merge joins them.",
         rich_help_panel=RUN,
     ),
 ]

@@ -16,7 +16,8 @@ from x3spatial.errors import UserError
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
-from x3spatial.exporters.run import RESIZED
+from x3spatial.exporters.run import LEFT_OUT, RESIZED
+from x3spatial.io.packs import is_pack
 from x3spatial.reports.outcomes import FILTERS, SORTS
 from x3spatial.texts import counted
 
@@ -76,7 +77,7 @@ def preview(
     below each sample, and its frame is green or red. Of a data root (a folder instead of TASKS) every view
     of its objects is drawn.
     """
-    if data_json.is_dir():
+    if data_json.is_dir() and not is_pack(data_json):
         return _preview_root(data_json, png, limit, bool(results or only or sample_id))
     from x3spatial.reports.preview import preview as draw
 
@@ -209,6 +210,12 @@ def export(
                 "%d points needed more decimals than %s has, to hit their thin masks",
                 counts["points_with_more_decimals"],
                 summary.manifest["options"]["points"],
+            )
+        if counts.get(LEFT_OUT):
+            LOG.warning(
+                "%s left out, because --to %s has no form for an object that is not visible",
+                counted(counts[LEFT_OUT], "sample"),
+                to,
             )
         if counts["placeholders_at_risk"]:
             LOG.warning(

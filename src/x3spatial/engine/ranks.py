@@ -185,6 +185,7 @@ class Meeting:
                     f"{self._missing()} did not finish within {self.world.timeout:g} s"
                     " (--process-timeout)"
                 )
+                self.fail(Unfinished(reason))
         raise self._lost(reason)
 
     def _missing(self) -> str:

@@ -12,8 +12,9 @@ from typing import Any, get_type_hints
 from x3spatial.errors import UserError
 from x3spatial.formats import record_fields
 from x3spatial.formats.shared import Shared
+from x3spatial.formats.task_source import iter_values
 from x3spatial.io.files import read_manifest
-from x3spatial.io.json_stream import iter_array
+from x3spatial.io.locations import local_path, url_of
 from x3spatial.tasks.spec import TASKS, TaskSpec, Views
 from x3spatial.tasks.strata import Strata
 
@@ -209,7 +210,7 @@ def check_exists(path: Path, what: str = "task file") -> None:
         UserError: it does not; the message names the command that writes it, or what the build beside it
             has.
     """
-    if os.path.lexists(path):
+    if os.path.lexists(local_path(path)) or url_of(path) is not None:
         return
     manifest = read_manifest(path.parent / "build.json") or {}
     splits, files = manifest.get("counts"), manifest.get("files")
@@ -238,13 +239,16 @@ def _why_not_made(path: Path, manifest: Mapping[str, Any]) -> str | None:
 def iter_records(path: Path) -> Iterator[TaskRecord]:
     """The records of a task file in file order, in constant memory except for the ids.
 
+    Args:
+        path: the file, or a set of a pack, whose paths are the names of its members (see ``ImagePaths``).
+
     Raises:
         UserError: the file is missing or not a JSON array, a record is malformed, or an id occurs twice.
     """
     check_exists(path)
     shared = Shared()
     seen: set[str] = set()
-    for number, value in enumerate(iter_array(path), start=1):
+    for number, value in enumerate(iter_values(path), start=1):
         try:
             record = TaskRecord.from_json(value, shared)
         except ValueError as error:

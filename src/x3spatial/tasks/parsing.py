@@ -201,3 +201,14 @@ def finite_point(numbers: Iterable[str | float]) -> tuple[float, float] | None:
         return x1 / 2 + x2 / 2, y1 / 2 + y2 / 2
     x, y = values
     return x, y
+
+
+def finite_box(numbers: Iterable[str | float]) -> tuple[float, float, float, float] | None:
+    """(x1, y1, x2, y2); None if a number is not finite.
+
+    Raises:
+        ValueError: there are not four numbers, or a text is not a number.
+    """
+    x1, y1, x2, y2 = (float(number) for number in numbers)
+    box = x1, y1, x2, y2
+    return box if all(map(math.isfinite, box)) else None

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from x3spatial.arrays import Bool
+from x3spatial.formats.mask_files import kind_of_mask, mask_candidates
 from x3spatial.formats.results_file import MaskChoice
 from x3spatial.formats.results_table import NONE, UNKNOWN
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask
-
-# The data uses the spelling "dialated"; the correct spelling is also accepted.
-_SUFFIXES = {"tight": ("_mask",), "dilated": ("_mask_dialated", "_mask_dilated")}
-_ENDING = re.compile(r"\.(?:png|jpe?g)\Z", re.IGNORECASE)
-_IMAGE_KINDS = ("_original", "_inpainted")
-_MASK_SUFFIXES = (*_SUFFIXES["dilated"], *_SUFFIXES["tight"])
+from x3spatial.io.members import file_at
 
 
 @lru_cache(4096)
@@ -29,7 +23,7 @@ def join(path: str, image_folder: Path | None) -> Path:
 
     Neighbouring records name the same files, and a path takes several times the memory of its text.
     """
-    return Path(path) if image_folder is None else image_folder / path
+    return file_at(path) if image_folder is None else image_folder / path
 
 
 @dataclass(frozen=True)
@@ -82,10 +76,8 @@ class _Named:
 class MaskFinder:
     """Finds and reads query masks, with a cache. Thread-safe.
 
-    ``auto`` is the record's ``query_mask``. Without this field the naming rules of the source document apply:
-    ``_original.png`` or ``_inpainted.png`` of the query image (else ``.png``) is replaced by
-    ``_mask_dialated.png``, then by ``_mask.png``. ``tight`` and ``dilated`` accept only that kind, because
-    rates over a mixture of kinds would not be comparable.
+    The rules are those of ``mask_candidates``. ``tight`` and ``dilated`` accept only that kind, because rates
+    over a mixture of kinds would not be comparable.
     """
 
     def __init__(self, choice: MaskChoice, image_folder: Path | None, capacity: int = 64) -> None:
@@ -113,8 +105,8 @@ class MaskFinder:
 
     def _find(self, named: _Named) -> Masks:
         record = named.record
-        chosen, problem = self._first(list(self._candidates(record, self._choice)))
-        tight, _ = self._first(list(self._candidates(record, "tight")))
+        chosen, problem = self._first(self._candidates(record, self._choice))
+        tight, _ = self._first(self._candidates(record, "tight"))
         if chosen is None and problem is None:
             problem = (record.id, "the record names no query image and no mask")
         return Masks(chosen, tight, problem)
@@ -129,24 +121,11 @@ class MaskFinder:
             return self._choice
         if record.query_mask is None:
             return UNKNOWN
-        return _kind_of(record.query_mask, record.query_mask_kind)
+        return kind_of_mask(record.query_mask, record.query_mask_kind)
 
-    def _candidates(self, record: TaskRecord, choice: MaskChoice) -> Iterator[Path]:
+    def _candidates(self, record: TaskRecord, choice: MaskChoice) -> list[Path]:
         """Candidate paths of the mask, in order of preference."""
-        if record.query_mask is not None and (
-            choice == "auto" or choice == _kind_of(record.query_mask, record.query_mask_kind)
-        ):
-            yield join(record.query_mask, self._folder)
-            return
-        if record.spec.across_objects:
-            return  # the masks beside the query image are those of another object
-        stem = _stem(record)
-        if stem is None:
-            return
-        kinds = ("dilated", "tight") if choice == "auto" else (choice,)
-        for kind in kinds:
-            for suffix in _SUFFIXES[kind]:
-                yield join(f"{stem}{suffix}.png", self._folder)
+        return [join(path, self._folder) for path in mask_candidates(record, choice)]
 
     def _first(self, paths: list[Path]) -> tuple[Bool | None, tuple[str, str] | None]:
         for path in paths:
@@ -171,32 +150,3 @@ class MaskFinder:
             while len(self._read) > self._capacity:
                 self._read.popitem(last=False)
         return value
-
-
-def query_image(record: TaskRecord) -> str | None:
-    """The query image's path: ``query_original``, else the last of several images."""
-    if record.query_original is not None:
-        return record.query_original
-    return record.image[-1] if not isinstance(record.image, str) and len(record.image) > 1 else None
-
-
-def _stem(record: TaskRecord) -> str | None:
-    """The path to which mask suffixes are appended, from the query image or its mask."""
-    image = query_image(record)
-    suffixes: tuple[str, ...] = _IMAGE_KINDS
-    if image is None:
-        image, suffixes = record.query_mask, _MASK_SUFFIXES
-    if image is None:
-        return None
-    stem = _ENDING.sub("", image)
-    for suffix in suffixes:
-        if stem.endswith(suffix):
-            return stem.removesuffix(suffix)
-    return stem
-
-
-def _kind_of(path: str, stated: str | None) -> str:
-    if stated is not None:
-        return stated
-    dilated = path.removesuffix(".png").endswith(_SUFFIXES["dilated"])
-    return "dilated" if dilated else "tight"
