@@ -171,6 +171,13 @@ def test_other_processes_read_the_same_bytes(packed: Packed, method: str) -> Non
         assert pool.map(_crc, paths) == expected
 
 
+def test_what_finds_its_files_can_be_sent_to_another_process(packed: Packed) -> None:
+    paths = ImagePaths(packed.set())
+    path = located(packed.set())[0].images[0]
+    name = path.partition("!/")[2]
+    assert pickle.loads(pickle.dumps(paths)).find(name) == path
+
+
 def test_a_member_is_a_path(packed: Packed) -> None:
     path = file_at(located(packed.set())[0].images[1])
     assert isinstance(path, MemberPath)
