@@ -130,6 +130,7 @@ def arguments(path: str, name: str, files: SimpleNamespace, out: Path) -> list[s
         "crop": [files.root, "-o", out],
         "audit": [files.root],
         "build": [files.root, "-o", out],
+        "merge": [out],
         "preview": [files.tasks, "-o", out / "sheet.png"],
         "export": [files.tasks, "--to", "ms-swift", "-o", out],
         "pack": [files.tasks, "-o", out],

@@ -15,7 +15,7 @@ from x3spatial.io.files import read_manifest, sha256_file
 MANIFEST = "export.json"
 NOTE = ".x3-export.json"
 """What an export that is under way may replace; removed when it is finished."""
-FORMAT = 2
+FORMAT = 3
 """Incremented when the same task files would give different output."""
 
 

@@ -152,7 +152,7 @@ class Rewriter:
             # A family's own phrase means that something is not visible.
             token = record.spec.absent_token
             text = convention.absent if token == NOT_VISIBLE else token
-        return Sample(record, images, prompt, text)
+        return Sample(record, images, prompt, text, sizes=sizes if convention.pixels else ())
 
     def _with_placeholders(
         self,

@@ -193,7 +193,7 @@ def _write_set(
     kept = 0
     with progress(f"packing {source.name}", 0) as advance:
         work = partial(_shard, source.name, output)
-        for number, shard, reused in map_unordered(work, plans(), workers, threads=True):
+        for number, shard, reused in map_unordered(work, plans(), workers):
             shards[number] = shard
             kept += reused
             advance()
@@ -299,7 +299,7 @@ def _still_holds(
             if packed.info.data_sha256 != source.sha256:
                 return False
             plans = plan_shards(source.path, source.paths, settings["shard_size"])
-            same = list(map_unordered(partial(_holds, packed), plans, workers, threads=True))
+            same = list(map_unordered(partial(_holds, packed), plans, workers))
             if not all(same) or len(same) != len(packed.info.shards):
                 return False
     except UserError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from x3spatial.arrays import Bool
@@ -16,12 +17,16 @@ from x3spatial.io.images import ImageError, read_mask
 from x3spatial.io.members import file_at
 
 
+@lru_cache(4096)
 def join(path: str, image_folder: Path | None) -> Path:
-    """The file that a path of a record names; relative paths are joined to ``image_folder``."""
+    """A path of a record; relative paths are joined to ``image_folder``.
+
+    Neighbouring records name the same files, and a path takes several times the memory of its text.
+    """
     return file_at(path) if image_folder is None else image_folder / path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Masks:
     """The masks of one visible sample; None for a missing or unreadable mask."""
 
@@ -30,8 +35,42 @@ class Masks:
     problem: tuple[str, str] | None = None
     """(path, reason) if the selected mask is missing or unreadable."""
 
+    @cached_property
+    def area(self) -> float | None:
+        """Share of the image that the selected mask covers."""
+        return None if self.chosen is None else float(self.chosen.mean())
+
+    @cached_property
+    def area_tight(self) -> float | None:
+        """The same of the tight mask."""
+        return None if self.tight is None else float(self.tight.mean())
+
 
 NO_MASKS = Masks(None, None)
+
+
+class _Named:
+    """A record by what decides its masks: neighbouring records with the same query view are equal."""
+
+    __slots__ = ("_key", "record")
+
+    def __init__(self, record: TaskRecord) -> None:
+        self.record = record
+        named = record.query_mask or record.query_original
+        self._key = (
+            record.task,
+            record.query_mask,
+            record.query_mask_kind,
+            record.query_original,
+            record.images[-1],
+            None if named else record.id,  # what is found missing may name the record itself
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Named) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
 
 
 class MaskFinder:
@@ -47,9 +86,25 @@ class MaskFinder:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._read: OrderedDict[Path, Bool | str] = OrderedDict()
+        self._found = lru_cache(capacity)(self._find)
 
     def masks(self, record: TaskRecord) -> Masks:
         """The selected and the tight mask of the query image of ``record``."""
+        return self._found(_Named(record))
+
+    def read(self, path: Path) -> Bool:
+        """The mask in a file.
+
+        Raises:
+            ImageError: the file is missing, unreadable or damaged; the message names it.
+        """
+        mask = self._cached(path)
+        if isinstance(mask, str):
+            raise ImageError(f"{path}: {mask}")
+        return mask
+
+    def _find(self, named: _Named) -> Masks:
+        record = named.record
         chosen, problem = self._first(self._candidates(record, self._choice))
         tight, _ = self._first(self._candidates(record, "tight"))
         if chosen is None and problem is None:
