@@ -282,7 +282,7 @@ def _samples(
         if form.tags:
             sample = sample.tagged()
         if form.with_mask and record.query_mask is not None:
-            mask = placer.place_mask(_absolute(record.query_mask), where)
+            mask = placer.place_mask(_located(record.query_mask), where)
             sample = replace(sample, query_mask=mask)
         if form.with_files:
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from packs.conftest import Packed
+from packing.conftest import Packed
 from training.common import CHECKPOINT, options
 
 torch = pytest.importorskip("torch")
