@@ -65,7 +65,8 @@ def evaluate(
 ) -> int | Outcome:
     """The same command continues a run that was stopped, and asks failed samples again. Started by
     torchrun or accelerate, on one machine or several that share the files, each process asks a share of
-    the samples on a GPU of its own.
+    the samples on a GPU of its own. With --engine ray, copies of the model
+    on a cluster ask.
     """
     from x3spatial.engine.world import world_from_environment
     from x3spatial.evaluation.run import evaluate as run

@@ -83,7 +83,7 @@ class Sampler:
             if form.tags:
                 sample = sample.tagged()
             if form.with_mask and record.query_mask is not None:
-                mask = placer.place_mask(absolute(record.query_mask), where)
+                mask = placer.place_mask(located(record.query_mask), where)
                 sample = replace(sample, query_mask=mask)
             if form.with_files:
 
