@@ -22,7 +22,7 @@ ROBOREFER ?=
 CHECKPOINTS ?=
 
 .PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
-  web check-web check-fullsize check-roborefer check-lmms-eval check-inspect check-vlmevalkit test-scans test-ray \
+  web check-web check-fullsize check-slurm check-roborefer check-lmms-eval check-inspect check-vlmevalkit test-scans test-ray \
   clean
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make demo-sft   fine-tune x3-tiny on rooms by night, compare before and after"
 	@echo "make test       install everything, lint, type-check, run the tests in JOBS=2 processes"
 	@echo "make test-slow  run the slow tests"
+	@echo "make check-slurm  check the files of scripts/slurm (shellcheck) and run them with stand-ins for Slurm"
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
 	@echo "make test-ray   run the tests on Ray clusters of two nodes on this machine (installs Ray)"
 	@echo "make test-browser  run the tests of the pages (Chromium; npm for axe-core)"
@@ -102,6 +103,10 @@ check-web: web/node_modules/.package-lock.json
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+
+# shellcheck is the machine's own: `apt install shellcheck`.
+check-slurm: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "shellcheck or slow or not slow" -rs tests/slurm
 
 # The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
 test-gpu:
