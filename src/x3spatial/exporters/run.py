@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
-from x3spatial.exporters.base import Format
+from x3spatial.exporters.base import CardOptions, Format
 from x3spatial.exporters.folder import claimed, drop_copies
 from x3spatial.exporters.image_paths import IMAGES, ImagePlacer
 from x3spatial.exporters.manifest import (
@@ -39,6 +40,8 @@ RESIZED = "qwen2.5-px"
 LEFT_OUT = "not_visible_left_out"
 """The count of samples that a format without "not visible" does not hold."""
 
+_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+"""The Hub's identifiers of licences."""
 _LOG = logging.getLogger("x3spatial")
 
 
@@ -74,6 +77,8 @@ def export(
     image_root: str | Path | None = None,
     min_pixels: int | None = None,
     max_pixels: int | None = None,
+    license: str | None = None,
+    title: str | None = None,
     limit: int | None = None,
     fresh: bool = False,
 ) -> ExportSummary:
@@ -89,6 +94,8 @@ def export(
         image_folder: base folder for relative image and mask paths.
         image_root: where the data root is now, if it was moved after the build.
         min_pixels, max_pixels: bounds of the image area of the Qwen2.5-VL processor, for ``qwen2.5-px`` only.
+        license: identifier of the licence on the card of ``hf-benchmark``; None: ``unknown``.
+        title: name of the data set on that card; None: ``CardOptions.title``.
         limit: only the first N records of each file.
         fresh: write again even if the same export exists.
 
@@ -102,7 +109,7 @@ def export(
     kind = _format(to)
     paths = _choice("--paths", paths, kind.paths, to)
     points = _choice("--points", point_format, kind.points(), to)
-    form = kind(points)
+    form = kind(points, _card(kind, license, title))
     limits = _limits(points, min_pixels, max_pixels)
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: must be at least 1")
@@ -119,6 +126,7 @@ def export(
         **({} if image_root is None else {"image_root": str(image_root)}),
         "min_pixels": limits.min_pixels if points == RESIZED else None,
         "max_pixels": limits.max_pixels if points == RESIZED else None,
+        **({"license": form.card.license, "title": form.card.title} if form.has_card else {}),
         "limit": limit,
     }
     what = identity(sources, options, form.require())
@@ -127,8 +135,7 @@ def export(
         earlier = previous_manifest(out_dir)
         if not fresh and earlier is not None and _still_holds(earlier, what, out_dir):
             return ExportSummary(out_dir, earlier, written=False)
-        companions = form.companions({source.stem: name for source, name in outputs.items()})
-        held.enter_context(claimed(out_dir, earlier, {*outputs.values(), *companions}))
+        held.enter_context(claimed(out_dir, earlier, {*outputs.values(), *form.companion_names}))
         placer = ImagePlacer(paths, out_dir)
         rewriter = Rewriter(points, limits)
         counts: Counter[str] = Counter()
@@ -143,6 +150,8 @@ def export(
                 facts = written_facts(out_dir / outputs[source])
                 files[outputs[source]] = {"records": counts["records"] - before, **facts}
                 advance()
+        companions = form.companions({source.stem: name for source, name in outputs.items()})
+        assert {*companions} == {*form.companion_names}
         for name, value in companions.items():
             if isinstance(value, str):
                 write_text(out_dir / name, value)
@@ -205,6 +214,21 @@ def _choice(option: str, value: str | None, known: tuple[str, ...], to: str) -> 
     return value
 
 
+def _card(kind: type[Format], license: str | None, title: str | None) -> CardOptions:
+    """What the card says; a licence is a word of the Hub, a title one line."""
+    given = {"license": license, "title": title}
+    for option, value in given.items():
+        if value is not None and not kind.has_card:
+            raise UserError(f"--{option} {value}: --to {kind.name} has no card")
+        if value is not None and (not value.strip() or not value.isprintable()):
+            raise UserError(f"--{option} {value!r}: must be one line of text")
+    if license is not None and not _LICENSE.fullmatch(license):
+        raise UserError(
+            f"--license {license}: must be an identifier such as cc-by-4.0, apache-2.0 or other"
+        )
+    return CardOptions(**{name: value for name, value in given.items() if value is not None})
+
+
 def _limits(points: str, min_pixels: int | None, max_pixels: int | None) -> ResizeLimits:
     given = {"--min-pixels": min_pixels, "--max-pixels": max_pixels}
     for option, value in given.items():
@@ -227,7 +251,7 @@ def _outputs(form: Format, sources: list[Path], out_dir: Path) -> dict[Path, str
     """The name of the output of each task file."""
     if not sources:
         raise UserError("TASKS: give at least one task file")
-    taken = {MANIFEST, "dataset_info.json", IMAGES}
+    taken = {MANIFEST, IMAGES, *form.companion_names}
     outputs: dict[Path, str] = {}
     for source in sources:
         name = form.output_name(source.stem)
