@@ -23,8 +23,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = REPOSITORY / ".venv-versions"
 CORE_TESTS = (
-    "tests/tasks", "tests/conventions", "tests/io", "tests/formats", "tests/roots", "tests/exporters",
-    "tests/training/test_rewards.py",
+    "tests/tasks", "tests/conventions", "tests/exporters/test_export_tables.py",
+    "tests/exporters/test_export_hub.py", "tests/training/test_rewards.py",
 )  # fmt: skip
 MODEL_TESTS = (
     "tests/training/test_rewards.py", "tests/exporters/test_export_tables.py",
