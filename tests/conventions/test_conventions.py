@@ -35,7 +35,25 @@ FORMS = {
     "molmo-100": '<point x="..." y="..." alt="object">object</point>',
     "molmo2-1000": '<points coords="2 1 x y">object</points>',
     "gemini-yx-1000": '[{"point": [y, x]}], y before x',
+    "molmo-point": "Point to",
+    "minicpm-1000": "as <point>x y</point>",
+    "ui-tars-1000": "click(start_box='(x,y)'), in whole numbers",
+    "ui-tars-1.5-px": "click(point='<point>x y</point>'), in pixels",
+    "qwen2.5-xml-px": '<points x1="..." y1="..." alt="object">object</points>, in pixels',
+    "qwen3-xml-1000": '<points x1="..." y1="..." alt="object">object</points>, in whole numbers',
+    "qwen2-pictures-1000": "<|box_start|>(x,y)<|box_end|>",
+    "qwen2.5-pictures-px": 'JSON, [{"point_2d": [x, y]}], in pixels',
+    "qwen3-pictures-1000": 'JSON, [{"point_2d": [x, y]}], in whole numbers',
+    "qwen2-box-1000": "<|box_start|>(x1,y1),(x2,y2)<|box_end|>",
+    "qwen2.5-box-px": 'JSON, [{"bbox_2d": [x1, y1, x2, y2]}], in pixels',
+    "qwen3-box-1000": 'JSON, [{"bbox_2d": [x1, y1, x2, y2]}], in whole numbers',
+    "internvl-box-1000": "<box>[[x1, y1, x2, y2]]</box>",
+    "minicpm-box-1000": "<box>x1 y1 x2 y2</box>",
+    "deepseek-vl2-box-999": "<|ref|>object<|/ref|><|det|>[[x1, y1, x2, y2]]<|/det|>",
+    "gemini-box-yx-1000": '[{"box_2d": [ymin, xmin, ymax, xmax]}], y before x',
 }
+# Conventions whose form is part of that of others: variants of one family, and Molmo's plain words.
+SHARED = {"molmo2-1000", "molmo-point"}
 # The reference point (0.383, 0.250) of an image of 640x480.
 REFERENCES = {
     "fraction": "(0.383, 0.250)",
@@ -49,7 +67,27 @@ REFERENCES = {
     "molmo-100": "x=38.3, y=25.0",
     "molmo2-1000": '<points coords="1 1 383 250">object</points>',
     "gemini-yx-1000": "[250, 383]",
+    "molmo-point": "x=383.00, y=250.00",
+    "minicpm-1000": "<point>383 250</point>",
+    "ui-tars-1000": "(383,250)",
+    "ui-tars-1.5-px": "<point>245 120</point>",
+    "qwen2.5-xml-px": "[245, 120]",
+    "qwen3-xml-1000": "[383, 250]",
+    "qwen2-pictures-1000": "<|box_start|>(383,250)<|box_end|>",
+    "qwen2.5-pictures-px": "[245, 120]",
+    "qwen3-pictures-1000": "[383, 250]",
+    "qwen2-box-1000": "<|box_start|>(383,250)<|box_end|>",
+    "qwen2.5-box-px": "[245, 120]",
+    "qwen3-box-1000": "[383, 250]",
+    "internvl-box-1000": "[[383, 250]]",
+    "minicpm-box-1000": "<point>383 250</point>",
+    "deepseek-vl2-box-999": "[383, 250]",
+    "gemini-box-yx-1000": "[250, 383]",
 }
+
+
+def _template_of(name: str) -> str:
+    return str(getattr(CONVENTIONS[name], "template_name", "")) or name
 
 
 def asked(convention: Convention, task: str, images: int, **fields: object) -> str:
@@ -80,6 +118,7 @@ def test_a_prompt_follows_its_task(
     assert image in prompt
     assert (family.absent in prompt) == may_be_absent
     assert ("right half" in prompt) == (task == "t1_concat")
+    assert ("one box" in prompt) == (family.answers == "box")
     others = {"the image", "the second image", "the last image", "the whole image"} - {image}
     assert not any(other in prompt.replace(image, "") for other in others)
     for field in ("form", "image", "absent", "scale", "point", "index", "width", "height"):
@@ -90,7 +129,7 @@ def test_a_prompt_follows_its_task(
 def test_the_reference_point_is_in_the_family_s_own_numbers(family: Convention) -> None:
     given = asked(family, "t1_concat", 1, reference_point=(0.383, 0.25))
     assert f"The reference point is {REFERENCES[family.name]}, " in given
-    assert "lies right of its middle" in given
+    assert "lies right of its middle" in given or family.name == "molmo-point"
     shown = question("t1_concat", 1, reference_point=(0.383, 0.25))
     prompt = family.prompt(shown, [SIZE], reference="HERE")
     assert prompt == given.replace(REFERENCES[family.name], "HERE")
@@ -102,7 +141,8 @@ def test_no_family_is_asked_in_another_s_format(family: Convention) -> None:
     for task, images in (("t1_multi", 2), ("t1_concat", 1), ("t2b_multi", 2), ("t0_marked", 1)):
         prompt = asked(family, task, images, reference_point=(0.383, 0.25))
         for name, form in FORMS.items():
-            if name not in (family.name, "molmo2-1000"):
+            variants = _template_of(name) == _template_of(family.name)
+            if name not in SHARED and not variants:
                 assert form not in prompt
         if family.name not in ("fraction", "percent", "thousand", "pixel"):
             assert "(x, y)" not in prompt
@@ -136,7 +176,20 @@ def test_pixels_need_sizes_and_nothing_else_does(family: Convention) -> None:
 def test_every_convention_has_a_template_and_every_template_a_convention() -> None:
     folder = resources.files("x3spatial.conventions") / "templates"
     names = {entry.name.removesuffix(".txt") for entry in folder.iterdir()}
-    assert names == (CONVENTIONS.keys() - {"unit"}) | {"common"}
+    used = {_template_of(name) for name in CONVENTIONS}
+    assert names == (used - {"unit"}) | {"common", "common_box"}
+
+
+@each_family
+def test_images_are_named_by_the_conventions_that_say_so(family: Convention) -> None:
+    named = "pictures" in family.name
+    assert family.picture_names(3) == (("Picture 1", "Picture 2", "Picture 3") if named else ())
+    assert family.picture_names(1) == ()
+    assert ("the second image (Picture 2)" in asked(family, "t1_multi", 2)) == named
+    assert "Picture" not in asked(family, "t1_concat", 1)
+    if named:
+        plain = asked(find_convention(_template_of(family.name)), "t1_multi", 2)
+        assert asked(family, "t1_multi", 2).replace(" (Picture 2)", "") == plain
 
 
 def test_a_checkpoint_s_type_decides_unless_the_user_does() -> None:
@@ -158,9 +211,10 @@ def test_the_types_are_those_of_transformers() -> None:
     if find_spec("transformers") is None:
         pytest.skip("transformers is not installed")
     types = import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING_NAMES
-    # These are not transformers' own: RoboRefer's two, and two that come with their checkpoints' code.
+    # These are not transformers' own: RoboRefer's two, and those that come with their checkpoints' code.
     assert BY_MODEL_TYPE.keys() - set(types) == {
-        "roborefer", "llava_llama", "internvl_chat", "molmo",
+        "roborefer", "llava_llama", "internvl_chat", "molmo", "molmo_point", "minicpmv", "minicpmo",
+        "deepseek_vl_v2",
     }  # fmt: skip
 
 

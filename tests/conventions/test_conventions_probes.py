@@ -11,9 +11,17 @@ import pytest
 from helpers.convention_cases import ABSENT, CONTRADICTION, UNPARSED, Outcome, outcome
 from x3spatial.conventions.registry import CONVENTIONS
 
-JSON_FAMILIES = ("qwen2.5-px", "qwen3-1000", "gemini-yx-1000")
-MARKUP_FAMILIES = ("molmo-100", "molmo2-1000")
-BRACKET_FAMILIES = tuple(name for name in CONVENTIONS if name not in MARKUP_FAMILIES)
+PX_FAMILIES = ("qwen2.5-px", "qwen2.5-xml-px", "qwen2.5-pictures-px")
+QWEN3_FAMILIES = ("qwen3-1000", "qwen3-xml-1000", "qwen3-pictures-1000")
+BOX_FAMILIES = tuple(name for name, one in CONVENTIONS.items() if one.answers == "box")
+JSON_FAMILIES = (
+    *PX_FAMILIES, *QWEN3_FAMILIES, "gemini-yx-1000",
+    "qwen2.5-box-px", "qwen3-box-1000", "gemini-box-yx-1000",
+)  # fmt: skip
+MARKUP_FAMILIES = ("molmo-100", "molmo2-1000", "molmo-point")
+BRACKET_FAMILIES = tuple(
+    name for name in CONVENTIONS if name not in (*MARKUP_FAMILIES, *BOX_FAMILIES)
+)
 
 
 def scaled(x: float, y: float) -> dict[str, Outcome]:
@@ -21,30 +29,59 @@ def scaled(x: float, y: float) -> dict[str, Outcome]:
     by_scale = {
         1: ("unit", "fraction"),
         100: ("percent",),
-        1000: ("thousand", "qwen2-1000", "qwen3-1000", "internvl-1000"),
-    }
+        1000: (
+            "thousand", "qwen2-1000", "qwen2-pictures-1000", *QWEN3_FAMILIES, "internvl-1000",
+            "minicpm-1000", "ui-tars-1000",
+        ),
+    }  # fmt: skip
     read: dict[str, Outcome] = {
         name: (round(x / scale, 6), round(y / scale, 6))
         for scale, names in by_scale.items()
         for name in names
     }
-    read |= dict.fromkeys(("pixel", "qwen2.5-px"), (round(x / 640, 6), round(y / 480, 6)))
+    pixels = ("pixel", *PX_FAMILIES, "ui-tars-1.5-px")
+    read |= dict.fromkeys(pixels, (round(x / 640, 6), round(y / 480, 6)))
     return read | {"gemini-yx-1000": (round(y / 1000, 6), round(x / 1000, 6))}
+
+
+def of_qwen(thousand: Outcome, pixels: Outcome) -> dict[str, Outcome]:
+    """What the families of Qwen's JSON read."""
+    return dict.fromkeys(QWEN3_FAMILIES, thousand) | dict.fromkeys(PX_FAMILIES, pixels)
+
+
+def boxes_of(x1: float, y1: float, x2: float, y2: float) -> dict[str, Outcome]:
+    """The same four numbers in brackets: a box, or its centre for InternVL."""
+    read: dict[str, Outcome] = {}
+    for name in BOX_FAMILIES:
+        x, y = 999 if "999" in name else 1000, 999 if "999" in name else 1000
+        if name == "qwen2.5-box-px":
+            x, y = 640, 480
+        box = (y1, x1, y2, x2) if "-yx-" in name else (x1, y1, x2, y2)
+        read[name] = tuple(round(v / side, 6) for v, side in zip(box, (x, y, x, y), strict=True))
+    return read | {"internvl-1000": ((x1 + x2) / 2000, (y1 + y2) / 2000)}
 
 
 # The right answer is the middle, (480, 120) for Gemini's. A convention that is not named reads nothing.
 PROBES: list[tuple[str, dict[str, Outcome]]] = [
     ("[(0.5, 0.5)]", scaled(0.5, 0.5)),
-    ('[{"point_2d": [500, 500]}]', {"qwen3-1000": (0.5, 0.5), "qwen2.5-px": (0.78125, 1.041667)}),
-    ('[{"point_2d": [320, 240]}]', {"qwen2.5-px": (0.5, 0.5), "qwen3-1000": (0.32, 0.24)}),
-    ('<point x="50.0" y="50.0" alt="mug">mug</point>', {"molmo-100": (0.5, 0.5)}),
-    ('<points coords="2 1 500 500">mug</points>', {"molmo2-1000": (0.5, 0.5)}),
+    ('[{"point_2d": [500, 500]}]', of_qwen((0.5, 0.5), (0.78125, 1.041667))),
+    ('[{"point_2d": [320, 240]}]', of_qwen((0.32, 0.24), (0.5, 0.5))),
+    ('<point x="50.0" y="50.0" alt="mug">mug</point>', {
+        "molmo-100": (0.5, 0.5), "qwen3-xml-1000": (0.05, 0.05),
+        "qwen2.5-xml-px": (0.078125, 0.104167),
+    }),
+    ('<points coords="2 1 500 500">mug</points>',
+     dict.fromkeys(("molmo2-1000", "molmo-point"), (0.5, 0.5))),
+    ("<point>500 500</point>", {
+        "minicpm-1000": (0.5, 0.5), "ui-tars-1000": (0.5, 0.5), "ui-tars-1.5-px": (0.78125, 1.041667),
+    }),
+    ("<|det|>[[100, 200, 300, 400]]<|/det|>", boxes_of(100, 200, 300, 400)),
     ('[{"point": [250, 750], "label": "mug"}]', {"gemini-yx-1000": (0.75, 0.25)}),
     ("(0.1,0.2) to (0.3,0.4). Answer: [(0.5,0.5)]", scaled(0.5, 0.5)),
     ("[(1.0, 1.0)]", scaled(1, 1)),
     ("[(1, 1)]", scaled(1, 1)),
     ("[0.5, 0.5]", scaled(0.5, 0.5)),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
@@ -146,9 +183,9 @@ def test_not_visible_takes_precedence_over_a_pair(name: str, text: str) -> None:
     assert outcome(CONVENTIONS[name], text) == CONTRADICTION
 
 
-@pytest.mark.parametrize("name", MARKUP_FAMILIES)
+@pytest.mark.parametrize("name", (*MARKUP_FAMILIES, *BOX_FAMILIES))
 @pytest.mark.parametrize(("text", "numbers"), BRACKETS, ids=[text[:40] for text, _ in BRACKETS])
-def test_markup_families_read_no_brackets(
+def test_markup_and_boxes_are_not_read_from_pairs(
     name: str, text: str, numbers: tuple[float, float]
 ) -> None:
     assert outcome(CONVENTIONS[name], text) == UNPARSED

@@ -15,12 +15,18 @@ from helpers.convention_cases import question
 from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.tasks.answers import AnswerKind, parse_unit
+from x3spatial.tasks.boxes import Box
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.parsing import normalize_characters
 from x3spatial.tasks.question import Question, Size
 
 each = pytest.mark.parametrize("convention", CONVENTIONS.values(), ids=list(CONVENTIONS))
+_POINTS, _BOXES = (
+    [one for one in CONVENTIONS.values() if one.answers == kind] for kind in ("point", "box")
+)
+each_of_points = pytest.mark.parametrize("convention", _POINTS, ids=lambda one: one.name)
+each_of_boxes = pytest.mark.parametrize("convention", _BOXES, ids=lambda one: one.name)
 fractions = st.floats(0, 1)
 sides = st.integers(1, 20_000)
 # Without what could end an answer before its point, or be one.
@@ -37,7 +43,15 @@ def asked(draw: st.DrawFn) -> tuple[Question, tuple[Size, ...], Frame]:
     return question("t1_multi", images), sizes, Frame.IMAGE
 
 
-@each
+def scale_of(convention: Convention, side: int) -> float:
+    """The coordinate of the far edge of an image of ``side`` pixels."""
+    scales = {
+        "unit": 1, "fraction": 1, "percent": 100, "molmo-100": 100, "deepseek-vl2-box-999": 999,
+    }  # fmt: skip
+    return scales.get(convention.name, 1000 if convention.pixels is None else side)
+
+
+@each_of_points
 @given(asked(), fractions, fractions, st.none() | st.integers(0, 8), prose, prose)
 def test_a_formatted_point_is_parsed_back(
     convention: Convention,
@@ -57,14 +71,38 @@ def test_a_formatted_point_is_parsed_back(
     used = convention.decimals if decimals is None else decimals
     names_pixels = convention.name == "pixel" and used == 0
     for value, said, side in zip(point, written, sizes[-1], strict=True):
-        scale = {"unit": 1, "fraction": 1, "percent": 100, "molmo-100": 100}.get(
-            convention.name, 1000 if convention.pixels is None else side
-        )
-        error = (value - said) * scale
+        error = (value - said) * scale_of(convention, side)
         assert (-1e-9 <= error < 1 + 1e-9) if names_pixels else abs(error) <= 0.5000001 / 10**used
 
 
-@each
+@each_of_boxes
+@given(asked(), st.tuples(*[st.floats(-0.2, 1.2)] * 4), st.none() | st.integers(0, 8), prose, prose)
+def test_a_formatted_box_is_parsed_back(
+    convention: Convention,
+    shown: tuple[Question, tuple[Size, ...], Frame],
+    corners: tuple[float, float, float, float],
+    decimals: int | None,
+    before: str,
+    after: str,
+) -> None:
+    asked_of, sizes, frame = shown
+    box = Box(*corners).mapped(frame, to_full=True)
+    text, written = convention.format_box(box, asked_of, sizes, decimals)
+    answer = convention.parse(f"{before}\n{text}\n{after}", asked_of, sizes)
+    assert (answer.kind, answer.box, answer.point) == (AnswerKind.BOX, written, None)
+    assert not answer.contradictory
+    used = convention.decimals if decimals is None else decimals
+    for number, (value, said) in enumerate(zip(box, written, strict=True)):
+        error = (value - said) * scale_of(convention, sizes[-1][number % 2])
+        assert abs(error) <= 0.5000001 / 10**used
+    # The two kinds are not mixed: a point is no answer here, and no box is written elsewhere.
+    with pytest.raises(TypeError, match="answers with boxes"):
+        convention.format_answer(Point(0.5, 0.5), asked_of, sizes)
+    with pytest.raises(TypeError, match="answers with points"):
+        CONVENTIONS["qwen3-1000"].format_box(box, asked_of, sizes)
+
+
+@each_of_points
 @given(asked(), fractions, fractions)
 def test_an_inline_point_equals_that_of_an_answer(
     convention: Convention,
@@ -97,7 +135,9 @@ FRAGMENTS = [
     '"point_2d":', '"bbox_2d":', '"point":', '"box_2d":', '"label":', '{"point_2d": [', '{"point": [1,2]',
     "[]", "<think>", "</think>", "NOT_VISIBLE", "not_visible", "_NOT_VISIBLE", "There are none.",
     "there are none", "I cannot", "Answer: ", " to ", "（", "）", "［", "］", "，", "０", "５", "٣", "९", "②",
-    "½", "²", "−", "“", "”", "、", "【", "】", "é", "中", "\u200b", "\u2028", "\x00", "\ud800", "\U0001f600",
+    "<point>", "</point>", "<point>1 2</point>", "<box>1 2 3 4</box>", "<|det|>", "<|/det|>",
+    "[[1, 2, 3, 4]]", "Action: ", "click(", "start_box='", "point='", "½",
+    "²", "−", "“", "”", "、", "【", "】", "é", "中", "\u200b", "\u2028", "\x00", "\ud800", "\U0001f600",
 ]  # fmt: skip
 
 
@@ -106,7 +146,11 @@ def fuzz(count: int, seed: int) -> Iterator[str]:
     draw = random.Random(seed)
     answers = [
         convention.format_answer(Point(0.615, 0.402), question(), [(640, 480)] * 2)[0]
-        for convention in CONVENTIONS.values()
+        for convention in _POINTS
+    ]
+    box = Box(0.615, 0.402, 0.7, 0.9)
+    answers += [
+        convention.format_box(box, question(), [(640, 480)] * 2)[0] for convention in _BOXES
     ]
     for _ in range(count):
         if draw.random() < 0.3:
@@ -138,6 +182,14 @@ def check(texts: Iterator[str]) -> dict[str, int]:
         for name, convention in CONVENTIONS.items():
             answer = convention.parse(text, shown, sizes)
             assert (answer.kind is AnswerKind.POINT) == (answer.point is not None), (name, text)
+            assert (answer.kind is AnswerKind.BOX) == (answer.box is not None), (name, text)
+            assert answer.kind is not (
+                AnswerKind.POINT if convention.answers == "box" else AnswerKind.BOX
+            ), (name, text)
+            if answer.box is not None:
+                assert numbers_in(text) >= 4, (name, text)
+                assert all(abs(value) < float("inf") for value in answer.box), (name, text)
+                read[name] += 1
             if answer.point is not None:
                 assert enough, (name, text)
                 assert all(abs(value) < float("inf") for value in answer.point), (name, text)
@@ -165,7 +217,7 @@ HARD = [
     "1", "(", "[", "{", '{"', "(1", "(1,", "(1 ", "[[1,", "<point ", '<point x="1" ', "a", " ", "'",
     '"point_2d": [', '{"point_2d": [1,', '<points coords="', "1 ", "2 1 5 5;", "(1,2),", "[]", "[ ",
     'x="', "<think>", "</think>", "<|box_start|>(1,2),", "there are none ", "not_visible_", "٣", "（",
-    "}", "1e", "1.",
+    "}", "1e", "1.", "<point>1 ", "<box>1 2 ", "<|det|>[[1,", "Action:", "start_box='", "[1,2,3,",
 ]  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from x3spatial.tasks.question import Question, Size
 SIZE = (640, 480)
 """(W, H) of every image in the pixels of the convention."""
 ABSENT, CONTRADICTION, UNPARSED = "not visible", "not visible, and a point", "unparsed"
-Outcome = str | tuple[float, float]
+Outcome = str | tuple[float, ...]
+"""A point, a box, or one of the words above."""
 
 
 def question(task: str = "t1_multi", images: int = 2, **fields: object) -> Question:
@@ -32,13 +33,16 @@ def sizes_of(asked: Question, size: Size = SIZE) -> tuple[Size, ...]:
 
 
 def outcome(convention: Convention, text: str, *, images: int = 2) -> Outcome:
-    """The answer that ``convention`` parses from ``text``; points are rounded to 6 decimals."""
+    """The answer that ``convention`` parses from ``text``; points and boxes are rounded to 6 decimals."""
     asked = question(images=images)
     answer = convention.parse(text, asked, sizes_of(asked))
     if answer.kind is AnswerKind.POINT:
         assert answer.point is not None and not answer.contradictory
         return round(answer.point.x, 6), round(answer.point.y, 6)
-    assert answer.point is None
+    if answer.kind is AnswerKind.BOX:
+        assert answer.box is not None and answer.point is None and not answer.contradictory
+        return tuple(round(value, 6) for value in answer.box)
+    assert answer.point is None and answer.box is None
     if answer.kind is AnswerKind.UNPARSED:
         assert not answer.contradictory
         return UNPARSED

@@ -11,6 +11,7 @@ import typer
 from x3spatial.cli.declare import Also, Expand
 from x3spatial.cli.help import ANSWERS, RUN, TASK_FILES
 from x3spatial.conventions.registry import CONVENTIONS
+from x3spatial.engine.registry import ENGINES
 from x3spatial.engine.world import TIMEOUT
 from x3spatial.exporters.points import ResizeLimits
 from x3spatial.formats.answers.base import ID_FIELDS, TEXT_FIELDS
@@ -26,7 +27,9 @@ Root = Annotated[
     Also("--data-root"),
 ]  # fmt: skip
 Tasks = Annotated[
-    Path, typer.Argument(metavar="TASKS", help="A task file of x3 build."), Also("--data-json")
+    Path,
+    typer.Argument(metavar="TASKS", help="A task file of x3 build, or a pack's set."),
+    Also("--data-json"),
 ]
 ResultsOut = Annotated[
     Path,
@@ -46,6 +49,34 @@ Workers = Annotated[
         min=1,
         max=4096,
         help="Parallel workers (default: one per CPU).",
+        rich_help_panel=RUN,
+    ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help=f"What the work runs on: {' or '.join(ENGINES)} (this machine or a cluster).",
+        autocompletion=lambda: list(ENGINES),
+        rich_help_panel=RUN,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="With --engine ray: the cluster to join, auto or HOST:PORT (default: start Ray here).",
+        rich_help_panel=RUN,
+    ),
+]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="K/N",
+        help="Do only every Nth part of the work, from the Kth (1 to N); x3 merge joins them.",
         rich_help_panel=RUN,
     ),
 ]
@@ -79,8 +110,8 @@ ProcessTimeout = Annotated[
     float,
     typer.Option(
         "--process-timeout",
-        help="With torchrun or accelerate: seconds without a heartbeat before another process"
-        " counts as dead.",
+        help="With torchrun or accelerate: seconds that a process waits for the others when it has asked"
+        " its share.",
         rich_help_panel=RUN,
     ),
     Also("--rank-timeout"),

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from x3spatial.tasks.answers import Answer
+from x3spatial.tasks.boxes import Box
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question, Size
 
 Pixels = Literal["sent", "resized"]
 """``sent``: pixels of the image that is passed to the model, whose size the prompt states; ``resized``:
 pixels of the image after resizing by the model's processor."""
+
+Answers = Literal["point", "box"]
+"""What a family is asked for where a task asks for a point: the point, or a box around the object."""
 
 
 class Convention(Protocol):
@@ -36,6 +40,16 @@ class Convention(Protocol):
     @property
     def decimals(self) -> int:
         """The number of decimals."""
+
+    @property
+    def answers(self) -> Answers:
+        """Whether the family answers with points or with boxes; the two are never mixed in one run."""
+
+    def picture_names(self, images: int) -> tuple[str, ...]:
+        """The names of a question's images, such as ``Picture 1``, which stand before them in the message.
+
+        Empty if the images of the family have no names, or if there is only one.
+        """
 
     @property
     def absent(self) -> str:
@@ -73,6 +87,23 @@ class Convention(Protocol):
         ``decimals`` None: the convention's default.
 
         Raises:
+            TypeError: the family answers with boxes.
+            ValueError: ``sizes`` are required but empty.
+        """
+
+    def format_box(
+        self,
+        box: Box,
+        question: Question,
+        sizes: Sequence[Size] = (),
+        decimals: int | None = None,
+    ) -> tuple[str, Box]:
+        """Format ``box`` as an answer; also returns the box that ``parse`` reads from it.
+
+        ``decimals`` None: the convention's default.
+
+        Raises:
+            TypeError: the family answers with points.
             ValueError: ``sizes`` are required but empty.
         """
 

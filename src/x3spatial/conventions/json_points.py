@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import re
 
-from x3spatial.conventions.family import Family, Find
+from x3spatial.conventions.family import Family, Find, FindBox
 from x3spatial.conventions.markup import find_points_tag, is_none
-from x3spatial.tasks.parsing import NUMBER, finite_point, first_pair, mask_json_objects
+from x3spatial.tasks.parsing import (
+    NUMBER,
+    finite_box,
+    finite_point,
+    first_pair,
+    mask_json_objects,
+)
 
 # A key and its list, or the first list in its list; models also write a tuple, or all of it as a string. The
 # match ends at the next bracket of any kind, so that unterminated lists cause no backtracking.
@@ -77,6 +83,24 @@ def find_json(point: str, box: str, *, y_first: bool = False, tags: bool = False
             if tagged is not None:
                 return tagged
         return _ordered(first_pair(text), y_first)
+
+    return find
+
+
+def find_json_box(key: str) -> FindBox:
+    """A finder of the first four numbers, or two corners, under ``key`` (a pattern; case is ignored).
+
+    Four numbers are returned in the order in which they are written.
+    """
+    keyed = re.compile(_KEYED.format(key=key, n=NUMBER))
+    corners = re.compile(_CORNERS.format(key=key, n=NUMBER))
+
+    def find(text: str) -> tuple[float, float, float, float] | None:
+        pair = corners.search(text)
+        if pair is not None:
+            return finite_box(pair.groups()[1:])
+        lists = (_numbers(found["list"] or found["text"] or "") for found in keyed.finditer(text))
+        return next((finite_box(found) for found in lists if len(found) == 4), None)
 
     return find
 

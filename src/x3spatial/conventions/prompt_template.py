@@ -1,8 +1,8 @@
 """Prompts from template files: the record's question with a paragraph on the answer format.
 
-A template has sections headed ``[name]``. ``templates/common.txt`` holds the request for a point per task;
-``templates/{family}.txt`` describes the family's point format (``form``, ``scale``) and may override any
-common section. Fields are filled in by name; other braces are ordinary text.
+A template has sections headed ``[name]``. ``templates/common.txt`` holds the request for a point per task,
+``common_box.txt`` that for a box; ``templates/{family}.txt`` describes the family's format (``form``,
+``scale``) and may override any common section. Fields are filled in by name; other braces are ordinary text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ class PromptTemplate:
     sections: Mapping[str, str]
 
     def render(
-        self, question: Question, *, reference: str | None = None, size: Size | None = None
+        self,
+        question: Question,
+        *,
+        reference: str | None = None,
+        size: Size | None = None,
+        picture: str | None = None,
     ) -> str:
         """The question, the reference point if there is one, and the format paragraph, in this order.
 
@@ -39,6 +44,7 @@ class PromptTemplate:
             question: the question; its field ``question`` contains no paragraph on the format.
             reference: the formatted reference point.
             size: (W, H) of the image of the answer, for templates that state it.
+            picture: the name of the image of the answer, if the message names its images.
         """
         spec = TASKS.get(question.task)
         section = _DEFAULT_SECTION if spec is None else spec.format_section
@@ -49,6 +55,8 @@ class PromptTemplate:
         image = _IMAGE_BY_COUNT.get(images, _LAST_IMAGE)
         if spec is not None and spec.answer_image is not None:
             image = spec.answer_image
+        if picture is not None:
+            image = f"{image} ({picture})"
         # Parts are filled in first: a form contains {image}, but not vice versa.
         fields = {"form": self.sections["form"], "scale": self.sections["scale"]}
         fields |= {"absent": self.sections["absent"], "image": image, "index": str(images)}
@@ -63,15 +71,21 @@ class PromptTemplate:
 
 
 @cache
-def prompt_template(name: str) -> PromptTemplate:
-    """The template of the family ``name``, from the package's files."""
-    return parse_prompt_template(_template(name))
+def prompt_template(name: str, *, boxes: bool = False) -> PromptTemplate:
+    """The template ``name`` of the package's files; ``boxes`` as for ``parse_prompt_template``."""
+    return parse_prompt_template(_template(name), boxes=boxes)
 
 
 @cache
-def parse_prompt_template(own: str) -> PromptTemplate:
-    """Parse a family template and add the common sections that it lacks."""
-    return PromptTemplate(sections_of(_template("common")) | sections_of(own))
+def parse_prompt_template(own: str, *, boxes: bool = False) -> PromptTemplate:
+    """Parse a family template and add the common sections that it lacks.
+
+    ``boxes``: the common sections ask for a box around the object (``common_box.txt``), not for a point.
+    """
+    common = sections_of(_template("common"))
+    if boxes:
+        common |= sections_of(_template("common_box"))
+    return PromptTemplate(common | sections_of(own))
 
 
 def _template(name: str) -> str:

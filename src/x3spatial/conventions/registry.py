@@ -6,6 +6,15 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from x3spatial.conventions.base import Convention
+from x3spatial.conventions.boxes import (
+    DEEPSEEK,
+    GEMINI_BOX,
+    INTERNVL_BOX,
+    MINICPM_BOX,
+    QWEN2_BOX,
+    QWEN3_BOX,
+    QWEN25_BOX,
+)
 from x3spatial.conventions.brackets import (
     FRACTION,
     INTERNVL,
@@ -16,6 +25,15 @@ from x3spatial.conventions.brackets import (
 )
 from x3spatial.conventions.json_points import GEMINI, QWEN3, QWEN25
 from x3spatial.conventions.markup import MOLMO, MOLMO2
+from x3spatial.conventions.molmo_point import MOLMO_POINT
+from x3spatial.conventions.qwen_variants import (
+    QWEN2_PICTURES,
+    QWEN3_PICTURES,
+    QWEN3_XML,
+    QWEN25_PICTURES,
+    QWEN25_XML,
+)
+from x3spatial.conventions.tagged import MINICPM, UI_TARS, UI_TARS_15
 from x3spatial.conventions.unit import UNIT
 from x3spatial.errors import UserError
 
@@ -32,6 +50,22 @@ _ALL: tuple[Convention, ...] = (
     MOLMO,
     MOLMO2,
     GEMINI,
+    MOLMO_POINT,
+    MINICPM,
+    UI_TARS,
+    UI_TARS_15,
+    QWEN25_XML,
+    QWEN3_XML,
+    QWEN2_PICTURES,
+    QWEN25_PICTURES,
+    QWEN3_PICTURES,
+    QWEN2_BOX,
+    QWEN25_BOX,
+    QWEN3_BOX,
+    INTERNVL_BOX,
+    MINICPM_BOX,
+    DEEPSEEK,
+    GEMINI_BOX,
 )
 _CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention in _ALL}
 CONVENTIONS: Mapping[str, Convention] = MappingProxyType(_CONVENTIONS)
@@ -52,6 +86,14 @@ _BY_MODEL_TYPE: dict[str, str] = {
     "internvl_chat": "internvl-1000",
     "molmo": "molmo-100",
     "molmo2": "molmo2-1000",
+    "molmo_point": "molmo-point",
+    # As published with their own code, and as transformers has them. Boxes are the other form they know.
+    "minicpmv": "minicpm-1000",
+    "minicpmo": "minicpm-1000",
+    "minicpmv4_6": "minicpm-1000",
+    "minicpmv4_7": "minicpm-1000",
+    # Answers with boxes only.
+    "deepseek_vl_v2": "deepseek-vl2-box-999",
 }
 BY_MODEL_TYPE: Mapping[str, str] = MappingProxyType(_BY_MODEL_TYPE)
 """``model_type`` of a checkpoint's ``config.json`` → the convention its family was trained with. Families

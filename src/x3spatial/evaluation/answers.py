@@ -38,7 +38,7 @@ from x3spatial.evaluation.people import (
     read_files,
 )
 from x3spatial.evaluation.provenance import data_provenance, versions
-from x3spatial.evaluation.run import EvalResult
+from x3spatial.evaluation.result import EvalResult
 from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
 from x3spatial.evaluation.scoring.scores import truth_of
 from x3spatial.evaluation.stored import entry_of
@@ -52,11 +52,12 @@ from x3spatial.formats.results_file import (
     RunInfo,
     RunSettings,
     check_replaceable,
-    read_results,
+    read_head,
     write_results,
 )
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.io.files import check_output, sha256_file, sha256_json
+from x3spatial.formats.task_source import data_sha256, file_name
+from x3spatial.io.files import check_output, sha256_json
 from x3spatial.tasks.answers import says_not_visible
 
 _MADE_ELSEWHERE = "answers"
@@ -133,7 +134,7 @@ def score_answers(
     person = answered.participant
     seconds = time.perf_counter() - started
     folder, root = options.image_folder, options.image_root
-    stored = scored.complete(
+    head = scored.head(
         settings=RunSettings(
             model=name if person is None else f"{KIND}:{person}",
             describe=describe,
@@ -164,7 +165,7 @@ def score_answers(
         ),
     )
     if target is not None:
-        write_results(target, stored)
+        write_results(target, head, scored.entries())
     return EvalResult.of(
         scored,
         output_json=target,
@@ -172,7 +173,7 @@ def score_answers(
         asked=0,
         kept=kept,
         build_seed=data.build_seed,
-        stored=stored if target is None else None,
+        stored=None if target is not None else replace(head, results=tuple(scored.entries())),
         matched=matched,
     )
 
@@ -216,7 +217,7 @@ def score_people(
             results[participant] = score_answers(
                 tasks,
                 answers,
-                Path(out_dir) / folder / Path(tasks).name,
+                Path(out_dir) / folder / file_name(Path(tasks)),
                 replace(options, participant=participant),
                 workers=workers,
             )
@@ -326,7 +327,7 @@ def _records(
         records = ImagePaths(path, options.image_folder, options.image_root).records(stored)
         masks = ([r.query_mask] for r in records if r.query_mask and not says_not_visible(r.answer))
         check_present(path, masks)
-        return records, data_provenance(path, sha256_file(path))
+        return records, data_provenance(path, data_sha256(path))
     given = list(tasks)
     if len({record.id for record in given}) < len(given):
         raise UserError("tasks: an id occurs twice; score the sets one by one")
@@ -351,7 +352,7 @@ def _check_target(target: Path) -> None:
         UserError: ``target`` exists and holds something else.
     """
     check_replaceable(target)
-    if target.exists() and _MADE_ELSEWHERE not in read_results(target).model.describe:
+    if target.exists() and _MADE_ELSEWHERE not in read_head(target).model.describe:
         raise UserError(f"--out {target}: holds answers of x3 eval; write elsewhere, or remove it")
 
 

@@ -10,12 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from x3spatial.engine.shards import is_in_shard
 from x3spatial.errors import UserError
 from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.settings import same_model
 from x3spatial.formats.results_file import ResultsFile, read_results
+from x3spatial.formats.task_source import data_sha256, file_name, is_task_source
 from x3spatial.formats.typed_json import finite
-from x3spatial.io.files import read_json, sha256_file
+from x3spatial.io.files import read_json
 from x3spatial.io.journal import Journal
 from x3spatial.models.base import Model
 
@@ -85,16 +87,16 @@ def add_results_below(folder: Path, sets: list[dict[str, Any]]) -> None:
     listed = {
         Path(model["results"]) for entry in sets for model in entry["models"] if "results" in model
     }
-    places = {Path(entry["data_json"]).name: entry for entry in sets}
+    places = {file_name(Path(entry["data_json"])): entry for entry in sets}
     hashes = {
-        name: sha256_file(Path(entry["data_json"]))
+        name: data_sha256(Path(entry["data_json"]))
         for name, entry in places.items()
-        if Path(entry["data_json"]).is_file()
+        if is_task_source(Path(entry["data_json"]))
     }
     for path, found in results_below(folder):
         if path in listed:
             continue
-        name = Path(found.data.path).name
+        name = file_name(Path(found.data.path))
         if name not in places:
             places[name] = {
                 "set": name,
@@ -123,11 +125,16 @@ def results_below(folder: Path) -> Iterator[tuple[Path, ResultsFile]]:
     A results file that is damaged is reported and left out.
     """
     for path in sorted(folder.rglob("*.json")):
-        if not path.name.startswith(".") and begins_as_results(path):
+        if _is_own(path, folder) and begins_as_results(path):
             try:
                 yield path, read_results(path)
             except UserError as error:
                 _LOG.warning("left out of the summary: %s", error)
+
+
+def _is_own(path: Path, folder: Path) -> bool:
+    """Whether a file below ``folder`` is neither hidden nor a part of a shard."""
+    return not path.name.startswith(".") and not is_in_shard(path.relative_to(folder))
 
 
 def begins_as_results(path: Path) -> bool:

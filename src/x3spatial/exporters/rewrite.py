@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from pathlib import Path
 
 from x3spatial.arrays import Bool
 from x3spatial.conventions.prompt_template import PromptTemplate, parse_prompt_template
@@ -23,6 +22,7 @@ from x3spatial.exporters.points import (
 from x3spatial.exporters.samples import BOX_TAG, Box, Sample
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask, read_rgb
+from x3spatial.io.members import file_at
 from x3spatial.tasks.answers import NOT_VISIBLE, POINT, AnswerKind, ground_truth_text
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits, pixel_of
@@ -105,7 +105,7 @@ class Rewriter:
         """A recorded point with the mask that the rewritten point must hit."""
         if path is None:
             raise UserError(f"{where}: has no {field!r}, which rewriting points needs")
-        file = Path(path)
+        file = file_at(path)
         try:
             mask = _mask(file)
         except ImageError as error:

@@ -30,10 +30,11 @@ def checked_text(text: str, name: str) -> str:
     Raises:
         ValueError: it holds half of a surrogate pair, or NUL in a path.
     """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"field {name!r} is not valid Unicode: {shown(text)}") from None
+    if not text.isascii():  # quick: most texts are
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"field {name!r} is not valid Unicode: {shown(text)}") from None
     if "\0" in text and name in PATHS:
         raise ValueError(f"field {name!r} holds a NUL character, which no path can: {shown(text)}")
     return text
@@ -60,6 +61,8 @@ def optional_text(value: Mapping[str, Any], name: str) -> str | None:
     text = value.get(name)
     if text is None:
         return None
+    if type(text) is str and text.isascii() and "\0" not in text:  # quick: most texts are
+        return text
     if not isinstance(text, str):
         raise ValueError(f"field {name!r} must be a string, not {shown(text)}")
     return checked_text(text, name)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from x3spatial import _moved
 from x3spatial.arrays import Bool
+from x3spatial.tasks.boxes import Box, intersection_over_union, mask_box
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, centre_of, hits
 from x3spatial.tasks.ground_truth import Target
@@ -32,8 +33,10 @@ class AnswerKind(Enum):
     NOT_VISIBLE = "not_visible"
     """The task's absent token: there is nothing to point at."""
     POINT = "point"
+    BOX = "box"
+    """A box, in a convention whose family answers with boxes."""
     VALUE = "value"
-    """A value other than one point, parsed by the task's own answer type."""
+    """A value other than one point or box, parsed by the task's own answer type."""
     UNPARSED = "unparsed"
 
 
@@ -41,14 +44,16 @@ class AnswerKind(Enum):
 class Answer:
     """A parsed answer.
 
-    ``point`` is set if ``kind`` is POINT, normalised in the frame of the answer; ``value`` is set if ``kind``
-    is VALUE and holds JSON values. ``contradictory``: the text contains both a point and the absent token.
+    ``point`` is set if ``kind`` is POINT, normalised in the frame of the answer, and ``box`` if it is BOX;
+    ``value`` is set if ``kind`` is VALUE and holds JSON values. ``contradictory``: the text contains both a
+    point (or box) and the absent token.
     """
 
     kind: AnswerKind
     point: Point | None = None
     contradictory: bool = False
     value: Any = None
+    box: Box | None = None
 
 
 UNPARSED = Answer(AnswerKind.UNPARSED)
@@ -82,6 +87,11 @@ class Reader(Protocol):
 
     def point(self, text: str) -> Point | None:
         """The first point in ``text``, normalised in the frame of the answer; None without one."""
+
+    def box(self, text: str) -> Box | None:
+        """The first box in ``text``, normalised in the frame of the answer; None without one, and for
+        families that are not asked for boxes.
+        """
 
     def to_point(self, x: float, y: float) -> Point:
         """The normalised point of two numbers in the family's units, x first."""
@@ -133,12 +143,35 @@ POINT = AnswerType("point", parse_point)
 """A point or the task's absent token."""
 
 
+def parse_box(text: str, reader: Reader, absent_token: str) -> Answer:
+    """Parse one box or the absent token, by the rules of ``parse_point``.
+
+    A point is no answer here: the family was asked for a box, so that a text without one is unparsed.
+    """
+    box = reader.box(text)
+    if says_token(text, absent_token) or reader.says_absent(text):
+        return Answer(AnswerKind.NOT_VISIBLE, contradictory=box is not None)
+    if box is not None:
+        return Answer(AnswerKind.BOX, box=box)
+    return Answer(AnswerKind.NOT_VISIBLE) if reader.says_nothing(text) else UNPARSED
+
+
+BOX = AnswerType("box", parse_box)
+"""How the answer to a task of points is read where the model's family answers with boxes.
+
+It is scored by the box (IoU with the tight box of the mask, centre in the mask), never as a point.
+"""
+
+
 class _UnitReader:
     """Parser of the format of the task files, ``[(x, y)]`` in [0, 1]."""
 
     def point(self, text: str) -> Point | None:
         pair = first_pair(text)
         return None if pair is None else Point(*pair)
+
+    def box(self, text: str) -> Box | None:
+        return None
 
     def to_point(self, x: float, y: float) -> Point:
         return Point(x, y)
@@ -197,6 +230,49 @@ def ground_truth_text(
         if frame.contains(read) and hits(mask, frame.to_local(read)):
             return FormattedPoint(text, read, decimals)
     raise AssertionError(f"no decimal text of {centre} hits its mask of {width}x{height}")
+
+
+LEAST_IOU = 0.5
+"""A box as text must overlap the true one by this much; it then counts as right itself."""
+
+
+class FormattedBox(NamedTuple):
+    """A formatted box: the text, the box parsed back from it, and the number of decimals."""
+
+    text: str
+    box: Box
+    decimals: int
+
+
+def ground_truth_box_text(
+    mask: Bool,
+    frame: Frame,
+    write: Callable[[Box, int], tuple[str, Box]],
+    *,
+    fewest: int,
+    least_iou: float = LEAST_IOU,
+) -> FormattedBox:
+    """Format the tight box of ``mask`` in some convention, with decimals enough that the text is right.
+
+    Args:
+        mask: ``[H, W]``, not empty.
+        frame: the frame of the answer.
+        write: formats a box of ``frame`` with a number of decimals; returns the text and the box parsed back.
+        fewest: number of decimals to try first.
+        least_iou: how much the box that is read from the text must overlap the tight box.
+
+    Raises:
+        ValueError: the mask is empty.
+    """
+    tight = mask_box(mask)
+    if tight is None:
+        raise ValueError("an empty mask has no box")
+    full = tight.mapped(frame, to_full=True)
+    for decimals in range(fewest, 18):
+        text, read = write(full, decimals)
+        if intersection_over_union(read, full) >= least_iou:
+            return FormattedBox(text, read, decimals)
+    raise AssertionError(f"no decimal text of {full} overlaps it by {least_iou}")
 
 
 def _write(point: Point, decimals: int) -> tuple[str, Point]:

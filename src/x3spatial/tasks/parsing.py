@@ -67,6 +67,8 @@ _BLOCKS = tuple(
     )
     for begin, end in _THINKING
 )
+_MAY_THINK = re.compile(r"[<\u25c1]|\[/?THINK\]|\A\s*analysis", re.IGNORECASE)
+"""How every mark below and above begins; a short answer without any is not searched for each of them."""
 _FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>")  # gpt-oss
 _OTHER_CHANNEL = re.compile(
     r"<\|channel\|>\s*(?:analysis|commentary)\b.*?(?:<\|end\|>|<\|call\|>|\Z)", re.DOTALL
@@ -112,6 +114,8 @@ def strip_thinking(text: str) -> str:
     Points in a thinking block are not the answer. A block without an end (token limit) is removed up to the
     end of the text; a block without a beginning (its tag was in the prompt) from the start of the text.
     """
+    if not _MAY_THINK.search(text):
+        return text
     for block, end in _BLOCKS:
         text = block.sub("", text)
         ends = list(end.finditer(text))
@@ -197,3 +201,14 @@ def finite_point(numbers: Iterable[str | float]) -> tuple[float, float] | None:
         return x1 / 2 + x2 / 2, y1 / 2 + y2 / 2
     x, y = values
     return x, y
+
+
+def finite_box(numbers: Iterable[str | float]) -> tuple[float, float, float, float] | None:
+    """(x1, y1, x2, y2); None if a number is not finite.
+
+    Raises:
+        ValueError: there are not four numbers, or a text is not a number.
+    """
+    x1, y1, x2, y2 = (float(number) for number in numbers)
+    box = x1, y1, x2, y2
+    return box if all(map(math.isfinite, box)) else None

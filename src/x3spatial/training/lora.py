@@ -26,7 +26,7 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
         UserError: PEFT is not installed, or a named layer does not exist.
     """
     try:
-        from peft import LoraConfig, get_peft_model
+        from peft import LoraConfig
     except ModuleNotFoundError:
         raise UserError(
             '--lora-enable: the package peft is not installed; run: pip install "x3spatial[train]"'
@@ -52,6 +52,13 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
     )
     # PEFT writes it into adapter_config.json as the name of the base.
     model.name_or_path = str(Path(options.model_name_or_path).absolute())
+    return adapted(model, config)
+
+
+def adapted(model: Any, config: Any) -> Any:
+    """The model as a ``PeftModel`` with the adapters of a ``LoraConfig``."""
+    from peft import get_peft_model
+
     with warnings.catch_warnings():
         # PEFT reads a name that newer transformers have renamed.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
@@ -72,7 +79,10 @@ def core(model: Any) -> RoboReferForConditionalGeneration:
 
 
 def merged_state(model: Any) -> dict[str, torch.Tensor]:
-    """The state of a plain RoboRefer model with the adapters merged; the model is not changed."""
+    """The state of a plain RoboRefer model with the adapters merged; the model is not changed.
+
+    Merged weights are on the CPU: a GPU that holds an adapted model may not hold the language model twice.
+    """
     inner = core(model)
     state: dict[str, torch.Tensor] = {}
     adapted = {
@@ -87,7 +97,7 @@ def merged_state(model: Any) -> dict[str, torch.Tensor]:
     for name, module in adapted.items():
         with torch.no_grad():
             weight = module.base_layer.weight
-            state[f"{name}.weight"] = weight + module.get_delta_weight("default")
+            state[f"{name}.weight"] = (weight + module.get_delta_weight("default")).cpu()
     return state
 
 

@@ -12,12 +12,15 @@ cluster-by-block counts of the sorted distances.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from x3spatial.arrays import Float64, Int64
+from x3spatial.arrays import Bool, Float64, Int64, IntP
 from x3spatial.evaluation.scoring.scores import Score
 from x3spatial.evaluation.statistics.metrics import DISTANCES, MEANS_OF, RATES, Table, estimated
 from x3spatial.formats.results_file import CiMethod, CiUnit, Interval
@@ -45,63 +48,114 @@ class Clusters:
     """``[N]``: index of each sample's object, (scene, uid), from 0."""
 
 
+Sample = tuple[str | None, str | None, str | None]
+"""(scene, uid, declared place) of a sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Which samples belong together, for clusters of all of them or of some. Each is ``[N]``."""
+
+    objects: Int64
+    """The number of the sample's object, (scene, uid), in a fixed order of all objects."""
+    places: Int64
+    """The same of its place: scans of one place are one scene."""
+    known: Bool
+    """Whether its scene is known."""
+    answered: Bool
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], answered: Sequence[bool] | Bool) -> Groups:
+        """Those of samples, some of which were answered."""
+        places: dict[tuple[str | None, str | None], str] = {}
+        for scene, _, place in samples:
+            if (scene, place) not in places:
+                places[scene, place] = place_of(scene or "", place)
+        return cls(
+            _numbered([(scene, uid) for scene, uid, _ in samples]),
+            _numbered([places[scene, place] for scene, _, place in samples]),
+            np.array([scene is not None for scene, _, _ in samples], np.bool_),
+            np.asarray(answered, np.bool_),
+        )
+
+    def clusters(self, rows: IntP | None = None) -> Clusters:
+        """Clusters are scenes if there are at least ten, else objects if there are at least ten, else none.
+
+        Unanswered samples are not counted. There are no clusters if a sample's scene or object is unknown.
+
+        Args:
+            rows: the samples; None for all.
+        """
+        chosen = slice(None) if rows is None else rows
+        answered = self.answered[chosen]
+        objects, count = _among(self.objects[chosen], answered)
+        none = Clusters(None, np.zeros(len(objects), np.int64), 0, objects)
+        if not self.known[chosen].all():
+            return none
+        places, scenes = _among(self.places[chosen], answered)
+        if scenes >= FEWEST:
+            return Clusters("scene", places, scenes, objects)
+        if count >= FEWEST:
+            return Clusters("object", objects, count, objects)
+        return none
+
+
 def clusters_of(scores: Sequence[Score]) -> Clusters:
-    """The clusters of ``scores``, see ``clusters_among``."""
-    return clusters_among(
+    """The clusters of ``scores``, see ``Groups.clusters``."""
+    return groups_of(scores).clusters()
+
+
+def groups_of(scores: Sequence[Score]) -> Groups:
+    """The groups of ``scores``."""
+    return Groups.of(
         [(score.scene, score.uid, score.place) for score in scores],
         [score.status != "error" for score in scores],
     )
 
 
-def clusters_among(
-    samples: Sequence[tuple[str | None, str | None, str | None]], answered: Sequence[bool]
-) -> Clusters:
-    """Clusters are scenes if there are at least ten, else objects if there are at least ten, else none.
+def _numbered(keys: Sequence[Hashable]) -> Int64:
+    """``[N]``: the place of each key in the sorted order of all.
 
-    Scans of one place are one scene.
-    Unanswered samples are not counted. There are no clusters if a sample's scene or object is unknown.
-
-    Args:
-        samples: (scene, uid, declared place) of each sample.
-        answered: whether each one was answered.
+    Sorting makes resamples independent of the order of samples.
     """
-    keys = [(scene, uid) for scene, uid, _ in samples]
-    scored = {key for key, known in zip(keys, answered, strict=True) if known}
-    objects = _numbered(keys, scored)
-    none = Clusters(None, np.zeros(len(keys), np.int64), 0, objects)
-    if any(scene is None for scene, _ in keys):
-        return none
-    places = [place_of(scene or "", place) for scene, _, place in samples]
-    scenes = {place for place, known in zip(places, answered, strict=True) if known}
-    if len(scenes) >= FEWEST:
-        return Clusters("scene", _numbered(places, scenes), len(scenes), objects)
-    if len(scored) >= FEWEST:
-        return Clusters("object", objects, len(scored), objects)
-    return none
+    numbers = {key: number for number, key in enumerate(sorted(set(keys), key=repr))}
+    return np.array([numbers[key] for key in keys], np.int64)
 
 
-def _numbered(keys: Sequence[object], scored: Collection[object]) -> Int64:
-    """``[N]``: the index of each key in the sorted order of ``scored``.
+def _among(numbers: Int64, answered: Bool) -> tuple[Int64, int]:
+    """``[N]``: the index of each number among those of answered samples, from 0; and how many these are.
 
-    Sorting makes resamples independent of the order of samples. Clusters without an answered sample are not
-    drawn; their samples contribute to no sum, so their index is arbitrary.
+    Clusters without an answered sample are not drawn; their samples contribute to no sum, so their index is
+    arbitrary.
     """
-    numbers = {key: number for number, key in enumerate(sorted(scored, key=repr))}
-    return np.array([numbers.get(key, 0) for key in keys], np.int64)
+    drawn = np.unique(numbers[answered])
+    if not drawn.size:
+        return np.zeros(len(numbers), np.int64), 0
+    index = np.minimum(np.searchsorted(drawn, numbers), drawn.size - 1)
+    return np.where(drawn[index] == numbers, index, 0).astype(np.int64), int(drawn.size)
 
 
 def draw_counts(clusters: int, resamples: int, seed: int) -> Iterator[Float64]:
     """The number of times that each resample draws each cluster: chunks ``[r, clusters]``, ``resamples`` rows
     in total.
     """
+    for counts in _drawn(clusters, resamples, seed):
+        yield counts.astype(np.float64)
+
+
+@lru_cache(maxsize=2)  # most bins of a large file have samples of every scene
+def _drawn(clusters: int, resamples: int, seed: int) -> list[npt.NDArray[Any]]:
     rng = np.random.default_rng(seed)
     step = max(1, min(resamples, _CHUNK_CELLS // clusters))
+    kind = np.uint16 if clusters < 1 << 16 else np.uint32  # nothing is drawn more often than that
+    chunks = []
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         drawn = rng.integers(0, clusters, size=(rows, clusters))
-        flat = (drawn + np.arange(rows)[:, None] * clusters).ravel()
-        counts = np.bincount(flat, minlength=rows * clusters).reshape(rows, clusters)
-        yield counts.astype(np.float64)
+        drawn += np.arange(rows)[:, None] * clusters
+        counts = np.bincount(drawn.ravel(), minlength=rows * clusters).reshape(rows, clusters)
+        chunks.append(counts.astype(kind))
+    return chunks
 
 
 class Resampler:
@@ -115,7 +169,7 @@ class Resampler:
         columns = [column for name in self._rates for column in RATES[name](table)]
         self._sums = self._by_cluster(columns)
         self.support = {
-            name: len(np.unique(clusters.objects[columns[2 * i + 1] > 0]))
+            name: int(np.count_nonzero(np.bincount(clusters.objects[columns[2 * i + 1] > 0])))
             for i, name in enumerate(self._rates)
         }
         """Metric → number of objects that contribute to its denominator."""
@@ -195,13 +249,16 @@ class MedianBlocks:
         blocks = -(-len(values) // self._size)
         block = np.arange(len(values)) // self._size
         cells = np.bincount(self._index * blocks + block, minlength=clusters * blocks)
-        self._blocks = cells.reshape(clusters, blocks).astype(np.float64)
+        # Whole numbers, so that single precision is exact up to 2 ** 24, and half the work.
+        kind = np.float32 if self._size * clusters < 1 << 24 else np.float64
+        self._blocks = cells.reshape(clusters, blocks).astype(kind)
 
     def __call__(self, counts: Float64) -> Float64:
         """``[r]`` medians for ``counts`` [r, clusters]; NaN if no value was drawn."""
         if self._values.size == 0:
             return np.full(len(counts), np.nan)
-        cumulative = np.cumsum(counts @ self._blocks, axis=1)
+        drawn = counts.astype(self._blocks.dtype) @ self._blocks
+        cumulative = np.cumsum(drawn, axis=1, dtype=np.float64)
         total = cumulative[:, -1]
         low = self._at(np.floor((total - 1) / 2), cumulative, counts)
         high = self._at(np.floor(total / 2), cumulative, counts)
