@@ -18,9 +18,9 @@ class Noting(Model):
     """Writes ``pid id`` for each sample asked; answers depend on the id alone.
 
     Its argument is JSON: ``log``; ``seconds`` per batch; ``poison``, a file whose text is the id that kills
-    the process while the file exists; ``partners``, a folder in which two
-    processes must have come before any answers; ``fault``: ``load`` (an error of the user), ``die`` (when it loads),
-    ``differ`` (every copy describes itself differently).
+    the process while the file exists; ``partners``, a folder in which two processes must have come before
+    any answers; ``fault``: ``load`` (an error of the user), ``die`` (when it loads), ``differ`` (every copy
+    describes itself differently).
     """
 
     name = "noting"
