@@ -276,7 +276,8 @@ def test_the_manifest_records_the_export(tmp_path: Path) -> None:
     assert manifest["files"]["mixed.json"]["records"] == summary.records == 3
     assert manifest["counts"]["not_visible"] == 1
     trainers = {"llava", "sharegpt", "ms-swift", "trl", "hf-datasets"}
-    assert FORMATS.keys() == trainers | {"lmms-eval", "vlmevalkit", "inspect"}
+    benchmarks = {"lmms-eval", "vlmevalkit", "inspect", "refspatial-bench", "hf-benchmark"}
+    assert FORMATS.keys() == trainers | benchmarks
 
 
 def test_an_empty_task_file_gives_an_empty_export(tmp_path: Path) -> None:
