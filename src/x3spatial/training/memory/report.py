@@ -71,7 +71,7 @@ class MemoryReport(Tabular):
             for plan in self.plans
         )
         columns = (
-            "GiB per GPU", "weights", "gradients", "optimizer", "buffers", "activations", "total",
+            "GiB", "weights", "gradients", "optimizer", "buffers", "activations", "total",
             "activations *", "total *",
         )  # fmt: skip
         every = sum(part["all"] for part in self.parameters.values())
@@ -82,7 +82,7 @@ class MemoryReport(Tabular):
         )
         computed = "bfloat16" if self.bf16 else "float32"
         return Table(
-            f"{self.model} on {self.gpus} GPUs: {self.batch} x {self.tokens:,} tokens each"
+            f"Memory per GPU, {self.model} on {self.gpus} GPUs: {self.batch} x {self.tokens:,} tokens each"
             f" ({self.tokens_from}), {computed}, {self.optimizer}",
             columns,
             rows,
