@@ -22,8 +22,8 @@ ROBOREFER ?=
 CHECKPOINTS ?=
 
 .PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
-  web check-web check-fullsize check-roborefer check-lmms-eval check-inspect check-vlmevalkit \
-  check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans clean
+  web check-web check-fullsize check-slurm check-roborefer check-lmms-eval check-inspect check-vlmevalkit \
+  check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -31,7 +31,9 @@ help:
 	@echo "make demo-sft   fine-tune x3-tiny on rooms by night, compare before and after"
 	@echo "make test       install everything, lint, type-check, run the tests in JOBS=2 processes"
 	@echo "make test-slow  run the slow tests"
+	@echo "make check-slurm  check the files of scripts/slurm (shellcheck) and run them with stand-ins for Slurm"
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
+	@echo "make test-ray   run the tests on Ray clusters of two nodes on this machine (installs Ray)"
 	@echo "make test-browser  run the tests of the pages (Chromium; npm for axe-core)"
 	@echo "make web        build the pages into the package (npm); check-web compares what is committed with it"
 	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
@@ -106,9 +108,20 @@ check-web: web/node_modules/.package-lock.json
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
 
+# shellcheck is the machine's own: `apt install shellcheck`.
+check-slurm: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "shellcheck or slow or not slow" -rs tests/slurm
+
 # The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
 test-gpu:
 	$(BIN)/python -m pytest -m gpu -rs
+
+$(VENV)/.ray: $(VENV)/.dev
+	$(PIP) install --constraint requirements/constraints.txt --editable '.[ray]'
+	@touch $@
+
+test-ray: $(VENV)/.ray
+	$(BIN)/python -m pytest -m ray -rs
 
 # BIN: a Python environment with x3spatial[scans] and pytest. dash, which Open3D brings, has a plugin of pytest.
 test-scans:

@@ -14,7 +14,7 @@ from helpers.export_sets import four_records, four_set
 from helpers.task_sets import box_mask, make_record, make_set, write_set
 from x3spatial.cli import run
 from x3spatial.errors import UserError
-from x3spatial.exporters import run as run_module
+from x3spatial.exporters import sampling
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import point_formats
 from x3spatial.exporters.registry import FORMATS
@@ -258,7 +258,7 @@ def test_an_equal_export_is_kept_and_any_change_is_not(
 
     # Interrupted: the data file stays as it was, and no manifest vouches for the folder.
     before = (out / "mixed.jsonl").read_bytes()
-    monkeypatch.setattr(run_module, "iter_records", lambda _: (_ for _ in ()).throw(OSError("!")))
+    monkeypatch.setattr(sampling, "iter_records", lambda _: (_ for _ in ()).throw(OSError("!")))
     with pytest.raises(OSError, match="!"):
         again(to="ms-swift", fresh=True)
     assert (out / "mixed.jsonl").read_bytes() == before
