@@ -119,7 +119,10 @@ def _by_kind(attribute: str) -> str:
         values = getattr(kind, attribute)
         first[name] = (values() if callable(values) else values)[0]
     usual = max(set(first.values()), key=list(first.values()).count)
-    others = [f"{value} for {name}" for name, value in first.items() if value != usual]
+    kinds: dict[str, list[str]] = {}
+    for name, value in first.items():
+        kinds.setdefault(value, []).append(name)
+    others = [f"{value} for {listed(names)}" for value, names in kinds.items() if value != usual]
     return f"default: {', '.join([*others, f'else {usual}'])}"
 
 
