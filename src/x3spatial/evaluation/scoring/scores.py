@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from x3spatial.arrays import Bool
@@ -120,6 +121,9 @@ class Score:
     """Further information from the adapter."""
 
 
+_NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
+
+
 def score_answer(
     record: TaskRecord,
     truth: Truth,
@@ -129,13 +133,16 @@ def score_answer(
     *,
     rule: ScoringRule = "x3",
     reads_text: bool = True,
+    images_seen: str | None = None,
+    pixel_sizes: tuple[Size, ...] = (),
+    details: Mapping[str, Any] = _NO_DETAILS,
 ) -> Score:
     """Score one answer.
 
     ``masks`` are those of the query image; they are only used if the object is visible, or was before it was
     removed. ``reads_text``:
     whether RoboRefer's rule is applied to ``text``. That requires the unit convention; otherwise the rule is
-    applied to the parsed point.
+    applied to the parsed point. ``images_seen``, ``pixel_sizes`` and ``details`` are kept.
     """
     point = answer.point if answer.kind is AnswerKind.POINT else None
     l2 = l2_full = None
@@ -186,6 +193,9 @@ def score_answer(
         pred_value=answer.value,
         gt_value=truth.answer.value,
         correct=None if judge is None else judge(answer, truth.answer, masks.chosen),
+        images_seen=images_seen,
+        pixel_sizes=pixel_sizes,
+        details=details,
     )
 
 
