@@ -134,6 +134,7 @@ def score_reply(
             masks,
             rule=rule,
             reads_text=convention.name == "unit",
+            boxes=convention.answers == "box",
         )
     return replace(outcome, images_seen=reply.seen, pixel_sizes=reply.sizes, details=reply.details)
 

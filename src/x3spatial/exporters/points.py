@@ -27,6 +27,12 @@ def point_formats() -> dict[str, Convention]:
     return {name: found for name, found in CONVENTIONS.items() if name != AS_RECORDED}
 
 
+def counts_resized(points: str) -> bool:
+    """Whether the numbers of the format ``points`` are pixels of the resized image."""
+    found = point_formats().get(points)
+    return found is not None and found.pixels == "resized"
+
+
 @dataclass(frozen=True, slots=True)
 class ResizeLimits:
     """Bounds of the image area of the Qwen2.5-VL processor, in pixels."""

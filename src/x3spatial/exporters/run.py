@@ -23,7 +23,7 @@ from x3spatial.exporters.manifest import (
     size_of,
     written_facts,
 )
-from x3spatial.exporters.points import ResizeLimits
+from x3spatial.exporters.points import ResizeLimits, counts_resized, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.rewrite import Rewriter
 from x3spatial.exporters.samples import Sample
@@ -34,8 +34,6 @@ from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.spec import says_absent
-
-RESIZED = "qwen2.5-px"
 
 _LOG = logging.getLogger("x3spatial")
 
@@ -115,8 +113,8 @@ def export(
         "points": points,
         "image_folder": None if image_folder is None else str(image_folder),
         **({} if image_root is None else {"image_root": str(image_root)}),
-        "min_pixels": limits.min_pixels if points == RESIZED else None,
-        "max_pixels": limits.max_pixels if points == RESIZED else None,
+        "min_pixels": limits.min_pixels if counts_resized(points) else None,
+        "max_pixels": limits.max_pixels if counts_resized(points) else None,
         "limit": limit,
     }
     what = identity(sources, options, form.require())
@@ -199,8 +197,9 @@ def _choice(option: str, value: str | None, known: tuple[str, ...], to: str) -> 
 def _limits(points: str, min_pixels: int | None, max_pixels: int | None) -> ResizeLimits:
     given = {"--min-pixels": min_pixels, "--max-pixels": max_pixels}
     for option, value in given.items():
-        if value is not None and points != RESIZED:
-            raise UserError(f"{option} {value}: only --points {RESIZED} depends on it")
+        if value is not None and not counts_resized(points):
+            known = ", ".join(filter(counts_resized, point_formats()))
+            raise UserError(f"{option} {value}: only --points {known} depend on it")
     standard = ResizeLimits()
     limits = ResizeLimits(
         standard.min_pixels if min_pixels is None else min_pixels,

@@ -29,6 +29,7 @@ class Table:
     """Whether the object is not visible (and the sample was answered)."""
     said_not_visible: Bool
     said_point: Bool
+    """Whether the answer says where: a point, or a box where a box was asked for."""
     unparsed: Bool
     contradictory: Bool
     out_of_range: Bool
@@ -46,6 +47,14 @@ class Table:
     """0 or 1 for tasks whose object was removed from the query image."""
     correct: Float64
     """0 or 1 for tasks that are not answered with a point."""
+    asked_box: Bool
+    """Whether the model was asked for a box instead of a point."""
+    iou: Float64
+    """Of boxes; NaN for points, without a visible object and without a mask."""
+    centre_in_mask: Float64
+    """0 or 1; NaN likewise."""
+    swapped: Bool
+    degenerate: Bool
 
     def __len__(self) -> int:
         return len(self.error)
@@ -72,7 +81,7 @@ def table_of(scores: Sequence[Score]) -> Table:
         visible=visible & ~error,
         hidden=~visible & ~error,
         said_not_visible=flags(lambda score: score.said_not_visible),
-        said_point=flags(lambda score: score.pred_point is not None),
+        said_point=flags(lambda score: score.pred_point is not None or score.pred_box is not None),
         unparsed=flags(lambda score: score.status == "unparsed"),
         contradictory=flags(lambda score: score.contradictory),
         out_of_range=flags(lambda score: score.out_of_range),
@@ -89,6 +98,13 @@ def table_of(scores: Sequence[Score]) -> Table:
         hit_tight=numbers(lambda score: score.hit_tight),
         at_removed=numbers(lambda score: score.at_removed),
         correct=numbers(lambda score: score.correct),
+        asked_box=flags(lambda score: score.box is not None),
+        iou=numbers(lambda score: None if score.box is None else score.box.iou),
+        centre_in_mask=numbers(
+            lambda score: None if score.box is None else score.box.centre_in_mask
+        ),
+        swapped=flags(lambda score: score.box is not None and score.box.swapped),
+        degenerate=flags(lambda score: score.box is not None and score.box.degenerate),
     )
 
 
@@ -123,7 +139,7 @@ def false_not_visible_rate(table: Table) -> tuple[Float64, Float64]:
 
 
 def visible_recall(table: Table) -> tuple[Float64, Float64]:
-    """Share of points among the answers to samples with a visible object."""
+    """Share of points (or boxes, if asked for) among the answers to samples with a visible object."""
     return _mean(table.said_point, table.visible & np.isnan(table.correct))
 
 
@@ -162,6 +178,22 @@ def points_at_removed(table: Table) -> tuple[Float64, Float64]:
     return _mean(table.at_removed, ~np.isnan(table.at_removed))
 
 
+def mean_iou(table: Table) -> tuple[Float64, Float64]:
+    """Mean IoU with the tight box of the mask among visible samples with a mask; 0 for other answers."""
+    return _mean(table.iou, ~np.isnan(table.iou))
+
+
+def iou_050(table: Table) -> tuple[Float64, Float64]:
+    """Share of boxes with an IoU of at least 0.5 among visible samples with a mask, whatever the answer."""
+    with np.errstate(invalid="ignore"):
+        return _mean(table.iou >= 0.5, ~np.isnan(table.iou))
+
+
+def centre_in_mask(table: Table) -> tuple[Float64, Float64]:
+    """Share of boxes whose centre lies in the mask among visible samples with a mask, whatever the answer."""
+    return _mean(table.centre_in_mask, ~np.isnan(table.centre_in_mask))
+
+
 def accuracy(table: Table) -> tuple[Float64, Float64]:
     """Share of correct answers for tasks without points; unparsed answers are incorrect."""
     return _mean(table.correct, ~np.isnan(table.correct))
@@ -170,7 +202,8 @@ def accuracy(table: Table) -> tuple[Float64, Float64]:
 def _success(radius: float) -> Rate:
     def success(table: Table) -> tuple[Float64, Float64]:
         with np.errstate(invalid="ignore"):
-            return _mean(table.l2 <= radius, table.visible & np.isnan(table.correct))
+            among = table.visible & np.isnan(table.correct) & ~table.asked_box
+            return _mean(table.l2 <= radius, among)
 
     return success
 
@@ -190,6 +223,9 @@ RATES: dict[str, Rate] = {
     "hit_at_mask_evaluated": hit_at_mask_evaluated,
     "hit_at_mask_tight": hit_at_mask_tight,
     "points_at_removed": points_at_removed,
+    "mean_iou": mean_iou,
+    "iou_050": iou_050,
+    "centre_in_mask": centre_in_mask,
     "accuracy": accuracy,
 }
 DISTANCES = frozenset({"mean_l2_error", "mean_l2_error_full"})
@@ -200,9 +236,18 @@ MEANS_OF: dict[str, tuple[str, ...]] = {
 """Metric → the rates whose mean it is; null if one of them is null."""
 L2_SPREAD = ("std_l2_error", "median_l2_error")
 """Metrics of distances that are not rates: standard deviation (ddof 0) and median."""
+OF_BOXES = ("mean_iou", "iou_050", "centre_in_mask", "boxes_swapped", "boxes_degenerate")
+"""Metrics of boxes, left out elsewhere; those of points are null where boxes were asked for."""
 ESTIMATED: tuple[str, ...] = (*RATES, *MEANS_OF, *L2_SPREAD)
 """All metrics with an interval."""
+
+
+def _asks_for_boxes(table: Table) -> bool:
+    return bool(table.asked_box.any())
+
+
 APPLIES: dict[str, Callable[[Table], bool]] = {
+    **dict.fromkeys(OF_BOXES, _asks_for_boxes),
     "hit_at_mask_evaluated": lambda table: bool((~np.isnan(table.evaluated)).any()),
     "accuracy": lambda table: bool((~np.isnan(table.correct)).any()),
     "points_at_removed": lambda table: bool((~np.isnan(table.at_removed)).any()),
@@ -227,6 +272,8 @@ COUNTS: dict[str, Callable[[Table], Value]] = {
     "out_of_range": lambda table: int(table.out_of_range.sum()),
     "contradictory": lambda table: int(table.contradictory.sum()),
     "missing_mask": lambda table: int(table.missing_mask.sum()),
+    "boxes_swapped": lambda table: int(table.swapped.sum()),
+    "boxes_degenerate": lambda table: int(table.degenerate.sum()),
     "cut_off": lambda table: int(table.cut_off.sum()),
     "errors": lambda table: int(table.error.sum()),
 }

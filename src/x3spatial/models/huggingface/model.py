@@ -14,7 +14,7 @@ import transformers
 from PIL import Image
 from transformers.generation.configuration_utils import GenerationConfig
 
-from x3spatial.conventions.base import Convention
+from x3spatial.conventions.base import Convention, message_form
 from x3spatial.conventions.registry import choose_convention
 from x3spatial.errors import UserError
 from x3spatial.models.base import AT_END_TOKEN, AT_TOKEN_LIMIT, Output
@@ -53,7 +53,8 @@ class HuggingFaceModel(LocalModel[Prepared]):
     """A model with its own processor and chat template.
 
     The folder is checked immediately; the weights are loaded by the first ``prepare``. Each question is one
-    user turn: the images in the order of the record, then the text of the convention. Only the end tokens of
+    user turn: the images in the order of the record, each after its name if the convention names them, then
+    the text of the convention. Only the end tokens of
     ``generation_config.json`` are used; ``describe`` lists the rules that are not.
 
     Args:
@@ -171,7 +172,8 @@ class HuggingFaceModel(LocalModel[Prepared]):
                 images = [decoded[path] for path in question.images]
                 sizes = tuple(image.size for image in images)
                 text = self._convention.prompt(question, self._counted(sizes))
-                prepared.conversations[question.id] = messages(images, text)
+                names = self._convention.picture_names(len(images))
+                prepared.conversations[question.id] = messages(images, text, names)
                 prepared.sent[question.id] = sizes
             except (OSError, ValueError) as error:
                 prepared.failures[question.id] = error
@@ -292,7 +294,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
             "device": SPREAD if self._spread else self.device.type,
             "attention": self._attention,
             "convention": self.convention,
-            "message": "images in the record's order, then the text",
+            "message": message_form(self._convention),
             "processor": self.processor.describe(),
             "decoding": used,
             "generation_config_not_used": unused_rules(stored, used),

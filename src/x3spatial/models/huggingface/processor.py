@@ -21,6 +21,7 @@ from transformers.models.auto.processing_auto import AutoProcessor
 from transformers.models.auto.tokenization_auto import AutoTokenizer
 from transformers.processing_utils import ProcessorMixin
 
+from x3spatial.conventions.base import named_parts
 from x3spatial.errors import UserError
 from x3spatial.models.huggingface.folder import Folder, first_line
 from x3spatial.models.local.image_loading import check_pixel_rule
@@ -41,9 +42,14 @@ _CONFIGS = ("processor_config.json", "preprocessor_config.json", "tokenizer_conf
 Messages = list[dict[str, Any]]
 
 
-def messages(images: Sequence[Image.Image], text: str) -> Messages:
-    """One user turn: the images in the order of the question, then the text."""
-    parts: list[dict[str, Any]] = [{"type": "image", "image": image} for image in images]
+def messages(images: Sequence[Image.Image], text: str, names: Sequence[str] = ()) -> Messages:
+    """One user turn: the images in the order of the question, then the text.
+
+    ``names``: the name of each image, which is put before it; empty for images without names.
+    """
+    shown: list[dict[str, Any]] = [{"type": "image", "image": image} for image in images]
+    named: list[dict[str, Any]] = [{"type": "text", "text": part} for part in named_parts(names)]
+    parts = [part for pair in zip(named, shown, strict=True) for part in pair] if named else shown
     return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
 
 
@@ -99,8 +105,10 @@ class Processor:
         self.bounds = self._set_bounds(min_pixels, max_pixels)
         self._probe()
 
-    def __call__(self, conversations: Sequence[Messages]) -> dict[str, Any]:
+    def __call__(self, conversations: Sequence[Messages], **more: Any) -> dict[str, Any]:
         """Inputs of ``generate`` for a batch, mostly tensors, padded on the left.
+
+        ``more``: further arguments of the processor's ``apply_chat_template``.
 
         Raises:
             ValueError: an image cannot be processed, or text and images do not match.
@@ -114,6 +122,7 @@ class Processor:
                     return_dict=True,
                     return_tensors="pt",
                     processor_kwargs={"padding": True, "padding_side": "left"},
+                    **more,
                 )
             except StopIteration:  # from transformers before 5.23
                 raise ValueError(
