@@ -355,6 +355,60 @@ def _internvl(out: Path, seed: int) -> None:
     )
 
 
+def make_pointing_model(out: Path, *, seed: int = 0, side: int = 168) -> Path:
+    """A stand-in for MolmoPoint, with its own code; images are squeezed to ``side`` x ``side``."""
+    from helpers import pointing_model
+
+    most = 2 * (side // 14) ** 2
+    points = [f"<POINT_{number}>" for number in range(most + 1 + pointing_model.PARTS**2)]
+    tokenizer = _tokenizer("<image>", *points)
+
+    def ids(text: str) -> list[int]:
+        return [*tokenizer(text)["input_ids"], _id(tokenizer, "<|im_end|>")]
+
+    make: Any = pointing_model.PointingConfig
+    config = make(
+        text_config={
+            **_TEXT, **_ids(tokenizer), "model_type": "llama", "vocab_size": len(tokenizer),
+        },
+        vision_config={
+            "model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 64,
+            "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": side, "patch_size": 14,
+            "projection_dim": 32,
+        },
+        image_token_index=_id(tokenizer, "<image>"),
+        image_seq_length=(side // 14) ** 2,
+        first_point_id=_id(tokenizer, points[0]),
+        none_ids=ids("There are none."),
+        one_ids=ids("1"),
+    )  # fmt: skip
+    _write(
+        out,
+        pointing_model.PointingModel(config),
+        tokenizer,
+        CLIPImageProcessorPil(size={"height": side, "width": side}, do_center_crop=False),
+        processor="PointingProcessor",
+        chat=template("<image>\\n"),
+        seed=seed,
+        settings={
+            "patch_size": 14,
+            "vision_feature_select_strategy": "default",
+            "num_additional_image_tokens": 1,
+        },
+    )
+    code = Path(pointing_model.__file__)
+    (out / code.name).write_text(code.read_text())
+    names = {"AutoConfig": "Config", "AutoModelForImageTextToText": "Model"}
+    auto = {key: f"{code.stem}.Pointing{name}" for key, name in names.items()}
+    for file, found in (
+        ("config.json", auto),
+        ("processor_config.json", {"AutoProcessor": f"{code.stem}.PointingProcessor"}),
+    ):
+        kept = json.loads((out / file).read_text())
+        (out / file).write_text(json.dumps({**kept, "auto_map": found}))
+    return out
+
+
 def make_text_model(out: Path, *, seed: int = 0) -> Path:
     """A language model without a vision tower."""
     tokenizer = _tokenizer()

@@ -34,6 +34,8 @@ VISUAL_TOKENS = 1280
 """Default maximum number of merged patches per image. Qwen-VL's own bound of 16384 is too large for batches;
 1280 is the value suggested in its documentation."""
 _PROBE: Size = (160, 120)
+_END = "(the question)"
+"""Stands for the text of a question."""
 _VOCABULARIES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json",
 )  # fmt: skip
@@ -108,15 +110,17 @@ class Processor:
     def __call__(self, conversations: Sequence[Messages], **more: Any) -> dict[str, Any]:
         """Inputs of ``generate`` for a batch, mostly tensors, padded on the left.
 
-        ``more``: further arguments of the processor's ``apply_chat_template``.
+        ``more``: further arguments of the processor's ``apply_chat_template``. With them a single
+        conversation is passed by itself, because what they add may be shaped by it.
 
         Raises:
             ValueError: an image cannot be processed, or text and images do not match.
         """
+        given = conversations[0] if more and len(conversations) == 1 else list(conversations)
         with self._lock:  # fast tokenizers with padding are not thread-safe
             try:
                 inputs = self._processor.apply_chat_template(
-                    list(conversations),
+                    given,
                     add_generation_prompt=True,
                     tokenize=True,
                     return_dict=True,
@@ -158,6 +162,17 @@ class Processor:
     def knows_resized(self) -> bool:
         """Whether ``resized`` returns a size for this processor."""
         return self.resized(_PROBE) is not None
+
+    def leaves_images_in_place(self, names: Sequence[str]) -> bool:
+        """Whether the chat template puts each image after its name, where the message has it."""
+        blank = Image.new("RGB", _PROBE)
+        (text,) = self._text([messages([blank] * len(names), _END, names)])
+        places = [text.find(part) for part in (*named_parts(names), _END)]
+        between = [
+            text[place + len(part) : after]
+            for part, place, after in zip(named_parts(names), places[:-1], places[1:], strict=True)
+        ]
+        return min(places) >= 0 and sorted(places) == places and all(map(str.strip, between))
 
     def describe(self) -> dict[str, Any]:
         """Class and settings as JSON values."""
