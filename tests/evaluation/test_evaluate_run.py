@@ -28,7 +28,7 @@ from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.run import EvalResult, evaluate
 from x3spatial.formats.results_file import MaskProblem
 from x3spatial.models.base import Model, Output
-from x3spatial.models.baselines.trivial import Oracle
+from x3spatial.models.baselines.oracle import Oracle
 
 
 def run(folder: Path, model: str | Model, name: str = "out.json", **options: Any) -> EvalResult:

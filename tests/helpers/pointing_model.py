@@ -91,10 +91,10 @@ class PointingModel(LlavaForConditionalGeneration):
 
 
 class PointingProcessor(LlavaProcessor):
-    def apply_chat_template(
+    def apply_chat_template(  # type: ignore[override]
         self, conversation: Any, *, return_pointing_metadata: bool = False, **kwargs: Any
     ) -> Any:
-        inputs = super().apply_chat_template(conversation, **kwargs)
+        inputs: Any = super().apply_chat_template(conversation, **kwargs)
         if return_pointing_metadata:
             # As for one conversation: nothing is said of which conversation an image belongs to.
             assert isinstance(conversation[0], dict), "several conversations"
