@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from typing import ClassVar
 class Reported(Exception):
     """An error that programs print as one line without a traceback before they exit with ``exit_code``."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
 
 class UserError(Reported):
@@ -24,6 +24,24 @@ class UserError(Reported):
 
 class Unfinished(Reported):
     """Other processes did not finish work that this process needs; finished work is kept."""
+
+
+class UnitsFailed(Reported):
+    """Some units of a run failed in every try; the others are done, and the same command tries again."""
+
+    SHOWN: ClassVar[int] = 3
+
+    def __init__(self, failed: Sequence[tuple[str, str]], *, by_user: bool = False) -> None:
+        """``failed``: (name, reason) of each; ``by_user``: a user can mend all of them."""
+        self.failed = tuple(failed)
+        self.exit_code = UserError.exit_code if by_user else Reported.exit_code
+        shown = "; ".join(f"{name}: {reason}" for name, reason in self.failed[: self.SHOWN])
+        more = len(self.failed) - self.SHOWN
+        super().__init__(
+            f"{len(self.failed)} failed, all others are done; {shown}"
+            + (f"; and {more} more" if more > 0 else "")
+            + " (the same command tries them again; --log-level debug prints the tracebacks)"
+        )
 
 
 class Diverged(Reported):

@@ -1,4 +1,4 @@
-"""The unordered map: every result, prefetch, exceptions, interrupts, and workers that die."""
+"""Threads and processes: every result, prefetch, exceptions, interrupts, and workers that die."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import SRC
-from x3spatial.engine.local import map_unordered
-from x3spatial.errors import UserError
+from helpers.units import dies_once, name, three_dies, units
+from x3spatial.engine.local import LocalEngine, map_unordered
+from x3spatial.errors import UnitsFailed, UserError
 
 
 @pytest.mark.parametrize(("workers", "threads"), [(1, False), (3, True), (2, False)])
 def test_every_item_gives_one_result(workers: int, threads: bool) -> None:
-    results = list(map_unordered(math.sqrt, range(50), workers, threads=threads))
+    results = list(LocalEngine().map(math.sqrt, range(50), workers=workers, threads=threads))
     assert sorted(results) == [math.sqrt(number) for number in range(50)]
 
 
@@ -33,7 +34,7 @@ def test_results_come_as_they_are_completed() -> None:
             assert go.wait(30)
         return number
 
-    results = map_unordered(work, range(4), 2, threads=True)
+    results = map_unordered(work, range(4), 2)
     early = [next(results) for _ in range(3)]
     go.set()
     assert sorted(early) == [1, 2, 3] and list(results) == [0]
@@ -52,7 +53,7 @@ def test_four_items_per_worker_are_in_flight() -> None:
         assert gate.acquire(timeout=30)
         return number
 
-    results = map_unordered(work, items(), 2, threads=True)
+    results = map_unordered(work, items(), 2)
     for consumed in range(1, 20):
         gate.release()
         next(results)
@@ -75,10 +76,8 @@ def test_an_exception_stops_the_run() -> None:
         return number
 
     with pytest.raises(ValueError, match="five"):
-        list(map_unordered(work, items(), 2, threads=True))
+        list(map_unordered(work, items(), 2))
     assert len(read) < 50
-    with pytest.raises(ValueError, match="math domain"):
-        list(map_unordered(math.sqrt, [4, -1, 9], 2))
 
 
 def test_an_early_end_interrupts_threads_that_wait() -> None:
@@ -99,7 +98,7 @@ def test_an_early_end_interrupts_threads_that_wait() -> None:
             freed.set()
 
     with pytest.raises(KeyboardInterrupt):
-        list(map_unordered(work, range(2), 2, threads=True, interrupt=interrupt))
+        list(map_unordered(work, range(2), 2, interrupt=interrupt))
     assert len(calls) == 2
 
 
@@ -108,10 +107,19 @@ def test_zero_workers_are_refused() -> None:
         list(map_unordered(math.sqrt, [1], 0))
 
 
-def test_a_worker_process_that_dies_is_one_line() -> None:
-    with pytest.raises(UserError, match="a worker process died: out of memory") as caught:
-        list(map_unordered(os._exit, [1], 2))
-    assert "\n" not in str(caught.value)
+def test_a_unit_whose_process_died_is_tried_again(tmp_path: Path) -> None:
+    todo = units(tmp_path, 6)
+    assert sorted(LocalEngine().map(dies_once, todo, workers=2)) == [0, 1, 4, 9, 16, 25]
+    assert [unit.tries for unit in todo] == [1, 1, 1, 2, 1, 1]  # only the one that died
+
+
+def test_a_unit_whose_process_always_dies_is_named(tmp_path: Path) -> None:
+    found = []
+    with pytest.raises(UnitsFailed, match="unit 3: its worker process died each time") as caught:
+        for value in LocalEngine().map(three_dies, units(tmp_path, 6), workers=2, name=name):
+            found.append(value)
+    assert sorted(found) == [0, 1, 4, 16, 25]
+    assert caught.value.exit_code == 2 and "\n" not in str(caught.value)
 
 
 def _script(folder: Path, text: str) -> list[str]:
@@ -124,8 +132,8 @@ def test_a_script_without_a_main_guard_gets_a_message(tmp_path: Path) -> None:
     script = _script(
         tmp_path,
         "import math\n"
-        "from x3spatial.engine.local import map_unordered\n"
-        "list(map_unordered(math.sqrt, [1, 4], 2))\n",
+        "from x3spatial.engine.local import LocalEngine\n"
+        "list(LocalEngine().map(math.sqrt, [1, 4], workers=2))\n",
     )
     done = subprocess.run(
         script, env={"PYTHONPATH": str(SRC)}, capture_output=True, text=True, check=False
@@ -139,12 +147,12 @@ def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
     script = _script(
         tmp_path,
         "import os, pathlib, time\n"
-        "from x3spatial.engine.local import map_unordered\n"
+        "from x3spatial.engine.local import LocalEngine\n"
         "def work(number):\n"
         f"    pathlib.Path({str(tmp_path)!r}, f'{{os.getpid()}}.pid').touch()\n"
         "    time.sleep(60)\n"
         "if __name__ == '__main__':\n"
-        "    list(map_unordered(work, range(2), 2))\n",
+        "    list(LocalEngine().map(work, range(2), workers=2))\n",
     )
     parent = subprocess.Popen(script, env={"PYTHONPATH": str(SRC)})
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,7 +163,7 @@ def test_the_oracle_is_perfect_in_every_convention_of_boxes(
     for number, mask in enumerate(masks):
         made = make_record(tmp_path, f"{number:02d}", mask, task=task, scene=f"s{number}")
         sizes = ((width, 23),) * len(made.images)
-        records.append(TaskRecord(**{**vars_of(made), "image_sizes": sizes}))
+        records.append(replace(made, image_sizes=sizes))
     data = write_set(tmp_path / "t1_val_multi.json", records)
     done = evaluate(data, tmp_path / "oracle.json", model=f"oracle:{family}", workers=1)
     assert done.metrics["mean_iou"] == pytest.approx(1.0, abs=1e-8)
@@ -171,14 +172,10 @@ def test_the_oracle_is_perfect_in_every_convention_of_boxes(
     assert done.metrics["out_of_range"] == 0
 
 
-def vars_of(record: TaskRecord) -> dict[str, object]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
-
-
 def test_the_oracle_is_perfect_in_every_convention_of_points(tmp_path: Path) -> None:
     mask = box_mask(31, 23, 3, 4, 9, 8)
     made = make_record(tmp_path, "00", mask)
-    record = TaskRecord(**{**vars_of(made), "image_sizes": ((31, 23),) * 2})
+    record = replace(made, image_sizes=((31, 23),) * 2)
     data = write_set(tmp_path / "t1_val_multi.json", [record])
     for name, convention in CONVENTIONS.items():
         if convention.answers == "point":

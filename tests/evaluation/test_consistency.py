@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from x3spatial.cli.tables import consistency_table
 from x3spatial.evaluation.scoring.scores import Score
 from x3spatial.evaluation.statistics.consistency import consistency, follows_object
+from x3spatial.formats.results_file import ConsistencyRow
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.tasks.geometry import Point
 
@@ -103,3 +106,15 @@ def test_follows_object_needs_both_answers() -> None:
     assert row(yes, no) == (0.0, 0.0, 4)  # always points
     assert row([True, True, False, False], [True, False, True, False]) == (0.25, 0.25, 4)
     assert follows_object([], [], twins).value is None
+
+
+def test_a_table_without_related_samples_is_not_shown() -> None:
+    none = ConsistencyRow(
+        value=None, units=0, ci95=None, ci_method=None, ci_unit=None, independent=None
+    )
+    some = replace(none, value=0.5, units=4, independent=0.25)
+    assert consistency_table({"sift": {"cycle": none}}, "tight masks") is None
+    table = consistency_table({"sift": {"cycle": none, "object_all_right": some}}, "tight masks")
+    assert table is not None and [row[:3] for row in table.rows] == [
+        ("sift", "object_all_right", "4")
+    ]

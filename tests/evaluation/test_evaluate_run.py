@@ -25,7 +25,8 @@ from helpers.task_sets import (
 from x3spatial.cli import tables
 from x3spatial.errors import UserError
 from x3spatial.evaluation.journal import journal_path
-from x3spatial.evaluation.run import EvalResult, evaluate
+from x3spatial.evaluation.result import EvalResult
+from x3spatial.evaluation.run import evaluate
 from x3spatial.formats.results_file import MaskProblem
 from x3spatial.models.base import Model, Output
 from x3spatial.models.baselines.oracle import Oracle

@@ -12,7 +12,8 @@ import pytest
 
 from helpers.task_sets import Scripted, make_set
 from x3spatial.errors import UserError
-from x3spatial.evaluation.run import EvalResult, evaluate
+from x3spatial.evaluation.result import EvalResult
+from x3spatial.evaluation.run import evaluate
 from x3spatial.settings import differences
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from helpers.paths import TESTS
-from helpers.roots import make_root
+from helpers.ranks import COUNT, Launch, Zygote, environment, finish, free_port, of_rank
 from helpers.task_sets import Scripted, make_set
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError
@@ -24,91 +21,28 @@ from x3spatial.evaluation import rescore
 from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.run import evaluate
 
-COUNT = 40
-_RANK_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 
-
-def environment(rank: int | None = None, world: int | None = None) -> dict[str, str]:
-    value = {k: v for k, v in os.environ.items() if k not in _RANK_VARIABLES}
-    value["PYTHONPATH"] = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
-    if rank is not None:
-        value |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
-    return value
-
-
-class Launch:
-    """Evaluations of one set by some processes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.data = make_set(folder, count=COUNT)
-        self.output = folder / "out.json"
-        self.log = folder / "asked.log"
-        self.running: list[subprocess.Popen[str]] = []
-
-    def start(self, rank: int | None, world: int | None, **given: Any) -> subprocess.Popen[str]:
-        given = {
-            "data": str(self.data), "output": str(self.output), "log": str(self.log), **given,
-        }  # fmt: skip
-        process = subprocess.Popen(
-            [sys.executable, str(TESTS / "helpers" / "rank_eval.py"), json.dumps(given)],
-            env=environment(rank, world), stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        self.running.append(process)
-        return process
-
-    def all(self, world: int, **given: Any) -> list[subprocess.Popen[str]]:
-        if world == 1:
-            return [self.start(None, None, **given)]
-        return [self.start(rank, world, **given) for rank in range(world)]
-
-    def asked(self) -> list[tuple[str, str]]:
-        """(rank, id) of every question asked, as often as it was."""
-        if not self.log.exists():
-            return []
-        lines = self.log.read_text().splitlines()
-        return [(rank, id) for rank, _, id in (line.partition(" ") for line in lines)]
-
-    def texts(self) -> dict[str, str]:
-        return {e["id"]: e["pred_text"] for e in json.loads(self.output.read_text())["results"]}
-
-    def wait_until(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not true():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-
-    def journals(self) -> list[Path]:
-        return sorted(self.folder.glob(".out.json*.journal"))
-
-    def leftovers(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir() if path.name.startswith("."))
-
-
-def finish(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str]]:
-    """(exit code, stderr) of each."""
-    return [
-        (process.returncode, err)
-        for process in processes
-        for err in [process.communicate(timeout=90)[1]]
-    ]
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    pytest.importorskip("torch.distributed")
+    made = Zygote()
+    yield made
+    made.end()
 
 
 @pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Launch]:
-    made = Launch(tmp_path)
+def launch(tmp_path: Path, zygote: Zygote) -> Iterator[Launch]:
+    made = Launch(tmp_path, zygote)
     yield made
-    for process in made.running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    made.end()
 
 
 def test_two_ranks_write_what_one_process_writes(launch: Launch) -> None:
     done = finish(launch.all(2))
     assert [code for code, _ in done] == [0, 0], done
     together = json.loads(launch.output.read_text())
-    assert together.pop("run")["processes"] == 2
+    run = together.pop("run")
+    assert (run["processes"], run["asked"], run["engine"]) == (2, COUNT, "local")
     assert launch.leftovers() == []
     asked = launch.asked()
     assert sorted(id for _, id in asked) == sorted(launch.texts()) and len(asked) == COUNT
@@ -122,24 +56,19 @@ def test_two_ranks_write_what_one_process_writes(launch: Launch) -> None:
     assert alone == together
 
 
-@pytest.mark.parametrize("next_world", [1, 2, 3])
+@pytest.mark.parametrize("next_world", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_a_killed_rank_loses_nothing(launch: Launch, next_world: int) -> None:
-    """Rank 1 is killed: rank 0 says so and exits 1, whoever continues asks each of the rest once."""
+    """Rank 1 is killed: rank 0 notices when it waits, and whoever continues asks each of the rest once."""
     processes = launch.all(2, seconds=0.05)
     mine = journal_path(launch.output, World(1, 2))
     launch.wait_until(lambda: mine.exists() and mine.read_bytes().count(b"\n") > 3)
-    processes[1].send_signal(signal.SIGKILL)
-    processes[1].wait()
-    code, message = finish(processes[:1])[0]
-    assert code == 1 and "rank 1 of 2: process" in message and "has ended" in message
+    processes[1].signal(signal.SIGKILL)
+    code, message = processes[0].finish()
+    assert code == 1 and "rank 0 of 2: rank 1 ended without finishing" in message
+    assert message.count("\n") == 1
     assert not launch.output.exists()
     before = Counter(id for _, id in launch.asked())
-    answered = {
-        id
-        for journal in launch.journals()
-        for line in journal.read_text().splitlines()[1:]
-        for id in json.loads(line)
-    }
+    answered = launch.answered()
     assert 8 < len(answered) < COUNT
     launch.log.unlink()
     assert [code for code, _ in finish(launch.all(next_world))] == [0] * next_world
@@ -153,30 +82,30 @@ def test_a_killed_rank_loses_nothing(launch: Launch, next_world: int) -> None:
     assert launch.asked() == []  # finished: nothing is left to ask
 
 
-def test_a_killed_coordinator_stops_the_others(launch: Launch) -> None:
+def test_a_killed_first_rank_stops_the_others(launch: Launch) -> None:
     processes = launch.all(3, seconds=0.1)
     launch.wait_until(lambda: {rank for rank, _ in launch.asked()} == {"0", "1", "2"})
-    processes[0].send_signal(signal.SIGKILL)
-    processes[0].wait()
+    processes[0].signal(signal.SIGKILL)
     for code, message in finish(processes[1:]):
-        assert code == 1 and "rank 0" in message and "has ended" in message
+        assert code == 1 and message.count("\n") == 1
+        assert "rank 0 has ended without finishing" in message or "ended without" in message
     asked = launch.asked()
     assert finish(launch.all(1))[0][0] == 0
     again = Counter(id for _, id in launch.asked())
     assert set(again) == set(launch.texts())
-    # What was asked twice is what rank 0 had not written down yet when it was killed.
+    # What was asked twice is what had not been written down yet by the one that was killed.
     assert sum(again.values()) <= COUNT + 2
     assert len(asked) < COUNT
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_in_other_numbers(launch: Launch) -> None:
     for world, enough in ((3, 8), (2, 16), (1, 22)):
         processes = launch.all(world, seconds=0.05)
         launch.wait_until(lambda: len(launch.asked()) >= enough)  # noqa: B023
         for process in processes:
-            process.send_signal(signal.SIGKILL)
-        for process in processes:
-            process.wait()
+            process.signal(signal.SIGKILL)
+        finish(processes)
     assert [code for code, _ in finish(launch.all(3))] == [0, 0, 0]
     asked = Counter(id for _, id in launch.asked())
     assert set(asked) == set(launch.texts()) and len(asked) == COUNT
@@ -184,63 +113,66 @@ def test_killed_again_and_again_in_other_numbers(launch: Launch) -> None:
     assert launch.leftovers() == []
 
 
+@pytest.mark.slow
 def test_fresh_discards_every_ranks_journal(launch: Launch) -> None:
     processes = launch.all(2, seconds=0.05)
     launch.wait_until(lambda: len(launch.asked()) > 10)
     for process in processes:
-        process.kill()
-        process.wait()
+        process.signal(signal.SIGKILL)
+    finish(processes)
     launch.log.unlink()
     assert [code for code, _ in finish(launch.all(3, fresh=True))] == [0, 0, 0]
     assert len(launch.asked()) == COUNT
 
 
-def test_a_rank_that_comes_late_is_waited_for(launch: Launch) -> None:
-    first = launch.start(0, 2)
-    launch.wait_until(lambda: len(launch.asked()) > 10)
-    time.sleep(1.0)
+def test_a_slow_rank_is_waited_for(launch: Launch) -> None:
+    """It comes late to the rendezvous, and is stopped for a while in the middle of its share."""
+    port = free_port()
+    first = launch.start(of_rank(0, 2, port))
+    time.sleep(0.5)
+    assert first.poll() is None and launch.asked() == []  # all begin together
+    second = launch.start(of_rank(1, 2, port), seconds=0.1)
+    launch.wait_until(lambda: "1" in {rank for rank, _ in launch.asked()})
+    second.signal(signal.SIGSTOP)
+    time.sleep(2.0)
     assert first.poll() is None and not launch.output.exists()
-    second = launch.start(1, 2)
-    done = finish([first, second])
-    assert [code for code, _ in done] == [0, 0]
-    assert "waits for 1 of 1 others (ranks 1)" in done[0][1]
+    second.signal(signal.SIGCONT)
+    assert [code for code, _ in finish([first, second])] == [0, 0]
     assert len(launch.asked()) == COUNT
+
+
+def test_a_rank_that_does_not_finish_in_time(launch: Launch) -> None:
+    """The timeout is that of waiting: the last gather gives up, and nothing is lost."""
+    port = free_port()
+    first = launch.start(of_rank(0, 2, port), timeout=2)
+    second = launch.start(of_rank(1, 2, port), timeout=60, seconds=0.2)
+    code, message = first.finish()
+    assert code == 1 and "rank 1 did not finish within 2 s (--process-timeout)" in message
+    code, message = second.finish()
+    assert code == 1 and "rank 0" in message
+    answered = launch.answered()
+    launch.log.unlink()
+    assert finish(launch.all(1))[0][0] == 0
+    assert {id for _, id in launch.asked()} == set(launch.texts()) - answered
 
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_missing_ranks_time_out(launch: Launch, rank: int) -> None:
-    code, message = finish([launch.start(rank, 2, timeout=2)])[0]
-    assert code == 1 and "has not begun for 2 s (--process-timeout)" in message
+    code, message = launch.start(of_rank(rank, 2, free_port()), timeout=2).finish()
+    assert code == 1 and message.count("\n") == 1
+    assert "not all 2 processes came to 127.0.0.1:" in message and "within 2 s" in message
 
 
-def test_a_rank_without_a_heartbeat_counts_as_dead(launch: Launch) -> None:
-    """A stopped process stands for one on a machine that is gone: its number says nothing there."""
-    processes = launch.all(2, seconds=0.05, timeout=8)
-    mine = journal_path(launch.output, World(1, 2))
-    launch.wait_until(lambda: mine.exists() and mine.read_bytes().count(b"\n") > 2)
-    processes[1].send_signal(signal.SIGSTOP)
-    code, message = finish(processes[:1])[0]
-    assert code == 1 and "sent no heartbeat for 8 s" in message
-    # It comes back after all: it notices that it was given up.
-    processes[1].send_signal(signal.SIGCONT)
-    code, message = finish(processes[1:])[0]
-    assert code == 1 and "rank 0" in message
-    assert finish(launch.all(1))[0][0] == 0
-    assert set(Counter(id for _, id in launch.asked()).values()) == {1}
-
-
-def test_the_error_of_one_rank_reaches_the_others(launch: Launch) -> None:
-    # Rank 1 first: one that begins after rank 0 has failed cannot know that, and waits for another.
-    second = launch.start(1, 2, refuse="0")
-    launch.wait_until(lambda: any(name.endswith(".status") for name in launch.leftovers()))
-    done = finish([launch.start(0, 2, refuse="0"), second])
-    assert [code for code, _ in done] == [2, 1]
-    assert "rank 0 stopped: no weights here" in done[1][1]
-    done = finish(launch.all(2, refuse="1", fresh=True))
-    assert [code for code, _ in done] == [1, 2]
-    assert "rank 1 of 2: no weights here" in done[0][1]
-    assert [code for code, _ in finish(launch.all(2))] == [0, 0]
-    assert launch.leftovers() == []
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_error_of_one_rank_ends_the_others(launch: Launch, rank: int) -> None:
+    """Long before they have finished: they look between batches."""
+    begun = time.monotonic()
+    done = finish(launch.all(2, refuse=str(rank), seconds=1.0))
+    assert time.monotonic() - begun < 15  # the share takes 20 s
+    assert [code for code, _ in done] == ([2, 1] if rank == 0 else [1, 2]), done
+    assert "no weights here" in done[rank][1]
+    assert f"rank {rank} stopped: no weights here" in done[1 - rank][1]
+    assert all(message.count("\n") == 1 for _, message in done)
 
 
 def test_an_unanswered_sample_is_everyones_exit_code(launch: Launch) -> None:
@@ -255,7 +187,7 @@ def test_an_unanswered_sample_is_everyones_exit_code(launch: Launch) -> None:
 def test_another_run_at_the_same_output_is_refused(launch: Launch) -> None:
     processes = launch.all(2, seconds=0.1)
     launch.wait_until(lambda: len(launch.asked()) > 2)
-    code, message = finish([launch.start(None, None)])[0]
+    code, message = launch.start({}).finish()
     assert code == 2 and "another run is writing it" in message
     assert [code for code, _ in finish(processes)] == [0, 0]
 
@@ -265,6 +197,73 @@ def test_a_larger_limit_asks_the_rest(launch: Launch) -> None:
     assert len(launch.asked()) == 11
     assert [code for code, _ in finish(launch.all(3))] == [0, 0, 0]
     assert len(launch.asked()) == COUNT
+
+
+def test_folders_that_are_not_shared_are_named(launch: Launch, tmp_path: Path) -> None:
+    """Each machine has a folder of the same name: the journal of rank 0 is in one of them only."""
+    port = free_port()
+    other = tmp_path / "other"
+    other.mkdir()
+    first = launch.start(of_rank(0, 2, port))
+    second = launch.start(of_rank(1, 2, port), output=str(other / "out.json"), visible=1)
+    code, message = second.finish()
+    assert code == 2 and "all processes must write into one shared folder" in message
+    code, message = first.finish()
+    assert code == 1 and "shared folder" in message
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({}, "MASTER_ADDR is not set"),
+        ({"MASTER_ADDR": "localhost"}, "MASTER_PORT is not set"),
+        ({"MASTER_ADDR": "localhost", "MASTER_PORT": "x"}, "MASTER_PORT is 'x', not a port number"),
+    ],
+)
+def test_where_to_meet_is_checked(tmp_path: Path, variables: dict[str, str], named: str) -> None:
+    done = _centre(tmp_path, "", RANK=0, WORLD_SIZE=2, **variables)
+    assert done.returncode == 2 and named in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_port_in_use_is_named(launch: Launch) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, message = launch.start(of_rank(0, 2, port), timeout=5).finish()
+    assert code == 2 and f"MASTER_PORT: 127.0.0.1:{port} is in use" in message
+
+
+def test_without_torch_the_package_is_named(tmp_path: Path) -> None:
+    """One process needs none; several say what to install."""
+    block = "import sys; sys.modules['torch'] = None; "
+    done = _centre(tmp_path, block, **of_rank(0, 2, 29999))
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "RANK and WORLD_SIZE" in done.stderr and 'pip install "x3spatial[hf]"' in done.stderr
+    done = _centre(tmp_path, block)
+    assert done.returncode == 0, done.stderr
+
+
+def _centre(tmp_path: Path, before: str, **variables: object) -> subprocess.CompletedProcess[str]:
+    data = make_set(tmp_path, count=4)
+    code = f"{before}from x3spatial.__main__ import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "eval",
+        data,
+        "-o",
+        tmp_path / "out.json",
+        "--model",
+        "centre",
+    ]
+    return subprocess.run(
+        list(map(str, command)), env=environment(**variables), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
 
 
 def test_killed_between_the_results_and_the_journals_end(tmp_path: Path) -> None:
@@ -293,71 +292,6 @@ def test_scoring_again_does_not_bring_discarded_answers_back(tmp_path: Path) -> 
     rest = Scripted()
     evaluate(data_json=data, output_json=out, model=rest)
     assert len(rest.asked) == 12
-
-
-def x3(rank: int | None, world: int, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "x3spatial", *map(str, arguments)],
-        env=environment(rank, world), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def test_zeroshot_builds_once(tmp_path: Path) -> None:
-    root = make_root(tmp_path / "root")
-    common = ["zeroshot", "--model", "uniform", "--model", "oracle", "--data-root", root]
-
-    def folders(name: str) -> list[object]:
-        return ["--out-dir", tmp_path / "tasks", "--eval-dir", tmp_path / name]
-
-    processes = [x3(rank, 3, *common, *folders("together")) for rank in range(3)]
-    printed = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], printed
-    assert "objects built now" in printed[0][0]
-    for rank in (1, 2):
-        assert printed[rank][0].startswith(f"rank {rank} of 3: asked ")
-        assert printed[rank][0].count("\n") == 1
-    alone = x3(None, 1, *common, *folders("alone"))
-    assert alone.communicate(timeout=120) and alone.returncode == 0
-    together, single = (
-        json.loads((tmp_path / name / "summary.json").read_text()) for name in ("together", "alone")
-    )
-    for summary in (together, single):
-        for part in summary["sets"]:
-            for cell in part["models"]:
-                cell.pop("results", None)
-    assert together == single
-    assert not list((tmp_path / "together").rglob(".*"))
-
-
-def test_every_rank_reports_a_failed_build(tmp_path: Path) -> None:
-    common = ["zeroshot", "--model", "centre", "--out-dir", tmp_path / "none"]
-    common += ["--eval-dir", tmp_path / "results"]
-    second = x3(1, 2, *common)
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "results").glob(".*.status")):  # it waits for rank 0
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    processes = [x3(0, 2, *common), second]
-    printed = [process.communicate(timeout=120)[1] for process in processes]
-    assert [process.returncode for process in processes] == [2, 1]
-    assert "t1_val_multi.json is missing" in printed[0]
-    assert "rank 0 stopped" in printed[1] and printed[1].count("\n") == 1
-
-
-def test_under_torchrun(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    data = make_set(tmp_path, count=12)
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        "-m", "x3spatial", "eval", "--data-json", data, "--output-json", tmp_path / "out.json",
-        "--model", "oracle",
-    ]  # fmt: skip
-    done = subprocess.run(
-        list(map(str, command)), env=environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "rank 1 of 2: asked" in done.stdout and "hit_at_mask" in done.stdout
-    assert json.loads((tmp_path / "out.json").read_text())["metrics"]["hit_at_mask"] == 1.0
 
 
 def test_each_process_of_a_machine_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

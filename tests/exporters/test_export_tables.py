@@ -12,12 +12,13 @@ import pytest
 
 from helpers.export_sets import four_set
 from helpers.task_sets import box_mask, make_record, write_set
+from helpers.tiny_llava import tiny_llava, tiny_processor
 from x3spatial.errors import UserError
 from x3spatial.exporters import tables
 from x3spatial.exporters.run import export
 from x3spatial.formats.record_fields import KNOWN
 from x3spatial.formats.task_file import read_records
-from x3spatial.io.images import read_rgb
+from x3spatial.io.images import decode_channels, encode_png, read_mask, read_rgb
 from x3spatial.tasks.strata import Strata
 
 
@@ -55,6 +56,9 @@ def test_hf_datasets_gives_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert row["reference_point"] == (None if point is None else list(point))
         for image, pixels in zip(row["images"], images, strict=True):
             assert np.array_equal(np.asarray(image), pixels)
+        assert record.query_mask is not None
+        assert np.array_equal(np.asarray(row["query_mask"]) > 0, read_mask(Path(record.query_mask)))
+        assert row["convention"] == "thousand"
     assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == [
         "export.json",
         "mixed",
@@ -68,12 +72,18 @@ def test_trl_parquet_loads_with_pictures(tmp_path: Path, paths: str) -> None:
     source = four_set(tmp_path / "data")
     export(data_json=[source], out_dir=tmp_path / "out", to="trl", paths=paths)
     loaded = load_parquet(tmp_path / "out/mixed.parquet", tmp_path / "cache")
-    columns = {"id", "images", "prompt", "completion", *KNOWN, "strata"}
+    columns = {
+        "id", "task", "images", "prompt", "completion", "answer", "convention", "query_mask",
+        "mask_area_fraction", "image_sizes", "pixel_sizes", *KNOWN, "strata",
+    }  # fmt: skip
     assert set(loaded.column_names) == columns
     for row, record in zip(loaded, read_records(source), strict=True):
         assert row["prompt"] == [{"role": "user", "content": record.prompt}]
         assert row["completion"] == [{"role": "assistant", "content": record.answer}]
         assert same_pictures(row["images"], record.images)
+        assert (row["answer"], row["task"]) == (record.answer, record.task)
+        assert record.query_mask is not None
+        assert np.array_equal(np.asarray(row["query_mask"]) > 0, read_mask(Path(record.query_mask)))
 
 
 @pytest.mark.parametrize("to", ["hf-datasets", "trl"])
@@ -102,6 +112,39 @@ def test_what_only_some_records_have_is_in_columns(tmp_path: Path, to: str) -> N
         assert (row["strata"] or Strata().to_json()) == values.to_json()
     (hidden,) = whole.filter(lambda row: row["absence"] == "occlusion")
     assert hidden["strata"]["angle_deg"] == 31.5 and hidden["strata"]["lookalikes"] == 2
+
+
+def test_embedded_masks_are_plain(tmp_path: Path) -> None:
+    """Readers of a table may know neither palettes nor other channels: masks are 8-bit grey, 0 and 255."""
+    datasets = pytest.importorskip("datasets")
+    record = make_record(tmp_path / "data", "01", box_mask(32, 24, 4, 5, 10, 11))
+    assert record.query_mask is not None
+    blue = np.zeros((24, 32, 3), np.uint8)
+    blue[5:12, 4:11, 2] = 1
+    Path(record.query_mask).write_bytes(encode_png(blue))
+    source = write_set(tmp_path / "data/mine.json", [record])
+    export(data_json=source, out_dir=tmp_path / "out", to="hf-datasets")
+    rows = datasets.load_from_disk(str(tmp_path / "out/mine"))
+    stored = rows.cast_column("query_mask", datasets.Image(decode=False))[0]["query_mask"]["bytes"]
+    pixels = decode_channels(stored)
+    assert pixels.dtype == np.uint8 and set(np.unique(pixels)) == {0, 255}
+    assert np.array_equal(pixels > 0, box_mask(32, 24, 4, 5, 10, 11))
+
+
+@pytest.mark.parametrize("to", ["hf-datasets", "trl"])
+def test_a_mask_that_is_missing_or_none_is_one_line(to: str, tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    record = make_record(tmp_path / "data", "01", box_mask(32, 24, 4, 5, 10, 11))
+    source = write_set(tmp_path / "data/mine.json", [record])
+    assert record.query_mask is not None
+    mask = Path(record.query_mask)
+    mask.write_bytes(b"no mask")
+    with pytest.raises(UserError, match=rf"record {record.id}: mask .*{mask.name}: "):
+        export(data_json=source, out_dir=tmp_path / "out", to=to)
+    mask.unlink()
+    with pytest.raises(UserError, match=rf"record {record.id}: mask .* is missing; build again"):
+        export(data_json=source, out_dir=tmp_path / "out", to=to)
+    assert not (tmp_path / "out/export.json").exists()
 
 
 def test_an_empty_set_is_an_empty_table(tmp_path: Path) -> None:
@@ -147,7 +190,7 @@ def test_trl_trains_on_it(tmp_path: Path) -> None:
     """TRL's own preparation, collator and one training step, with a tiny LLaVA model."""
     pytest.importorskip("datasets")
     trl = pytest.importorskip("trl")
-    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("transformers")
     records = [
         make_record(tmp_path / "data", f"{n:02d}", box_mask(32, 24, 4 + n, 5, 11 + n, 10))
         for n in range(4)
@@ -157,19 +200,7 @@ def test_trl_trains_on_it(tmp_path: Path) -> None:
     loaded = load_parquet(tmp_path / "out/t1_train_multi.parquet", tmp_path / "cache")
     processor = tiny_processor()
     tokenizer = processor.tokenizer
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2,
-             "num_attention_heads": 2}  # fmt: skip
-    model = transformers.LlavaForConditionalGeneration(
-        transformers.LlavaConfig(
-            vision_config=transformers.CLIPVisionConfig(**sizes, image_size=28, patch_size=14),
-            text_config=transformers.LlamaConfig(
-                **sizes, vocab_size=len(tokenizer), num_key_value_heads=2,
-                pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
-            ),
-            image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-            vision_feature_layer=-1,
-        )
-    )  # fmt: skip
+    model = tiny_llava(processor)
     trainer = trl.SFTTrainer(
         model=model,
         processing_class=processor,
@@ -190,40 +221,3 @@ def test_trl_trains_on_it(tmp_path: Path) -> None:
     spaced = {" ".join(tokenizer.tokenize(record.answer)) for record in records}
     assert {text.replace(" ", "") for text in answers} == {t.replace(" ", "") for t in spaced}
     assert np.isfinite(trainer.train().training_loss)
-
-
-def tiny_processor() -> Any:
-    """A LLaVA processor that needs no download: a vocabulary of characters, 28x28 images."""
-    import string
-
-    import tokenizers
-    import transformers
-
-    special = ["<unk>", "<pad>", "</s>", "<image>"]
-    vocabulary = {text: number for number, text in enumerate([*special, *string.printable])}
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
-    chat = (
-        "{% for m in messages %}{% if m['content'] is string %}{{ m['content'] }}{% else %}"
-        "{% for c in m['content'] %}{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}"
-        "{% endif %}{% endfor %}{% endif %}{% if m['role'] == 'assistant' %}{{ '</s>' }}{% endif %}"
-        "{% endfor %}"
-    )
-    return transformers.LlavaProcessor(
-        image_processor=transformers.CLIPImageProcessorPil(
-            size={"height": 28, "width": 28}, crop_size={"height": 28, "width": 28}
-        ),
-        tokenizer=transformers.PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer,
-            unk_token="<unk>",
-            pad_token="<pad>",
-            eos_token="</s>",
-            additional_special_tokens=["<image>"],
-            chat_template=chat,
-        ),
-        patch_size=14,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=chat,
-        image_token="<image>",
-    )

@@ -15,7 +15,8 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.errors import UserError
 from x3spatial.evaluation.rescore import score
-from x3spatial.evaluation.run import EvalResult, evaluate
+from x3spatial.evaluation.result import EvalResult
+from x3spatial.evaluation.run import evaluate
 from x3spatial.exporters.run import export
 from x3spatial.reports.preview import preview
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from helpers.task_sets import Scripted
 from x3spatial.engine.world import world_from_environment
-from x3spatial.errors import Unfinished, UserError
+from x3spatial.errors import Reported, UserError
+from x3spatial.evaluation import journal
 from x3spatial.evaluation.run import evaluate
 from x3spatial.tasks.question import Question
 
@@ -47,11 +48,12 @@ class Noting(Scripted):
         return [f"[(0.{sum(question.id.encode()) % 1000:03d}, 0.300)]" for question in questions]
 
 
-def main() -> int:
-    given = json.loads(sys.argv[1])
+def main(given: Mapping[str, Any]) -> int:
+    """The exit code of one rank."""
     model = Noting(
         Path(given["log"]), given.get("seconds", 0.01), given.get("bad"), given.get("refuse")
     )
+    journal._VISIBLE = given.get("visible", journal._VISIBLE)
     try:
         result = evaluate(
             data_json=Path(given["data"]),
@@ -63,11 +65,11 @@ def main() -> int:
             fresh=given.get("fresh", False),
             world=world_from_environment(given.get("timeout", 60.0)),
         )
-    except (Unfinished, UserError) as error:
+    except Reported as error:
         print(error, file=sys.stderr)
-        return 1 if isinstance(error, Unfinished) else 2
+        return error.exit_code
     return 1 if result.errors else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(json.loads(sys.argv[1])))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from helpers.paths import REPOSITORY
 from helpers.spheres import write_spheres
 from x3spatial.cli import run as x3
 from x3spatial.errors import UserError
@@ -74,6 +78,30 @@ def test_an_interrupted_run_continues_to_the_same_bytes(
     assert summary.made == 1 and summary.objects == 4
     assert contents(root) == contents(imported)
     assert not (root / "validation" / ".b.part").exists()
+
+
+def test_a_killed_import_of_meshes_continues_to_the_same_bytes(scans: Path, tmp_path: Path) -> None:
+    script = REPOSITORY / "tests" / "helpers" / "killed_import.py"
+
+    def run(root: Path, at: int) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, str(script), "3rscan", str(scans / "3rscan"), str(root), str(at)]
+        return subprocess.run(words, capture_output=True, text=True, timeout=300)
+
+    whole = tmp_path / "whole"
+    done = run(whole, 0)
+    assert done.returncode == 0, done.stderr
+    files = int(done.stdout)
+    wanted = contents(whole)
+    assert sum(name.endswith("scene.json") for name in wanted) >= 2
+    root = tmp_path / "root"
+    scenes = []
+    for at in (files // 4, files // 2):  # in the first scene, and in a later one
+        assert run(root, at).returncode == -signal.SIGKILL
+        scenes.append(len(list(root.rglob("scene.json"))))
+        assert contents(root) != wanted
+    summary = import_scans("3rscan", scans / "3rscan", root, workers=2)
+    assert summary.made == len([n for n in wanted if n.endswith("scene.json")]) - scenes[-1]
+    assert contents(root) == wanted
 
 
 def test_any_number_of_workers_gives_the_same_bytes(

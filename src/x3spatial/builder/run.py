@@ -35,10 +35,11 @@ from x3spatial.builder.objects import build_object
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.state import JOURNAL, BuildState, size_of
 from x3spatial.builder.task_files import write_task_files
-from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import IMAGE_FOLDERS
-from x3spatial.inpainting import open_engine
+from x3spatial.inpainting import open_engine as open_inpainting
 from x3spatial.io.files import (
     make_dir,
     read_manifest,
@@ -129,6 +130,8 @@ def build_tasks(
     options: BuildOptions | None = None,
     *,
     workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
     fresh: bool = False,
     out_option: str = "--out",
     **changes: Any,
@@ -140,6 +143,8 @@ def build_tasks(
         out_dir: where task files, images and ``build.json`` go.
         options: what to build; None for the defaults.
         workers: threads; None for one per usable CPU.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
         fresh: rebuild everything instead of reusing results of earlier runs.
         out_option: how errors name ``out_dir``.
         **changes: fields of ``BuildOptions`` that replace those of ``options``.
@@ -152,10 +157,10 @@ def build_tasks(
         UserError: ``data_root`` or ``out_dir`` cannot be used, a prompt template is invalid, or another
             run is writing to ``out_dir``. Also if only sets are chosen that are not built by default, and
             none of them can be made (the build is complete then, without samples).
+        UnitsFailed: an object could not be built; all others are done.
     """
     start = time.monotonic()
     options = replace(options or BuildOptions(), **changes)
-    workers = default_workers() if workers is None else workers
     # Not resolve(): records keep the paths that the user gave, symbolic links included.
     root = Path(os.path.abspath(data_root))  # noqa: PTH100
     out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
@@ -165,7 +170,7 @@ def build_tasks(
         root, out_dir = as_spelt_before(root, out_dir)
     if options.decoys:
         # What it needs may be missing: that is said before any work.
-        open_engine(options.decoy_engine, option="--decoy-engine")
+        open_inpainting(options.decoy_engine, option="--decoy-engine")
     templates = {
         name: template
         for name, template in task_templates(options.prompts).items()
@@ -185,7 +190,7 @@ def build_tasks(
             return _finished(BuildSummary(out_dir, manifest, 0), options, root)
         # The folder is incomplete from here on, so it must not have a manifest.
         (out_dir / MANIFEST).unlink(missing_ok=True)
-        with state.journal.open(fresh=fresh):
+        with open_engine(engine, ray_address) as opened, state.journal.open(fresh=fresh):
             jobs = (
                 ObjectJob(
                     item,
@@ -201,8 +206,16 @@ def build_tasks(
             )
             state.void_stale()
             total = len(listing.objects)
+            used = workers or opened.default_workers()
             with progress("building", total, done=total - len(state.todo)) as advance:
-                for result in map_unordered(build_object, jobs, workers, threads=True):
+                for result in opened.map(
+                    build_object,
+                    jobs,
+                    workers=workers,
+                    name=lambda job: "/".join(job.files.key),
+                    threads=True,
+                    folders=[root, out_dir],
+                ):
                     state.add(result)
                     advance()
         written = write_task_files(out_dir, listing, state, options)
@@ -222,7 +235,7 @@ def build_tasks(
                 if written.not_made
                 else {}
             ),
-            "run": run_info(time.monotonic() - start, workers),
+            "run": run_info(time.monotonic() - start, used),
         }
         write_json(out_dir / MANIFEST, manifest, fsync=True)
     return _finished(BuildSummary(out_dir, manifest, len(state.todo)), options, root)

@@ -14,7 +14,9 @@ from x3spatial.cli.declare import DEFAULT, Also, Default, command
 from x3spatial.cli.help import SCANS
 from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import (
+    Engine,
     Fresh,
+    RayAddress,
     Root,
     RootOut,
     Seed,
@@ -72,6 +74,8 @@ def scenes(
     ] = DEFAULT,
     seed: Seed = DEFAULT,
     workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
     layout: Annotated[
         str | None,
         typer.Option(
@@ -110,6 +114,8 @@ def scenes(
             seed=seed,
             style=style,
             workers=workers,
+            engine=engine,
+            ray_address=ray_address,
             fast=fast,
             fresh=fresh,
         )
@@ -127,6 +133,8 @@ def scenes(
         depth=depth,
         style=style,
         workers=workers,
+        engine=engine,
+        ray_address=ray_address,
         fast=fast,
         fresh=fresh,
     )
@@ -180,6 +188,8 @@ def composites(
     ] = DEFAULT,
     seed: Seed = DEFAULT,
     workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
 ) -> Outcome:
     """Textured shapes on a textured ground, 112 x 112 pixels, with views, masks and removed objects."""
     from x3spatial.synth.composites import make_composites
@@ -194,6 +204,8 @@ def composites(
         colours=colours,
         seed=seed,
         workers=workers,
+        engine=engine,
+        ray_address=ray_address,
     )
     return Outcome(
         lambda: {"out_dir": str(out), "scenes": scenes, "made": made},
@@ -223,13 +235,23 @@ def crop(
     seed: Seed = DEFAULT,
     splits: Splits = DEFAULT,
     workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
     fresh: Fresh = DEFAULT,
 ) -> Outcome:
     """Crops are enlarged to the size of the view, so that objects appear larger."""
     from x3spatial.roots.crop_root import crop_root
 
     summary = crop_root(
-        data_root, out, times=times, seed=seed, splits=names(splits), workers=workers, fresh=fresh
+        data_root,
+        out,
+        times=times,
+        seed=seed,
+        splits=names(splits),
+        workers=workers,
+        engine=engine,
+        ray_address=ray_address,
+        fresh=fresh,
     )
 
     def show() -> None:
@@ -255,13 +277,21 @@ def crop(
     "x3 audit /data/views --tasks t1,t2a --json > audit.json",
     defaults="roots.audit.run:audit",
 )
-def audit(data_root: Root, tasks: TaskNames = DEFAULT, workers: Workers = DEFAULT) -> Outcome:
+def audit(
+    data_root: Root,
+    tasks: TaskNames = DEFAULT,
+    workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
+) -> Outcome:
     """Builds nothing. Problems are what a build leaves out, in its words, and data that would make wrong
     samples: exit 1. Notes are worth a look.
     """
     from x3spatial.roots.audit.run import audit as run
 
-    report = run(data_root, tasks=names(tasks), workers=workers)
+    report = run(
+        data_root, tasks=names(tasks), workers=workers, engine=engine, ray_address=ray_address
+    )
     every = f"x3 audit {data_root} --json"
 
     def show() -> None:
@@ -290,6 +320,8 @@ def build(
         Also("--out-dir"),
     ] = TASKS_DIR,
     workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
     fresh: Fresh = DEFAULT,
 ) -> Outcome:  # fmt: skip
     """Bad data is left out and reported by path and reason. The same command continues a build that was
@@ -297,7 +329,15 @@ def build(
     """
     from x3spatial.builder.run import build_tasks
 
-    summary = build_tasks(data_root, out_dir, options, workers=workers, fresh=fresh)
+    summary = build_tasks(
+        data_root,
+        out_dir,
+        options,
+        workers=workers,
+        engine=engine,
+        ray_address=ray_address,
+        fresh=fresh,
+    )
     manifest = summary.manifest
     details = summary.out_dir / "build.json"
 

@@ -12,7 +12,7 @@ from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Expand, command
 from x3spatial.cli.help import CHOICE, READING, RUN
 from x3spatial.cli.logs import LOG
-from x3spatial.cli.options import Fresh, Workers, listed, names
+from x3spatial.cli.options import Engine, Fresh, RayAddress, Workers, listed, names
 from x3spatial.cli.output import Outcome
 from x3spatial.importers.options import (
     AXES,
@@ -100,6 +100,8 @@ def import_scans(
         ),
     ] = None,
     workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
     fresh: Fresh = DEFAULT,
 ) -> Outcome:
     """Chooses objects and frames, inpaints each object, and writes what is known of poses and visibility
@@ -113,7 +115,7 @@ def import_scans(
         check_sheet(sheet, [])
     summary = run(
         kind, source, out, read, choice, inpaint=inpaint, inpaint_timeout=inpaint_timeout,
-        workers=workers, fresh=fresh, dry_run=dry_run,
+        workers=workers, engine=engine, ray_address=ray_address, fresh=fresh, dry_run=dry_run,
     )  # fmt: skip
     if sheet is not None and summary.choices and not dry_run:
         from x3spatial.reports.root_sheet import draw_root

@@ -11,7 +11,7 @@ from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, command
 from x3spatial.cli.help import RUN
 from x3spatial.cli.logs import LOG
-from x3spatial.cli.options import Fresh, Root, Splits, Workers, names
+from x3spatial.cli.options import Engine, Fresh, RayAddress, Root, Splits, Workers, names
 from x3spatial.cli.output import Outcome
 from x3spatial.inpainting.registry import ENGINE_HELP, ENGINES
 from x3spatial.roots.findings import grouped
@@ -30,7 +30,7 @@ Timeout = Annotated[
 
 @command(
     "ROOT -o DIR",
-    'x3 inpaint-bench rooms -o bench --engine telea --engine "command:python my.py"',
+    'x3 inpaint-bench rooms -o bench --inpaint telea --inpaint "command:my.sh"',
     "x3 inpaint-bench rooms -o bench --model pixel-diff --model roborefer:x3-tiny",
     defaults="inpaint_bench.run:bench_engines",
 )
@@ -47,10 +47,10 @@ def inpaint_bench(
             rich_help_panel=RUN,
         ),
     ],
-    engines: Annotated[
+    inpaint: Annotated[
         list[str],
         typer.Option(
-            "--engine",
+            "--inpaint",
             metavar="KIND[:ARG]",
             help=f"{ENGINE_HELP} Repeat it for more.",
             autocompletion=lambda: list(ENGINES),
@@ -68,6 +68,8 @@ def inpaint_bench(
     ] = DEFAULT,
     inpaint_timeout: Timeout = DEFAULT,
     workers: Workers = DEFAULT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
     fresh: Fresh = DEFAULT,
 ) -> Outcome:
     """Needs a root whose inpainted images are the truth, as those of x3 scenes: error in the hole, change
@@ -79,12 +81,14 @@ def inpaint_bench(
     summary = bench_engines(
         data_root,
         out_dir,
-        engines,
+        inpaint,
         models,
         splits=names(splits),
         limit=limit,
         inpaint_timeout=inpaint_timeout,
         workers=workers,
+        engine=engine,
+        ray_address=ray_address,
         fresh=fresh,
     )
     details = output.shown(summary.out_dir / SUMMARY)

@@ -11,6 +11,7 @@ import typer
 from x3spatial.cli.declare import Also, Expand
 from x3spatial.cli.help import ANSWERS, RUN, TASK_FILES
 from x3spatial.conventions.registry import CONVENTIONS
+from x3spatial.engine.registry import ENGINES
 from x3spatial.engine.world import TIMEOUT
 from x3spatial.exporters.points import ResizeLimits
 from x3spatial.formats.answers.base import ID_FIELDS, TEXT_FIELDS
@@ -46,6 +47,25 @@ Workers = Annotated[
         min=1,
         max=4096,
         help="Parallel workers (default: one per CPU).",
+        rich_help_panel=RUN,
+    ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help=f"What the work runs on: {' or '.join(ENGINES)} (this machine or a cluster).",
+        autocompletion=lambda: list(ENGINES),
+        rich_help_panel=RUN,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="With --engine ray: the cluster to join, auto or HOST:PORT (default: start Ray here).",
         rich_help_panel=RUN,
     ),
 ]

@@ -14,7 +14,7 @@ from x3spatial.tasks.strata import range_text
 from x3spatial.texts import QUOTE, counted, shortened
 
 if TYPE_CHECKING:
-    from x3spatial.evaluation.run import EvalResult
+    from x3spatial.evaluation.result import EvalResult
     from x3spatial.formats.results_file import ConsistencyRow, StratumRow
     from x3spatial.tasks.strata import Stratum
 
@@ -104,8 +104,13 @@ def result_json(result: EvalResult) -> dict[str, Any]:
     }
 
 
-def consistency_table(found: Mapping[str, Mapping[str, ConsistencyRow]], conditions: str) -> Table:
-    """One row per model and figure; ``conditions`` are masks and seed, for the title."""
+def consistency_table(
+    found: Mapping[str, Mapping[str, ConsistencyRow]], conditions: str
+) -> Table | None:
+    """One row per model and figure; None if no samples are related, as in small sets.
+
+    ``conditions`` are masks and seed, for the title.
+    """
     rows = tuple(
         (
             model,
@@ -118,6 +123,8 @@ def consistency_table(found: Mapping[str, Mapping[str, ConsistencyRow]], conditi
         for name, row in figures.items()
         if row.units
     )
+    if not rows:
+        return None
     columns = ("", "right together", "units", "share", "if independent")
     title = f"consistency: related answers that are all right, {conditions}"
     return Table(title, columns, rows, keys=2)
@@ -164,8 +171,9 @@ def _show(result: EvalResult, title: str, by: Sequence[Stratum]) -> None:
             output.table(stratum_table(stratum, result.by_stratum[stratum.name]))
         elif stratum.name != "mask_share":  # the sizes of the masks stand above
             output.line(nothing_known(stratum))
-    if result.consistency:
-        output.table(consistency_table({result.model: result.consistency}, result.conditions))
+    consistency = consistency_table({result.model: result.consistency}, result.conditions)
+    if consistency is not None:
+        output.table(consistency)
     problems = [(problem.path, problem.reason) for problem in result.problems]
     assert result.output_json is not None, "commands write a results file"
     where = output.shown(result.output_json)

@@ -16,6 +16,7 @@ from x3spatial.errors import UserError
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
+from x3spatial.exporters.run import LEFT_OUT
 from x3spatial.reports.outcomes import FILTERS, SORTS
 from x3spatial.texts import counted
 
@@ -208,6 +209,12 @@ def export(
                 "%d points needed more decimals than %s has, to hit their thin masks",
                 counts["points_with_more_decimals"],
                 summary.manifest["options"]["points"],
+            )
+        if counts.get(LEFT_OUT):
+            LOG.warning(
+                "%s left out, because --to %s has no form for an object that is not visible",
+                counted(counts[LEFT_OUT], "sample"),
+                to,
             )
         if counts["placeholders_at_risk"]:
             LOG.warning(

@@ -20,7 +20,7 @@ from x3spatial.tables import Table, figure
 from x3spatial.texts import counted
 
 if TYPE_CHECKING:
-    from x3spatial.evaluation.run import EvalResult
+    from x3spatial.evaluation.result import EvalResult
     from x3spatial.pipeline import SetSummary, ZeroshotSummary
 
 _HEADLINES = (
@@ -57,9 +57,10 @@ def show(summary: ZeroshotSummary) -> None:
         if sizes is not None:
             output.line("")
             output.table(sizes)
-    if summary.consistency:
+    consistency = consistency_table(summary.consistency, conditions_of(summary))
+    if consistency is not None:
         output.line("")
-        output.table(consistency_table(summary.consistency, conditions_of(summary)))
+        output.table(consistency)
     if overview is None or PRIVILEGED not in overview.notes:
         output.line(PRIVILEGED)  # of a chance row
 

@@ -1,6 +1,7 @@
 """The rank of this process in a multi-process evaluation, and its share of the samples.
 
-torchrun and accelerate set the environment variables RANK and WORLD_SIZE of each process.
+torchrun and accelerate set the environment variables RANK and WORLD_SIZE of each process. ``engine.ranks``
+lets the processes meet.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 
 from x3spatial.errors import UserError
 
-TIMEOUT = 600.0
-"""Seconds; the default timeout of torch's collectives."""
+TIMEOUT = 86400.0
+"""Seconds: a day. A rank is lost when its process ends, never because it is slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,7 @@ class World:
     size: int
     """The number of processes, at least 2."""
     timeout: float = TIMEOUT
-    """Seconds without a heartbeat before another process counts as dead."""
-    launch: str | None = None
-    """An id shared by the processes of one launch, known after their rendezvous; None before."""
+    """Seconds that a process which has finished its share waits for the others."""
 
     @property
     def leads(self) -> bool:

@@ -38,7 +38,7 @@ from x3spatial.evaluation.people import (
     read_files,
 )
 from x3spatial.evaluation.provenance import data_provenance, versions
-from x3spatial.evaluation.run import EvalResult
+from x3spatial.evaluation.result import EvalResult
 from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
 from x3spatial.evaluation.scoring.scores import truth_of
 from x3spatial.evaluation.stored import entry_of
@@ -56,7 +56,8 @@ from x3spatial.formats.results_file import (
     write_results,
 )
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.io.files import check_output, sha256_file, sha256_json
+from x3spatial.formats.task_source import data_sha256, file_name
+from x3spatial.io.files import check_output, sha256_json
 from x3spatial.tasks.answers import says_not_visible
 
 _MADE_ELSEWHERE = "answers"
@@ -216,7 +217,7 @@ def score_people(
             results[participant] = score_answers(
                 tasks,
                 answers,
-                Path(out_dir) / folder / Path(tasks).name,
+                Path(out_dir) / folder / file_name(Path(tasks)),
                 replace(options, participant=participant),
                 workers=workers,
             )
@@ -326,7 +327,7 @@ def _records(
         records = ImagePaths(path, options.image_folder, options.image_root).records(stored)
         masks = ([r.query_mask] for r in records if r.query_mask and not says_not_visible(r.answer))
         check_present(path, masks)
-        return records, data_provenance(path, sha256_file(path))
+        return records, data_provenance(path, data_sha256(path))
     given = list(tasks)
     if len({record.id for record in given}) < len(given):
         raise UserError("tasks: an id occurs twice; score the sets one by one")

@@ -24,7 +24,7 @@ from x3spatial.evaluation.statistics.by_stratum import METRICS, name_of
 from x3spatial.formats.results_file import CiUnit, ResultsFile, read_results
 from x3spatial.formats.results_table import conditions
 from x3spatial.formats.task_file import TaskRecord, read_records
-from x3spatial.io.files import sha256_file
+from x3spatial.formats.task_source import data_sha256, is_task_source
 from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.strata import STRATA, Stratum, choose_strata, range_text
 from x3spatial.texts import counted
@@ -181,8 +181,8 @@ def _records(
         UserError: the task file is missing or malformed, or is not the one that was asked.
     """
     path = Path(file.data.path) if data_json is None else data_json
-    if data_json is None and (not path.is_file() or sha256_file(path) != file.data.sha256):
-        reason = "was changed since" if path.is_file() else "is no longer there"
+    if data_json is None and (not is_task_source(path) or data_sha256(path) != file.data.sha256):
+        reason = "was changed since" if is_task_source(path) else "is no longer there"
         raise UserError(
             f"--by: the task file of {run}, {path}, {reason}; name it: x3 compare A B TASKS --by ..."
         )

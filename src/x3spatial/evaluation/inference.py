@@ -6,6 +6,7 @@ import logging
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from x3spatial.engine.local import map_unordered
@@ -18,7 +19,8 @@ from x3spatial.tasks.question import Question, Size
 _LOG = logging.getLogger("x3spatial")
 _TRIES_ALONE = 2
 """Attempts per sample after its batch failed: alone, and once more."""
-_BATCHES_AHEAD = 2
+BATCHES_AHEAD = 2
+"""Batches that are prepared while the model answers another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
+class Batch:
+    """Questions that are asked together, with what ``prepare`` made of them."""
+
     questions: tuple[Question, ...]
     prepared: Any = None
     failure: Exception | None = None
@@ -75,38 +79,63 @@ def ask(
     Raises:
         UserError: the model raised it, because a retry cannot succeed.
     """
-    askable = []
+    askable, unaskable = with_images(questions)
+    if unaskable:
+        yield unaskable
+    if model.concurrent and model.in_flight is not None:
+        batch_size, workers = 1, model.in_flight
+    batches = in_batches(askable, batch_size)
+    prepare = partial(prepare_batch, model)
+    if model.concurrent:
+        work = lambda batch: answer_batch(model, prepare(batch))  # noqa: E731
+        yield from map_unordered(work, batches, workers, interrupt=model.interrupt)
+        return
+    for batch in map_ordered(prepare, batches, workers=1, ahead=BATCHES_AHEAD):
+        yield answer_batch(model, batch)
+
+
+def missing_image(question: Question) -> Path | None:
+    """The first image file of ``question`` that does not exist."""
+    return next((path for path in question.images if not path.exists()), None)
+
+
+def with_images(questions: Sequence[Question]) -> tuple[list[Question], dict[str, Reply]]:
+    """The questions whose image files exist, and the replies to the others."""
+    askable, unaskable = [], {}
     for question in questions:
-        missing = next((path for path in question.images if not path.exists()), None)
+        missing = missing_image(question)
         if missing is None:
             askable.append(question)
         else:
-            yield {question.id: Reply(None, f"{missing}: file is missing")}
-    if model.concurrent and model.in_flight is not None:
-        batch_size, workers = 1, model.in_flight
-    batches = [
-        tuple(askable[start : start + batch_size]) for start in range(0, len(askable), batch_size)
-    ]
-    prepare = partial(_prepare, model)
-    if model.concurrent:
-        work = lambda batch: _answer(model, prepare(batch))  # noqa: E731
-        yield from map_unordered(work, batches, workers, threads=True, interrupt=model.interrupt)
-        return
-    for batch in map_ordered(prepare, batches, workers=1, ahead=_BATCHES_AHEAD):
-        yield _answer(model, batch)
+            unaskable[question.id] = Reply(None, f"{missing}: file is missing")
+    return askable, unaskable
 
 
-def _prepare(model: Model, questions: tuple[Question, ...]) -> _Batch:
+def in_batches(questions: Sequence[Question], size: int) -> list[tuple[Question, ...]]:
+    """The questions in order, ``size`` at a time; the last batch may be smaller."""
+    return [tuple(questions[start : start + size]) for start in range(0, len(questions), size)]
+
+
+def prepare_batch(model: Model, questions: tuple[Question, ...]) -> Batch:
+    """``model.prepare``, whose failure is kept for ``answer_batch``.
+
+    Raises:
+        UserError: the model raised it, because a retry cannot succeed.
+    """
     try:
-        return _Batch(questions, model.prepare(questions))
+        return Batch(questions, model.prepare(questions))
     except UserError:
         raise
     except Exception as error:
-        return _Batch(questions, failure=error)
+        return Batch(questions, failure=error)
 
 
-def _answer(model: Model, batch: _Batch) -> dict[str, Reply]:
-    """All replies of a batch; if the batch fails, its samples are asked one by one."""
+def answer_batch(model: Model, batch: Batch) -> dict[str, Reply]:
+    """All replies of a batch; if the batch fails, its samples are asked one by one.
+
+    Raises:
+        UserError: the model raised it, because a retry cannot succeed.
+    """
     if batch.failure is None:
         try:
             return _texts(model, batch.questions, batch.prepared)

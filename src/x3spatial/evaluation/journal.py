@@ -12,7 +12,9 @@ journal and removes them. All of them are therefore from the same launch and new
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Mapping
+import socket
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,10 +55,29 @@ class Store:
         self.replies |= replies
         self._journal.append({id: reply.to_json() for id, reply in replies.items()})
 
-    def merge_rank_journals(self) -> None:
-        """Read the replies in the journals of the other ranks, which have finished."""
-        for path in _rank_journals(self._output_json):
-            self.replies |= _replies_of(_lines(Journal(path)))
+    def merge_rank_journals(self, world: World, asked: Sequence[int]) -> None:
+        """Read the replies in the journals of the other ranks, which have finished.
+
+        Args:
+            world: this process, rank 0.
+            asked: number of questions that each rank asked; network file systems show them late.
+
+        Raises:
+            UserError: the journal of a rank is not here, or not whole.
+        """
+        for rank in range(1, world.size):
+            path = journal_path(self._output_json, World(rank, world.size))
+            replies: dict[str, Reply] = {}
+            for _ in _tries():
+                replies = _replies_of(_lines(Journal(path)))
+                if len(replies) >= asked[rank]:
+                    break
+            else:
+                raise _not_shared(
+                    self._output_json,
+                    f"{path.name} of rank {rank} holds {len(replies)} of its {asked[rank]} answers",
+                )
+            self.replies |= replies
 
     def close(self) -> None:
         """Close the journal; it is kept for a later run."""
@@ -142,14 +163,19 @@ def open_share(output_json: Path, world: World, settings: AnswerSettings) -> Ite
     """The existing replies of rank 0's store, with a separate journal for this rank.
 
     Raises:
-        UserError: another process writes that journal, or rank 0 has other settings.
+        UserError: another process writes that journal, rank 0 has other settings, or its journal is not here.
     """
     path = journal_path(output_json, world)
     with _exclusive(path, output_json):
         main = Journal(journal_path(output_json))
-        header, entries = _read_journal(main, output_json, settings)
+        for _ in _tries():
+            header, entries = _read_journal(main, output_json, settings)
+            if header is not None:
+                break
+        else:
+            raise _not_shared(output_json, f"{main.path.name}, which rank 0 writes, is not there")
         replies = _replies_of(entries)
-        if header is not None and _counts(header, output_json):
+        if _counts(header, output_json):
             replies = _finished(output_json, settings) | replies
         journal = Journal(path).open(fresh=True)
         journal.append(header)
@@ -158,6 +184,26 @@ def open_share(output_json: Path, world: World, settings: AnswerSettings) -> Ite
             yield store
         finally:
             store.close()
+
+
+_VISIBLE = 60.0
+"""Seconds until network file systems show another machine's files, at their usual settings."""
+
+
+def _tries() -> Iterator[None]:
+    """Attempts to read another machine's file, until it must be visible."""
+    until = time.monotonic() + _VISIBLE
+    yield
+    while time.monotonic() < until:
+        time.sleep(0.25)
+        yield
+
+
+def _not_shared(output_json: Path, found: str) -> UserError:
+    return UserError(
+        f"--out {output_json}: {found} on {socket.gethostname()}; all processes must write into one shared"
+        " folder"
+    )
 
 
 def _counts(header: Mapping[str, Any], output_json: Path) -> bool:

@@ -21,6 +21,7 @@ from x3spatial.formats.answers.base import (
 )
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, probe, read_bytes
+from x3spatial.io.members import file_at
 from x3spatial.tasks.question import Size
 from x3spatial.texts import counted, quoted
 
@@ -202,7 +203,7 @@ def pixel_sizes(
     sizes = record.image_sizes
     if len(sizes) != count:
         try:
-            sizes = tuple(probe(read_bytes(Path(path))) for path in record.images)
+            sizes = tuple(probe(read_bytes(file_at(path))) for path in record.images)
         except ImageError as error:
             raise ValueError(f"the size of an image is needed: {error}") from None
     return counted_sizes(convention, sizes, limits)

@@ -147,6 +147,28 @@ class EvalOptions(AskOptions, ScoreOptions):
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PoolOptions:
+    """Copies of the model on a Ray cluster.
+
+    Raises:
+        UserError: a value is out of range; the message names the option.
+    """
+
+    actors: int | None = None
+    """Copies of the model with --engine ray (default: as many as the cluster has room for)."""
+    cpus_per_model: int | None = None
+    """CPUs of each copy with --engine ray (default: 1; for a checkpoint without GPUs those of a machine)."""
+    gpus_per_model: int | None = None
+    """GPUs of each copy with --engine ray (default: 1 for a checkpoint if the cluster has any, else 0)."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("actors", 1), ("cpus_per_model", 1), ("gpus_per_model", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UserError(f"{flag(name)} {value}: must be at least {least}")
+
+
 def for_model(options: AskOptions) -> dict[str, Any]:
     """The options for ``models.registry.create``: common ones and those of the model's kind."""
     return {

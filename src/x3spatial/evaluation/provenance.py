@@ -5,11 +5,10 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from x3spatial import __version__
 from x3spatial.formats.results_file import DataInfo
-from x3spatial.io.files import read_manifest, sha256_json
+from x3spatial.formats.task_source import build_facts, recorded_path
 
 _PACKAGES = ("numpy", "opencv-python-headless")
 
@@ -27,14 +26,12 @@ def versions() -> dict[str, str]:
 
 def data_provenance(data_json: Path, sha256: str) -> DataInfo:
     """Path and hash of the task file, and hash of the settings of its build."""
-    manifest = read_manifest(data_json.parent / "build.json")
-    parameters = (manifest or {}).get("parameters")
-    seed = parameters.get("seed") if isinstance(parameters, dict) else None
+    build = build_facts(data_json)
     return DataInfo(
-        path=str(data_json.absolute()),
+        path=recorded_path(data_json),
         sha256=sha256,
-        build=build_identity(data_json),
-        build_seed=seed if isinstance(seed, int) else None,
+        build=build.identity,
+        build_seed=build.seed,
     )
 
 
@@ -43,10 +40,4 @@ def build_identity(data_json: Path) -> str | None:
 
     None without a ``build.json`` beside the task file.
     """
-    manifest: dict[str, Any] | None = read_manifest(data_json.parent / "build.json")
-    if manifest is None:
-        return None
-    prompts = {name: prompt["sha256"] for name, prompt in manifest.get("prompts", {}).items()}
-    # Formats 1 and 2 have the same images: results on builds of both can be compared.
-    images = 1 if manifest.get("format") == 2 else manifest.get("format")
-    return sha256_json([images, manifest.get("parameters"), prompts])
+    return build_facts(data_json).identity

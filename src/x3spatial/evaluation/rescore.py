@@ -16,12 +16,13 @@ from x3spatial.evaluation.options import (
     check_workers,
 )
 from x3spatial.evaluation.provenance import data_provenance, versions
-from x3spatial.evaluation.run import EvalResult
+from x3spatial.evaluation.result import EvalResult
 from x3spatial.evaluation.stored import stored_replies
 from x3spatial.formats.image_paths import ImagePaths, check_present
 from x3spatial.formats.results_file import check_replaceable, read_results, write_results
 from x3spatial.formats.task_file import read_records
-from x3spatial.io.files import check_output, sha256_file
+from x3spatial.formats.task_source import data_sha256
+from x3spatial.io.files import check_output
 from x3spatial.tasks.answers import says_not_visible
 from x3spatial.texts import shortened
 
@@ -91,7 +92,7 @@ def score(
         mask=check_mask_choice(options.mask),
         workers=workers,
     )
-    data = data_provenance(data_json, sha256_file(data_json))
+    data = data_provenance(data_json, data_sha256(data_json))
     again = scored.complete(
         settings=stored.settings,
         versions=versions(),

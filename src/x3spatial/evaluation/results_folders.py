@@ -14,8 +14,9 @@ from x3spatial.errors import UserError
 from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.settings import same_model
 from x3spatial.formats.results_file import ResultsFile, read_results
+from x3spatial.formats.task_source import data_sha256, file_name, is_task_source
 from x3spatial.formats.typed_json import finite
-from x3spatial.io.files import read_json, sha256_file
+from x3spatial.io.files import read_json
 from x3spatial.io.journal import Journal
 from x3spatial.models.base import Model
 
@@ -85,16 +86,16 @@ def add_results_below(folder: Path, sets: list[dict[str, Any]]) -> None:
     listed = {
         Path(model["results"]) for entry in sets for model in entry["models"] if "results" in model
     }
-    places = {Path(entry["data_json"]).name: entry for entry in sets}
+    places = {file_name(Path(entry["data_json"])): entry for entry in sets}
     hashes = {
-        name: sha256_file(Path(entry["data_json"]))
+        name: data_sha256(Path(entry["data_json"]))
         for name, entry in places.items()
-        if Path(entry["data_json"]).is_file()
+        if is_task_source(Path(entry["data_json"]))
     }
     for path, found in results_below(folder):
         if path in listed:
             continue
-        name = Path(found.data.path).name
+        name = file_name(Path(found.data.path))
         if name not in places:
             places[name] = {
                 "set": name,

@@ -7,8 +7,8 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 
 from x3spatial.engine.world import World
+from x3spatial.evaluation.asker import Asker
 from x3spatial.evaluation.failures import FailureWatch
-from x3spatial.evaluation.inference import ask
 from x3spatial.evaluation.journal import Store
 from x3spatial.evaluation.questions import files_state, question_of
 from x3spatial.formats.task_file import TaskRecord
@@ -30,7 +30,7 @@ class Asked:
 class Inference:
     """Inference on this process's share of the records."""
 
-    model: Model
+    asker: Asker
     records: tuple[TaskRecord, ...]
     batch_size: int
     workers: int
@@ -55,8 +55,8 @@ class Inference:
         """
         questions, states = [], {}
         for record in filter(self._is_mine, self.records):
-            question = question_of(record, None, privileged=self.model.privileged)
-            state = _state(self.model, question)
+            question = question_of(record, None, privileged=self.asker.model.privileged)
+            state = _state(self.asker.model, question)
             known = store.replies.get(record.id)
             if known is None or known.text is None or known.seen not in (None, state):
                 questions.append(question)
@@ -72,7 +72,7 @@ class Inference:
             if self.world is not None and self.world.rank
             else progress(self.label, share, done=share - len(questions))
         )
-        replying = ask(self.model, questions, batch_size=self.batch_size, workers=self.workers)
+        replying = self.asker.ask(questions, batch_size=self.batch_size, workers=self.workers)
         with shown as advance, closing(replying):
             for replies in replying:
                 store.add({id: replace(reply, seen=states[id]) for id, reply in replies.items()})

@@ -24,6 +24,10 @@ class Format(ABC):
     """Whether its prompts contain one ``<image>`` per image."""
     with_files: ClassVar[bool] = False
     """Whether it refers to all files of a record, masks included, rather than to the images only."""
+    with_mask: ClassVar[bool] = False
+    """Whether it holds the query mask, so that answers can be scored and rewarded from the export alone."""
+    visible_only: ClassVar[bool] = False
+    """Whether it has no form for "not visible"; such samples are left out and counted."""
     refuses_empty: ClassVar[bool] = False
     """Whether its reader refuses a file without samples; such a task file is left out."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,10 @@ from x3spatial.exporters.base import Format
 from x3spatial.exporters.samples import Sample
 from x3spatial.exporters.tables import (
     batches,
-    image_value,
-    known_features,
-    known_values,
     require_datasets,
+    row_features,
+    table_rows,
 )
-from x3spatial.formats.record_fields import SOURCE
 from x3spatial.io.files import empty_dir, naming, sha256_file
 from x3spatial.io.opening import open_part, part_path
 
@@ -26,12 +24,13 @@ _FINGERPRINT_DIGITS = 16
 
 
 class HfDatasets(Format):
-    """One row per record: images, texts and provenance."""
+    """One row per record: images, mask, texts and provenance."""
 
     name = "hf-datasets"
-    describes = "folders for datasets.load_from_disk, images inside"
+    describes = "folders for datasets.load_from_disk, images and masks inside"
     paths = ("embed",)
     tags = False
+    with_mask = True
 
     def require(self) -> dict[str, str]:
         """See ``Format.require``."""
@@ -46,21 +45,7 @@ class HfDatasets(Format):
         import datasets
         import pyarrow
 
-        text = datasets.Value("string")
-        features = datasets.Features(
-            {
-                "id": text,
-                "task": text,
-                "images": datasets.List(datasets.Image()),
-                "prompt": text,
-                "answer": text,
-                "question": text,
-                "reference_point": datasets.List(datasets.Value("float64")),
-                "mask_area_fraction": datasets.Value("float64"),
-                **dict.fromkeys(SOURCE, text),
-                **known_features(datasets),
-            }
-        )
+        features = row_features(datasets)
         arrow = path.with_name(f"{path.name}.arrow")
         part, table = part_path(path), part_path(arrow)
         try:
@@ -70,7 +55,7 @@ class HfDatasets(Format):
                 open_part(arrow) as file,
                 pyarrow.ipc.new_stream(file, schema) as stream,
             ):
-                for batch in batches(self._rows(samples), schema):
+                for batch in batches(table_rows(samples, self.point_format), schema):
                     stream.write_batch(batch)
             empty_dir(part)
             with _quiet(datasets), naming(path):
@@ -86,23 +71,6 @@ class HfDatasets(Format):
         finally:
             table.unlink(missing_ok=True)
             shutil.rmtree(part, ignore_errors=True)
-
-    def _rows(self, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
-        for sample in samples:
-            record = sample.record
-            point = record.reference_point
-            yield {
-                "id": record.id,
-                "task": record.task,
-                "images": [image_value(image) for image in sample.images],
-                "prompt": sample.prompt,
-                "answer": sample.answer,
-                "question": record.question,
-                "reference_point": None if point is None else list(point),
-                "mask_area_fraction": record.mask_area_fraction,
-                **{name: getattr(record, name) for name in SOURCE},
-                **known_values(record),
-            }
 
 
 class _quiet:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, write_bytes
-from x3spatial.io.images import ImageError, read_bytes
+from x3spatial.io.images import ImageError, encode_mask_png, read_bytes, read_mask
+from x3spatial.io.members import MemberPath
 from x3spatial.io.orientation import without_orientation
 
 PATHS = {
@@ -42,7 +44,7 @@ class ImagePlacer:
 
     Every file is read and checked: nothing but images is copied or embedded. Readers of an export apply
     orientation tags, but points refer to the stored pixels, so an image with a tag is exported without it, if
-    need be as a copy.
+    need be as a copy. So are images inside of a pack, which have no path.
     """
 
     def __init__(self, paths: str, out_dir: Path) -> None:
@@ -67,18 +69,23 @@ class ImagePlacer:
         Raises:
             UserError: the file is missing, not an image, or cannot be copied.
         """
-        try:
-            if not file.is_file():
-                raise UserError(
-                    f"{where}: image {file} is missing; build again, or say where the data root is now with"
-                    " --image-root, or what relative paths are relative to with --image-folder"
-                )
+        with _named(file, f"{where}: image"):
             embedded = self._read(file) if self._embed else None
             return PlacedImage(file, self._place(file), embedded)
-        except ImageError as error:
-            raise UserError(f"{where}: image {file}: {error.reason}") from None
-        except OSError as error:
-            raise UserError(f"{where}: image {file}: {error.strerror or error}") from None
+
+    def place_mask(self, file: Path, where: str) -> PlacedImage:
+        """Assign a path to one mask; ``where`` names the record in errors.
+
+        An embedded mask is 8-bit grey of 0 and 255: readers of an export may know no palettes and no 16 bits.
+
+        Raises:
+            UserError: the file is missing, not an image, or cannot be copied.
+        """
+        with _named(file, f"{where}: mask"):
+            if not self._embed:
+                return PlacedImage(file, self._place(file))
+            name = f"{file.stem}.png"
+            return PlacedImage(file, str(file), (encode_mask_png(read_mask(file)), name))
 
     def _read(self, file: Path) -> tuple[bytes, str]:
         """The bytes to export, and the file name that fits them.
@@ -94,23 +101,23 @@ class ImagePlacer:
 
     def _absolute(self, file: Path) -> str:
         data, name = self._read(file)
-        return str(self._out_dir / self._copy(data, name)) if file in self.turned else str(file)
+        return str(self._out_dir / self._copy(data, name)) if self._needs_copy(file) else str(file)
 
     def _relative(self, file: Path) -> str:
         data, name = self._read(file)
-        if file in self.turned:
+        if self._needs_copy(file):
             return self._copy(data, name)
         return Path(os.path.relpath(file, self._out_dir)).as_posix()
+
+    def _needs_copy(self, file: Path) -> bool:
+        """Whether no path can be written to the file itself."""
+        return file in self.turned or isinstance(file, MemberPath)
 
     def _copied(self, file: Path) -> str:
         return self._copy(*self._read(file))
 
     def _copy(self, data: bytes, name: str) -> str:
-        # Named by content: files of the same name from different folders do not collide, duplicates are
-        # stored once, and the names do not depend on the machine.
-        digest = hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
-        stem = Path(name).stem.encode()[:_MAX_STEM].decode(errors="ignore")
-        name = f"{stem}-{digest}{Path(name).suffix}"
+        name = content_name(data, name)
         if not self.copies:
             make_dir(self._out_dir / IMAGES, "--out")
         target = self._out_dir / IMAGES / name
@@ -118,3 +125,30 @@ class ImagePlacer:
             write_bytes(target, data)
         self.copies.add(name)
         return f"{IMAGES}/{name}"
+
+
+def content_name(data: bytes, name: str) -> str:
+    """The name of a copy of a file ``name`` with the bytes ``data``.
+
+    It depends on the content: files of the same name from different folders do not collide, duplicates are
+    stored once, and the names do not depend on the machine.
+    """
+    digest = hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
+    stem = Path(name).stem.encode()[:_MAX_STEM].decode(errors="ignore")
+    return f"{stem}-{digest}{Path(name).suffix}"
+
+
+@contextmanager
+def _named(file: Path, what: str) -> Iterator[None]:
+    """Check that ``file`` exists, and name it in errors of the block."""
+    try:
+        if not file.is_file():
+            raise UserError(
+                f"{what} {file} is missing; build again, or say where the data root is now with"
+                " --image-root, or what relative paths are relative to with --image-folder"
+            )
+        yield
+    except ImageError as error:
+        raise UserError(f"{what} {file}: {error.reason}") from None
+    except OSError as error:
+        raise UserError(f"{what} {file}: {error.strerror or error}") from None

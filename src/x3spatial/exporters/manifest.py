@@ -9,12 +9,13 @@ from typing import Any
 import x3spatial
 from x3spatial.errors import UserError
 from x3spatial.formats.task_file import check_exists
+from x3spatial.formats.task_source import data_bytes, data_sha256, is_task_source
 from x3spatial.io.files import read_manifest, sha256_file
 
 MANIFEST = "export.json"
 NOTE = ".x3-export.json"
 """What an export that is under way may replace; removed when it is finished."""
-FORMAT = 2
+FORMAT = 3
 """Incremented when the same task files would give different output."""
 
 
@@ -28,11 +29,11 @@ def identity(
     """
     read = []
     for source in sources:
-        if not source.is_file():
+        if not is_task_source(source):
             check_exists(source)
             raise UserError(f"{source}: is not a file; name a task file")
-        digest = sha256_file(source)
-        read.append({"path": str(source), "bytes": source.stat().st_size, "sha256": digest})
+        digest = data_sha256(source)
+        read.append({"path": str(source), "bytes": data_bytes(source), "sha256": digest})
     return {
         "format": FORMAT,
         "options": options,

@@ -9,6 +9,7 @@ from x3spatial.exporters.harnesses.vlmevalkit import VlmEvalKit
 from x3spatial.exporters.hf_datasets import HfDatasets
 from x3spatial.exporters.llava import Llava
 from x3spatial.exporters.ms_swift import MsSwift
+from x3spatial.exporters.refspatial import RefSpatialBench
 from x3spatial.exporters.sharegpt import ShareGpt
 from x3spatial.exporters.trl import Trl
 
@@ -23,5 +24,6 @@ FORMATS: dict[str, type[Format]] = {
         LmmsEval,
         VlmEvalKit,
         Inspect,
+        RefSpatialBench,
     )
 }

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from pathlib import Path
 
 from x3spatial.arrays import Bool
 from x3spatial.conventions.base import Convention
@@ -24,6 +23,7 @@ from x3spatial.exporters.points import (
 from x3spatial.exporters.samples import BOX_TAG, Box, Sample
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask, read_rgb
+from x3spatial.io.members import file_at
 from x3spatial.tasks.answers import (
     NOT_VISIBLE,
     POINT,
@@ -112,7 +112,7 @@ class Rewriter:
         """A recorded point with the mask that the rewritten point must hit."""
         if path is None:
             raise UserError(f"{where}: has no {field!r}, which rewriting points needs")
-        file = Path(path)
+        file = file_at(path)
         try:
             mask = _mask(file)
         except ImageError as error:
@@ -162,7 +162,14 @@ class Rewriter:
             # A family's own phrase means that something is not visible.
             token = record.spec.absent_token
             text = convention.absent if token == NOT_VISIBLE else token
-        return Sample(record, images, prompt, text, names=convention.picture_names(len(images)))
+        return Sample(
+            record,
+            images,
+            prompt,
+            text,
+            sizes=sizes if convention.pixels else (),
+            names=convention.picture_names(len(images)),
+        )
 
     def _box(
         self, convention: Convention, answer: _Located, question: Question, sizes: Sequence[Size]

@@ -28,12 +28,17 @@ from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.rewrite import Rewriter
 from x3spatial.exporters.samples import Sample
 from x3spatial.formats.image_paths import ImagePaths, with_paths
-from x3spatial.formats.task_file import iter_records
+from x3spatial.formats.task_file import TaskRecord, iter_records
+from x3spatial.formats.task_source import source_at
 from x3spatial.io.files import make_dir, naming, write_json, write_text
 from x3spatial.io.locks import lock_dir
+from x3spatial.io.members import MemberPath, file_at
 from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
 from x3spatial.tasks.spec import says_absent
+
+LEFT_OUT = "not_visible_left_out"
+"""The count of samples that a format without "not visible" does not hold."""
 
 _LOG = logging.getLogger("x3spatial")
 
@@ -103,10 +108,10 @@ def export(
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: must be at least 1")
     out_dir = _absolute(out_dir)
-    sources = [_absolute(path) for path in data_json]
+    sources = [source_at(path) for path in data_json]
     outputs = _outputs(form, sources, out_dir)
     if form.refuses_empty:
-        outputs = {source: outputs[source] for source in sources if _has_samples(source, to)}
+        outputs = {source: outputs[source] for source in sources if _has_samples(source, form)}
     options = {
         "to": to,
         "paths": paths,
@@ -168,16 +173,29 @@ def export(
     return ExportSummary(out_dir, manifest, written=True)
 
 
-def _has_samples(source: Path, to: str) -> bool:
-    """Whether a task file has a sample; if not, it is said."""
-    found = next(iter_records(source), None) is not None
+def _has_samples(source: Path, form: Format) -> bool:
+    """Whether a task file has a sample for the format; if not, it is said."""
+    found = any(_is_held(form, record) for record in iter_records(source))
     if not found:
-        _LOG.warning("%s: has no sample, which readers of --to %s refuse; left out", source, to)
+        what = "no sample with a visible object" if form.visible_only else "no sample"
+        readers = f"readers of --to {form.name} refuse; left out"
+        _LOG.warning("%s: has %s, which %s", source, what, readers)
     return found
+
+
+def _is_held(form: Format, record: TaskRecord) -> bool:
+    """Whether the format has a form for a sample of this kind."""
+    return not (form.visible_only and says_absent(record.answer))
 
 
 def _absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - symbolic links are not resolved
+
+
+def _located(path: str) -> Path:
+    """The file at a path of a record."""
+    file = file_at(path)
+    return file if isinstance(file, MemberPath) else _absolute(path)
 
 
 def _format(to: str) -> type[Format]:
@@ -254,16 +272,22 @@ def _samples(
     paths: ImagePaths,
 ) -> Iterator[Sample]:
     for listed in islice(iter_records(source), limit):
+        if not _is_held(form, listed):
+            counts[LEFT_OUT] += 1
+            continue
         record = with_paths(listed, paths.find)
         where = f"{source}: record {record.id}"
-        images = tuple(placer.place(_absolute(path), where) for path in record.images)
+        images = tuple(placer.place(_located(path), where) for path in record.images)
         sample = rewriter.sample(record, images, where)
         if form.tags:
             sample = sample.tagged()
+        if form.with_mask and record.query_mask is not None:
+            mask = placer.place_mask(_absolute(record.query_mask), where)
+            sample = replace(sample, query_mask=mask)
         if form.with_files:
 
             def placed(path: str, where: str = where) -> str:
-                return placer.place(_absolute(path), where).written
+                return placer.place(_located(path), where).written
 
             sample = replace(sample, placed=with_paths(record, placed))
         sample.check(where, tags=form.tags)

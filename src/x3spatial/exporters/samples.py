@@ -9,6 +9,7 @@ from x3spatial.conventions.base import named_parts
 from x3spatial.errors import UserError
 from x3spatial.exporters.image_paths import PlacedImage
 from x3spatial.formats.task_file import TaskRecord
+from x3spatial.tasks.question import Size
 
 IMAGE_TAG = "<image>"
 BOX_TAG = "<bbox>"
@@ -37,6 +38,10 @@ class Sample:
     """The points of the placeholders in prompt and answer, in order; None without placeholders."""
     names: tuple[str, ...] = ()
     """The names of the images, if the message names them."""
+    sizes: Sequence[Size] = ()
+    """(W, H) of each image in the pixels that the answer counts; empty if it counts none."""
+    query_mask: PlacedImage | None = None
+    """The query mask; None in formats without masks, and where the record has none."""
     placed: TaskRecord | None = None
     """The record with the paths of its files in the export; None in formats that need the images only."""
 

@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 
 from x3spatial.errors import UserError
 from x3spatial.exporters.image_paths import PlacedImage
-from x3spatial.formats.record_fields import KNOWN
-from x3spatial.formats.task_file import TaskRecord
+from x3spatial.exporters.samples import Sample
+from x3spatial.formats.record_fields import KNOWN, SOURCE
 from x3spatial.tasks.strata import Strata
 
 _STRATA = {
@@ -39,19 +39,73 @@ def require_datasets(name: str) -> dict[str, str]:
     return {package: metadata.version(package) for package in ("datasets", "pyarrow")}
 
 
-def known_features(datasets: Any) -> dict[str, Any]:
-    """The columns of what only some records have: texts, and the numbers of ``strata`` together.
+def common_features(datasets: Any) -> dict[str, Any]:
+    """The columns of every table: what asks, what is right, and what scoring an answer needs.
 
-    All tables have them, so that tables of several task files can be read as one.
+    All tables have all of them, so that tables of several task files can be read as one.
     """
+    text = datasets.Value("string")
+    sizes = datasets.List(datasets.List(datasets.Value("int32")))
     strata = {name: datasets.Value(kind) for name, kind in _STRATA.items()}
-    return {**dict.fromkeys(KNOWN, datasets.Value("string")), "strata": strata}
+    return {
+        "id": text,
+        "task": text,
+        "images": datasets.List(datasets.Image()),
+        "answer": text,
+        "convention": text,
+        "query_mask": datasets.Image(),
+        "mask_area_fraction": datasets.Value("float64"),
+        "image_sizes": sizes,
+        "pixel_sizes": sizes,
+        **dict.fromkeys(KNOWN, text),
+        "strata": strata,
+    }
 
 
-def known_values(record: TaskRecord) -> dict[str, Any]:
-    """The values of these columns; None where the record does not have them."""
-    strata = None if record.strata is None else record.strata.to_json()
-    return {**{name: getattr(record, name) for name in KNOWN}, "strata": strata}
+def common_values(sample: Sample, convention: str) -> dict[str, Any]:
+    """The values of these columns; None where a record does not have them."""
+    record = sample.record
+    return {
+        "id": record.id,
+        "task": record.task,
+        "images": [image_value(image) for image in sample.images],
+        "answer": sample.answer,
+        "convention": convention,
+        "query_mask": None if sample.query_mask is None else image_value(sample.query_mask),
+        "mask_area_fraction": record.mask_area_fraction,
+        "image_sizes": [list(size) for size in record.image_sizes] or None,
+        "pixel_sizes": [list(size) for size in sample.sizes] or None,
+        **{name: getattr(record, name) for name in KNOWN},
+        "strata": None if record.strata is None else record.strata.to_json(),
+    }
+
+
+def row_features(datasets: Any) -> Any:
+    """The columns of a table that is read without a trainer in mind: also question and provenance."""
+    text = datasets.Value("string")
+    return datasets.Features(
+        {
+            **common_features(datasets),
+            "prompt": text,
+            "question": text,
+            "reference_point": datasets.List(datasets.Value("float64")),
+            **dict.fromkeys(SOURCE, text),
+        }
+    )
+
+
+def table_rows(samples: Iterable[Sample], convention: str) -> Iterator[dict[str, Any]]:
+    """The rows of such a table."""
+    for sample in samples:
+        record = sample.record
+        point = record.reference_point
+        yield {
+            **common_values(sample, convention),
+            "prompt": sample.prompt,
+            "question": record.question,
+            "reference_point": None if point is None else list(point),
+            **{name: getattr(record, name) for name in SOURCE},
+        }
 
 
 def image_value(image: PlacedImage) -> dict[str, Any]:

@@ -11,9 +11,8 @@ from x3spatial.exporters.base import Format
 from x3spatial.exporters.samples import Sample
 from x3spatial.exporters.tables import (
     batches,
-    image_value,
-    known_features,
-    known_values,
+    common_features,
+    common_values,
     require_datasets,
 )
 from x3spatial.io.opening import open_part, part_path
@@ -27,9 +26,10 @@ class Trl(Format):
     """
 
     name = "trl"
-    describes = "Parquet with `images`, `prompt` and `completion` (TRL SFTTrainer)"
+    describes = "Parquet with `images`, `prompt`, `completion` and masks (TRL)"
     paths = ("absolute", "embed")
     tags = False
+    with_mask = True
 
     def require(self) -> dict[str, str]:
         """See ``Format.require``."""
@@ -48,11 +48,9 @@ class Trl(Format):
         turns = datasets.List({"role": text, "content": text})
         schema = datasets.Features(
             {
-                "id": text,
-                "images": datasets.List(datasets.Image()),
+                **common_features(datasets),
                 "prompt": turns,
                 "completion": turns,
-                **known_features(datasets),
             }
         ).arrow_schema
         part = part_path(path)
@@ -67,9 +65,7 @@ class Trl(Format):
     def _rows(self, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
         for sample in samples:
             yield {
-                "id": sample.record.id,
-                "images": [image_value(image) for image in sample.images],
+                **common_values(sample, self.point_format),
                 "prompt": [{"role": "user", "content": sample.prompt}],
                 "completion": [{"role": "assistant", "content": sample.answer}],
-                **known_values(sample.record),
             }

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.formats.task_file import TaskRecord
+from x3spatial.io.members import file_at, is_member, member_text
+from x3spatial.io.packs import find_set
 
 MARKED, CONCAT, PAIRS = IMAGE_FOLDERS = ("marked_abs", "concat_abs", "pairs_abs")
 """Folders of the images that a build makes, beside its task files."""
@@ -17,6 +20,8 @@ PATH_CHOICES = ("absolute", "relative")
 """How a build writes paths: absolute, or relative to the folder of the task file."""
 PATH_FIELDS = ("query_original", "ref_original", "ref_mask", "query_mask")
 """The fields of a record that hold a path, besides ``image``."""
+_NEIGHBOURS = 4096
+"""Paths that are found once: the records of one object, which name the same files, stand together."""
 _BELOW_ROOT = 4
 """Number of parts of ``{split}/{scene}/uid_{uid}/{file}``."""
 
@@ -29,6 +34,8 @@ def with_paths(record: TaskRecord, change: Callable[[str], str]) -> TaskRecord:
         name: None if path is None else change(path) for name, path in named.items()
     }
     changed["image"] = change(image) if isinstance(image, str) else tuple(map(change, image))
+    if changed == {**named, "image": image}:
+        return record  # as usual: the paths are absolute
     return replace(record, **changed)
 
 
@@ -64,23 +71,32 @@ class ImagePaths:
     With ``image_root``, a path that ends in ``{split}/{scene}/uid_{uid}/{file}`` is looked for below that
     root, and an image that the build made in the folder of the task file: both may have been moved.
 
+    The files of a pack's records lie inside of it, so it takes neither.
+
     Args:
-        data_json: the task file.
+        data_json: the task file, or a set of a pack.
         image_folder: base folder for relative paths, or None.
         image_root: where the data root is now; None: where the records say.
 
     Raises:
-        UserError: ``image_root`` is not a folder.
+        UserError: ``image_root`` is not a folder, or ``data_json`` is a pack and needs none.
     """
 
     def __init__(
         self, data_json: Path, image_folder: Path | None = None, image_root: Path | None = None
     ) -> None:
+        given = image_folder is not None and str(image_folder) != os.sep
+        self._packed = find_set(data_json)
+        if self._packed is not None and (given or image_root is not None):
+            option = "--image-folder" if given else "--image-root"
+            raise UserError(
+                f"{option} {image_folder if given else image_root}: {self._packed.place} is a pack, whose"
+                " images are inside; leave the option out"
+            )
         if image_root is not None and not image_root.is_dir():
             raise UserError(f"--image-root {image_root}: no such folder")
         # Links are resolved: ".." in a relative path means the parents of the folder itself, not of its link.
         self._tasks = Path(os.path.realpath(data_json.parent))
-        given = image_folder is not None and str(image_folder) != os.sep
         self._base = Path(os.path.realpath(image_folder)) if image_folder and given else None
         self._root = image_root
         self._found: Path | None = None
@@ -88,6 +104,8 @@ class ImagePaths:
 
     def find(self, path: str) -> str:
         """The path of the file that ``path`` of a record names; it may not exist."""
+        if self._packed is not None:
+            return member_text(self._packed, path)
         if self._root is not None:
             parts = PurePath(path).parts
             below = parts[-_BELOW_ROOT:]
@@ -97,7 +115,7 @@ class ImagePaths:
                     return str(self._root.joinpath(*below))
                 if folder in self._built:
                     return str(self._tasks.joinpath(folder, *below))
-        if PurePath(path).is_absolute():
+        if _is_absolute(path):
             return path
         return os.path.normpath(self.folder(path) / path)
 
@@ -112,15 +130,20 @@ class ImagePaths:
 
     def records(self, records: Iterable[TaskRecord]) -> list[TaskRecord]:
         """The records with the paths of their files."""
-        return [with_paths(record, self.find) for record in records]
+        find = lru_cache(_NEIGHBOURS)(self.find)
+        return [with_paths(record, find) for record in records]
 
 
 def default_folder(data_json: Path, records: Iterable[TaskRecord]) -> str | None:
-    """The folder of relative paths without an ``image_folder``; None if all paths are absolute."""
+    """The folder of relative paths without an ``image_folder``; None if all paths are absolute, or inside of
+    a pack.
+    """
+    if find_set(data_json) is not None:
+        return None
     for record in records:
         named = (getattr(record, name) for name in PATH_FIELDS)
         for path in (*record.images, *named):
-            if path is not None and not PurePath(path).is_absolute():
+            if path is not None and not _is_absolute(path):
                 return str(ImagePaths(data_json).folder(path))
     return None
 
@@ -154,5 +177,12 @@ def check_present(
         )
 
 
+def _is_absolute(path: str) -> bool:
+    return os.path.isabs(path)  # noqa: PTH117 - a tenth of the time of a Path, and files name millions
+
+
 def _exists(path: str | Path) -> bool:
-    return os.path.exists(path)  # noqa: PTH110 - Path.exists() raises for names that are too long
+    text = str(path)
+    if is_member(text):
+        return file_at(text).exists()
+    return os.path.exists(text)  # noqa: PTH110 - Path.exists() raises for names that are too long

@@ -30,10 +30,11 @@ def checked_text(text: str, name: str) -> str:
     Raises:
         ValueError: it holds half of a surrogate pair, or NUL in a path.
     """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"field {name!r} is not valid Unicode: {shown(text)}") from None
+    if not text.isascii():  # quick: most texts are
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"field {name!r} is not valid Unicode: {shown(text)}") from None
     if "\0" in text and name in PATHS:
         raise ValueError(f"field {name!r} holds a NUL character, which no path can: {shown(text)}")
     return text

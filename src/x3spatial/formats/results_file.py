@@ -179,7 +179,11 @@ class RunInfo:
     asked: int = field(metadata=_COUNT)
     """Number of samples asked by that call; the others were answered before."""
     host: str
+    engine: str | None = field(default=None, metadata=LEFT_OUT)
+    """``local`` or ``ray``."""
     processes: int = 1
+    actors: int | None = field(default=None, metadata=LEFT_OUT)
+    """Number of copies of the model on a Ray cluster."""
     workers: int
     batch_size: int | None
     """Null for answers that were made elsewhere."""

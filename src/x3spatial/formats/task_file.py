@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from x3spatial.errors import UserError
 from x3spatial.formats import record_fields
+from x3spatial.formats.shared import Shared
+from x3spatial.formats.task_source import iter_values
 from x3spatial.io.files import read_manifest
-from x3spatial.io.json_stream import iter_array
+from x3spatial.io.locations import url_of
 from x3spatial.tasks.spec import TASKS, TaskSpec, Views
 from x3spatial.tasks.strata import Strata
+
+
+def _itself(value: Any) -> Any:
+    """``value``; the default where nothing is shared."""
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +107,16 @@ class TaskRecord:
         return value
 
     @classmethod
-    def from_json(cls, value: Any) -> TaskRecord:
+    def from_json(cls, value: Any, shared: Callable[[Any], Any] = _itself) -> TaskRecord:
         """Read a record of this package or of another builder.
 
         Without a field ``task`` the task is derived from the images: one image is t1_concat,
         ``X_original.png`` with ``X_inpainted.png`` of the same view t2b_multi, others t1_multi.
+
+        Args:
+            value: the JSON object.
+            shared: makes one object of equal values of several records (``Shared``), which have their
+                prompts and most of their paths in common.
 
         Raises:
             ValueError: a required field is missing or has the wrong type.
@@ -124,15 +136,19 @@ class TaskRecord:
         strata = value.get("strata")
         return cls(
             id=record_fields.required_text(value, "id"),
-            task=task,
-            image=image,
-            prompt=_turn(value, 0, "human"),
+            task=shared(task),
+            image=shared(image) if isinstance(image, str) else tuple(map(shared, image)),
+            prompt=shared(_turn(value, 0, "human")),
             answer=_turn(value, 1, "gpt"),
             reference_point=record_fields.point(value, "reference_point"),
-            image_sizes=record_fields.sizes(value, "image_sizes"),
+            image_sizes=shared(record_fields.sizes(value, "image_sizes")),
             mask_area_fraction=record_fields.fraction(value, "mask_area_fraction"),
             strata=None if strata is None else Strata.from_json(strata),
-            **{name: record_fields.optional_text(value, name) for name in _TEXT_FIELDS},
+            **{
+                name: shared(text)
+                for name in _TEXT_FIELDS
+                if (text := record_fields.optional_text(value, name)) is not None
+            },
         )
 
 
@@ -194,7 +210,7 @@ def check_exists(path: Path, what: str = "task file") -> None:
         UserError: it does not; the message names the command that writes it, or what the build beside it
             has.
     """
-    if os.path.lexists(path):
+    if os.path.lexists(path) or url_of(path) is not None:
         return
     manifest = read_manifest(path.parent / "build.json") or {}
     splits, files = manifest.get("counts"), manifest.get("files")
@@ -223,14 +239,18 @@ def _why_not_made(path: Path, manifest: Mapping[str, Any]) -> str | None:
 def iter_records(path: Path) -> Iterator[TaskRecord]:
     """The records of a task file in file order, in constant memory except for the ids.
 
+    Args:
+        path: the file, or a set of a pack, whose paths are the names of its members (see ``ImagePaths``).
+
     Raises:
         UserError: the file is missing or not a JSON array, a record is malformed, or an id occurs twice.
     """
     check_exists(path)
+    shared = Shared()
     seen: set[str] = set()
-    for number, value in enumerate(iter_array(path), start=1):
+    for number, value in enumerate(iter_values(path), start=1):
         try:
-            record = TaskRecord.from_json(value)
+            record = TaskRecord.from_json(value, shared)
         except ValueError as error:
             raise UserError(f"{path}: record {number}: {error}") from None
         if record.id in seen:

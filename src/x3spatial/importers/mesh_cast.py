@@ -47,6 +47,14 @@ class Outline:
     """Pixels between rays."""
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """Edges that bound an object in every view: world points ``[n, 3]`` and pairs of them ``[k, 2]``."""
+
+    points: Float64
+    edges: Int64
+
+
 _NOTHING = Outline(0.0, 0.0, np.zeros(0), np.zeros(0), np.zeros(0, np.float32), 1)
 
 
@@ -67,7 +75,7 @@ class MeshCaster:
     def __init__(self, mesh: LabelledMesh, backend: str) -> None:
         """``backend`` is one of ``raycast.tracer.BACKENDS``."""
         self.mesh, self._backend = mesh, backend
-        self._alone: dict[int, tuple[Tracer | None, Float64]] = {}
+        self._alone: dict[int, tuple[Tracer | None, Bounds]] = {}
 
     @cached_property
     def _tracer(self) -> Tracer:
@@ -140,7 +148,7 @@ class MeshCaster:
         """Whether any part of the object may be in the frame; False is certain."""
         return _window(camera, self._object(value)[1], 0.0) is not None
 
-    def _object(self, value: int) -> tuple[Tracer | None, Float64]:
+    def _object(self, value: int) -> tuple[Tracer | None, Bounds]:
         """The ray tracer of an object alone, and edges that bound its outline in every view."""
         if value not in self._alone:
             used, corners = np.unique(self.faces_of(value), return_inverse=True)
@@ -153,28 +161,34 @@ class MeshCaster:
         return self._alone[value]
 
 
-def _bounds(points: Float64, faces: Int32) -> Float64:
-    """Edges ``[n, 2, 3]`` of the cells of a grid that hold faces; they bound the faces in every view.
+def _bounds(points: Float64, faces: Int32) -> Bounds:
+    """The edges of the cells of a grid that hold faces; they bound the faces in every view.
 
     A face may be larger than a cell: all cells of its box are taken, since one corner of it may lie behind
     the camera while its middle is seen.
     """
     if not len(points):
-        return np.zeros((0, 2, 3))
+        return Bounds(np.zeros((0, 3)), np.zeros((0, 2), np.int64))
     low, high = points.min(axis=0), points.max(axis=0)
     size = np.maximum(high - low, 1e-6) / _CELLS
     cell = np.minimum((points - low) // size, _CELLS - 1).astype(np.int64)[faces]
     held = np.zeros((_CELLS,) * 3, bool)
-    for first, last in np.unique(np.stack([cell.min(axis=1), cell.max(axis=1)], axis=1), axis=0):
-        held[tuple(slice(a, b + 1) for a, b in zip(first, last, strict=True))] = True
+    # One number per box of cells: large objects have a million faces, and few different boxes.
+    ends = np.concatenate([cell.min(axis=1), cell.max(axis=1)], axis=1)
+    boxes = np.flatnonzero(np.bincount(ends @ _CELLS ** np.arange(6), minlength=1))
+    for box in np.stack(np.unravel_index(boxes, (_CELLS,) * 6, order="F"), axis=1):
+        held[tuple(slice(a, b + 1) for a, b in zip(box[:3], box[3:], strict=True))] = True
     cells = np.argwhere(held)
     corners = np.stack(np.meshgrid(*[[0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     pairs = [
         (corner, corner + step) for step in np.eye(3, dtype=np.int64) for corner in corners
         if (corner + step).max() <= 1
     ]  # fmt: skip
-    edges = (cells[:, None, None] + np.array(pairs)[None]).reshape(-1, 2, 3)
-    return np.asarray(low + np.unique(edges, axis=0) * size, np.float64)
+    corner = (cells[:, None, None] + np.array(pairs)[None]) @ (_CELLS + 1) ** np.arange(3)
+    edges = np.unique(corner.reshape(-1, 2), axis=0)
+    used, ends = np.unique(edges, return_inverse=True)
+    steps = np.stack(np.unravel_index(used, (_CELLS + 1,) * 3, order="F"), axis=1)
+    return Bounds(np.asarray(low + steps * size, np.float64), ends.reshape(-1, 2))
 
 
 def _centres(first: float, last: float, step: float) -> Float64:
@@ -207,29 +221,23 @@ def _cast(tracer: Tracer, rays: Float32, camera: Camera) -> tuple[Int32, Float32
     return hits.triangle, np.where(hits.triangle >= 0, hits.distance, np.float32(0))
 
 
-def _window(camera: Camera, bounds: Float64, beyond: float) -> tuple[int, int, int, int] | None:
-    """Pixels (left, top, right, bottom) that may show something within the cells of ``bounds`` [n, 2, 3].
+def _window(camera: Camera, bounds: Bounds, beyond: float) -> tuple[int, int, int, int] | None:
+    """Pixels (left, top, right, bottom) that may show something within ``bounds``.
 
     They are clipped to the frame, extended by ``beyond`` times its size on every side. None: there are none.
     """
-    depth = camera.local(bounds.reshape(-1, 3))[:, 2].reshape(-1, 2)
-    bounds, depth = bounds[(depth > _NEAR).any(axis=1)], depth[(depth > _NEAR).any(axis=1)]
-    if not len(bounds):
+    depth = camera.local(bounds.points)[:, 2]
+    before = depth > _NEAR
+    if not before.any():
         return None
-    # What lies behind the camera is cut off, where an edge crosses the plane before it.
-    first, second = bounds[:, 0], bounds[:, 1]
-    along = np.clip(
-        (_NEAR - depth[:, 0]) / np.where(np.ptp(depth, axis=1) > 0, depth[:, 1] - depth[:, 0], 1),
-        0,
-        1,
-    )
-    crossing = first + along[:, None] * (second - first)
-    ends = np.concatenate(
-        [
-            np.where(depth[:, :1] > _NEAR, first, crossing),
-            np.where(depth[:, 1:] > _NEAR, second, crossing),
-        ]
-    )
+    ends = bounds.points[before]
+    crossed = bounds.edges[before[bounds.edges].sum(axis=1) == 1]
+    if len(crossed):
+        # What lies behind the camera is cut off, where an edge crosses the plane before it.
+        first, second = bounds.points[crossed[:, 0]], bounds.points[crossed[:, 1]]
+        ahead, behind = depth[crossed[:, 0]], depth[crossed[:, 1]]
+        along = (_NEAR - ahead) / (behind - ahead)
+        ends = np.concatenate([ends, first + along[:, None] * (second - first)])
     flat, _ = camera.project(ends)
     size = np.array([camera.width, camera.height])
     low = np.maximum(-beyond * size, flat.min(axis=0) - 1)

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.errors import UserError
 from x3spatial.importers.options import ChoiceOptions, ReadOptions, check_options
 from x3spatial.importers.registry import SceneRef, check_read, reader
 from x3spatial.importers.scene import Problem, SceneError
-from x3spatial.inpainting import TIMEOUT, open_engine
+from x3spatial.inpainting import TIMEOUT
+from x3spatial.inpainting import open_engine as open_inpainting
 from x3spatial.io.files import make_dir, read_manifest
 from x3spatial.io.locks import lock_dir
 from x3spatial.progress import progress
@@ -163,6 +165,8 @@ def import_scans(
     inpaint: str = "telea",
     inpaint_timeout: float = TIMEOUT,
     workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
     fresh: bool = False,
     dry_run: bool = False,
 ) -> ImportSummary:
@@ -181,6 +185,8 @@ def import_scans(
         inpaint: the inpainting engine, ``KIND[:ARG]`` of ``x3spatial.inpainting``.
         inpaint_timeout: seconds that an external program has for one image.
         workers: processes; None for one per usable CPU.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
         fresh: replace the scenes of earlier imports.
         dry_run: make the choice only; nothing is written.
 
@@ -190,6 +196,7 @@ def import_scans(
     Raises:
         UserError: an option is wrong, the source is not of that kind, or ``out_dir`` cannot be written or
             holds scenes of the same name that are not of an equal import.
+        UnitsFailed: a scene met an error that is not one of its data; all others are done.
     """
     source, out_dir = Path(source), Path(out_dir)
     read, choice = read or ReadOptions(), choice or ChoiceOptions()
@@ -197,22 +204,26 @@ def import_scans(
     check_read(kind, read)
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
-    engine = open_engine(inpaint, timeout=inpaint_timeout)
+    inpainting = open_inpainting(inpaint, timeout=inpaint_timeout)
     found = reader(kind).find(source, read)
     settings = {
         "version": VERSION,
         "kind": kind,
         "read": read.to_json(),
         "choice": choice.to_json(),
-        "inpaint": None if engine is None else engine.describe(),
+        "inpaint": None if inpainting is None else inpainting.describe(),
     }
     summary = ImportSummary(out_dir, dry_run, problems=list(found.problems))
 
     def job(ref: SceneRef, folder: Path | None) -> SceneJob:
         return SceneJob(ref, read, choice, inpaint, inpaint_timeout, settings, folder)
 
+    def run(jobs: list[SceneJob], kept: list[SceneResult], folders: list[Path]) -> ImportSummary:
+        with open_engine(engine, ray_address) as opened:
+            return _run(summary, jobs, kept, opened, workers, [source, *folders])
+
     if dry_run:
-        return _run(summary, [job(ref, None) for ref in found.scenes], [], workers)
+        return run([job(ref, None) for ref in found.scenes], [], [])
     if out_dir.resolve().is_relative_to(source.resolve()):
         raise UserError(f"{_OPTION} {out_dir}: lies in SOURCE {source}; choose a folder outside it")
     make_dir(out_dir, _OPTION)
@@ -223,7 +234,7 @@ def import_scans(
         todo = [r for r in found.scenes if (r.split, r.name) not in names]
         for split in dict.fromkeys(ref.split for ref in todo):
             make_dir(out_dir / split, _OPTION)
-        _run(summary, [job(ref, out_dir / ref.split) for ref in todo], kept, workers)
+        run([job(ref, out_dir / ref.split) for ref in todo], kept, [out_dir])
         for split in {ref.split for ref in todo}:
             if not any((out_dir / split).iterdir()):
                 (out_dir / split).rmdir()  # an empty split is a problem of the root
@@ -267,12 +278,20 @@ def _kept(
 
 
 def _run(
-    summary: ImportSummary, jobs: list[SceneJob], kept: list[SceneResult], workers: int | None
+    summary: ImportSummary,
+    jobs: list[SceneJob],
+    kept: list[SceneResult],
+    engine: Engine,
+    workers: int | None,
+    folders: list[Path],
 ) -> ImportSummary:
     results = {(result.ref.split, result.ref.name): result for result in kept}
-    number = max(1, min(workers or default_workers(), len(jobs)))
+
+    def name(job: SceneJob) -> str:
+        return f"{job.ref.split}/{job.ref.name}"
+
     with progress("scenes", len(jobs) + len(kept), done=len(kept)) as advance:
-        for result in map_unordered(import_scene, jobs, number):
+        for result in engine.map(import_scene, jobs, workers=workers, name=name, folders=folders):
             results[result.ref.split, result.ref.name] = result
             advance()
     for key in sorted(results):  # whatever the order of completion
@@ -297,8 +316,8 @@ def import_scene(job: SceneJob) -> SceneResult:
         if job.folder is None:
             contents = describe(scene, plan, job.settings, list(plan.problems))
         else:
-            engine = open_engine(job.inpaint, timeout=job.timeout)
-            contents = write_scene(scene, plan, job.folder, job.settings, engine)
+            inpainting = open_inpainting(job.inpaint, timeout=job.timeout)
+            contents = write_scene(scene, plan, job.folder, job.settings, inpainting)
     except SceneError as error:
         found = (*dict.fromkeys(scene.problems), error.problem)
         return SceneResult(job.ref, problems=found, skipped=True)

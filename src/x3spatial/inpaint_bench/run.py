@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial import __version__
-from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.errors import UserError
 from x3spatial.evaluation.options import EvalOptions, check_workers, for_model
 from x3spatial.inpaint_bench.answers import ask, build_records, write_engine_tasks
@@ -32,7 +33,8 @@ from x3spatial.inpaint_bench.summary import (
     ranked,
     with_difference,
 )
-from x3spatial.inpainting import TIMEOUT, open_engine
+from x3spatial.inpainting import TIMEOUT
+from x3spatial.inpainting import open_engine as open_inpainting
 from x3spatial.io.files import make_dir, read_manifest, sha256_json, write_json
 from x3spatial.io.journal import Journal
 from x3spatial.io.locks import lock_dir
@@ -47,7 +49,7 @@ from x3spatial.roots.scene_file import SCENE_FILE
 SUMMARY = "inpaint-bench.json"
 _JOURNAL = ".x3-inpaint-bench.jsonl"
 _ENGINES, _TASKS = "engines", "tasks"
-_OUT, _ENGINE = "--out", "--engine"
+_OUT, _INPAINT = "--out", "--inpaint"
 _VERSION = 1
 """Changes when the same inputs would give other figures."""
 _Line = dict[str, Any]
@@ -65,13 +67,15 @@ class _Subject:
 def bench_engines(
     data_root: str | Path,
     out_dir: str | Path,
-    engines: Sequence[str] = ("telea", "patchmatch"),
+    inpaint: Sequence[str] = ("telea", "patchmatch"),
     models: Sequence[str] = ("pixel-diff",),
     *,
     splits: Iterable[str] | None = None,
     limit: int | None = None,
     inpaint_timeout: float = TIMEOUT,
     workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
     fresh: bool = False,
 ) -> BenchSummary:
     """Rank inpainting engines on a root whose inpainted images are the truth, as those of ``x3 scenes``.
@@ -84,12 +88,14 @@ def bench_engines(
     Args:
         data_root: the root; it is only read.
         out_dir: the folder to write.
-        engines: ``KIND[:ARG]`` of ``inpainting.ENGINES``, at least one.
+        inpaint: the inpainting engines, ``KIND[:ARG]`` of ``inpainting.ENGINES``; at least one.
         models: ``KIND[:ARG]`` of ``models.registry`` that can answer Task2B; may be empty.
         splits: folder names of splits; None for all that exist.
         limit: at most this many objects of each split, the first in order.
         inpaint_timeout: seconds that a program of ``command:`` has for one image.
         workers: processes; None for one per usable CPU. Only CPU times depend on it.
+        engine: what the filling runs on: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
         fresh: discard the output of earlier runs.
 
     Returns:
@@ -98,13 +104,14 @@ def bench_engines(
     Raises:
         UserError: an engine, model or option cannot be used, the root has no view with a true image, or
             ``out_dir`` holds other files or the bench of another root.
+        UnitsFailed: an object met an error that is not one of its data; all others are done.
     """
     data_root, out_dir = Path(data_root), Path(out_dir)
     check_workers(workers)
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: must be at least 1")
     listing = _limited(list_root(data_root, None if splits is None else list(splits)), limit)
-    subjects = _subjects(engines, out_dir, inpaint_timeout)
+    subjects = _subjects(inpaint, out_dir, inpaint_timeout)
     _check_models(models)
     outside_root(data_root, out_dir, _OUT)
     make_dir(out_dir, _OUT)
@@ -112,9 +119,10 @@ def bench_engines(
     with lock_dir(out_dir, _OUT):
         journal = Journal(out_dir / _JOURNAL)
         _check_settings(out_dir, journal, settings, fresh=fresh)
-        lines, made = _measure(
-            listing, subjects, journal, settings, inpaint_timeout, workers or default_workers()
-        )
+        with open_engine(engine, ray_address) as opened:
+            lines, made = _measure(
+                listing, subjects, journal, settings, inpaint_timeout, opened, workers
+            )
         summary = _summarise(
             listing, data_root, out_dir, subjects, lines, made, tuple(models), limit, workers
         )
@@ -141,15 +149,15 @@ def _subjects(engines: Sequence[str], out_dir: Path, timeout: float) -> list[_Su
         UserError: there is none, one is given twice, makes no images or cannot be opened.
     """
     if not engines:
-        raise UserError(f"{_ENGINE}: name at least one engine")
+        raise UserError(f"{_INPAINT}: name at least one engine")
     found: list[_Subject] = []
     for spec in engines:
         if spec in [subject.name for subject in found]:
-            raise UserError(f"{_ENGINE} {spec}: given twice")
-        engine = open_engine(spec, option=_ENGINE, timeout=timeout)
-        if engine is None:
-            raise UserError(f"{_ENGINE} {spec}: makes no images to compare")
-        found.append(_Subject(spec, engine.describe(), out_dir / _ENGINES / _folder_name(spec)))
+            raise UserError(f"{_INPAINT} {spec}: given twice")
+        opened = open_inpainting(spec, option=_INPAINT, timeout=timeout)
+        if opened is None:
+            raise UserError(f"{_INPAINT} {spec}: makes no images to compare")
+        found.append(_Subject(spec, opened.describe(), out_dir / _ENGINES / _folder_name(spec)))
     for number, name in enumerate(REFERENCES):
         folder = out_dir / _ENGINES / f"reference-{number}"
         found.append(_Subject(name, {"kind": name}, folder))
@@ -211,7 +219,8 @@ def _measure(
     journal: Journal,
     settings: Mapping[str, Any],
     timeout: float,
-    workers: int,
+    engine: Engine,
+    workers: int | None,
 ) -> tuple[dict[tuple[str, ObjectKey], _Line], int]:
     """Fill and compare what no earlier run has: a line per engine and object, and the images made now."""
     known = {
@@ -236,7 +245,7 @@ def _measure(
                 found[subject.name, key] = line
             else:
                 todo.append(
-                    MeasureJob(files, subject.name, subject.folder, fingerprint, _ENGINE, timeout)
+                    MeasureJob(files, subject.name, subject.folder, fingerprint, _INPAINT, timeout)
                 )
     total = len(found) + len(todo)
     made = 0
@@ -246,7 +255,13 @@ def _measure(
     ):
         if not known and next(journal.entries(), None) is None:
             journal.append({"settings": settings})
-        for line in map_unordered(measure_object, todo, max(1, min(workers, len(todo)))):
+        for line in engine.map(
+            measure_object,
+            todo,
+            workers=workers,
+            name=lambda job: f"{job.engine} {'/'.join(job.files.key)}",
+            folders=[listing.root, subjects[0].folder.parent.parent],
+        ):
             journal.append(line)
             found[line["engine"], ObjectKey(*line["key"])] = line
             made += len(line["views"]) if line["engine"] not in REFERENCES else 0

@@ -22,6 +22,7 @@ from PIL import Image
 
 from x3spatial.arrays import Bool, UInt8, UInt16
 from x3spatial.errors import UserError
+from x3spatial.io.members import MemberPath, file_at
 from x3spatial.io.opening import open_regular
 from x3spatial.program.streams import native_silenced
 
@@ -53,12 +54,16 @@ class ImageError(ValueError):
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's bytes.
+    """The bytes of a file, which may lie inside of a pack.
 
     Raises:
         ImageError: the file cannot be opened, is no regular file, is empty, or is far too large.
+        UserError: its pack is damaged.
     """
     try:
+        path = file_at(path)
+        if isinstance(path, MemberPath):
+            return path.read_bytes()
         with open_regular(path) as file:
             # Twice the bytes of the largest uncompressed image.
             if (size := os.fstat(file.fileno()).st_size) > 16 * max_pixels() + (1 << 20):

@@ -15,7 +15,7 @@ from isal import isal_zlib
 from PIL import Image
 
 from x3spatial.io.images import max_pixels
-from x3spatial.io.opening import open_regular
+from x3spatial.io.members import open_file
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MODES = {2: ("RGB", 3), 6: ("RGBA", 4)}
@@ -35,7 +35,7 @@ def open_plain_png(path: Path | str) -> Image.Image | None:
     Raises:
         OSError: the file does not exist or cannot be read.
     """
-    with open_regular(Path(path)) as file:
+    with open_file(path) as file:
         if file.read(len(_SIGNATURE)) != _SIGNATURE:
             return None
         data = file.read()

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 
 from x3spatial import _moved
 from x3spatial.errors import UserError
+from x3spatial.io.members import file_at
 from x3spatial.tasks.question import Question, Size
 
 AT_END_TOKEN, AT_TOKEN_LIMIT = "eos", "max_new_tokens"
@@ -124,7 +125,7 @@ class Model(ABC):
         For privileged models they include the masks.
         """
         masks = [(question.record or {}).get(name) for name in ("ref_mask", "query_mask")]
-        return (*question.images, *(Path(mask) for mask in masks if mask))
+        return (*question.images, *(file_at(mask) for mask in masks if mask))
 
     def prepare(self, questions: Sequence[Question]) -> Any:
         """Decode and preprocess the inputs of ``answer``. Called in advance in another thread."""

@@ -14,18 +14,19 @@ from x3spatial.builder.manifest import MANIFEST
 from x3spatial.builder.options import TASKS_DIR, BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.builder.state import JOURNAL
-from x3spatial.engine.rendezvous import Coordinator, Worker
+from x3spatial.engine.base import Engine
+from x3spatial.engine.ranks import meet
+from x3spatial.engine.registry import open_engine
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError, flag
-from x3spatial.evaluation.options import EvalOptions, for_model
-from x3spatial.evaluation.questions import missing_field
+from x3spatial.evaluation.asking import check_engine
+from x3spatial.evaluation.options import EvalOptions, PoolOptions, for_model
 from x3spatial.evaluation.results_folders import (
     folder_of,
     other_model,
     recorded,
 )
 from x3spatial.evaluation.run import chance_of, evaluate
-from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import make_dir, read_manifest, write_json
 from x3spatial.io.paths import check_utf8
 from x3spatial.models import registry
@@ -38,6 +39,7 @@ from x3spatial.pipeline.summary import (
     consistency_of,
     summary_json,
 )
+from x3spatial.pipeline.turns import EvalSet, OpenModel, unique_name
 from x3spatial.tasks.spec import DEFAULT_SETS, zero_shot_tasks
 
 _LOG = logging.getLogger("x3spatial")
@@ -94,6 +96,9 @@ def zeroshot(
     workers: int | None = None,
     fresh: bool = False,
     world: World | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
+    pool: PoolOptions | None = None,
     **changes: Any,
 ) -> ZeroshotSummary:
     """Build what is missing, evaluate ``models`` on the four sets and write ``summary.json``.
@@ -113,7 +118,8 @@ def zeroshot(
             there if ``data_root`` is given.
         sets: ``default``: the four sets of the source document; ``hard``: those of the group of that name;
             ``all``: both, and how often answers follow the object.
-        workers, world: see ``evaluate``; only rank 0 builds and writes the summary.
+        workers, world, engine, ray_address, pool: see ``evaluate``. Only rank 0 builds and
+            writes the summary. Models have the pool by turns.
         fresh: discard earlier results and the earlier build.
         **changes: options that replace those of ``options``; see ``ZeroshotOptions.changed``.
 
@@ -133,27 +139,27 @@ def zeroshot(
         options = options.changed({"tasks": tasks})
     if not models:
         raise UserError("--model: name at least one")
-    if data_root is None and world is None:
-        # Before models are loaded; other ranks must be told, see below.
-        _check_tasks(tasks_dir, chosen, sets)
     with ExitStack() as stack:
-        opened: list[tuple[str, str, Model]] = []
+        # First, so that an error of this process reaches the others.
+        meeting = None if world is None else stack.enter_context(meet(world))
+        leads = meeting is None or meeting.world.leads
+        if data_root is None and leads:
+            _check_tasks(tasks_dir, chosen, sets)
+        opened: list[OpenModel] = []
         for spec, own in _options_by_spec(models, options.evaluation.model_options).items():
-            asking = replace(options.evaluation, model_options=own)
-            model = stack.enter_context(closing(registry.create(spec, for_model(asking))))
-            opened.append((_name(model.name, opened), spec, model))
+            asked = replace(options.evaluation, model_options=own)
+            turn = stack.enter_context(ExitStack())
+            model = turn.enter_context(closing(registry.create(spec, for_model(asked))))
+            name = unique_name(model.name, {one.name for one in opened})
+            opened.append(OpenModel(name, spec, model, asked, turn))
         check_utf8(eval_dir, "--out")
         make_dir(eval_dir, "--out")
         path = eval_dir / "summary.json"
         _check_summary(path)
+        running = stack.enter_context(open_engine(engine, ray_address))
+        check_engine(running, pool, world)
         built = None
-        meeting: Coordinator | Worker | None = None
-        if world is not None:
-            meeting = Coordinator(path, world) if world.leads else Worker(path, world)
-            stack.enter_context(meeting)
-        if isinstance(meeting, Worker):
-            meeting.join()
-        elif data_root is not None:
+        if data_root is not None and leads:
             built = build_tasks(
                 data_root,
                 tasks_dir,
@@ -163,50 +169,37 @@ def zeroshot(
                 out_option="--tasks-dir",
             )
             refuse_unmade(tasks_dir, chosen, sets, Path(data_root))
-        elif world is not None:
-            _check_tasks(tasks_dir, chosen, sets)
-        if isinstance(meeting, Coordinator):
-            meeting.ready()
-        if world is not None and meeting is not None:
-            world = replace(world, launch=meeting.launch)
-        parts = []
-        folders = _folders(eval_dir, chosen, [model for _, _, model in opened])
+        if meeting is not None:
+            meeting.wait()  # for the build
+        folders = _folders(eval_dir, chosen, [one.model for one in opened])
         reasons = reasons_by_file(tasks_dir)
-        for title, file_name in chosen:
-            data_json = tasks_dir / file_name
-            records = read_records(data_json) if data_json.is_file() else None
-            cells = []
-            for (name, spec, model), folder in zip(opened, folders, strict=True):
-                reason = None if records else reasons.get(file_name)
-                skipped = reason or _why_skipped(model, data_json.name, records)
+        found = [
+            EvalSet.of(title, tasks_dir / file, reasons.get(file), opened) for title, file in chosen
+        ]
+        cells: dict[Path, list[Cell]] = {part.data_json: [] for part in found}
+        # One model after another, because they share the pool and the memory of GPUs.
+        for one, folder in zip(opened, folders, strict=True):
+            for part in found:
                 result = None
-                if skipped is None:
+                if (skipped := part.skipped[one.name]) is None:
                     result = evaluate(
-                        data_json,
-                        folder / file_name,
-                        model,
-                        options.evaluation,
+                        part.data_json,
+                        folder / part.data_json.name,
+                        one.asker(running, pool),
+                        one.options,
                         workers=workers,
                         fresh=fresh,
                         world=world,
                     )
-                cells.append(Cell(name, spec, result, skipped))
-            chance = next((cell.result.chance for cell in cells if cell.result), None)
-            if chance is None:
-                leads = not isinstance(meeting, Worker)
-                chance = chance_of(data_json, options.evaluation) if records and leads else {}
-            samples = None if records is None else len(records[: options.evaluation.limit])
-            reason = None if records else reasons.get(file_name)
-            parts.append(SetSummary(title, data_json, chance, tuple(cells), samples, reason))
-        leads = not isinstance(meeting, Worker)
+                cells[part.data_json].append(Cell(one.name, one.spec, result, skipped))
+            one.close()
+        parts = [_summary(part, cells[part.data_json], options.evaluation, leads) for part in found]
         consistency = consistency_of(parts) if leads else {}
         summary = ZeroshotSummary(path, built, tuple(parts), consistency)
-        if isinstance(meeting, Worker):
-            meeting.done({})
-        else:
-            if meeting is not None:
-                meeting.wait()
+        if leads:
             write_json(path, summary_json(summary, tasks_dir))
+        if meeting is not None:
+            meeting.wait()  # for the summary
     return summary
 
 
@@ -281,21 +274,12 @@ def _check_tasks(tasks_dir: Path, chosen: Sequence[tuple[str, str]], sets: str) 
         )
 
 
-def _name(name: str, others: Sequence[tuple[str, str, Model]]) -> str:
-    """A unique name of a model in tables."""
-    taken = {other for other, _, _ in others}
-    number = 2
-    candidate = name
-    while candidate in taken:
-        candidate, number = f"{name}-{number}", number + 1
-    return candidate
-
-
-def _why_skipped(model: Model, file_name: str, records: Sequence[TaskRecord] | None) -> str | None:
-    if records is None:
-        return f"{file_name} was not built"
-    refused = sorted({record.task for record in records if not model.can_answer(record.task)})
-    if refused:
-        return f"does not answer {', '.join(refused)}"
-    missing = next((name for record in records if (name := missing_field(model, record))), None)
-    return None if missing is None else f"needs {missing}, which the records do not have"
+def _summary(part: EvalSet, cells: Sequence[Cell], options: EvalOptions, leads: bool) -> SetSummary:
+    """The summary of one set; rank 0 computes the chance of a set that no model was asked."""
+    chance = next((cell.result.chance for cell in cells if cell.result), None)
+    if chance is None:
+        chance = chance_of(part.data_json, options) if part.samples and leads else {}
+    samples = part.samples
+    if samples is not None and options.limit is not None:
+        samples = min(samples, options.limit)
+    return SetSummary(part.title, part.data_json, chance, tuple(cells), samples, part.reason)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from x3spatial.builder.manifest import MANIFEST
 from x3spatial.builder.run import BuildSummary
 from x3spatial.errors import packages_of
+from x3spatial.evaluation.result import EvalResult
 from x3spatial.evaluation.results_folders import add_results_below
-from x3spatial.evaluation.run import EvalResult
 from x3spatial.evaluation.twins import FOLLOWS_OBJECT, follows, twins_of
 from x3spatial.formats.results_file import ConsistencyRow, read_results
 from x3spatial.formats.task_file import read_records

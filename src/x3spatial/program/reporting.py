@@ -18,9 +18,10 @@ DEBUG_VARIABLE = "X3_DEBUG"
 
 _LONGEST = 2000
 """Characters of a line; the middle of a longer one is left out."""
-_FULL = frozenset(
+FULL = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)
 )
+"""Numbers of the errors of a full disk or quota."""
 _BLANKS = {ord(space): " " for space in "\t\n\r\v\f"}
 
 
@@ -90,7 +91,7 @@ def reported(error: BaseException) -> Reported | None:
 def _system_error(error: OSError) -> str:
     name = error.filename2 if error.filename2 is not None else error.filename
     reason = error.strerror or str(error) or type(error).__name__
-    if error.errno in _FULL:
+    if error.errno in FULL:
         reason += "; make room, then the same command continues"
     elif error.errno == errno.EMFILE:
         reason += "; use fewer workers, or raise the limit with ulimit -n"
@@ -117,16 +118,30 @@ def _text_error(error: UnicodeError) -> str:
     return f"text that is not UTF-8: {error}"
 
 
+def reason(error: BaseException) -> str:
+    """A line about any error: what a user can act on, or what happened and where."""
+    known = reported(error)
+    return one_line(str(known)) if known is not None else f"{_what(error)}{_place(error)}"
+
+
 def _bug(error: BaseException) -> str:
     """A line about an error that nobody foresaw, with the place in our code."""
+    return (
+        f"internal error{_place(error)}: {_what(error)} (please report it; {DEBUG_VARIABLE}=1 prints the"
+        " traceback)"
+    )
+
+
+def _what(error: BaseException) -> str:
+    return one_line(f"{type(error).__name__}: {error}")[:500]
+
+
+def _place(error: BaseException) -> str:
+    """`` at FILE:LINE`` of our code; empty if the error has none."""
     package, here = Path(__file__).parent.parent, Path(__file__)
     files = [(Path(f.filename), f) for f in traceback.extract_tb(error.__traceback__)]
     ours = [frame for file, frame in files if file.is_relative_to(package) and file != here]
-    place = ""
-    if ours:
-        file = Path(ours[-1].filename).relative_to(package.parent).as_posix()
-        place = f" at {file}:{ours[-1].lineno}"
-    what = one_line(f"{type(error).__name__}: {error}")[:500]
-    return (
-        f"internal error{place}: {what} (please report it; {DEBUG_VARIABLE}=1 prints the traceback)"
-    )
+    if not ours:
+        return ""
+    file = Path(ours[-1].filename).relative_to(package.parent).as_posix()
+    return f" at {file}:{ours[-1].lineno}"

@@ -70,6 +70,11 @@ def interrupted() -> bool:
     return _State.first is not None and _State.owner == os.getpid()
 
 
+def stopping() -> bool:
+    """Whether the work ends because of an interrupt, so that what is running is not awaited."""
+    return interrupted() or isinstance(sys.exception(), KeyboardInterrupt)
+
+
 def noticed() -> None:
     """The work has ended because of the interrupt: nobody needs to be told again."""
     _State.over = True

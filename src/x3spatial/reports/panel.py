@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image, ImageDraw
 
@@ -14,6 +13,7 @@ from x3spatial.evaluation.scoring.masks import MaskFinder
 from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_rgb
+from x3spatial.io.members import file_at
 from x3spatial.reports.lettering import (
     INK,
     MUTED,
@@ -94,7 +94,7 @@ def draw_images(
     drawn = []
     for path in record.images:
         try:
-            drawn.append(_scaled(Image.fromarray(read_rgb(Path(path)))))
+            drawn.append(_scaled(Image.fromarray(read_rgb(file_at(path)))))
         except ImageError as error:
             raise _unreadable(record, path, error.reason) from None
     marks = set()

@@ -16,6 +16,7 @@ from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_file import ResultsFile, read_results
 from x3spatial.formats.results_table import masks_in_words
 from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.io.members import is_member
 from x3spatial.reports.marks import ANSWERS
 from x3spatial.reports.outcomes import (
     OUTCOMES,
@@ -215,7 +216,7 @@ def _limited(records: list[TaskRecord], limit: int, *, spread: bool) -> list[Tas
 def _image_files(records: Sequence[TaskRecord]) -> list[Path]:
     """All images of the task file, which are never replaced, whatever they hold."""
     paths = {path for record in records for path in (*record.images, record.query_mask) if path}
-    return [Path(path) for path in sorted(paths)]
+    return [Path(path) for path in sorted(paths) if not is_member(path)]
 
 
 def _counts(runs: Sequence[_Run]) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 from x3spatial.errors import UserError
-from x3spatial.io.files import sha256_file
+from x3spatial.formats.task_source import data_sha256, is_task_source, sets_of
+from x3spatial.formats.task_source import file_name as name_of_file
 from x3spatial.tasks.spec import TASKS
 
 _SHORT_SPLITS = ("train", "val", "test")
@@ -17,6 +18,7 @@ _LEVELS = 4
 
 def task_and_split(file_name: str) -> tuple[str | None, str | None]:
     """(task, short split) of a task file's name; (None, None) if no task has files of this name."""
+    file_name = name_of_file(PurePath(file_name))  # a set of a pack has that of its task file
     for name, spec in TASKS.items():
         for split in _SHORT_SPLITS:
             if spec.file(split) == file_name:
@@ -41,10 +43,10 @@ class TaskFiles:
     ) -> None:
         self._given: list[Path] = []
         for path in given:
-            if path.is_dir():
+            if is_task_source(path):
+                self._given += sets_of(path)
+            elif path.is_dir():
                 self._given += [file for file in sorted(path.glob("*.json")) if file.is_file()]
-            elif path.is_file():
-                self._given.append(path)
             else:
                 raise UserError(f"--tasks {path}: no such task file or folder")
         self._recorded = list(dict.fromkeys(map(Path, recorded)))
@@ -67,10 +69,12 @@ class TaskFiles:
 
     def alike(self, recorded: str, *, near: Path) -> tuple[Path, ...]:
         """Existing files of the same name, whatever they hold."""
-        name = PurePath(recorded).name
+        name = name_of_file(PurePath(recorded))
         return tuple(
             dict.fromkeys(
-                p for p in self._candidates(recorded, near) if p.name == name and p.is_file()
+                p
+                for p in self._candidates(recorded, near)
+                if name_of_file(p) == name and is_task_source(p)
             )
         )
 
@@ -88,7 +92,7 @@ class TaskFiles:
     def _hash(self, path: Path) -> str | None:
         if path not in self._hashes:
             try:
-                self._hashes[path] = sha256_file(path)
-            except OSError:
+                self._hashes[path] = data_sha256(path)
+            except (OSError, UserError):
                 self._hashes[path] = None
         return self._hashes[path]

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.errors import UserError
 from x3spatial.io.files import empty_dir, make_dir, read_manifest, write_bytes, write_json
 from x3spatial.io.images import (
@@ -91,6 +92,8 @@ def crop_root(
     seed: int = 0,
     splits: Iterable[str] | None = None,
     workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
     fresh: bool = False,
 ) -> CropSummary:
     """Crop the views of every object of ``data_root`` into the data root ``out_dir``.
@@ -108,6 +111,8 @@ def crop_root(
         seed: seed of the draws; each draw is seeded by (seed, split, scene, uid, view).
         splits: folder names of splits; None for all that exist.
         workers: processes; None for one per usable CPU. The bytes do not depend on it.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
         fresh: delete the output of earlier runs first.
 
     Returns:
@@ -116,6 +121,7 @@ def crop_root(
     Raises:
         UserError: an option is out of range; ``out_dir`` cannot be written, lies in ``data_root``, holds
             other files or was made with other settings.
+        UnitsFailed: an object could not be cropped; all others are done.
     """
     data_root, out_dir = Path(data_root), Path(out_dir)
     check_times("--times", times)
@@ -134,7 +140,8 @@ def crop_root(
     }
     with lock_dir(out_dir, "--out"):
         _check_settings(out_dir, settings, fresh=fresh)
-        return _run(listing, out_dir, times, seed, workers or default_workers())
+        with open_engine(engine, ray_address) as opened:
+            return _run(listing, out_dir, times, seed, opened, workers)
 
 
 def _check_settings(out_dir: Path, settings: dict[str, Any], *, fresh: bool) -> None:
@@ -163,7 +170,12 @@ def _check_settings(out_dir: Path, settings: dict[str, Any], *, fresh: bool) -> 
 
 
 def _run(
-    listing: RootListing, out_dir: Path, times: tuple[float, float], seed: int, workers: int
+    listing: RootListing,
+    out_dir: Path,
+    times: tuple[float, float],
+    seed: int,
+    engine: Engine,
+    workers: int | None,
 ) -> CropSummary:
     summary = CropSummary(out_dir, problems=list(listing.problems))
     todo: list[CropJob] = []
@@ -178,10 +190,16 @@ def _run(
             summary.problems.extend(Problem(*problem) for problem in note["problems"])
         else:
             todo.append(CropJob(key, listing.folder(key), folder, times, seed))
+
+    def name(job: CropJob) -> str:
+        return "/".join(job.key)
+
     with progress(
         "cropping", len(listing.objects), done=len(listing.objects) - len(todo)
     ) as advance:
-        for views, problems in map_unordered(crop_object, todo, max(1, min(workers, len(todo)))):
+        for views, problems in engine.map(
+            crop_object, todo, workers=workers, name=name, folders=[listing.root, out_dir]
+        ):
             summary.problems.extend(problems)
             if views:
                 summary.objects += 1

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from x3spatial.arrays import Bool, Float64, UInt8
-from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, write_bytes
 from x3spatial.io.images import encode_png
@@ -85,6 +86,8 @@ def make_composites(
     colours: str = "muted",
     seed: int = 0,
     workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
 ) -> int:
     """Write composite scenes into ``out_dir``/``split``; complete scenes of earlier runs are kept.
 
@@ -101,12 +104,15 @@ def make_composites(
             evenly over the shapes of a scene.
         seed: random seed of the scenes.
         workers: processes; None for one per usable CPU.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
 
     Returns:
         Number of scenes made by this run.
 
     Raises:
         UserError: ``out_dir`` cannot be written, or an option is out of range.
+        UnitsFailed: a scene could not be made; all others are done.
     """
     out_dir = Path(out_dir)
     if not 1 <= scenes <= MAX_SCENES:
@@ -133,10 +139,15 @@ def make_composites(
         for number, folder in enumerate(folders)
         if not (folder / _DONE).is_file()
     ]
-    with progress("composites", scenes, done=scenes - len(todo)) as advance:
-        for _ in map_unordered(
-            write_composite, todo, max(1, min(workers or default_workers(), len(todo)))
-        ):
+
+    def name(job: CompositeJob) -> str:
+        return f"{split}/{job.folder.name}"
+
+    with (
+        open_engine(engine, ray_address) as opened,
+        progress("composites", scenes, done=scenes - len(todo)) as advance,
+    ):
+        for _ in opened.map(write_composite, todo, workers=workers, name=name, folders=[out_dir]):
             advance()
     return len(todo)
 

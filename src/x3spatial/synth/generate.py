@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json
 from x3spatial.io.locks import lock_dir
@@ -156,6 +157,8 @@ def render_scenes(
     depth: bool = False,
     style: str = "day",
     workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
     fast: bool = False,
     fresh: bool = False,
 ) -> SceneSummary:
@@ -176,6 +179,8 @@ def render_scenes(
         depth: also write ``{NN}_{frame}_depth.png``.
         style: ``day``, or ``night``: the same rooms in the image style of a night camera.
         workers: processes; None for one per usable CPU.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
         fast: smaller default images with fewer samples, for training.
         fresh: delete the scenes of earlier runs in ``out_dir`` first.
 
@@ -185,6 +190,7 @@ def render_scenes(
     Raises:
         UserError: an option is out of range, ``out_dir`` cannot be written or holds other scenes, or no
             ray tracer is installed (the extra ``render``).
+        UnitsFailed: a scene could not be rendered; all others are done.
     """
     out_dir = Path(out_dir)
     scenes = {split: count for split, count in scenes.items() if count}
@@ -205,11 +211,16 @@ def render_scenes(
             for scene in _scene_folders(out_dir):
                 shutil.rmtree(scene)
         _check_root(out_dir, options, scenes)
-        return _run(out_dir, scenes, options, workers or default_workers())
+        with open_engine(engine, ray_address) as opened:
+            return _run(out_dir, scenes, options, opened, workers)
 
 
 def _run(
-    out_dir: Path, scenes: dict[str, int], options: SceneOptions, workers: int
+    out_dir: Path,
+    scenes: dict[str, int],
+    options: SceneOptions,
+    engine: Engine,
+    workers: int | None,
 ) -> SceneSummary:
     from x3spatial.roots.scene_file import FORMAT, SCENE_FILE
     from x3spatial.synth.writer import SceneJob, count, write_scene
@@ -227,8 +238,12 @@ def _run(
                 # Images of a scene with an older scene.json are kept.
                 todo.append(SceneJob(split, index, out_dir / split, options, contents is not None))
     total = sum(summary.scenes.values())
+
+    def name(job: SceneJob) -> str:
+        return f"{job.split}/{scene_name(job.split, job.index)}"
+
     with progress("scenes", total, done=total - len(todo)) as advance:
-        for counts in map_unordered(write_scene, todo, max(1, min(workers, len(todo)))):
+        for counts in engine.map(write_scene, todo, workers=workers, name=name, folders=[out_dir]):
             summary.made += not counts.completed
             summary.completed += counts.completed
             summary.add(counts)

@@ -28,6 +28,7 @@ from x3spatial.training.data_arguments import (
     DataArguments,
 )
 from x3spatial.training.data_arguments import with_help as _help
+from x3spatial.training.memory.options import MemoryArguments
 from x3spatial.training.options import dashed, one_spelling, underscored
 from x3spatial.training.ranges import check_ranges
 
@@ -296,6 +297,7 @@ class Arguments:
     model: ModelArguments
     data: DataArguments
     training: SftArguments
+    memory: MemoryArguments
 
 
 def parse(arguments: Sequence[str]) -> Arguments:
@@ -305,7 +307,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
         UserError: an unknown option or a value that cannot be met.
     """
     parser = _Parser(
-        (ModelArguments, DataArguments, SftArguments),  # type: ignore[arg-type]
+        (ModelArguments, DataArguments, SftArguments, MemoryArguments),  # type: ignore[arg-type]
         prog="x3 sft",
         description="Fine-tune a RoboRefer checkpoint on task files.",
         allow_abbrev=False,
@@ -315,7 +317,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
     # It would log a warning about aliases.
     hf_logging.set_verbosity(logging.ERROR)
     try:
-        model, data, training, rest = parser.parse_args_into_dataclasses(
+        model, data, training, memory, rest = parser.parse_args_into_dataclasses(
             given, return_remaining_strings=True
         )
     except (
@@ -337,8 +339,8 @@ def parse(arguments: Sequence[str]) -> Arguments:
         close = difflib.get_close_matches(rest[0], options, 1)
         hint = f"; did you mean {close[0]}?" if close else "; see x3 sft --help"
         raise UserError(f"x3 sft: unknown option {rest[0]}{hint}")
-    chosen = Arguments(model, data, training)
-    for part in (model, data, training):
+    chosen = Arguments(model, data, training, memory)
+    for part in (model, data, training, memory):
         part.check()
     if training.muon_lr is not None and (training.fsdp or training.deepspeed):
         raise UserError("--muon-lr: not with --fsdp or --deepspeed; Muon needs whole matrices")
@@ -353,7 +355,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
     if data.eval_data_path and not strategy:
         steps = training.eval_steps or training.save_steps
         training = dataclasses.replace(training, eval_strategy="steps", eval_steps=steps)
-        chosen = Arguments(model, data, training)
+        chosen = Arguments(model, data, training, memory)
     elif evaluating and not data.eval_data_path:
         raise UserError(f"--eval-strategy {training.eval_strategy.value}: needs --eval-data-path")
     return chosen

@@ -12,8 +12,7 @@ from typing import Any, Protocol
 from torch.utils.data import Dataset
 
 from x3spatial.errors import UserError
-from x3spatial.evaluation.provenance import build_identity
-from x3spatial.io.files import sha256_file
+from x3spatial.formats.task_source import build_facts, data_sha256, recorded_path
 from x3spatial.models.roborefer.processing import RoboReferProcessor
 from x3spatial.tasks.spec import says_absent
 from x3spatial.training.checks import Findings, check_samples
@@ -121,12 +120,12 @@ class DataModule:
 
 def data_provenance(path: Path) -> dict[str, Any]:
     """Path and SHA-256 of a task file, and hashes of the build manifest beside it (None without)."""
-    manifest = path.parent / "build.json"
+    build = build_facts(path)
     return {
-        "path": str(path.absolute()),
-        "sha256": sha256_file(path),
-        "build_sha256": sha256_file(manifest) if manifest.is_file() else None,
-        "build": build_identity(path),
+        "path": recorded_path(path),
+        "sha256": data_sha256(path),
+        "build_sha256": build.sha256,
+        "build": build.identity,
     }
 
 

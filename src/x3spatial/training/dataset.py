@@ -22,8 +22,9 @@ from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import ImagePaths
 from x3spatial.formats.record_fields import checked_text, fraction, optional_text
 from x3spatial.formats.task_file import TaskRecord, check_exists
+from x3spatial.formats.task_source import iter_values
 from x3spatial.io.images import ImageError
-from x3spatial.io.json_stream import iter_array
+from x3spatial.io.members import file_at, open_file
 from x3spatial.models.local.image_loading import load_rgb
 from x3spatial.models.roborefer.chat import (
     DEPTH_TAG,
@@ -132,7 +133,7 @@ def read_samples(data_path: Path) -> list[Sample]:
     """
     check_exists(data_path, "data file")
     samples = []
-    for number, value in enumerate(iter_array(data_path, what="data file"), start=1):
+    for number, value in enumerate(iter_values(data_path, what="data file"), start=1):
         try:
             samples.append(Sample.from_json(value, number))
         except ValueError as error:
@@ -144,7 +145,7 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
     """Samples of one task file. The file is read immediately, its images when a sample is accessed.
 
     Args:
-        data_path: the task file.
+        data_path: the task file, or a set of a pack.
         processor: processor of the checkpoint, whose aspect mode determines the tiles of images.
         image_folder, image_root: see ``ImagePaths``.
         enable_depth: whether each image comes with a depth map: the record's ``depth``, else the map
@@ -223,7 +224,7 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
 
     def image_paths(self, sample: Sample) -> list[Path]:
         """The sample's image files, in prompt order."""
-        return [Path(self._files.find(path)) for path in sample.images]
+        return [file_at(self._files.find(path)) for path in sample.images]
 
     def depth_paths(self, sample: Sample) -> list[Path]:
         """The sample's depth maps, one per image; empty without depth.
@@ -241,7 +242,7 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
                 )
             if self.depth_folder is not None:
                 return [self.depth_folder / path for path in sample.depths]
-            return [Path(self._files.find(path)) for path in sample.depths]
+            return [file_at(self._files.find(path)) for path in sample.depths]
         if self.depth_folder is None:
             raise UserError(
                 f"{self.describe(sample)}: no field 'depth'; give --depth-path, or train without"
@@ -292,7 +293,7 @@ class LazySupervisedSpatialDataset(Dataset[Item]):
         images = self.processor.image_processor
         if images.image_aspect_ratio != "dynamic":
             return 1
-        with Image.open(path) as image:
+        with open_file(path) as file, Image.open(file) as image:
             columns, rows = tile_grid(
                 *image.size,
                 tile=images.size["height"],

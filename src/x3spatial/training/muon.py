@@ -50,6 +50,11 @@ class MuonAndRest(torch.optim.Optimizer):
         # The same group objects, so that a scheduler changes both optimizers.
         self.param_groups = [*self.muon.param_groups, *self.rest.param_groups]
 
+    @property
+    def parts(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+        """Both optimizers; each has the state of its own parameters."""
+        return self.muon, self.rest
+
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One step of both. A closure is called once, before them."""
         loss = closure() if closure is not None else None

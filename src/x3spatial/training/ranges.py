@@ -89,6 +89,8 @@ RANGES: Mapping[str, Range] = {
     "ddp_bucket_cap_mb": _COUNT,
     "ddp_timeout": _COUNT,
     "local_rank": Range(0, also=-1),
+    "gpus": _COUNT,
+    "sample_tokens": _COUNT,
 }
 """By the name of the option. Options of transformers that are refused altogether are left out."""
 

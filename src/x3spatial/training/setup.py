@@ -119,6 +119,13 @@ def build_model(
     Relative updates of 1e-5 are below the resolution of bfloat16, so the optimizer works on float32.
     """
     model = load_model(checkpoint, dtype="float32", attention=options.attention)
+    return narrowed(model, options)
+
+
+def narrowed(
+    model: RoboReferForConditionalGeneration, options: ModelArguments
+) -> RoboReferForConditionalGeneration:
+    """``model`` in place, without depth where the run has none, frozen where it is not tuned."""
     if not options.enable_depth:
         model.depth_tower = model.depth_projector = None
         model.config.enable_depth, model.config.depth_config = False, None

@@ -22,6 +22,7 @@ from x3spatial import __version__
 from x3spatial.engine.cores import cores_per_process, usable_cores
 from x3spatial.engine.parent import end_forks_with_this_process
 from x3spatial.errors import UserError
+from x3spatial.formats.typed_json import document
 from x3spatial.io.files import empty_dir, make_dir, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.io.opening import open_append
@@ -31,6 +32,7 @@ from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.models.roborefer.saving import save_upstream
 from x3spatial.program import run_program
 from x3spatial.program.reporting import guarded
+from x3spatial.tables import terminal_width
 from x3spatial.texts import print_line
 from x3spatial.training.arguments import Arguments, parse
 from x3spatial.training.checkpoints import (
@@ -116,7 +118,10 @@ def sft(arguments: Sequence[str]) -> int:
         be_quiet()
         arguments = [word for word in arguments if word not in QUIET]
     try:
-        return _sft(parse(arguments))
+        chosen = parse(arguments)
+        if chosen.memory.memory:
+            return _print_memory(chosen)
+        return _sft(chosen)
     except UserError as error:
         # An error in a dataloader worker includes the traceback of that process.
         raise UserError(str(error).rstrip().splitlines()[-1].removeprefix(_CLASS)) from None
@@ -127,6 +132,17 @@ def sft(arguments: Sequence[str]) -> int:
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def _print_memory(chosen: Arguments) -> int:
+    from x3spatial.training.memory.report import memory_report
+
+    report = memory_report(chosen)
+    if chosen.memory.json:
+        print(document(report.to_json()))
+    else:
+        print(report.table().text(terminal_width()))
+    return 0
 
 
 def _sft(chosen: Arguments) -> int:

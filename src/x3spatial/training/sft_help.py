@@ -15,6 +15,7 @@ from x3spatial.training.arguments import (
     SftArguments,
 )
 from x3spatial.training.data_arguments import DataArguments
+from x3spatial.training.memory.options import MemoryArguments
 from x3spatial.training.options import QUIET_HELP, Formatter, dashed
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -48,6 +49,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "output_dir", "save_steps", "save_total_limit", "save_dtype", "logging_steps",
         "logging_nan_inf_filter", "report_to",
     ),
+    "Memory": ("memory", "gpus", "sample_tokens", "json"),
 }  # fmt: skip
 """The own options by group."""
 FIXED = (
@@ -67,7 +69,9 @@ examples:
 def own_fields() -> dict[str, dataclasses.Field[Any]]:
     """The options that ``x3 sft`` defines itself, by name."""
     found = {
-        f.name: f for kind in (ModelArguments, DataArguments) for f in dataclasses.fields(kind)
+        f.name: f
+        for kind in (ModelArguments, DataArguments, MemoryArguments)
+        for f in dataclasses.fields(kind)
     }
     fields = {field.name: field for field in dataclasses.fields(SftArguments)}
     return found | {name: fields[name] for name in SftArguments.__annotations__}

@@ -14,6 +14,7 @@ from x3spatial.formats.results_file import MaskChoice
 from x3spatial.formats.results_table import NONE, UNKNOWN
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask
+from x3spatial.io.members import file_at
 
 # The data uses the spelling "dialated"; the correct spelling is also accepted.
 _SUFFIXES = {"tight": ("_mask",), "dilated": ("_mask_dialated", "_mask_dilated")}
@@ -23,8 +24,8 @@ _MASK_SUFFIXES = (*_SUFFIXES["dilated"], *_SUFFIXES["tight"])
 
 
 def join(path: str, image_folder: Path | None) -> Path:
-    """A path of a record; relative paths are joined to ``image_folder``."""
-    return Path(path) if image_folder is None else image_folder / path
+    """The file that a path of a record names; relative paths are joined to ``image_folder``."""
+    return file_at(path) if image_folder is None else image_folder / path
 
 
 @dataclass(frozen=True, slots=True)

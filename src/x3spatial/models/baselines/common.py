@@ -10,6 +10,7 @@ from typing import Generic, TypeVar, cast
 
 from x3spatial.arrays import Bool, UInt8
 from x3spatial.io.images import ImageError, read_mask, read_rgb
+from x3spatial.io.members import file_at
 from x3spatial.tasks.answers import POINT
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point
@@ -62,7 +63,7 @@ def record_path(question: Question, name: str) -> Path:
     path = record_field(question, name)
     if path is None:
         raise ValueError(f"{question.id}: the record has no {name!r}, which this model needs")
-    return Path(path)
+    return file_at(path)
 
 
 def load_rgb(path: Path) -> UInt8:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from x3spatial.arrays import Bool, Float64, IntP, UInt8
+from x3spatial.io.members import file_at
 from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import (
     LruCache,
@@ -69,8 +70,8 @@ def sources(question: Question) -> tuple[Source, Source]:
     else:
         a, b = Source(question.images[0], "whole"), Source(question.images[-1], "whole")
     return (
-        a if reference is None else Source(Path(reference), "whole"),
-        b if query is None else Source(Path(query), "whole"),
+        a if reference is None else Source(file_at(reference), "whole"),
+        b if query is None else Source(file_at(query), "whole"),
     )
 
 

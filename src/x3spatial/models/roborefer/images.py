@@ -19,6 +19,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from x3spatial.arrays import Float64, UInt8
 from x3spatial.errors import UserError
+from x3spatial.io.members import open_file
 from x3spatial.models import choices
 from x3spatial.models.local.image_loading import load_rgb
 
@@ -47,7 +48,7 @@ def load_depth(source: Path | str | Image.Image) -> Image.Image:
     """
     if isinstance(source, Image.Image):
         return _depth_image(source)
-    with Image.open(source) as image:
+    with open_file(source) as file, Image.open(file) as image:
         return _depth_image(image)
 
 

@@ -32,6 +32,7 @@ from x3spatial.io.images import (
     encode_webp_lossless,
     read_bytes,
 )
+from x3spatial.io.members import file_at
 from x3spatial.io.opening import refuse_link
 from x3spatial.progress import progress
 from x3spatial.reports.people.options import AskPageOptions
@@ -238,7 +239,7 @@ class _Images:
 
     def _write(self, path: str) -> _Image:
         try:
-            pixels = decode_rgb(read_bytes(Path(path)))
+            pixels = decode_rgb(read_bytes(file_at(path)))
         except ImageError as error:
             return _Image(path, reason=error.reason)
         height, width = pixels.shape[:2]

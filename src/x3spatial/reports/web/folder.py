@@ -128,7 +128,7 @@ def write_folder(site: Site, folder: Path, key: Any, workers: int) -> Written:
         return file, write(file, lambda: scripts[name](pictures), keep=resumed and name != "report")
 
     with progress("writing pages", len(scripts)) as advance:
-        for file, was_there in map_unordered(work, scripts, workers, threads=True):
+        for file, was_there in map_unordered(work, scripts, workers):
             names.add(file)
             kept += was_there
             advance()
@@ -172,7 +172,7 @@ def _write_pictures(site: Site, folder: Path, workers: int) -> tuple[dict[int, P
 
     count = len(site.pictures.paths)
     with progress("writing images", count) as advance:
-        for number, picture, was_there in map_unordered(work, range(count), workers, threads=True):
+        for number, picture, was_there in map_unordered(work, range(count), workers):
             found[number] = picture
             kept += was_there
             advance()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from x3spatial.arrays import UInt8
+from x3spatial.errors import UserError
 from x3spatial.io.images import (
     WEBP_SIDE,
     ImageError,
@@ -19,6 +19,7 @@ from x3spatial.io.images import (
     read_bytes,
     resize_rgb,
 )
+from x3spatial.io.members import MemberPath, file_at
 from x3spatial.reports.web.options import ImageMode
 
 QUALITY = 90
@@ -69,10 +70,14 @@ class Pictures:
 
         The name is that of the content, so equal files in several places become one.
         """
-        path = Path(self.paths[number])
+        path = file_at(self.paths[number])
         try:
             data = read_bytes(path)
             if self.mode == "link":
+                if isinstance(path, MemberPath):
+                    raise UserError(
+                        "--images link: the images lie inside of a pack; choose another --images"
+                    )
                 width, height = probe(data)
                 return Picture(path.absolute().as_uri(), width, height), None
             image = decode_rgb(data)
@@ -85,7 +90,7 @@ class Pictures:
     def name_of(self, number: int) -> tuple[str, Picture] | None:
         """Name and picture without encoding, to find out whether the file is there; None if unreadable."""
         try:
-            data = read_bytes(Path(self.paths[number]))
+            data = read_bytes(file_at(self.paths[number]))
             width, height = probe(data)
         except ImageError:
             return None
@@ -94,7 +99,7 @@ class Pictures:
 
     def stated(self, number: int, src: str) -> Picture:
         """A picture whose file is made when it is asked for."""
-        path = Path(self.paths[number])
+        path = file_at(self.paths[number])
         size = self._sizes.get(number)
         try:
             if size is None:

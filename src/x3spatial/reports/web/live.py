@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from x3spatial.errors import UserError
+from x3spatial.io.members import file_at
 from x3spatial.progress import without_progress
 from x3spatial.reports.web.images import Picture, Pictures
 from x3spatial.reports.web.site import Site
@@ -160,7 +161,7 @@ class _Pictures(Mapping[int, Picture]):
     def __getitem__(self, number: int) -> Picture:
         path = self._pictures.paths[number]
         try:
-            stat = Path(path).stat()
+            stat = file_at(path).stat()
             state = f"{path} {stat.st_size} {stat.st_mtime_ns}"
         except OSError:
             state = path

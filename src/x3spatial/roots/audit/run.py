@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.progress import progress
 from x3spatial.roots import findings
 from x3spatial.roots.audit.objects import AuditedObject, AuditJob, audit_object
@@ -82,7 +83,12 @@ class AuditReport(Tabular):
 
 
 def audit(
-    data_root: str | Path, *, tasks: Sequence[str] | None = None, workers: int | None = None
+    data_root: str | Path,
+    *,
+    tasks: Sequence[str] | None = None,
+    workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
 ) -> AuditReport:
     """Check every file of every split of a data root.
 
@@ -91,12 +97,14 @@ def audit(
         tasks: the tasks that will be built, by name or short name; None for those of a default build. What
             none of them needs is not checked.
         workers: threads; None for one per usable CPU.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
 
     Raises:
         UserError: ``data_root`` does not exist or has no split, or a task is unknown.
+        UnitsFailed: an object could not be checked.
     """
     data_root = Path(data_root)
-    workers = default_workers() if workers is None else workers
     chosen = [TASKS[name] for name in choose_tasks(tasks)]
     use_inpainted = any(task.needs_inpainted for task in chosen)
     use_pairs = any(task.views is Views.TWO for task in chosen)
@@ -104,8 +112,17 @@ def audit(
     jobs = (AuditJob(key, listing.folder(key), use_inpainted, use_pairs) for key in listing.objects)
     objects: list[AuditedObject] = []
     duplicates = _Duplicates()
-    with progress("auditing", len(listing.objects)) as advance:
-        for audited in map_unordered(audit_object, jobs, workers, threads=True):
+
+    def name(job: AuditJob) -> str:
+        return "/".join(job.key)
+
+    with (
+        open_engine(engine, ray_address) as opened,
+        progress("auditing", len(listing.objects)) as advance,
+    ):
+        for audited in opened.map(
+            audit_object, jobs, workers=workers, name=name, threads=True, folders=[data_root]
+        ):
             duplicates.add(audited)
             audited.digests = []
             objects.append(audited)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from x3spatial.engine.local import default_workers, map_unordered
+from x3spatial.engine.base import Engine
+from x3spatial.engine.registry import open_engine
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json, write_json
 from x3spatial.io.locks import lock_dir
@@ -38,6 +39,10 @@ class ScanJob:
     index: int
     options: SceneOptions
     frames: int
+
+    def room(self) -> str:
+        """Its name in messages."""
+        return f"{self.split}/{scene_name(self.split, self.index)}"
 
     def settings(self) -> dict[str, Any]:
         """What decides the bytes of a scan, besides its split and number."""
@@ -76,6 +81,8 @@ def render_scans(
     seed: int = 0,
     style: str = "day",
     workers: int | None = None,
+    engine: str | Engine = "local",
+    ray_address: str | None = None,
     fast: bool = False,
     fresh: bool = False,
 ) -> ScanSummary:
@@ -98,12 +105,15 @@ def render_scans(
         seed: as in ``render_scenes``.
         style: as in ``render_scenes``.
         workers: processes; None for one per usable CPU.
+        engine: a name in ``engine.registry.ENGINES``, or an engine that is open.
+        ray_address: for ``ray``: the cluster to join; None to start Ray on this machine.
         fast: smaller default images with fewer samples.
         fresh: delete the scans of earlier runs in ``out_dir`` first.
 
     Raises:
         UserError: an option is out of range, ``out_dir`` cannot be written or holds something else, or no ray
             tracer is installed (the extra ``render``).
+        UnitsFailed: a room could not be rendered; all others are done.
     """
     out_dir = Path(out_dir)
     scenes = {split: count for split, count in scenes.items() if count}
@@ -120,8 +130,8 @@ def render_scans(
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: must be at least 1")
     make_dir(out_dir, _OPTION)
-    with lock_dir(out_dir, _OPTION):
-        return _run(out_dir, scenes, options, layout, frames, workers or default_workers(), fresh)
+    with lock_dir(out_dir, _OPTION), open_engine(engine, ray_address) as opened:
+        return _run(out_dir, scenes, options, layout, frames, opened, workers, fresh)
 
 
 def _run(
@@ -130,7 +140,8 @@ def _run(
     options: SceneOptions,
     layout: str,
     frames: int,
-    workers: int,
+    engine: Engine,
+    workers: int | None,
     fresh: bool,
 ) -> ScanSummary:
     jobs = [
@@ -146,7 +157,7 @@ def _run(
         _check(marks, jobs)
     todo = [job for job in jobs if not all(path.is_file() for path in _marks_of(job))]
     with progress("rooms", len(jobs), done=len(jobs) - len(todo)) as advance:
-        for _ in map_unordered(write_room, todo, max(1, min(workers, len(todo)))):
+        for _ in engine.map(write_room, todo, workers=workers, name=ScanJob.room, folders=[root]):
             advance()
     written = [read_json(path) for job in jobs for path in _marks_of(job)]
     open_layout(layout).write_index(root, written)
