@@ -24,6 +24,8 @@ from x3spatial.tasks.strata import STRATA, Bin, Stratum, Value
 SIZE = STRATA["mask_share"]
 SIZE_METRICS = ("hit_at_mask", "median_l2_error", "success_005", "false_not_visible_rate")
 METRICS = (*SIZE_METRICS, "not_visible_accuracy", "balanced_accuracy")
+BOX_METRICS = ("mean_iou", "iou_050", "centre_in_mask")
+"""Beside both where the model was asked for boxes."""
 
 
 def size_rows(scores: Sequence[Score], areas: Sequence[float | None]) -> tuple[SizeRow, ...]:
@@ -38,7 +40,7 @@ def size_rows(scores: Sequence[Score], areas: Sequence[float | None]) -> tuple[S
         SizeRow(
             least=part.least or 0.0,
             most=_bound(part.most),
-            **_figures(scores, areas, chosen, SIZE_METRICS),
+            **_figures(scores, areas, chosen, _with_boxes(SIZE_METRICS, scores)),
         )
         for part, chosen in grouped(SIZE, areas, scores)
     )
@@ -63,7 +65,7 @@ def stratum_rows(
                 least=part.least,
                 most=_bound(part.most),
                 name=name_of(part),
-                **_figures(scores, areas, chosen, METRICS),
+                **_figures(scores, areas, chosen, _with_boxes(METRICS, scores)),
             )
             for part, chosen in grouped(stratum, values, scores)
             if chosen
@@ -71,6 +73,11 @@ def stratum_rows(
         if rows:
             found[stratum.name] = rows
     return found
+
+
+def _with_boxes(names: tuple[str, ...], scores: Sequence[Score]) -> tuple[str, ...]:
+    """``names``, with those of boxes where the model was asked for boxes."""
+    return (*names, *BOX_METRICS) if any(score.box is not None for score in scores) else names
 
 
 def value_in(record: TaskRecord, stratum: Stratum) -> Value:
@@ -117,8 +124,8 @@ def _figures(
     return {
         "samples": len(part),
         "metrics": {name: value_of(name, table) for name in names},
-        "ci95": {name: found.ci95[name] for name in names},
-        "ci_method": {name: found.method[name] for name in names},
+        "ci95": {name: found.ci95.get(name) for name in names},
+        "ci_method": {name: found.method.get(name) for name in names},
         "ci_unit": clusters.unit,
         "chance": float(np.mean(known)) if known else None,
     }
