@@ -75,6 +75,7 @@ def test_a_box_by_itself(
     assert [name for name, value in told.items() if value] == flags.split()
     # Nothing of it is a point.
     assert entry.pred_parsed.coord is entry.l2_error is entry.hit_mask is None
+    assert entry.success_l2_010 is None
     assert (entry.pred_parsed.box is None) == (
         entry.status == "unparsed" or bool(entry.pred_parsed.is_not_visible)
     )

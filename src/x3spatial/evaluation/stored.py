@@ -33,7 +33,7 @@ def entry_of(score: Score, rule: ScoringRule) -> SampleResult:
             score.gt_text, not visible, _coordinate(score.gt_point), value=score.gt_value
         ),
         l2_error=score.l2,
-        success_l2_010=success if answered and visible else None,
+        success_l2_010=success if answered and visible and score.box is None else None,
         hit_mask=_stored_hit(score.hit, rule),
         status=score.status,
         scene=score.scene,

@@ -68,8 +68,8 @@ OUTCOMES: dict[str, Outcome] = {
         Outcome("hit", "hit", True, lambda e: e.hit_mask == 1),
         Outcome("miss", "miss", False, lambda e: e.hit_mask == 0),
         Outcome("partial-hit", "some points hit", None, lambda e: e.hit_mask is not None),
-        Outcome("box-right", "box, IoU ≥ 0.5", True, lambda e: _iou(e) >= LEAST_IOU - 1e-9),
-        Outcome("box-wrong", "box, IoU < 0.5", False, lambda e: _iou(e) >= 0),
+        Outcome("box-right", "box, IoU at least 0.5", True, lambda e: _iou(e) >= LEAST_IOU - 1e-9),
+        Outcome("box-wrong", "box, IoU below 0.5", False, lambda e: _iou(e) >= 0),
         Outcome("no-mask", "no mask to score", None, lambda e: True),
     )
 }
