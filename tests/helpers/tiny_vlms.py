@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -355,6 +356,47 @@ def _internvl(out: Path, seed: int) -> None:
     )
 
 
+def _minicpm(out: Path, seed: int) -> None:
+    from transformers import MiniCPMV4_6Config, MiniCPMV4_6ForConditionalGeneration
+    from transformers.models.minicpmv4_6.image_processing_pil_minicpmv4_6 import (
+        MiniCPMV4_6ImageProcessorPil,
+    )
+
+    tokenizer = _tokenizer(
+        image_token="<|image_pad|>",
+        video_token="<|video_pad|>",
+        image_start_token="<image>",
+        image_end_token="</image>",
+        slice_start_token="<slice>",
+        slice_end_token="</slice>",
+        image_id_start_token="<image_id>",
+        image_id_end_token="</image_id>",
+    )
+    make: Any = MiniCPMV4_6Config
+    config = make(
+        text_config={
+            **_TEXT, **_ids(tokenizer), "model_type": "qwen2", "vocab_size": len(tokenizer),
+        },
+        vision_config={
+            "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "image_size": 112, "patch_size": 14,
+        },
+        insert_layer_id=0,
+        image_size=112,
+        image_token_id=_id(tokenizer, "<|image_pad|>"),
+        video_token_id=_id(tokenizer, "<|video_pad|>"),
+    )  # fmt: skip
+    _write(
+        out,
+        MiniCPMV4_6ForConditionalGeneration(config),
+        tokenizer,
+        MiniCPMV4_6ImageProcessorPil(scale_resolution=112, max_slice_nums=4),
+        processor="MiniCPMV4_6Processor",
+        chat=template("<|image_pad|>"),
+        seed=seed,
+    )
+
+
 def make_pointing_model(out: Path, *, seed: int = 0, side: int = 168) -> Path:
     """A stand-in for MolmoPoint, with its own code; images are squeezed to ``side`` x ``side``."""
     from helpers import pointing_model
@@ -430,3 +472,5 @@ FAMILIES: dict[str, Callable[[Path, int], None]] = {
     "qwen3_vl": _qwen3_vl,
 }
 """``model_type`` → how a folder of it is written."""
+if find_spec("transformers.models.minicpmv4_6") is not None:  # newer than the oldest transformers
+    FAMILIES["minicpmv4_6"] = _minicpm

@@ -146,6 +146,7 @@ def test_the_type_of_the_model_chooses_the_convention() -> None:
         ("qwen2_5_vl", "qwen2.5-px"),
         ("qwen3_vl", "qwen3-1000"),
         ("internvl", "internvl-1000"),
+        *([("minicpmv4_6", "minicpm-1000")] if "minicpmv4_6" in FAMILIES else []),
     ):
         assert model_of(family, convention=None).convention == convention
     with pytest.raises(UserError, match=r"no entry for model type 'llava' .* one of unit, .*pixel"):

@@ -317,6 +317,9 @@ class _NoVideos:
 
     model_input_names: Sequence[str] = ()
     num_frames = fps = None
+    # Read by the processor of MiniCPM-V when it is made.
+    slice_mode = False
+    downsample_mode = "16x"
 
 
 class _ImagesOnly(ProcessorMixin):
