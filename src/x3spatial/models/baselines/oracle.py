@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from x3spatial.conventions.registry import find_convention
+from x3spatial.conventions.registry import CONVENTIONS, find_convention
 from x3spatial.errors import UserError
 from x3spatial.models.base import Model, Output
 from x3spatial.models.baselines.common import load_mask, record_path
@@ -50,12 +50,10 @@ class Oracle(Model):
         Raises:
             UserError: there is no such convention.
         """
-        if argument is None:
-            return cls()
-        try:
-            return cls(argument)
-        except UserError as error:
-            raise UserError(f"--model oracle:{argument}: {error}") from None
+        if argument is not None and argument not in CONVENTIONS:
+            known = ", ".join(CONVENTIONS)
+            raise UserError(f"--model oracle:{argument}: no such convention; known are {known}")
+        return cls() if argument is None else cls(argument)
 
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[Output]:
         """The right answer to each question."""
