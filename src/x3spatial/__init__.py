@@ -15,6 +15,7 @@ from x3spatial import _moved
 if TYPE_CHECKING:
     from x3spatial.builder.options import BuildOptions
     from x3spatial.builder.run import build_tasks
+    from x3spatial.engine.shards import Shard
     from x3spatial.errors import UserError
     from x3spatial.evaluation.agreement import agreement
     from x3spatial.evaluation.answers import score_answers, score_people, score_text
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from x3spatial.importers.run import import_scans
     from x3spatial.inpaint_bench.run import bench_engines
     from x3spatial.inpainting.fill import inpaint
+    from x3spatial.merging import merge
     from x3spatial.models.base import Model
+    from x3spatial.packs.run import pack
     from x3spatial.pipeline import zeroshot
     from x3spatial.reports.people.ask import ask
     from x3spatial.reports.plot import plot
@@ -53,6 +56,7 @@ _API = {
     "Model": "models.base",
     "ReadOptions": "importers.options",
     "ReportOptions": "reports.web.options",
+    "Shard": "engine.shards",
     "UserError": "errors",
     "agreement": "evaluation.agreement",
     "ask": "reports.people.ask",
@@ -65,6 +69,8 @@ _API = {
     "export": "exporters.run",
     "import_scans": "importers.run",
     "inpaint": "inpainting.fill",
+    "merge": "merging",
+    "pack": "packs.run",
     "plot": "reports.plot",
     "read_results": "formats.results_file",
     "read_tasks": "formats.task_file",
@@ -89,6 +95,7 @@ __all__ = [
     "Model",
     "ReadOptions",
     "ReportOptions",
+    "Shard",
     "UserError",
     "agreement",
     "ask",
@@ -101,6 +108,8 @@ __all__ = [
     "export",
     "import_scans",
     "inpaint",
+    "merge",
+    "pack",
     "plot",
     "read_results",
     "read_tasks",

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from helpers.roots import box_mask, make_root
-from x3spatial.builder.run import BuildSummary, build_tasks
+from x3spatial.builder.run import build_tasks
+from x3spatial.builder.summary import BuildSummary
 from x3spatial.io.images import encode_mask_png, encode_png
 from x3spatial.roots.audit.run import audit
 

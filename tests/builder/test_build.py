@@ -18,7 +18,8 @@ import pytest
 
 from helpers.roots import box_mask, make_root, tree_bytes, write_view
 from x3spatial.builder.options import BuildOptions
-from x3spatial.builder.run import BuildSummary, build_tasks
+from x3spatial.builder.run import build_tasks
+from x3spatial.builder.summary import BuildSummary
 from x3spatial.errors import UserError
 from x3spatial.io.images import decode_mask, read_mask, read_rgb
 from x3spatial.tasks.answers import AnswerKind, parse_unit

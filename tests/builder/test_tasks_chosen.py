@@ -10,7 +10,8 @@ import pytest
 
 from helpers.roots import make_root, tree_bytes
 from x3spatial.builder.options import BuildOptions
-from x3spatial.builder.run import BuildSummary, build_tasks
+from x3spatial.builder.run import build_tasks
+from x3spatial.builder.summary import BuildSummary
 from x3spatial.errors import UserError
 from x3spatial.evaluation.run import evaluate
 from x3spatial.exporters.run import export

@@ -10,7 +10,7 @@
     prompts/       prompt templates
     registry.yaml  data sets and mixtures
     recipe.yaml    a recipe of one stage
-    out/           where commands write; notes.txt is a file of the user's
+    out/           where commands write; notes.txt is a file of the user's, shards/ a build in two shards
 """
 
 from __future__ import annotations
@@ -61,5 +61,9 @@ def make_template(zygote: Zygote, folder: Path) -> None:
     ):
         ran = zygote.run(line.split(), folder, Circumstances())
         assert ran.code == 0, ran.err
-    (folder / "out").mkdir()
+    # Its shards lie where its output does.
+    for k in (1, 2):
+        line = f"build root -o out/shards --workers 1 --shard {k}/2"
+        ran = zygote.run(line.split(), folder, Circumstances())
+        assert ran.code == 0, ran.err
     (folder / "out" / NOTES).write_text("the user's own\n")

@@ -39,6 +39,9 @@ PRELOAD_HEAVY = (
 
 LOCK_ERRNO = "X3_CAMPAIGN_LOCK_ERRNO"
 """With this variable ``flock`` fails with its value: as on a file system without locks."""
+KILL_AT = "X3_CAMPAIGN_KILL_AT"
+"""With this variable, N, the run is killed (SIGKILL) before its N-th file or line of a journal is there; -N:
+right after."""
 _SENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SUBREAPER = 36
 _MOST_OUTPUT = 1 << 22
@@ -68,6 +71,28 @@ def _without_locks(number: int) -> None:
         raise OSError(number, os.strerror(number))
 
     fcntl.flock = fcntl.lockf = refuse
+
+
+def _mortal(at: int) -> None:
+    from x3spatial.io.journal import Journal
+
+    written = 0
+
+    def dying(real: Any) -> Any:
+        def write(*args: Any, **kwargs: Any) -> Any:
+            nonlocal written
+            written += 1
+            if written == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            found = real(*args, **kwargs)
+            if written == -at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return found
+
+        return write
+
+    os.replace, os.rename = dying(os.replace), dying(os.rename)
+    Journal.append_line = dying(Journal.append_line)  # type: ignore[method-assign]
 
 
 def _set_streams(streams: str, out: int, err: int) -> None:
@@ -105,6 +130,8 @@ def _child(request: dict[str, Any], out: int, err: int) -> int:
         os.execv(sys.executable, [sys.executable, "-m", "x3spatial", *words])
     if LOCK_ERRNO in request["env"]:
         _without_locks(int(request["env"][LOCK_ERRNO]))
+    if KILL_AT in request["env"]:
+        _mortal(int(request["env"][KILL_AT]))
     if request["remove_cwd"]:
         Path(request["cwd"], "gone").mkdir()
         os.chdir("gone")

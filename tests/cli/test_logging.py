@@ -21,14 +21,15 @@ LOG = logging.getLogger("x3spatial.anything")
 def verb(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
     """``x3 audit`` without an audit: it logs at every level, and notes whether bars would be drawn."""
     from x3spatial.roots.audit import run as home
+    from x3spatial.roots.audit.report import AuditReport
 
     bars: list[bool] = []
 
-    def audit(data_root: Any, *, tasks: Any = None, workers: int | None = None) -> Any:
+    def audit(data_root: Any, *, tasks: Any = None, **options: Any) -> Any:
         for level in ("debug", "info", "warning", "error"):
             getattr(LOG, level)("a %s", level)
         bars.append(progress._enabled)
-        return home.AuditReport(Path(data_root), {}, [])
+        return AuditReport(Path(data_root), {}, [])
 
     monkeypatch.setattr(home, "audit", audit)
     yield bars

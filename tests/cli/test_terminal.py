@@ -27,6 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_root(folder / "root")
     make_photos(folder / "photos")
     assert run(["build", str(root), "-o", str(folder / "tasks"), "-q"]) == 0
+    shard = ["--shard", "1/3", "-q"]  # two are missing
+    assert run(["build", str(root), "-o", str(folder / "shards"), *shard]) == 0
     for model in ("oracle", "centre"):
         assert run(evaluating(folder, model, folder / f"{model}.json")) == 0
     registry = {"datasets": {"all": {"data_path": str(folder / "tasks" / "t1_val_multi.json")}}}
@@ -53,7 +55,7 @@ def command_lines(folder: Path, tmp: Path) -> dict[str, list[str]]:
             folder / "root",
             "-o",
             tmp / "b",
-            "--engine",
+            "--inpaint",
             "telea",
             "--model",
             "pixel-diff",
@@ -71,7 +73,9 @@ def command_lines(folder: Path, tmp: Path) -> dict[str, list[str]]:
         "conventions": [],
         "preview": [tasks, "-o", tmp / "p.png", "--limit", 1],
         "export": [tasks, "--to", "llava", "-o", tmp / "e"],
+        "pack": [tasks, "-o", tmp / "p"],
         "crop": [folder / "root", "-o", tmp / "c"],
+        "merge": [folder / "shards", "--dry-run"],
         "composites": [tmp / "f", "--scenes", 1],
         "data list": ["--data-registry", folder / "mixtures.yaml"],
         "check-data": ["--data-path", tasks],
@@ -81,7 +85,7 @@ def command_lines(folder: Path, tmp: Path) -> dict[str, list[str]]:
 
 TABLES = {
     "audit": 0, "build": 0, "eval": 0, "score": 0, "compare": 0, "agreement": 0, "zeroshot": 0,
-    "check-model": 1, "models": 0, "conventions": 0, "data list": 0,
+    "check-model": 1, "models": 0, "conventions": 0, "data list": 0, "merge": 1,
 }  # fmt: skip
 """Commands that print tables, with their exit code here (no baseline passes check-model)."""
 

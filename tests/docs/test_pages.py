@@ -101,8 +101,9 @@ def known_options() -> set[str]:
     pytest.importorskip("transformers")
     from x3spatial.training.arguments import ModelArguments, SftArguments
     from x3spatial.training.data_arguments import DataArguments
+    from x3spatial.training.memory.options import MemoryArguments
 
-    parsed = (ModelArguments, DataArguments, SftArguments)
+    parsed = (ModelArguments, DataArguments, SftArguments, MemoryArguments)
     fields = {field.name for group in parsed for field in dataclasses.fields(group)}
     found = {f"--{name.replace('_', '-')}" for name in fields}
     for path in commands():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -168,4 +169,15 @@ def test_an_open_engine_is_used_and_stays_open() -> None:
     with open_engine(engine) as opened:
         assert opened is engine
     with pytest.raises(UserError, match="open already"), open_engine(engine, "auto"):
+        pass
+
+
+def test_ray_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with (
+        pytest.raises(
+            UserError, match=r"--engine ray: the package 'ray' is not installed; run: pip"
+        ),
+        open_engine("ray"),
+    ):
         pass

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from helpers.task_sets import box_mask, make_record, write_set
 from x3spatial.evaluation.run import evaluate
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.by_stratum import SIZE, size_rows
+from x3spatial.evaluation.statistics.by_stratum import SIZE, Samples, size_rows
 from x3spatial.formats.results_file import SizeRow
 from x3spatial.formats.typed_json import decode, encode
 from x3spatial.tasks.geometry import Point
@@ -42,7 +42,7 @@ HIDDEN = replace(HIT, gt_point=None, gt_absent=True, l2=None, hit=None, hit_tigh
 def test_each_sample_is_in_the_row_of_its_size() -> None:
     scores = [MISS, HIT, HIT, MISS, HIT, HIDDEN, replace(HIT, status="error")]
     areas = [0.001, 0.002, 0.0025, 0.02, 0.5, None, 0.5]
-    rows = size_rows(scores, areas)
+    rows = size_rows(Samples.of(scores, areas))
     assert [(row.least, row.most) for row in rows] == [
         (0.0, 0.0025), (0.0025, 0.01), (0.01, 0.04), (0.04, None),
     ]  # fmt: skip
@@ -54,7 +54,7 @@ def test_each_sample_is_in_the_row_of_its_size() -> None:
 
 
 def test_an_empty_row_has_no_figures() -> None:
-    (first, *_) = size_rows([HIDDEN], [None])
+    (first, *_) = size_rows(Samples.of([HIDDEN], [None]))
     assert (first.samples, first.chance) == (0, None)
     assert set(first.metrics.values()) == {None}
 
@@ -62,7 +62,7 @@ def test_an_empty_row_has_no_figures() -> None:
 @given(st.lists(st.tuples(st.floats(1e-6, 1.0), st.booleans(), st.integers(0, 30)), max_size=80))
 def test_rows_are_a_partition(samples: list[tuple[float, bool, int]]) -> None:
     scores = [replace(HIT if hit else MISS, scene=f"s{n}") for _, hit, n in samples]
-    rows = size_rows(scores, [area for area, _, _ in samples])
+    rows = size_rows(Samples.of(scores, [area for area, _, _ in samples]))
     assert sum(row.samples for row in rows) == len(samples)
     hits = sum(row.samples * (row.metrics["hit_at_mask"] or 0.0) for row in rows)
     assert hits == pytest.approx(sum(hit for _, hit, _ in samples))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.by_stratum import stratum_rows, value_in
+from x3spatial.evaluation.statistics.by_stratum import Samples, stratum_rows, value_in
 from x3spatial.evaluation.statistics.metrics import table_of, value_of
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.tasks.geometry import Point
@@ -48,7 +48,7 @@ facts = st.builds(
 def test_rows_are_a_partition(cases: list[tuple[Strata | None, bool]]) -> None:
     pairs = [sample(number, strata, hit=hit) for number, (strata, hit) in enumerate(cases)]
     records, scores = [record for record, _ in pairs], [score for _, score in pairs]
-    rows = stratum_rows(records, scores, [0.1] * len(records))
+    rows = stratum_rows(records, Samples.of(scores, [0.1] * len(records)))
     for name, stratum in STRATA.items():
         known = [record for record in records if value_in(record, stratum) is not None]
         assert sum(row.samples for row in rows.get(name, ())) == len(known)
@@ -72,7 +72,7 @@ def test_absence_is_grouped_by_name() -> None:
         sample(number, None, hit=number % 3 == 0, absence=("framing", "other_scene")[number % 2])
         for number in range(24)
     ]
-    rows = stratum_rows([r for r, _ in pairs], [s for _, s in pairs], [None] * 24)
+    rows = stratum_rows([r for r, _ in pairs], Samples.of([s for _, s in pairs], [None] * 24))
     assert set(rows) == {"absence"}
     assert [(row.name, row.samples) for row in rows["absence"]] == [
         ("framing", 12),

@@ -10,7 +10,13 @@ import pytest
 from helpers.task_sets import box_mask, make_record
 from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
 from x3spatial.evaluation.scoring.scores import truth_of
-from x3spatial.evaluation.statistics.chance import Chance, chance_rows, disc_area, mean_distance
+from x3spatial.evaluation.statistics.chance import (
+    Chance,
+    ChanceTable,
+    chance_rows,
+    disc_area,
+    mean_distance,
+)
 
 
 def test_expectations_over_uniform_points_match_draws() -> None:
@@ -42,7 +48,7 @@ def test_rows_are_in_the_query_frame(tmp_path: Path, task: str) -> None:
         truth = truth_of(record)
         masks = finder.masks(record) if truth.visible else NO_MASKS
         samples.append(chance.sample(record, truth, masks))
-    rows = chance_rows(samples)
+    rows = chance_rows(ChanceTable.of(samples))
     assert rows["centre"]["hit_at_mask"] == 0.5  # type: ignore[index]
     assert rows["copy-reference"]["hit_at_mask"] == 0.5  # type: ignore[index]
     assert rows["copy-reference"]["mean_l2_error"] == pytest.approx(0.4 * 2**0.5 / 2)  # type: ignore[index]
@@ -56,5 +62,5 @@ def test_no_reference_no_copy(tmp_path: Path) -> None:
     record = make_record(tmp_path, "01", box_mask(8, 8, 2, 2, 4, 4), task="t2b_multi")
     truth = truth_of(record)
     sample = Chance(None).sample(record, truth, MaskFinder("auto", None).masks(record))
-    assert chance_rows([sample])["copy-reference"] is None
-    assert set(chance_rows([]).values()) == {None}
+    assert chance_rows(ChanceTable.of([sample]))["copy-reference"] is None
+    assert set(chance_rows(ChanceTable.of([])).values()) == {None}

@@ -91,13 +91,14 @@ def test_the_masks_used_last_are_read_once(tmp_path: Path, monkeypatch: pytest.M
         return read_mask(path)
 
     monkeypatch.setattr(masks_module, "read_mask", counted)
-    a, b, c = (make_record(tmp_path, name, TIGHT) for name in ("01", "02", "03"))
+    a, b, c, d, e = (make_record(tmp_path, name, TIGHT) for name in ("01", "02", "03", "04", "05"))
     finder = MaskFinder("auto", None, capacity=2)
     for record in (a, b, a, c, a):  # c takes the place of b, which was used before a
         assert finder.masks(record).chosen is not None
     assert read == [Path(record.query_mask or "") for record in (a, b, c)]
-    finder.masks(b)
-    assert len(read) == 4
+    for record in (d, e, b):  # b was given up
+        finder.masks(record)
+    assert len(read) == 6
 
 
 def test_no_query_at_all() -> None:

@@ -17,8 +17,10 @@ LINES: dict[str, str] = {
     "crop": "{root} {out} --workers 1",
     "audit": "{root}",
     "build": "{root} -o {out} --workers 1",
+    "merge": "{shards} --dry-run",
     "preview": "{tasks} -o {out}.png",
     "export": "{tasks} --to trl -o {out}",
+    "pack": "{tasks} -o {out}",
     "eval": "{tasks} -o {out}.json --model centre",
     "score": "{results} {tasks} -o {out}.json",
     "compare": "{results} {results}",
@@ -43,7 +45,7 @@ LINES: dict[str, str] = {
     "model tiny": "{out} --no-depth",
     "model resize": "{checkpoint} -o {out} --image-size 84",
     "import": "photos {photos} -o {out} --workers 1",
-    "inpaint-bench": "{root} -o {out} --engine telea --model pixel-diff --limit 2 --workers 1",
+    "inpaint-bench": "{root} -o {out} --inpaint telea --model pixel-diff --limit 2 --workers 1",
     "help": "build",
     "version": "",
 }
@@ -74,6 +76,8 @@ class Inputs:
     recipe: Path
     data: Path
     """The folder of ``tasks``."""
+    shards: Path
+    """A build of one shard."""
 
 
 def make_inputs(folder: Path) -> Inputs:
@@ -91,7 +95,9 @@ def make_inputs(folder: Path) -> Inputs:
     registry.write_text(f"datasets: {{seen: {tasks}}}\n")
     recipe.write_text(_RECIPE)
     photos = make_photos(folder / "photos")
-    return Inputs(root, photos, tasks, results, CHECKPOINT, registry, recipe, folder)
+    shards = folder / "shards"
+    assert run(["build", str(root), "-o", str(shards), "--workers", "1", "--shard", "1/1"]) == 0
+    return Inputs(root, photos, tasks, results, CHECKPOINT, registry, recipe, folder, shards)
 
 
 def words(command: str, inputs: Inputs, out: Path, **replaced: Path) -> list[str]:

@@ -13,11 +13,14 @@ import sys
 import traceback
 from typing import Any
 
+from torch import distributed
+
 from helpers import rank_eval
 
 
 def main() -> None:
     """Serve until stdin ends."""
+    assert distributed.is_available()
     codes: dict[int, int] = {}
     for line in sys.stdin:
         asked = json.loads(line)

@@ -51,7 +51,8 @@ class Zygote:
     process: subprocess.Popen[str] = field(
         default_factory=lambda: subprocess.Popen(
             [sys.executable, "-m", "helpers.rank_zygote"],
-            env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=environment(TORCH_CPP_LOG_LEVEL="FATAL"), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )
     )  # fmt: skip
 

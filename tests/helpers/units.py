@@ -71,3 +71,12 @@ def waits(unit: Unit) -> int:
     _tried(unit)
     time.sleep(60)
     return unit.number
+
+
+def package_folder(unit: Unit) -> tuple[int, str]:
+    """The worker, and where it has x3spatial from."""
+    import x3spatial
+
+    _tried(unit)
+    time.sleep(0.1)  # so that both nodes get some
+    return os.getpid(), str(x3spatial.__file__)

@@ -17,7 +17,8 @@ from x3spatial.arrays import Bool, UInt8
 from x3spatial.builder.run import build_tasks
 from x3spatial.evaluation.run import evaluate
 from x3spatial.importers.options import ChoiceOptions, ReadOptions
-from x3spatial.importers.run import ImportSummary, import_scans
+from x3spatial.importers.results import ImportSummary
+from x3spatial.importers.run import import_scans
 from x3spatial.importers.shapes import compress
 from x3spatial.io.images import encode_mask_png, read_mask, read_rgb
 from x3spatial.io.orientation import upright

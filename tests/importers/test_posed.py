@@ -29,7 +29,8 @@ from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.evaluation.run import evaluate
 from x3spatial.importers.options import ChoiceOptions, ReadOptions
-from x3spatial.importers.run import ImportSummary, import_scans
+from x3spatial.importers.results import ImportSummary
+from x3spatial.importers.run import import_scans
 from x3spatial.importers.shapes import compress
 from x3spatial.io.images import encode_png, read_mask, read_rgb
 from x3spatial.roots.audit.run import audit

@@ -155,15 +155,15 @@ def test_other_programs_and_folders(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"engines": ()}, "--engine: name at least one engine"),
-        ({"engines": ("none",)}, "--engine none: makes no images to compare"),
-        ({"engines": ("telea", "telea")}, "--engine telea: given twice"),
-        ({"engines": ("lama:absent.onnx",)}, "--engine lama:absent.onnx: no such file"),
+        ({"inpaint": ()}, "--inpaint: name at least one engine"),
+        ({"inpaint": ("none",)}, "--inpaint none: makes no images to compare"),
+        ({"inpaint": ("telea", "telea")}, "--inpaint telea: given twice"),
+        ({"inpaint": ("lama:absent.onnx",)}, "--inpaint lama:absent.onnx: no such file"),
         ({"models": ("sift",)}, "--model sift: cannot answer Task2B; try pixel-diff"),
         ({"models": ("nothing",)}, "--model nothing: unknown kind"),
         ({"models": ("oracle", "oracle")}, "given twice"),
         ({"limit": 0}, "--limit 0: must be at least 1"),
-        ({"inpaint_timeout": 0, "engines": ("command:true",)}, "--inpaint-timeout 0: must be above 0"),
+        ({"inpaint_timeout": 0, "inpaint": ("command:true",)}, "--inpaint-timeout 0: must be above 0"),
         ({"workers": 0}, "--workers 0"),
         ({"out_dir": ROOT / "bench"}, "lies in the data root"),
         ({"splits": ("test",)}, "no such split"),
@@ -193,7 +193,7 @@ def test_other_folders_are_left_alone(bench: BenchSummary, tmp_path: Path) -> No
 def test_command(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from x3spatial.__main__ import main
 
-    arguments = ["inpaint-bench", str(ROOT), "-o", str(tmp_path / "b"), "--engine", "telea"]
+    arguments = ["inpaint-bench", str(ROOT), "-o", str(tmp_path / "b"), "--inpaint", "telea"]
     arguments += ["--limit", "1", "--workers", "1"]
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -21,6 +21,7 @@ class ObjectJob:
 
     files: ObjectFiles
     out_dir: Path
+    """The folder of the task files, to which the records refer."""
     options: BuildOptions
     templates: dict[str, Template]
     fingerprint: str
@@ -31,6 +32,8 @@ class ObjectJob:
     """The place that the scene's ``scene.json`` declares."""
     scene: SceneFile | None = None
     """What the scene's ``scene.json`` knows."""
+    images_dir: Path | None = None
+    """Where images are written now, if they are moved to ``out_dir`` later (a shard); None: there."""
 
     def seed(self, view: View, purpose: str) -> int:
         """The seed of the random choices for one purpose in one view."""

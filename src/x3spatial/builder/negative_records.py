@@ -20,6 +20,7 @@ from x3spatial.io.images import ImageError, probe, read_bytes
 from x3spatial.roots.layout import ORIGINAL, ObjectFiles, RootListing
 from x3spatial.roots.places import place_of
 from x3spatial.roots.scene_file import SceneFile
+from x3spatial.roots.scene_files import ScenesOfSplit
 from x3spatial.roots.strata import strata_elsewhere, strata_of
 from x3spatial.tasks.strata import Absence
 
@@ -61,7 +62,7 @@ def negatives_of_split(
         if ORIGINAL in view.files
     }
     names = {view.scene for view in files} | {reference.scene for reference in references}
-    scenes = {name: listing.scenes.get((split, name)) for name in names}
+    scenes = ScenesOfSplit(listing.scenes, split, names)
     chosen = choose_negatives(
         references,
         files,

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from x3spatial.errors import UserError
-from x3spatial.roots.scene_file import SceneFile
+from x3spatial.roots.scene_file import SceneFile, Sight
 from x3spatial.tasks.ground_truth import sample_seed
 from x3spatial.tasks.strata import ABSENCES, ABSENT_BY, Absence
 
@@ -126,21 +127,22 @@ def choose_negatives(
     for view in listed:
         own[view.scene, view.uid].add(view.frame)
     found, barely = _in_scene(marked, once, own, scenes)
-    gone = _in_rescans(marked, once, scenes)
+    known = {name for name, scene in scenes.items() if scene is not None}
+    removed = _removed(scenes)
+    gone = _in_rescans(marked, once, removed)
     chosen: list[Negative] = []
     missing: dict[str, int] = {}
     for absence, share in shares.items():
         wanted = round(share * positives)
         rng = np.random.default_rng(sample_seed(seed, split, "negatives", absence))
         if absence == "other_scene":
-            picked = _elsewhere(marked, once, scenes, places, wanted, rng)
+            picked = _elsewhere(marked, once, known, places, wanted, rng)
         else:
             candidates = gone if absence == "removed_rescan" else found[absence]
             order = rng.permutation(len(candidates))[:wanted]
             picked = [candidates[int(index)] for index in sorted(order)]
         chosen += picked
-        rescans = any(scene is not None and scene.removed for scene in scenes.values())
-        if absence == "removed_rescan" and not rescans and share == DEFAULT_SHARES[absence]:
+        if absence == "removed_rescan" and not removed and share == DEFAULT_SHARES[absence]:
             continue  # nobody expects any
         missing[absence] = wanted - len(picked)
     chosen.sort(key=lambda one: (one.reference, one.view, one.absence))
@@ -182,16 +184,29 @@ def _in_scene(
     return found, barely
 
 
+_Removed = Mapping[str, Sequence[tuple[str, Mapping[str, Mapping[str, Sight]]]]]
+"""Scan → the later scans that lack some of its objects: name, and uid → frame → what it would show."""
+
+
+def _removed(scenes: Mapping[str, SceneFile | None]) -> _Removed:
+    """What later scans of a place lack, by the earlier scan."""
+    found: dict[str, list[tuple[str, Mapping[str, Mapping[str, Sight]]]]] = {}
+    for name in sorted(scenes):
+        scene = scenes[name]
+        for earlier, sights in (scene.removed if scene is not None else {}).items():
+            found.setdefault(earlier, []).append((name, sights))
+    return found
+
+
 def _in_rescans(
     references: Sequence[Reference],
     views: Mapping[str, Sequence[Viewpoint]],
-    scenes: Mapping[str, SceneFile | None],
+    removed: _Removed,
 ) -> list[Negative]:
     """Views of other scans of the references' places that show where the object was before it was removed."""
     found = []
     for reference in references:
-        for name, scene in sorted(scenes.items()):
-            sights = {} if scene is None else scene.removed.get(reference.scene, {})
+        for name, sights in removed.get(reference.scene, ()):
             for view in views.get(name, ()):
                 sight = sights.get(reference.uid, {}).get(view.frame)
                 if (
@@ -206,7 +221,7 @@ def _in_rescans(
 def _elsewhere(
     references: Sequence[Reference],
     views: Mapping[str, Sequence[Viewpoint]],
-    scenes: Mapping[str, SceneFile | None],
+    known: AbstractSet[str],
     places: Mapping[str, str],
     wanted: int,
     rng: np.random.Generator,
@@ -225,8 +240,8 @@ def _elsewhere(
         if places[view.scene] == places[reference.scene] or (reference, view) in taken:
             continue
         taken.add((reference, view))
-        known = scenes.get(reference.scene) is not None and scenes.get(view.scene) is not None
-        picked.append(Negative(reference, view, "other_scene", "geometry" if known else "none"))
+        verified = {reference.scene, view.scene} <= known
+        picked.append(Negative(reference, view, "other_scene", "geometry" if verified else "none"))
     return picked
 
 

@@ -94,10 +94,10 @@ class ObjectImages:
     def _write(self, kind: str, name: str, data: bytes) -> str:
         key = self._job.files.key
         relative = f"{kind}/{key}/{name}"
-        path = self._job.out_dir / relative
+        path = (self._job.images_dir or self._job.out_dir) / relative
         if kind not in self._folders:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._folders.add(kind)
         write_bytes(path, data)
         self.written[relative] = len(data)
-        return str(path)
+        return str(self._job.out_dir / relative)

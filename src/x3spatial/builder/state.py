@@ -59,6 +59,10 @@ class BuildState:
                 self._stale.add(result.key)
         self.todo = [key for key in listing.objects if key not in self._offsets]
 
+    def fingerprint(self, key: ObjectKey) -> str:
+        """The fingerprint that a current result of an object has."""
+        return self._wanted[key]
+
     def place(self, key: ObjectKey) -> str | None:
         """The place that the scene of an object declares."""
         return self._listing.places.get((key.split, key.scene))

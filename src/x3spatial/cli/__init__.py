@@ -18,7 +18,7 @@ from x3spatial import __version__
 from x3spatial.cli import logs
 from x3spatial.cli.help import LazyGroup
 from x3spatial.cli.table import Entry
-from x3spatial.program import run_program, signals
+from x3spatial.program import command_line, run_program, signals
 from x3spatial.program.reporting import guarded, one_line
 
 # Typer includes its own copy of click in some versions and imports click in others. The base classes are
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run ``x3`` and return its exit code. An error is printed as one line on stderr."""
-    with logs.to_stderr():
+    with logs.to_stderr(), command_line.running(["x3", *arguments]):
         return guarded(lambda: _run(arguments), debug=logs.debugging)
 
 

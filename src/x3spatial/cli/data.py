@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from x3spatial.builder.options import TASKS_DIR, BuildOptions
 from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Also, Default, command
-from x3spatial.cli.help import SCANS
+from x3spatial.cli.help import RUN, SCANS
 from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import (
     Engine,
@@ -20,6 +20,7 @@ from x3spatial.cli.options import (
     Root,
     RootOut,
     Seed,
+    ShardOf,
     Splits,
     TaskNames,
     Workers,
@@ -28,6 +29,7 @@ from x3spatial.cli.options import (
     names,
 )
 from x3spatial.cli.output import Outcome
+from x3spatial.cli.shards import of_shard
 from x3spatial.errors import UserError
 from x3spatial.roots.findings import Problem, grouped
 from x3spatial.roots.layout import SPLITS
@@ -35,6 +37,11 @@ from x3spatial.synth.layouts.registry import LAYOUTS
 from x3spatial.synth.layouts.run import FRAMES
 from x3spatial.synth.options import FAST, FULL, STYLES
 from x3spatial.texts import counted
+
+if TYPE_CHECKING:
+    from x3spatial.builder.summary import BuildSummary
+    from x3spatial.roots.audit.report import AuditReport
+    from x3spatial.synth.scenes_root import SceneSummary
 
 _SCENES: Any = Default(of="synth.options:SCENES")
 _SCANS: Any = Default(of="synth.layouts.run:render_scans")
@@ -94,11 +101,14 @@ def scenes(
         ),
     ] = _SCANS,
     fresh: Fresh = DEFAULT,
+    shard: ShardOf = DEFAULT,
 ) -> Outcome:
     """Writes views, masks, and the same views rendered without each object."""
     from x3spatial.synth.generate import render_scenes
 
     if layout is not None:
+        if shard is not None:
+            raise UserError(f"--shard {shard}: a data root only; leave it out with --layout")
         if depth:
             raise UserError("--depth: scans always have depth; leave it out with --layout")
         return _scans(
@@ -137,7 +147,13 @@ def scenes(
         ray_address=ray_address,
         fast=fast,
         fresh=fresh,
+        shard=shard,
     )
+    return of_shard(rendered(summary), shard, out)
+
+
+def rendered(summary: SceneSummary) -> Outcome:
+    """The outcome of ``x3 scenes``."""
     total = sum(summary.scenes.values())
     return Outcome(
         lambda: asdict(summary),
@@ -283,16 +299,33 @@ def audit(
     workers: Workers = DEFAULT,
     engine: Engine = DEFAULT,
     ray_address: RayAddress = DEFAULT,
-) -> Outcome:
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="REPORT", help="Also write what --json prints to a file.",
+                     rich_help_panel=RUN),
+    ] = DEFAULT,
+    shard: ShardOf = DEFAULT,
+) -> Outcome:  # fmt: skip
     """Builds nothing. Problems are what a build leaves out, in its words, and data that would make wrong
     samples: exit 1. Notes are worth a look.
     """
     from x3spatial.roots.audit.run import audit as run
 
     report = run(
-        data_root, tasks=names(tasks), workers=workers, engine=engine, ray_address=ray_address
+        data_root,
+        tasks=names(tasks),
+        workers=workers,
+        engine=engine,
+        ray_address=ray_address,
+        out=out,
+        shard=shard,
     )
-    every = f"x3 audit {data_root} --json"
+    return of_shard(audited(report), shard, out)
+
+
+def audited(report: AuditReport) -> Outcome:
+    """The outcome of ``x3 audit``."""
+    every = f"x3 audit {report.root} --json"
 
     def show() -> None:
         output.table(replace(report.table(), notes=()))
@@ -323,6 +356,7 @@ def build(
     engine: Engine = DEFAULT,
     ray_address: RayAddress = DEFAULT,
     fresh: Fresh = DEFAULT,
+    shard: ShardOf = DEFAULT,
 ) -> Outcome:  # fmt: skip
     """Bad data is left out and reported by path and reason. The same command continues a build that was
     stopped.
@@ -337,9 +371,20 @@ def build(
         engine=engine,
         ray_address=ray_address,
         fresh=fresh,
+        shard=shard,
     )
+    return of_shard(built(summary), shard, out_dir)
+
+
+def built(summary: BuildSummary) -> Outcome:
+    """The outcome of ``x3 build``."""
+    from x3spatial.builder.manifest import MANIFEST
+    from x3spatial.engine.shard_notes import NOTE
+
     manifest = summary.manifest
-    details = summary.out_dir / "build.json"
+    details = summary.out_dir / MANIFEST
+    if not details.exists():
+        details = summary.out_dir / NOTE
 
     def show() -> None:
         found = summary.table()
@@ -355,7 +400,7 @@ def build(
         for remark in summary.remarks:
             LOG.warning("%s", remark)
         if summary.records == 0:
-            LOG.error("no sample could be built from %s", data_root)
+            LOG.error("no sample could be built from %s", manifest["data_root"])
 
     value = {"objects_built": summary.objects_built, "records": summary.records, **manifest}
     return Outcome(lambda: value, show, warn, 0 if summary.records else 1)

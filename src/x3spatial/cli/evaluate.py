@@ -15,8 +15,10 @@ from x3spatial.cli.model_options import MODEL_OPTIONS, Checkpoint, ModelSpecs, o
 from x3spatial.cli.options import (
     PROCESS_TIMEOUT,
     By,
+    Engine,
     Fresh,
     ProcessTimeout,
+    RayAddress,
     ResultsOut,
     Tasks,
     Workers,
@@ -30,6 +32,7 @@ from x3spatial.evaluation.options import (
     AnswersOptions,
     AskOptions,
     EvalOptions,
+    PoolOptions,
     ScoreOptions,
 )
 from x3spatial.tasks.strata import choose_strata
@@ -53,6 +56,9 @@ def evaluate(
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
     process_timeout: ProcessTimeout = PROCESS_TIMEOUT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
+    pool: Annotated[PoolOptions, Expand("evaluation.options:PoolOptions", RUN)],
 ) -> int | Outcome:
     """The same command continues a run that was stopped, and asks failed samples again. Started by
     torchrun or accelerate, on one machine or several that share the files, each process asks a share of
@@ -72,6 +78,9 @@ def evaluate(
         workers=workers,
         fresh=fresh,
         world=world,
+        engine=engine,
+        ray_address=ray_address,
+        pool=pool,
     )
     if world is not None and not world.leads:
         output.line(f"{world}: asked {result.asked}, kept {result.kept}; rank 0 has the results")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +12,10 @@ from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Expand, command
 from x3spatial.cli.help import CHOICE, READING, RUN
 from x3spatial.cli.logs import LOG
-from x3spatial.cli.options import Engine, Fresh, RayAddress, Workers, listed, names
+from x3spatial.cli.options import Engine, Fresh, RayAddress, ShardOf, Workers, listed, names
 from x3spatial.cli.output import Outcome
+from x3spatial.cli.shards import of_shard
+from x3spatial.errors import UserError
 from x3spatial.importers.options import (
     AXES,
     LABELS,
@@ -25,6 +27,9 @@ from x3spatial.importers.options import (
 from x3spatial.importers.registry import KINDS
 from x3spatial.inpainting import ENGINE_HELP
 from x3spatial.roots.findings import Problem, grouped
+
+if TYPE_CHECKING:
+    from x3spatial.importers.results import ImportSummary
 
 
 def _list(panel: str, text: str) -> Any:
@@ -103,6 +108,7 @@ def import_scans(
     engine: Engine = DEFAULT,
     ray_address: RayAddress = DEFAULT,
     fresh: Fresh = DEFAULT,
+    shard: ShardOf = DEFAULT,
 ) -> Outcome:
     """Chooses objects and frames, inpaints each object, and writes what is known of poses and visibility
     to scene.json. Scenes that cannot be used are skipped and reported: exit 1.
@@ -110,17 +116,27 @@ def import_scans(
     from x3spatial.importers.run import import_scans as run
 
     if sheet is not None and not dry_run:
+        if shard is not None:
+            raise UserError(f"--sheet {sheet}: not with --shard; x3 preview draws the merged root")
         from x3spatial.reports.sheet import check_sheet
 
         check_sheet(sheet, [])
     summary = run(
         kind, source, out, read, choice, inpaint=inpaint, inpaint_timeout=inpaint_timeout,
         workers=workers, engine=engine, ray_address=ray_address, fresh=fresh, dry_run=dry_run,
+        shard=shard,
     )  # fmt: skip
     if sheet is not None and summary.choices and not dry_run:
         from x3spatial.reports.root_sheet import draw_root
 
         draw_root(out, sheet)
+    outcome = imported(summary, str(source))
+    return outcome if dry_run else of_shard(outcome, shard, out)
+
+
+def imported(summary: ImportSummary, source: str) -> Outcome:
+    """The outcome of ``x3 import``."""
+    dry_run, out = summary.dry_run, summary.out_dir
     found = [Problem(*problem) for problem in summary.problems]
 
     def show() -> None:

@@ -27,7 +27,9 @@ Root = Annotated[
     Also("--data-root"),
 ]  # fmt: skip
 Tasks = Annotated[
-    Path, typer.Argument(metavar="TASKS", help="A task file of x3 build."), Also("--data-json")
+    Path,
+    typer.Argument(metavar="TASKS", help="A task file of x3 build, or a pack's set."),
+    Also("--data-json"),
 ]
 ResultsOut = Annotated[
     Path,
@@ -69,6 +71,15 @@ RayAddress = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="K/N",
+        help="Do only every Nth part of the work, from the Kth (1 to N); x3 merge joins them.",
+        rich_help_panel=RUN,
+    ),
+]
 Fresh = Annotated[
     bool,
     typer.Option(
@@ -99,8 +110,8 @@ ProcessTimeout = Annotated[
     float,
     typer.Option(
         "--process-timeout",
-        help="With torchrun or accelerate: seconds without a heartbeat before another process"
-        " counts as dead.",
+        help="With torchrun or accelerate: seconds that a process waits for the others when it has asked"
+        " its share.",
         rich_help_panel=RUN,
     ),
     Also("--rank-timeout"),

@@ -57,6 +57,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("build", DATA, "Build task files and their images from a data root.", "data:build"),
     Entry("preview", DATA, "Draw samples, truth and answers on a contact sheet.", "tasks:preview"),
     Entry("export", DATA, "Write task files in the format of another trainer or harness.", "tasks:export"),
+    Entry("merge", DATA, "Join the shards of a run (--shard K/N) into its output.", "merge:merge"),
+    Entry("pack", DATA, "Pack task files with their images, for moving and sharing.", "packs:pack"),
     Entry("eval", EVALUATE, "Ask a model a task file and score its answers.", "evaluate:evaluate"),
     Entry("score", EVALUATE, "Score stored answers again, without a model.", "evaluate:score"),
     Entry("compare", EVALUATE, "Compare two runs on one task file, paired.", "evaluate:compare"),

@@ -17,6 +17,7 @@ from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.run import LEFT_OUT
+from x3spatial.io.packs import is_pack
 from x3spatial.reports.outcomes import FILTERS, SORTS
 from x3spatial.texts import counted
 
@@ -76,7 +77,7 @@ def preview(
     below each sample, and its frame is green or red. Of a data root (a folder instead of TASKS) every view
     of its objects is drawn.
     """
-    if data_json.is_dir():
+    if data_json.is_dir() and not is_pack(data_json):
         return _preview_root(data_json, png, limit, bool(results or only or sample_id))
     from x3spatial.reports.preview import preview as draw
 

@@ -10,7 +10,7 @@ import typer
 
 from x3spatial.builder.options import BuildOptions
 from x3spatial.cli import output, zeroshot_tables
-from x3spatial.cli.declare import DEFAULT, Also, command
+from x3spatial.cli.declare import DEFAULT, Also, Expand, command
 from x3spatial.cli.help import RUN, TASK_FILES
 from x3spatial.cli.model_options import (
     DEFAULT_CHECKPOINT,
@@ -21,15 +21,17 @@ from x3spatial.cli.model_options import (
 )
 from x3spatial.cli.options import (
     PROCESS_TIMEOUT,
+    Engine,
     Fresh,
     ProcessTimeout,
+    RayAddress,
     Workers,
     building,
     evaluation,
 )
 from x3spatial.cli.output import Outcome
 from x3spatial.errors import UserError, flag
-from x3spatial.evaluation.options import EvalOptions
+from x3spatial.evaluation.options import EvalOptions, PoolOptions
 from x3spatial.pipeline import ZeroshotOptions
 from x3spatial.tasks.spec import SETS
 from x3spatial.texts import counted
@@ -127,6 +129,9 @@ def zeroshot(
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
     process_timeout: ProcessTimeout = PROCESS_TIMEOUT,
+    engine: Engine = DEFAULT,
+    ray_address: RayAddress = DEFAULT,
+    pool: Annotated[PoolOptions, Expand("evaluation.options:PoolOptions", RUN)],
 ) -> int | Outcome:
     """Evaluates the chosen validation sets and prints the summary. Started by torchrun or accelerate, the
     first process builds and prints, and all ask, as in x3 eval.
@@ -149,6 +154,9 @@ def zeroshot(
         workers=workers,
         fresh=fresh,
         world=world,
+        engine=engine,
+        ray_address=ray_address,
+        pool=pool,
     )
     if world is not None and not world.leads:
         asked = sum(

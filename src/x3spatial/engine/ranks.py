@@ -136,15 +136,6 @@ class Meeting:
                     break
                 time.sleep(_POLL)
 
-    def part(self) -> None:
-        """End of the launch: rank 0 may host the store, so it leaves last."""
-        with suppress(RuntimeError):
-            left = self._store.add("left", 1)
-            until = time.monotonic() + (_PART if self.world.leads else 0)
-            while left < self.world.size and time.monotonic() < until:
-                time.sleep(_POLL)
-                left = self._store.add("left", 0)
-
     def _failure(self) -> str | None:
         """Why another rank failed; None if none did.
 
@@ -194,6 +185,7 @@ class Meeting:
                     f"{self._missing()} did not finish within {self.world.timeout:g} s"
                     " (--process-timeout)"
                 )
+                self.fail(Unfinished(reason))
         raise self._lost(reason)
 
     def _missing(self) -> str:
@@ -331,5 +323,15 @@ def _leave(world: World, store: Store) -> None:
     """At exit: rank 0 waits for the others to leave; the group ends."""
     from torch import distributed
 
-    Meeting(world, distributed.PrefixStore("x3-end", store), distributed.group.WORLD).part()
+    _part(world, distributed.PrefixStore("x3-end", store))
     distributed.destroy_process_group()
+
+
+def _part(world: World, store: Store) -> None:
+    """Rank 0 may host the store, so it leaves last."""
+    with suppress(RuntimeError):
+        left = store.add("left", 1)
+        until = time.monotonic() + (_PART if world.leads else 0)
+        while left < world.size and time.monotonic() < until:
+            time.sleep(_POLL)
+            left = store.add("left", 0)

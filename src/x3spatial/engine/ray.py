@@ -37,7 +37,7 @@ _AHEAD = 2
 """Tasks per CPU that are handed in, so that a CPU that becomes free has one waiting on its node."""
 _LOOK_SECONDS = 1.0
 """Seconds between two looks at how many CPUs the cluster has."""
-_QUIET = {
+_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it announces a change of a later version
 }
@@ -82,23 +82,24 @@ def connect(address: str | None = None, *, cpus: int | None = None) -> Iterator[
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE,
         }
-        for name, value in _QUIET.items():
+        for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
     else:
         _check_address(joined)
         # All nodes run the code of this process, whatever is installed there.
         package = Path(x3spatial.__file__).parent
         settings = {"address": joined, "runtime_env": {"py_modules": [str(package)]}}
-    try:
-        with _signals_kept():
-            ray.init(log_to_driver=False, logging_level="ERROR", **settings)
-    except Exception as error:
-        raise _refused(joined, error) from None
-    try:
-        yield
-    finally:
-        with _signals_kept():
-            ray.shutdown()
+    with _silenced():
+        try:
+            with _signals_kept():
+                ray.init(log_to_driver=False, logging_level="ERROR", **settings)
+        except Exception as error:
+            raise _refused(joined, error) from None
+        try:
+            yield
+        finally:
+            with _signals_kept():
+                ray.shutdown()
 
 
 def _check_same(ray: Any, address: str | None) -> None:
@@ -147,6 +148,22 @@ def _refused(address: str | None, error: Exception) -> UserError:
         f"{given}: cannot be joined: {text}; this machine must be a node of the cluster (ray start --address"
         " HOST:PORT)"
     )
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Ray prints nothing on stdout, which belongs to the command's result.
+
+    It prints there that a worker died, also without ``log_to_driver``; no public setting turns that off.
+    """
+    from ray._private import worker
+
+    before = getattr(worker, "_worker_logs_enabled", True)
+    worker._worker_logs_enabled = False
+    try:
+        yield
+    finally:
+        worker._worker_logs_enabled = before
 
 
 @contextmanager

@@ -52,7 +52,7 @@ from x3spatial.formats.results_file import (
     RunInfo,
     RunSettings,
     check_replaceable,
-    read_results,
+    read_head,
     write_results,
 )
 from x3spatial.formats.task_file import TaskRecord, read_records
@@ -134,7 +134,7 @@ def score_answers(
     person = answered.participant
     seconds = time.perf_counter() - started
     folder, root = options.image_folder, options.image_root
-    stored = scored.complete(
+    head = scored.head(
         settings=RunSettings(
             model=name if person is None else f"{KIND}:{person}",
             describe=describe,
@@ -165,7 +165,7 @@ def score_answers(
         ),
     )
     if target is not None:
-        write_results(target, stored)
+        write_results(target, head, scored.entries())
     return EvalResult.of(
         scored,
         output_json=target,
@@ -173,7 +173,7 @@ def score_answers(
         asked=0,
         kept=kept,
         build_seed=data.build_seed,
-        stored=stored if target is None else None,
+        stored=None if target is not None else replace(head, results=tuple(scored.entries())),
         matched=matched,
     )
 
@@ -352,7 +352,7 @@ def _check_target(target: Path) -> None:
         UserError: ``target`` exists and holds something else.
     """
     check_replaceable(target)
-    if target.exists() and _MADE_ELSEWHERE not in read_results(target).model.describe:
+    if target.exists() and _MADE_ELSEWHERE not in read_head(target).model.describe:
         raise UserError(f"--out {target}: holds answers of x3 eval; write elsewhere, or remove it")
 
 

@@ -74,7 +74,8 @@ def asking(
                 )
             yield ServerAsker(made)
         else:
-            from x3spatial.evaluation.ray_pool import RayAsker, Recipe
+            from x3spatial.evaluation.ray_hosts import Recipe
+            from x3spatial.evaluation.ray_pool import RayAsker
 
             recipe = Recipe(model, for_model(options))
             yield stack.enter_context(closing(RayAsker(made, recipe, pool or PoolOptions())))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
+import numpy as np
+
+from x3spatial.arrays import Float64
 from x3spatial.conventions.base import Convention
 from x3spatial.conventions.registry import find_convention
 from x3spatial.engine.ordered import map_ordered
@@ -20,13 +24,14 @@ from x3spatial.evaluation.scoring.scores import (
     score_answer,
     truth_of,
 )
-from x3spatial.evaluation.statistics.by_stratum import size_rows, stratum_rows
-from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, chance_rows
+from x3spatial.evaluation.statistics.by_stratum import Samples, size_rows, stratum_rows
+from x3spatial.evaluation.statistics.chance import Chance, ChanceSample, ChanceTable, chance_rows
 from x3spatial.evaluation.statistics.consistency import consistency
-from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
-from x3spatial.evaluation.statistics.metrics import compute, table_of
+from x3spatial.evaluation.statistics.intervals import groups_of, intervals
+from x3spatial.evaluation.statistics.metrics import Table, compute, table_of
 from x3spatial.evaluation.stored import entry_of
 from x3spatial.evaluation.unread import counted_reasons, unread_reason
+from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_file import (
     CiMethod,
     CiUnit,
@@ -47,8 +52,21 @@ from x3spatial.formats.results_file import (
 )
 from x3spatial.formats.task_file import TaskRecord
 
-_READ_AHEAD = 64
+_PART = 256
+"""Samples that a thread scores at once: a multiple of those that share masks."""
 NEVER_ASKED = "not asked"
+_NEVER_ASKED = Reply(None, NEVER_ASKED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Scored neighbours of a task file, as columns where the samples themselves are not needed."""
+
+    scores: list[Score]
+    table: Table
+    chance: ChanceTable
+    areas: Float64
+    problems: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +101,23 @@ class ScoredRun:
         run: RunInfo,
     ) -> ResultsFile:
         """Combine the scores with the information about the run into a results file."""
+        head = self.head(settings=settings, versions=versions, model=model, data=data, run=run)
+        return replace(head, results=tuple(self.entries()))
+
+    def entries(self) -> Iterator[SampleResult]:
+        """The entries of the results file, each made when it is taken."""
+        return (entry_of(score, self.rule) for score in self.scores)
+
+    def head(
+        self,
+        *,
+        settings: RunSettings,
+        versions: dict[str, str],
+        model: ModelInfo,
+        data: DataInfo,
+        run: RunInfo,
+    ) -> ResultsFile:
+        """The results file without its entries."""
         return ResultsFile(
             metrics=self.metrics,
             ci95=self.ci95,
@@ -100,7 +135,7 @@ class ScoredRun:
             model=model,
             data=data,
             run=run,
-            results=tuple(entry_of(score, self.rule) for score in self.scores),
+            results=(),
         )
 
 
@@ -159,27 +194,35 @@ def score_run(
     """
     family = find_convention(convention)
     finder = MaskFinder(mask, None)
-    chance = Chance(None)
+    chance = Chance(None, finder.read)
 
-    def score(record: TaskRecord) -> tuple[Score, ChanceSample, tuple[str, str] | None]:
-        truth = truth_of(record)
-        shown = truth.visible or record.spec.mask_of_removed
-        masks = finder.masks(record) if shown else NO_MASKS
-        reply = replies.get(record.id, Reply(None, NEVER_ASKED))
-        outcome = score_reply(record, truth, masks, reply, convention=family, rule=rule)
-        return outcome, chance.sample(record, truth, masks), masks.problem
+    def part(chosen: Sequence[TaskRecord]) -> _Part:
+        scores: list[Score] = []
+        samples: list[ChanceSample] = []
+        problems: dict[str, str] = {}
+        for record in chosen:
+            truth = truth_of(record)
+            shown = truth.visible or record.spec.mask_of_removed
+            masks = finder.masks(record) if shown else NO_MASKS
+            reply = replies.get(record.id, _NEVER_ASKED)
+            scores.append(score_reply(record, truth, masks, reply, convention=family, rule=rule))
+            samples.append(chance.sample(record, truth, masks))
+            if masks.problem is not None:
+                problems.setdefault(*masks.problem)
+        areas = np.array([sample.area for sample in samples], np.float64)
+        return _Part(scores, table_of(scores), ChanceTable.of(samples), areas, problems)
 
-    scores: list[Score] = []
-    samples: list[ChanceSample] = []
+    parts = (records[start : start + _PART] for start in range(0, len(records), _PART))
+    done = list(map_ordered(part, parts, workers=workers, ahead=workers + 1))
+    scores = list(chain.from_iterable(one.scores for one in done))
     problems: dict[str, str] = {}
-    for outcome, sample, problem in map_ordered(score, records, workers=workers, ahead=_READ_AHEAD):
-        scores.append(outcome)
-        samples.append(sample)
-        if problem is not None:
-            problems.setdefault(*problem)
-    table = table_of(scores)
-    areas = [sample.area for sample in samples]
-    clusters = clusters_of(scores)
+    for one in done:
+        for path, reason in one.problems.items():
+            problems.setdefault(path, reason)
+    table = Table.joined([one.table for one in done])
+    groups = groups_of(scores)
+    clusters = groups.clusters()
+    samples = Samples(table, groups, np.concatenate([np.empty(0), *(one.areas for one in done)]))
     found = intervals(table, clusters)
     return ScoredRun(
         rule=rule,
@@ -189,9 +232,9 @@ def score_run(
         ci95=found.ci95,
         ci_method=found.method,
         ci_unit=clusters.unit,
-        chance=chance_rows(samples),
-        by_mask_area=size_rows(scores, areas),
-        by_stratum=stratum_rows(records, scores, areas),
+        chance=chance_rows(ChanceTable.joined([one.chance for one in done])),
+        by_mask_area=size_rows(samples),
+        by_stratum=stratum_rows(records, samples),
         consistency=consistency(records, scores),
         problems=tuple(MaskProblem(path, reason) for path, reason in problems.items()),
         mask_kinds=dict(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from x3spatial.evaluation.paired import (
     why_not,
 )
 from x3spatial.evaluation.statistics.by_stratum import METRICS, name_of
-from x3spatial.formats.results_file import CiUnit, ResultsFile, read_results
+from x3spatial.formats.results_entry import SampleResult
+from x3spatial.formats.results_file import CiUnit, ResultsFile, open_results
 from x3spatial.formats.results_table import conditions
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.formats.task_source import data_sha256, is_task_source
@@ -145,18 +146,21 @@ def compare(
     strata = choose_strata(by)
     if data_json is not None and not strata:
         raise UserError(f"TASKS {data_json}: is only read to compare by strata; add --by")
-    file_a, file_b = read_results(run_a), read_results(run_b)
+    truths: dict[str, str] = {}
+    file_a, a = _read(run_a, truths if strata else None)
+    file_b, b = _read(run_b, None)
     reason = why_not(file_a, file_b)
     if reason is not None:
         raise UserError(f"{run_a} and {run_b}: {reason}")
-    a, b = Answers.of(file_a), Answers.of(file_b)
     rows_a, rows_b = common_rows(a, b)
     if not rows_a.size:
         raise UserError(f"{run_a} and {run_b}: no sample was answered in both")
     by_stratum = {}
     if strata:
         ids = [id for id in a.places if id in b.places]
-        records = _records(run_a, file_a, None if data_json is None else Path(data_json), ids)
+        records = _records(
+            run_a, file_a, truths, None if data_json is None else Path(data_json), ids
+        )
         for stratum in strata:
             by_stratum[stratum.name] = _parts(stratum, records, (a, rows_a), (b, rows_b))
     unit, found = _differences(a, rows_a, b, rows_b)
@@ -172,10 +176,27 @@ def compare(
     )
 
 
+def _read(run: Path, truths: dict[str, str] | None) -> tuple[ResultsFile, Answers]:
+    """The head of a run and its answers; ``truths`` receives the right answer of each id."""
+    head, entries = open_results(run)
+
+    def noted() -> Iterator[SampleResult]:
+        for entry in entries:
+            if truths is not None:
+                truths[entry.id] = entry.gt.text
+            yield entry
+
+    return head, Answers.of(noted())
+
+
 def _records(
-    run: Path, file: ResultsFile, data_json: Path | None, ids: Sequence[str]
+    run: Path,
+    file: ResultsFile,
+    truths: Mapping[str, str],
+    data_json: Path | None,
+    ids: Sequence[str],
 ) -> list[TaskRecord]:
-    """The records of samples of a run, in the order of ``ids``.
+    """The records of samples of a run, in the order of ``ids``; ``truths`` are its right answers.
 
     Raises:
         UserError: the task file is missing or malformed, or is not the one that was asked.
@@ -187,7 +208,6 @@ def _records(
             f"--by: the task file of {run}, {path}, {reason}; name it: x3 compare A B TASKS --by ..."
         )
     records = {record.id: record for record in read_records(path)}
-    truths = {entry.id: entry.gt.text for entry in file.results}
     for id in ids:
         if id not in records or records[id].answer != truths[id]:
             raise UserError(

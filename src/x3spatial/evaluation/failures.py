@@ -30,7 +30,8 @@ class FailureWatch:
 
     def __init__(self, limit: int, questions: Iterable[Question], *, succeeded: bool) -> None:
         self._limit = 0 if succeeded else limit
-        self._files = {q.id: (q.id, *map(str, q.images)) for q in questions} if self._limit else {}
+        self._questions = questions
+        self._files: dict[str, tuple[str, ...]] = {}
         self._kind: str | None = None
         self._count = 0
         self._last = ""
@@ -42,6 +43,8 @@ class FailureWatch:
                 self._limit = 0
             if not self._limit or reply.error is None:
                 continue
+            if not self._files:  # most runs never need them
+                self._files = {q.id: (q.id, *map(str, q.images)) for q in self._questions}
             id_text, *files = self._files[id]
             if any(file in reply.error for file in files):
                 continue

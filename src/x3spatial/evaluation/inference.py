@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from x3spatial.engine.local import map_unordered
 from x3spatial.engine.ordered import map_ordered
 from x3spatial.errors import UserError
+from x3spatial.evaluation.questions import Questions
 from x3spatial.formats.typed_json import finite
 from x3spatial.models.base import Model, Output, Unanswered, as_output
 from x3spatial.tasks.question import Question, Size
@@ -99,21 +100,26 @@ def missing_image(question: Question) -> Path | None:
     return next((path for path in question.images if not path.exists()), None)
 
 
-def with_images(questions: Sequence[Question]) -> tuple[list[Question], dict[str, Reply]]:
+def with_images(
+    questions: Sequence[Question],
+) -> tuple[Sequence[Question], dict[str, Reply]]:
     """The questions whose image files exist, and the replies to the others."""
-    askable, unaskable = [], {}
-    for question in questions:
-        missing = missing_image(question)
-        if missing is None:
-            askable.append(question)
-        else:
-            unaskable[question.id] = Reply(None, f"{missing}: file is missing")
-    return askable, unaskable
+    unaskable = {
+        question.id: Reply(None, f"{missing}: file is missing")
+        for question in questions
+        if (missing := missing_image(question)) is not None
+    }
+    if not unaskable:
+        return questions, {}
+    if isinstance(questions, Questions):
+        return questions.without(unaskable), unaskable
+    return [question for question in questions if question.id not in unaskable], unaskable
 
 
-def in_batches(questions: Sequence[Question], size: int) -> list[tuple[Question, ...]]:
+def in_batches(questions: Sequence[Question], size: int) -> Iterator[tuple[Question, ...]]:
     """The questions in order, ``size`` at a time; the last batch may be smaller."""
-    return [tuple(questions[start : start + size]) for start in range(0, len(questions), size)]
+    for start in range(0, len(questions), size):
+        yield tuple(questions[start : start + size])
 
 
 def prepare_batch(model: Model, questions: tuple[Question, ...]) -> Batch:
@@ -182,4 +188,6 @@ def _reply(answer: str | Output) -> Reply:
 
 def storable(text: str) -> str:
     """``text`` with escapes for what UTF-8 cannot encode: lone surrogates from a faulty decoder."""
+    if text.isascii():
+        return text
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

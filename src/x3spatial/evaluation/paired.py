@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -12,14 +14,16 @@ from x3spatial.evaluation.statistics.intervals import (
     FEWEST,
     RESAMPLES,
     Clusters,
+    Groups,
     Resampler,
-    clusters_among,
+    Sample,
     draw_counts,
     interval_of,
 )
 from x3spatial.evaluation.statistics.metrics import Table as MetricTable
 from x3spatial.evaluation.statistics.metrics import estimated, table_of, value_of
 from x3spatial.evaluation.stored import score_of
+from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_file import Interval, ResultsFile
 
 
@@ -39,7 +43,8 @@ class Difference:
         return self.ci95 is not None and not self.ci95[0] <= 0.0 <= self.ci95[1]
 
 
-Sample = tuple[str | None, str | None, str | None]
+_PART = 4096
+"""Samples that become columns at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +56,25 @@ class Answers:
     unanswered: frozenset[str]
     """Ids of the others."""
     table: MetricTable
-    samples: list[Sample]
-    """(scene, uid, place) of each row."""
+    groups: Groups
+    """Scene and object of each row."""
 
     @classmethod
-    def of(cls, file: ResultsFile) -> Answers:
+    def of(cls, entries: Iterable[SampleResult]) -> Answers:
         """Those of a results file. Equal texts of several files are kept once: a report holds many."""
-        known = [score_of(entry) for entry in file.results if entry.status != "error"]
-        shared: dict[Sample, Sample] = {}
-        samples = [(score.scene, score.uid, score.place) for score in known]
-        return cls(
-            {sys.intern(score.id): row for row, score in enumerate(known)},
-            frozenset(sys.intern(e.id) for e in file.results if e.status == "error"),
-            table_of(known),
-            [shared.setdefault(sample, sample) for sample in samples],
-        )
+        places: dict[str, int] = {}
+        unanswered: list[str] = []
+        tables: list[MetricTable] = []
+        samples: list[Sample] = []
+        entries = iter(entries)
+        while part := list(islice(entries, _PART)):
+            known = [score_of(entry) for entry in part if entry.status != "error"]
+            places |= {sys.intern(score.id): row for row, score in enumerate(known, len(places))}
+            unanswered += [sys.intern(entry.id) for entry in part if entry.status == "error"]
+            samples += [(score.scene, score.uid, score.place) for score in known]
+            tables.append(table_of(known))
+        groups = Groups.of(samples, [True] * len(samples))
+        return cls(places, frozenset(unanswered), MetricTable.joined(tables), groups)
 
     @property
     def listed(self) -> set[str]:
@@ -133,7 +142,7 @@ def common_rows(a: Answers, b: Answers) -> tuple[IntP, IntP]:
 
 def clusters_at(answers: Answers, rows: IntP) -> Clusters:
     """The clusters of chosen rows."""
-    return clusters_among([answers.samples[row] for row in rows], [True] * len(rows))
+    return answers.groups.clusters(rows)
 
 
 def _scoring(file: ResultsFile) -> str:

@@ -86,9 +86,8 @@ def read_files(path: Path, fields: AnswerFields) -> tuple[list[Entry], dict[str,
             if declared.setdefault(name, value) != value:
                 raise UserError(f"{file}: declares the {name} {value!r}, others {declared[name]!r}")
         where = f"{file.name}, " if len(files) > 1 else ""
-        entries += [
-            replace(entry, where=where + entry.where) for entry in reader.read(file, fields)
-        ]
+        read = reader.read(file, fields)
+        entries += [replace(e, where=where + e.where) for e in read] if where else read
     return entries, declared
 
 

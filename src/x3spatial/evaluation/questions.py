@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, overload
 
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.masks import join
@@ -43,17 +44,85 @@ def missing_field(model: Model, record: TaskRecord) -> str | None:
     return next((n for n in sorted(model.needs) if getattr(record, n) is None), None)
 
 
+class Whole(Mapping[str, Any]):
+    """A record as JSON values, its paths joined to the image folder; made when more than a path is wanted.
+
+    Most privileged models read one path of it.
+    """
+
+    __slots__ = ("_folder", "_record", "_values")
+
+    def __init__(self, record: TaskRecord, image_folder: Path | None) -> None:
+        self._record = record
+        self._folder = image_folder
+        self._values: dict[str, Any] | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        if self._values is None and name in _PATH_FIELDS:
+            return self._joined(getattr(self._record, name))
+        return self._made()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made())
+
+    def __len__(self) -> int:
+        return len(self._made())
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _made(self) -> dict[str, Any]:
+        if self._values is None:
+            values = self._record.to_json()
+            values["image"] = [self._joined(path) for path in self._record.images]
+            values |= {name: self._joined(values[name]) for name in _PATH_FIELDS}
+            self._values = values
+        return self._values
+
+    def _joined(self, path: str | None) -> str | None:
+        return None if path is None else str(join(path, self._folder))
+
+
+class Questions(Sequence[Question]):
+    """The questions of records, each made when it is taken: together they take more memory than the records.
+
+    Args:
+        records: the records, with the paths of their files.
+        privileged: whether the questions contain the record.
+    """
+
+    def __init__(self, records: Sequence[TaskRecord], *, privileged: bool) -> None:
+        self._records = records
+        self._privileged = privileged
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Question: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Question]: ...
+    def __getitem__(self, index: int | slice) -> Question | Sequence[Question]:
+        if isinstance(index, slice):
+            return [self._question(record) for record in self._records[index]]
+        return self._question(self._records[index])
+
+    def __iter__(self) -> Iterator[Question]:
+        return map(self._question, self._records)
+
+    def _question(self, record: TaskRecord) -> Question:
+        return question_of(record, None, privileged=self._privileged)
+
+    def without(self, ids: Collection[str]) -> Questions:
+        """Those whose id is not among ``ids``."""
+        left = [record for record in self._records if record.id not in ids]
+        return Questions(left, privileged=self._privileged)
+
+
 def question_of(
     record: TaskRecord, image_folder: Path | None, *, privileged: bool = False
 ) -> Question:
     """The question of ``record``; it only contains the record itself if the model is privileged."""
-    whole = None
-    if privileged:
-        whole = record.to_json()
-        whole["image"] = [str(join(path, image_folder)) for path in record.images]
-        for name in _PATH_FIELDS:
-            if whole[name] is not None:
-                whole[name] = str(join(whole[name], image_folder))
     return Question(
         id=record.id,
         task=record.task,
@@ -62,17 +131,24 @@ def question_of(
         question=record.question or record.prompt,
         reference_point=record.reference_point,
         image_sizes=record.image_sizes,
-        record=whole,
+        record=Whole(record, image_folder) if privileged else None,
     )
 
 
-def files_state(paths: Iterable[Path]) -> str:
-    """A short text that changes when the size or modification time of one of the files changes."""
-    stats = []
-    for path in paths:
-        try:
-            stat = path.stat()
-            stats.append([stat.st_size, stat.st_mtime_ns])
-        except OSError:
-            stats.append([-1, -1])
-    return sha256_json(stats)[:16]
+def size_and_time(path: Path) -> list[int]:
+    """[size, modification time in ns] of a file; [-1, -1] if there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return [-1, -1]
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def files_state(paths: Iterable[Path], look: Callable[[Path], list[int]] = size_and_time) -> str:
+    """A short text that changes when the size or modification time of one of the files changes.
+
+    Args:
+        paths: the files.
+        look: ``size_and_time``, perhaps with a memory.
+    """
+    return sha256_json([look(path) for path in paths])[:16]

@@ -9,6 +9,7 @@ from typing import Any
 from x3spatial.engine.local import default_workers
 from x3spatial.errors import UserError
 from x3spatial.evaluation.assess import score_run
+from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.options import (
     ScoreOptions,
     check_mask_choice,
@@ -17,9 +18,9 @@ from x3spatial.evaluation.options import (
 )
 from x3spatial.evaluation.provenance import data_provenance, versions
 from x3spatial.evaluation.result import EvalResult
-from x3spatial.evaluation.stored import stored_replies
+from x3spatial.evaluation.stored import reply_of
 from x3spatial.formats.image_paths import ImagePaths, check_present
-from x3spatial.formats.results_file import check_replaceable, read_results, write_results
+from x3spatial.formats.results_file import check_replaceable, open_results, write_results
 from x3spatial.formats.task_file import read_records
 from x3spatial.formats.task_source import data_sha256
 from x3spatial.io.files import check_output
@@ -59,9 +60,13 @@ def score(
     results, data_json = Path(results), Path(data_json)
     check_workers(workers)
     workers = default_workers() if workers is None else workers
-    stored = read_results(results)
+    stored, entries = open_results(results)
+    replies: dict[str, Reply] = {}
+    wanted: dict[str, str] = {}
+    for entry in entries:
+        replies[entry.id] = reply_of(entry)
+        wanted[entry.id] = entry.gt.text
     records = {record.id: record for record in read_records(data_json)}
-    wanted = {entry.id: entry.gt.text for entry in stored.results}
     for id, answer in wanted.items():
         if id not in records:
             raise UserError(f"{data_json}: has no sample {id!r}, which {results} answers")
@@ -86,14 +91,14 @@ def score(
     )
     scored = score_run(
         asked,
-        stored_replies(stored),
+        replies,
         convention=stored.model.convention,
         rule=check_scoring(options.scoring),
         mask=check_mask_choice(options.mask),
         workers=workers,
     )
     data = data_provenance(data_json, data_sha256(data_json))
-    again = scored.complete(
+    again = scored.head(
         settings=stored.settings,
         versions=versions(),
         model=stored.model,
@@ -102,7 +107,7 @@ def score(
         ),  # the build of the evaluated images
         run=stored.run,
     )
-    write_results(target, again)
+    write_results(target, again, scored.entries())
     return EvalResult.of(
         scored,
         output_json=target,

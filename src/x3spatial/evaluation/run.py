@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from x3spatial.conventions.registry import find_convention
 from x3spatial.engine.base import Engine
@@ -99,46 +99,71 @@ def evaluate(
             with other settings.
         Unfinished: another rank failed or exited; existing answers are kept.
     """
+    started = time.perf_counter()
     options = replace(options or EvalOptions(), **changes)
     check_workers(workers)
     workers = default_workers() if workers is None else workers
     with ExitStack() as stack:
         # First, so that an error of this process, in its model too, reaches the others.
         meeting = None if world is None else stack.enter_context(meet(world))
+        samples = _Samples.read(Path(data_json), options)  # before a model or a cluster is started
         if not isinstance(model, Asker):
             opened = stack.enter_context(open_engine(engine, ray_address))
             check_engine(opened, pool, world)
             model = stack.enter_context(asking(model, options, opened, pool))
-        run = _Run(Path(data_json), Path(output_json), model, options, workers, fresh, meeting)
+        run = _Run(samples, Path(output_json), model, options, workers, fresh, meeting, started)
         return run.evaluate()
+
+
+@dataclass(frozen=True, slots=True)
+class _Samples:
+    """The records of a task file, whose ground truth and images were checked."""
+
+    data_json: Path
+    everything: Sequence[TaskRecord]
+    records: Sequence[TaskRecord]
+    """Those up to the limit."""
+    default_folder: str | None
+
+    @classmethod
+    def read(cls, data_json: Path, options: EvalOptions) -> Self:
+        """Read the task file; invalid ground truth is reported before a model is asked.
+
+        Raises:
+            UserError: the file is missing or malformed, or no image is where it says.
+        """
+        stored = read_records(data_json)
+        paths = ImagePaths(data_json, options.image_folder, options.image_root)
+        everything = paths.records(stored)
+        records = everything[: options.limit]
+        for record in records:
+            try:
+                truth_of(record)
+            except UserError as error:
+                raise UserError(f"{data_json}: {error}") from None
+        check_present(data_json, (record.images for record in records))
+        return cls(data_json, everything, records, default_folder(data_json, stored))
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One evaluation, with an open model; see ``evaluate``."""
 
-    data_json: Path
+    samples: _Samples
     output_json: Path
     asker: Asker
     options: EvalOptions
     workers: int
     fresh: bool
     meeting: Meeting | None
+    started: float
+    """Of ``time.perf_counter``."""
 
     def evaluate(self) -> EvalResult:
         """Ask, score and write; on other ranks than 0, ask."""
-        started = time.perf_counter()
-        data_json, output_json, options = self.data_json, self.output_json, self.options
+        output_json, options = self.output_json, self.options
+        data_json, records = self.samples.data_json, self.samples.records
         image_folder, image_root = options.image_folder, options.image_root
-        stored = read_records(data_json)
-        everything = ImagePaths(data_json, image_folder, image_root).records(stored)
-        records = everything[: options.limit]
-        for record in records:  # invalid ground truth is reported before the model is asked
-            try:
-                truth_of(record)
-            except UserError as error:
-                raise UserError(f"{data_json}: {error}") from None
-        check_present(data_json, (record.images for record in records))
         chosen, meeting = self.asker.model, self.meeting
         find_convention(chosen.convention)
         check_supported(chosen, records, data_json)
@@ -154,7 +179,7 @@ class _Run:
             "seed": options.seed,
             "image_folder": None if image_folder is None else str(image_folder.absolute()),
         }
-        settings = AnswerSettings(values, default_folder(data_json, stored))
+        settings = AnswerSettings(values, self.samples.default_folder)
         inference = Inference(
             self.asker,
             tuple(records),
@@ -178,7 +203,7 @@ class _Run:
             "image_root": None if image_root is None else str(image_root.absolute()),
         }
         with open_store(output_json, settings, fresh=self.fresh, about=about) as store:
-            _check_not_shrunk(store, records, everything, output_json, options.limit)
+            _check_not_shrunk(store, records, self.samples.everything, output_json, options.limit)
             if meeting is None:
                 done = inference.run(store)
                 asked, left = done.asked, done.left
@@ -197,8 +222,8 @@ class _Run:
                 workers=self.workers,
             )
             data = data_provenance(data_json, data_sha256)
-            seconds = time.perf_counter() - started
-            results = scored.complete(
+            seconds = time.perf_counter() - self.started
+            head = scored.head(
                 settings=RunSettings(
                     **values,
                     limit=options.limit,
@@ -228,7 +253,7 @@ class _Run:
                     date=datetime.now(UTC).isoformat(timespec="seconds"),
                 ),
             )
-            write_results(output_json, results)
+            write_results(output_json, head, scored.entries())
             store.remove_journal()
         result = EvalResult.of(
             scored,

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 
 from x3spatial.engine.world import World
 from x3spatial.evaluation.asker import Asker
 from x3spatial.evaluation.failures import FailureWatch
 from x3spatial.evaluation.journal import Store
-from x3spatial.evaluation.questions import files_state, question_of
+from x3spatial.evaluation.questions import Questions, files_state, question_of, size_and_time
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.models.base import Model
 from x3spatial.progress import progress
 from x3spatial.tasks.question import Question
+
+_NEIGHBOURS = 4096
+"""Files that are looked at once: neighbouring samples show the same images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,17 @@ class Inference:
             store: the journal.
             check: called between batches; may raise to stop.
         """
-        questions, states = [], {}
+        model = self.asker.model
+        look = lru_cache(_NEIGHBOURS)(size_and_time)
+        unasked: list[TaskRecord] = []
+        states: dict[str, str] = {}
         for record in filter(self._is_mine, self.records):
-            question = question_of(record, None, privileged=self.asker.model.privileged)
-            state = _state(self.asker.model, question)
+            state = _state(model, question_of(record, None, privileged=model.privileged), look)
             known = store.replies.get(record.id)
             if known is None or known.text is None or known.seen not in (None, state):
-                questions.append(question)
+                unasked.append(record)
                 states[record.id] = state
+        questions = Questions(unasked, privileged=model.privileged)
         share, asked = self.share, 0
         succeeded = any(
             reply.text is not None for id, reply in store.replies.items() if id not in states
@@ -90,8 +98,8 @@ def _no_progress(n: int = 1) -> None:
     """No-op progress callback."""
 
 
-def _state(chosen: Model, question: Question) -> str:
+def _state(chosen: Model, question: Question, look: Callable[[Path], list[int]]) -> str:
     try:
-        return files_state(chosen.reads(question))
+        return files_state(chosen.reads(question), look)
     except (OSError, ValueError):
         return ""  # a file is missing; the model raises an error that names it

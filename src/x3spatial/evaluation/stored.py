@@ -92,12 +92,12 @@ def score_of(entry: SampleResult) -> Score:
 
 def stored_replies(results: ResultsFile) -> dict[str, Reply]:
     """Sample id → the model's reply."""
-    return {
-        entry.id: Reply(
-            entry.pred_text, entry.error, entry.images_seen, entry.pixel_sizes, entry.details
-        )
-        for entry in results.results
-    }
+    return {entry.id: reply_of(entry) for entry in results.results}
+
+
+def reply_of(entry: SampleResult) -> Reply:
+    """The model's reply to one sample."""
+    return Reply(entry.pred_text, entry.error, entry.images_seen, entry.pixel_sizes, entry.details)
 
 
 def failures(results: ResultsFile) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.formats.task_file import TaskRecord
+from x3spatial.io.locations import local_path
 from x3spatial.io.members import file_at, is_member, member_text
 from x3spatial.io.packs import find_set
 
@@ -96,11 +97,16 @@ class ImagePaths:
         if image_root is not None and not image_root.is_dir():
             raise UserError(f"--image-root {image_root}: no such folder")
         # Links are resolved: ".." in a relative path means the parents of the folder itself, not of its link.
-        self._tasks = Path(os.path.realpath(data_json.parent))
+        self._tasks = Path(os.path.realpath(local_path(data_json).parent))
         self._base = Path(os.path.realpath(image_folder)) if image_folder and given else None
         self._root = image_root
         self._found: Path | None = None
         self._built = {name for name in IMAGE_FOLDERS if (self._tasks / name).is_dir()}
+
+    @property
+    def in_pack(self) -> bool:
+        """Whether the files lie inside of a pack."""
+        return self._packed is not None
 
     def find(self, path: str) -> str:
         """The path of the file that ``path`` of a record names; it may not exist."""

@@ -6,9 +6,11 @@ Format 1 (x3spatial 0.1) has no key ``format``; format 2 has it as its first key
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from x3spatial.errors import UserError
 from x3spatial.formats.results_entry import SampleResult
 from x3spatial.formats.results_table import conditions, results_table, samples_frame
+from x3spatial.formats.shared import Shared
 from x3spatial.formats.typed_json import LEFT_OUT, Malformed, decode, described, encode, named
-from x3spatial.io.files import read_json, sha256_file, sha256_json, write_text
-from x3spatial.io.json_stream import unique_keys
-from x3spatial.io.opening import open_regular
+from x3spatial.io.files import read_json, replacing, sha256_file, sha256_json
+from x3spatial.io.json_stream import iter_array, unique_keys
+from x3spatial.io.opening import open_part, open_regular
 from x3spatial.tables import Table, Tabular
 
 if TYPE_CHECKING:
@@ -253,34 +256,81 @@ def read_results(path: str | Path) -> ResultsFile:
         UserError: the file is missing, not a results file, of a later format, or damaged; the message
             names the first damaged part or result.
     """
+    head, results = open_results(path)
+    return replace(head, results=tuple(results))
+
+
+def open_results(path: str | Path) -> tuple[ResultsFile, Iterator[SampleResult]]:
+    """A results file without its samples, and these one at a time, for files of hundreds of thousands.
+
+    Raises:
+        UserError: see ``read_results``; damaged samples are found while they are taken.
+    """
     path = Path(path)
-    value, version = _read_outline(path)
-    entries = value["results"]
-    if not isinstance(entries, list):
-        raise UserError(f"{path}: damaged results file: 'results' is not a list")
-    where = ""
-    try:
-        head = decode(ResultsFile, {**value, "format": version, "results": []})
-        results = []
-        seen: set[str] = set()
-        for number, entry in enumerate(entries, start=1):
-            where = f"result {number}"
-            results.append(decode(SampleResult, entry))
-            if results[-1].id in seen:
-                raise Malformed("occurs twice", "id")
-            seen.add(results[-1].id)
-    except Malformed as error:
-        colon = ": " if where and error.keys else " " if where else ""
-        raise UserError(f"{path}: damaged results file: {where}{colon}{error}") from None
+    found = _written_head(path)
+    if found is None:
+        value, version = _read_outline(path)
+        head, entries = _head_of(path, value, version), iter(value["results"])
+    else:
+        (value, version), entries = found, _entries(path)
+        head = _head_of(path, value, version)
     if version < FORMAT:
         writer = head.versions.get("x3spatial")
         by = "" if writer is None else f" (written by x3spatial {writer})"
         _LOG.warning("%s: format %d%s; it is read as such", path, version, by)
-    return replace(head, results=tuple(results))
+    return head, _decoded(path, entries)
 
 
-def write_results(path: str | Path, results: ResultsFile) -> None:
+def _head_of(path: Path, value: dict[str, Any], version: int) -> ResultsFile:
+    if not isinstance(value["results"], list):
+        raise UserError(f"{path}: damaged results file: 'results' is not a list")
+    try:
+        return decode(ResultsFile, {**value, "format": version, "results": []})
+    except Malformed as error:
+        raise UserError(f"{path}: damaged results file: {error}") from None
+
+
+def _decoded(path: Path, entries: Iterator[Any]) -> Iterator[SampleResult]:
+    """The samples in ``entries``; each id once."""
+    seen: set[str] = set()
+    for number, entry in enumerate(entries, start=1):
+        try:
+            result = decode(SampleResult, entry)
+            if result.id in seen:
+                raise Malformed("occurs twice", "id")
+        except Malformed as error:
+            colon = ": " if error.keys else " "
+            raise UserError(
+                f"{path}: damaged results file: result {number}{colon}{error}"
+            ) from None
+        seen.add(result.id)
+        yield result
+
+
+def _entries(path: Path) -> Iterator[Any]:
+    """The samples of a file that is laid out as ``write_results`` does, as JSON values."""
+    shared = Shared()
+
+    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = unique_keys(pairs)
+        for name in _REPEATED:
+            if isinstance(text := value.get(name), str):
+                value[name] = shared(text)
+        return value
+
+    decoder = json.JSONDecoder(object_pairs_hook=object_of)
+    yield from iter_array(path, what="results file", decoder=decoder, after=_SAMPLES[:-1])
+
+
+def write_results(
+    path: str | Path, results: ResultsFile, entries: Iterable[SampleResult] | None = None
+) -> None:
     """Write a results file of format ``FORMAT`` atomically: an indented head, then one result per line.
+
+    Args:
+        path: the file.
+        results: the head, and the samples unless they are given apart.
+        entries: the samples, each of which is made when it is written; None for those of ``results``.
 
     Raises:
         ValueError: a number is NaN or infinite; nothing is written.
@@ -288,13 +338,17 @@ def write_results(path: str | Path, results: ResultsFile) -> None:
     head = encode(replace(results, format=FORMAT, results=()))
     del head["results"]
     text = json.dumps(head, indent=2, ensure_ascii=False, allow_nan=False)
-    lines = [
-        json.dumps(encode(entry), ensure_ascii=False, allow_nan=False) for entry in results.results
-    ]
-    listed = "[]" if not lines else "[\n    " + ",\n    ".join(lines) + "\n  ]"
-    write_text(
-        Path(path), f'{text.removesuffix("}").rstrip()},\n  "results": {listed}\n}}\n', fsync=True
-    )
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+    path = Path(path)
+    with replacing(path), io.TextIOWrapper(open_part(path), encoding="utf-8") as file:
+        file.write(f"{text.removesuffix('}').rstrip()},{_SAMPLES}")
+        before = "\n    "
+        for entry in results.results if entries is None else entries:
+            file.write(before + encoder.encode(encode(entry)))
+            before = ",\n    "
+        file.write("]\n}\n" if before[0] == "\n" else "\n  ]\n}\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def check_replaceable(path: Path, option: str = "--out") -> None:
@@ -307,7 +361,8 @@ def check_replaceable(path: Path, option: str = "--out") -> None:
     if not path.exists():
         return
     try:
-        _read_outline(path)
+        if _written_head(path) is None:
+            _read_outline(path)
     except UserError as error:
         raise UserError(f"{option} {error}; remove it, or write elsewhere") from None
 
@@ -318,7 +373,8 @@ def run_identity(path: Path) -> str:
     A damaged file is identified by its bytes.
     """
     try:
-        return sha256_json(read_json(path)["run"])
+        found = _written_head(path)
+        return sha256_json((read_json(path) if found is None else found[0])["run"])
     except (UserError, TypeError, KeyError, UnicodeEncodeError):
         return sha256_file(path)
 
@@ -348,8 +404,10 @@ def _outline(path: Path, value: Any) -> tuple[dict[str, Any], int]:
     return value, version
 
 
-_SAMPLES = b'\n  "results": ['
+_SAMPLES = '\n  "results": ['
 """Where ``write_results`` begins the samples, which come last."""
+_REPEATED = ("scene", "uid", "place")
+"""Texts that many samples have in common."""
 _TAIL = 64
 
 
@@ -362,26 +420,35 @@ def read_head(path: str | Path) -> ResultsFile:
         UserError: see ``read_results``.
     """
     path = Path(path)
+    found = _written_head(path)
+    if found is None:  # written by something else: read the whole file
+        return replace(read_results(path), results=())
+    return _head_of(path, *found)
+
+
+def _written_head(path: Path) -> tuple[dict[str, Any], int] | None:
+    """The head and format of a file that ``write_results`` wrote, with an empty list of samples; None for
+    others.
+
+    Raises:
+        UserError: not a results file, or its format is later than ``FORMAT``.
+    """
     head = _head_bytes(path)
     if head is None:
-        return replace(read_results(path), results=())
+        return None
     try:
         value = json.loads(head, object_pairs_hook=unique_keys)
-    except (ValueError, RecursionError):  # written by something else: read the whole file
-        return replace(read_results(path), results=())
-    value, version = _outline(path, value)
-    try:
-        return decode(ResultsFile, {**value, "format": version})
-    except Malformed as error:
-        raise UserError(f"{path}: damaged results file: {error}") from None
+    except (ValueError, RecursionError):
+        return None
+    return _outline(path, value)
 
 
 def _head_bytes(path: Path) -> bytes | None:
     """The JSON object before the samples; None if the file is not laid out as ``write_results`` does."""
-    found = b""
+    found, begin = b"", _SAMPLES.encode()
     try:
         with open_regular(path) as file:
-            while _SAMPLES not in found:
+            while begin not in found:
                 block = file.read(1 << 16)
                 if not block:
                     return None
@@ -391,5 +458,5 @@ def _head_bytes(path: Path) -> bytes | None:
                 return None
     except OSError:
         return None  # the reader of the whole file says why
-    head = found[: found.index(_SAMPLES)].removeprefix(b"\xef\xbb\xbf")
-    return head + _SAMPLES + b"]}"
+    head = found[: found.index(begin)].removeprefix(b"\xef\xbb\xbf")
+    return head + begin + b"]}"

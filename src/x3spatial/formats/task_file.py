@@ -14,7 +14,7 @@ from x3spatial.formats import record_fields
 from x3spatial.formats.shared import Shared
 from x3spatial.formats.task_source import iter_values
 from x3spatial.io.files import read_manifest
-from x3spatial.io.locations import url_of
+from x3spatial.io.locations import local_path, url_of
 from x3spatial.tasks.spec import TASKS, TaskSpec, Views
 from x3spatial.tasks.strata import Strata
 
@@ -210,7 +210,7 @@ def check_exists(path: Path, what: str = "task file") -> None:
         UserError: it does not; the message names the command that writes it, or what the build beside it
             has.
     """
-    if os.path.lexists(path) or url_of(path) is not None:
+    if os.path.lexists(local_path(path)) or url_of(path) is not None:
         return
     manifest = read_manifest(path.parent / "build.json") or {}
     splits, files = manifest.get("counts"), manifest.get("files")

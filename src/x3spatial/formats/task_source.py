@@ -33,7 +33,7 @@ class BuildFacts:
 
 def is_task_source(path: Path) -> bool:
     """Whether ``path`` is a file, or a pack or one of its sets."""
-    return path.is_file() or is_pack(path)
+    return local_path(path).is_file() or is_pack(path)
 
 
 def source_at(path: str | Path) -> Path:
@@ -51,7 +51,7 @@ def source_at(path: str | Path) -> Path:
 def recorded_path(path: Path) -> str:
     """How results name a task file: its absolute path, or the path or URL of a set."""
     packed = find_set(path)
-    return str(path.absolute()) if packed is None else packed.place
+    return str(local_path(path).absolute()) if packed is None else packed.place
 
 
 def sets_of(path: Path) -> list[Path]:
@@ -85,6 +85,7 @@ def iter_values(
     if packed is not None:
         yield from packed.values()
         return
+    path = local_path(path)
     _refuse_parquet(path)
     yield from iter_array(path, what=what, decoder=decoder)
 
@@ -97,14 +98,14 @@ def data_sha256(path: Path) -> str:
         OSError: it cannot be read.
     """
     packed = find_set(path)
-    return sha256_file(path) if packed is None else packed.info.data_sha256
+    return sha256_file(local_path(path)) if packed is None else packed.info.data_sha256
 
 
 def data_bytes(path: Path) -> int:
     """The size of a task file, or of the files of a set."""
     packed = find_set(path)
     if packed is None:
-        return path.stat().st_size
+        return local_path(path).stat().st_size
     return sum(stored.bytes for stored in (*packed.info.shards, packed.info.index))
 
 
@@ -118,7 +119,7 @@ def build_facts(path: Path) -> BuildFacts:
     if packed is not None:
         found = packed.info.build or {}
         return BuildFacts(found.get("identity"), found.get("seed"), found.get("sha256"))
-    file = path.parent / "build.json"
+    file = local_path(path).parent / "build.json"
     manifest = read_manifest(file)
     if manifest is None:
         return BuildFacts(sha256=sha256_file(file) if file.is_file() else None)

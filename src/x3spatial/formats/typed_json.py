@@ -100,21 +100,26 @@ def encode(value: Any) -> Any:
     Raises:
         TypeError: the type is not supported.
     """
-    if value is None or isinstance(value, str | int | float):
+    if type(value) in _SCALARS:
         return value
     if isinstance(value, Mapping):
         return {key: encode(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [encode(part) for part in value]
     if not is_dataclass(value):
+        if isinstance(value, str | int | float):  # a subclass, such as numpy's float64
+            return value
         raise TypeError(f"cannot store a {type(value).__name__}")
     cls: Any = type(value)
     found = {}
     for one in stored_fields(cls):
         part = getattr(value, one.name)
         if not (one.left_out and part == one.default):
-            found[one.key] = encode(part)
+            found[one.key] = part if type(part) in _SCALARS else encode(part)
     return found
+
+
+_SCALARS = frozenset({type(None), str, int, float, bool})
 
 
 def finite(value: Any) -> Any:
@@ -183,10 +188,11 @@ def _decoder(hint: Any) -> Decoder:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise Malformed("is not a text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise Malformed("is not valid Unicode") from None
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Malformed("is not valid Unicode") from None
     return value
 
 

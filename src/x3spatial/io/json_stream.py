@@ -38,7 +38,11 @@ class DuplicateKey(ValueError):
 
 
 def iter_array(
-    path: Path, *, what: str = "task file", decoder: json.JSONDecoder | None = None
+    path: Path,
+    *,
+    what: str = "task file",
+    decoder: json.JSONDecoder | None = None,
+    after: str | None = None,
 ) -> Iterator[Any]:
     """The elements of the JSON array in ``path``, decoded one at a time.
 
@@ -48,6 +52,8 @@ def iter_array(
         path: the file, UTF-8 with or without a byte order mark.
         what: how messages call it.
         decoder: decodes the elements; None: as ``json.loads`` does, but refusing a key that occurs twice.
+        after: the text before the array, which is the last value of an object; None: the array is the whole
+            text.
 
     Raises:
         UserError: the file is missing, unreadable or not a JSON array.
@@ -55,7 +61,10 @@ def iter_array(
     try:
         with open_text(path) as file:
             text = _Buffer(file, decoder or json.JSONDecoder(object_pairs_hook=unique_keys))
-            if path.suffix.lower() == ".jsonl":
+            if after is not None:
+                text.skip_to(after)
+                yield from _array_values(text, "}")
+            elif path.suffix.lower() == ".jsonl":
                 yield from _line_values(text)
             else:
                 yield from _array_values(text)
@@ -88,8 +97,8 @@ def _line_values(text: _Buffer) -> Iterator[Any]:
         yield text.value()
 
 
-def _array_values(text: _Buffer) -> Iterator[Any]:
-    """The elements of the array in ``text``, decoded as soon as each is complete.
+def _array_values(text: _Buffer, end: str = "") -> Iterator[Any]:
+    """The elements of the array in ``text``, decoded as soon as each is complete; ``end`` comes after it.
 
     Raises:
         _NoArrayError: it does not begin with an array.
@@ -113,6 +122,10 @@ def _array_values(text: _Buffer) -> Iterator[Any]:
             raise ValueError(
                 f"expected ',' or ']' between records, found {mark or 'the end of the file'!r}"
             )
+    if end:
+        if text.next_character() != end:
+            raise ValueError(f"expected {end!r} after the records")
+        text.skip()
     if text.next_character():
         raise ValueError("text after the end of the array")
 
@@ -141,6 +154,18 @@ class _Buffer:
                 self._at += 1
             if not self._more():
                 return ""
+
+    def skip_to(self, mark: str) -> None:
+        """Consume everything up to and including ``mark``.
+
+        Raises:
+            ValueError: it does not occur.
+        """
+        while (place := self._text.find(mark, self._at)) < 0:
+            self._at = max(self._at, len(self._text) - len(mark))
+            if not self._more():
+                raise ValueError(f"found no {mark.strip()!r}")
+        self._at = place + len(mark)
 
     def skip(self) -> None:
         """Consume one character."""

@@ -117,7 +117,10 @@ class LocalFolder(Folder):
                 return file.read() if size is None else file.read(size)
         opened = self._opened.get(name)
         if opened is None:
-            opened = self._opened.setdefault(name, self.open(name))
+            mine = self.open(name)
+            opened = self._opened.setdefault(name, mine)
+            if opened is not mine:  # another thread was faster
+                mine.close()
         return os.pread(opened.fileno(), size, start)
 
     def open(self, name: str) -> io.BufferedReader:

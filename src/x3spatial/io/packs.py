@@ -76,6 +76,10 @@ class PackedSet:
         """Its path or URL."""
         return self._folder.named(self.name)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the pack itself."""
+        return _reopened, (self._folder.place, self.name)
+
     def check(self) -> None:
         """Check that all files are there in their sizes.
 
@@ -314,6 +318,13 @@ def find_set(path: Path) -> PackedSet | None:
     chosen = pack.sets[name]
     chosen.check()
     return chosen
+
+
+def _reopened(place: str, name: str) -> PackedSet:
+    packed = known_set(place, name)
+    if packed is None:
+        raise UserError(f"{place}: the pack is no longer there")
+    return packed
 
 
 def places_of(path: Path) -> list[str]:

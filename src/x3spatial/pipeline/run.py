@@ -165,6 +165,7 @@ def zeroshot(
                 tasks_dir,
                 options.build,
                 workers=workers,
+                engine=running,
                 fresh=fresh,
                 out_option="--tasks-dir",
             )

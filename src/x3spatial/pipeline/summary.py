@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.builder.manifest import MANIFEST
-from x3spatial.builder.run import BuildSummary
+from x3spatial.builder.summary import BuildSummary
 from x3spatial.errors import packages_of
 from x3spatial.evaluation.result import EvalResult
 from x3spatial.evaluation.results_folders import add_results_below

@@ -26,6 +26,7 @@ from x3spatial.roots.scene_file import (
     declared_place,
     parse_scene_file,
 )
+from x3spatial.roots.scene_files import SceneFiles
 
 __all__ = (
     "DILATED", "INPAINTED", "MASK", "ORIGINAL", "SPLITS", "ObjectFiles", "ObjectKey", "Problem",
@@ -128,7 +129,7 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
             problems.append(findings.NOT_A_SPLIT.at(entry.path))
     objects: list[ObjectKey] = []
     places: dict[tuple[str, str], str] = {}
-    scenes: dict[tuple[str, str], SceneFile] = {}
+    scenes = SceneFiles()
     for split in ordered:
         found: list[ObjectKey] = []
         for folder in _entries(root / split, problems):
@@ -142,7 +143,7 @@ def list_root(root: Path, splits: Sequence[str] | None = None) -> RootListing:
             if place is not None:
                 places[split, folder.name] = place
             if scene is not None:
-                scenes[split, folder.name] = scene
+                scenes.add((split, folder.name), scene)
         if not found:
             problems.append(findings.SPLIT_EMPTY.at(root / split))
         objects.extend(_distinct(root, found, problems))

@@ -67,6 +67,8 @@ _BLOCKS = tuple(
     )
     for begin, end in _THINKING
 )
+_MAY_THINK = re.compile(r"[<\u25c1]|\[/?THINK\]|\A\s*analysis", re.IGNORECASE)
+"""How every mark below and above begins; a short answer without any is not searched for each of them."""
 _FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>")  # gpt-oss
 _OTHER_CHANNEL = re.compile(
     r"<\|channel\|>\s*(?:analysis|commentary)\b.*?(?:<\|end\|>|<\|call\|>|\Z)", re.DOTALL
@@ -112,6 +114,8 @@ def strip_thinking(text: str) -> str:
     Points in a thinking block are not the answer. A block without an end (token limit) is removed up to the
     end of the text; a block without a beginning (its tag was in the prompt) from the start of the text.
     """
+    if not _MAY_THINK.search(text):
+        return text
     for block, end in _BLOCKS:
         text = block.sub("", text)
         ends = list(end.finditer(text))

@@ -8,6 +8,10 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
+import numpy as np
+import numpy.typing as npt
+
+from x3spatial.arrays import Bool, Float64
 from x3spatial.errors import UserError
 
 AbsentBy = Literal["framing", "occlusion", "both"]
@@ -87,6 +91,13 @@ class Bin:
         if isinstance(value, str) or value is None or self.least is None or self.most is None:
             return value in self.names
         return self.least <= value < self.most or (self.closed and value == self.most)
+
+    def contains(self, values: Float64 | npt.NDArray[np.object_]) -> Bool:
+        """``[N]``: which of ``values`` belong to the part; unknown numbers are NaN."""
+        if self.least is None or self.most is None:
+            return np.array([value in self.names for value in values], np.bool_)
+        inside = (values >= self.least) & (values < self.most)
+        return np.asarray(inside | (self.closed & (values == self.most)), np.bool_)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
         UserError: PEFT is not installed, or a named layer does not exist.
     """
     try:
-        from peft import LoraConfig, get_peft_model
+        from peft import LoraConfig
     except ModuleNotFoundError:
         raise UserError(
             '--lora-enable: the package peft is not installed; run: pip install "x3spatial[train]"'
@@ -52,6 +52,13 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
     )
     # PEFT writes it into adapter_config.json as the name of the base.
     model.name_or_path = str(Path(options.model_name_or_path).absolute())
+    return adapted(model, config)
+
+
+def adapted(model: Any, config: Any) -> Any:
+    """The model as a ``PeftModel`` with the adapters of a ``LoraConfig``."""
+    from peft import get_peft_model
+
     with warnings.catch_warnings():
         # PEFT reads a name that newer transformers have renamed.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from x3spatial.arrays import Float64, IntP
 from x3spatial.evaluation.scoring.scores import Score
-from x3spatial.evaluation.statistics.intervals import clusters_of, intervals
-from x3spatial.evaluation.statistics.metrics import table_of, value_of
+from x3spatial.evaluation.statistics.intervals import Groups, groups_of, intervals
+from x3spatial.evaluation.statistics.metrics import Table, table_of, value_of
 from x3spatial.formats.results_file import SizeRow, StratumRow
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.tasks.strata import STRATA, Bin, Stratum, Value
@@ -28,34 +31,42 @@ BOX_METRICS = ("mean_iou", "iou_050", "centre_in_mask")
 """Beside both where the model was asked for boxes."""
 
 
-def size_rows(scores: Sequence[Score], areas: Sequence[float | None]) -> tuple[SizeRow, ...]:
-    """One row per bin of the stratum ``mask_share``, empty bins included, by the masks that were scored.
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Scored samples as columns; unanswered ones are in no row."""
 
-    Args:
-        scores: one per sample.
-        areas: ``[N]``, the share of the query image that each sample's mask covers; None if the object is not
-            visible or has no mask. Such samples and unanswered ones are in no row.
-    """
+    table: Table
+    groups: Groups
+    areas: Float64
+    """``[N]``, the share of the query image that each sample's mask covers; NaN if the object is not visible
+    or has no mask."""
+
+    @classmethod
+    def of(cls, scores: Sequence[Score], areas: Sequence[float | None]) -> Samples:
+        """Those of ``scores`` and the areas of their masks, None for NaN."""
+        return cls(table_of(scores), groups_of(scores), np.array(areas, np.float64))
+
+
+def size_rows(samples: Samples) -> tuple[SizeRow, ...]:
+    """One row per bin of the stratum ``mask_share``, empty bins included, by the masks that were scored."""
     return tuple(
         SizeRow(
             least=part.least or 0.0,
             most=_bound(part.most),
-            **_figures(scores, areas, chosen, _with_boxes(SIZE_METRICS, scores)),
+            **_figures(samples, chosen, _with_boxes(SIZE_METRICS, samples.table)),
         )
-        for part, chosen in grouped(SIZE, areas, scores)
+        for part, chosen in grouped(SIZE, samples.areas, samples.table)
     )
 
 
 def stratum_rows(
-    records: Sequence[TaskRecord], scores: Sequence[Score], areas: Sequence[float | None]
+    records: Sequence[TaskRecord], samples: Samples
 ) -> dict[str, tuple[StratumRow, ...]]:
     """Rows per bin of every stratum of which something is known; bins without samples are left out.
 
     Args:
         records: the questions.
-        scores: one per record; unanswered ones are in no row.
-        areas: ``[N]``, the share of the query image that each sample's mask covers, for chance; None if the
-            object is not visible or has no mask.
+        samples: one per record.
     """
     found = {}
     for stratum in STRATA.values():
@@ -65,19 +76,19 @@ def stratum_rows(
                 least=part.least,
                 most=_bound(part.most),
                 name=name_of(part),
-                **_figures(scores, areas, chosen, _with_boxes(METRICS, scores)),
+                **_figures(samples, chosen, _with_boxes(METRICS, samples.table)),
             )
-            for part, chosen in grouped(stratum, values, scores)
-            if chosen
+            for part, chosen in grouped(stratum, values, samples.table)
+            if chosen.size
         )
         if rows:
             found[stratum.name] = rows
     return found
 
 
-def _with_boxes(names: tuple[str, ...], scores: Sequence[Score]) -> tuple[str, ...]:
+def _with_boxes(names: tuple[str, ...], table: Table) -> tuple[str, ...]:
     """``names``, with those of boxes where the model was asked for boxes."""
-    return (*names, *BOX_METRICS) if any(score.box is not None for score in scores) else names
+    return (*names, *BOX_METRICS) if table.asked_box.any() else names
 
 
 def value_in(record: TaskRecord, stratum: Stratum) -> Value:
@@ -86,18 +97,23 @@ def value_in(record: TaskRecord, stratum: Stratum) -> Value:
 
 
 def grouped(
-    stratum: Stratum, values: Sequence[Value], scores: Sequence[Score]
-) -> Iterator[tuple[Bin, list[int]]]:
+    stratum: Stratum, values: Sequence[Value] | Float64, table: Table
+) -> Iterator[tuple[Bin, IntP]]:
     """The bins of a stratum and the indices of the answered samples in each.
 
     Args:
         stratum: the stratum.
-        values: ``[N]``, the value of each sample; None if unknown.
-        scores: ``[N]``; unanswered samples are in no bin.
+        values: ``[N]``, the value of each sample; None or NaN if unknown.
+        table: ``[N]``; unanswered samples are in no bin.
     """
-    answered = [index for index, score in enumerate(scores) if score.status != "error"]
-    for part in stratum.bins(values):
-        yield part, [index for index in answered if values[index] in part]
+    known: Float64 | npt.NDArray[np.object_]
+    known = (
+        np.array(values, np.float64)
+        if stratum.bounds
+        else np.array([*values, None], np.object_)[:-1]
+    )
+    for part in stratum.bins(() if stratum.bounds else values):
+        yield part, np.flatnonzero(part.contains(known) & ~table.error)
 
 
 def name_of(part: Bin) -> str | None:
@@ -110,22 +126,17 @@ def _bound(most: float | None) -> float | None:
     return most if most is not None and math.isfinite(most) else None
 
 
-def _figures(
-    scores: Sequence[Score],
-    areas: Sequence[float | None],
-    chosen: Sequence[int],
-    names: Sequence[str],
-) -> dict[str, Any]:
+def _figures(samples: Samples, chosen: IntP, names: Sequence[str]) -> dict[str, Any]:
     """The fields of a row about some of the samples: their number, metrics, intervals and chance."""
-    part = [scores[index] for index in chosen]
-    known = [area for index in chosen if (area := areas[index]) is not None]
-    table, clusters = table_of(part), clusters_of(part)
+    areas = samples.areas[chosen]
+    known = areas[~np.isnan(areas)]
+    table, clusters = samples.table.take(chosen), samples.groups.clusters(chosen)
     found = intervals(table, clusters)
     return {
-        "samples": len(part),
+        "samples": len(table),
         "metrics": {name: value_of(name, table) for name in names},
         "ci95": {name: found.ci95.get(name) for name in names},
         "ci_method": {name: found.method.get(name) for name in names},
         "ci_unit": clusters.unit,
-        "chance": float(np.mean(known)) if known else None,
+        "chance": float(np.mean(known)) if known.size else None,
     }

@@ -6,13 +6,14 @@ is the exact expectation for a uniformly drawn point.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
-from x3spatial.arrays import Float64
+from x3spatial.arrays import Bool, Float64
 from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.scores import (
@@ -26,7 +27,10 @@ from x3spatial.evaluation.statistics.metrics import Table, applies, table_of, va
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.models import registry
 from x3spatial.models.base import Model, as_output
+from x3spatial.models.baselines.common import load_mask
+from x3spatial.models.baselines.copy_reference import CopyReference
 from x3spatial.tasks.geometry import Point
+from x3spatial.tasks.spec import TASKS
 
 ASKED = ("centre", "copy-reference", "always-not-visible")
 METRICS = (
@@ -42,6 +46,10 @@ METRICS = (
 )
 _NODES = (np.arange(128) + 0.5) / 128
 """Midpoints for the one-dimensional integrals below."""
+_ROWS = 4096
+"""Targets that are integrated at once."""
+_TEXTS = 4096
+"""Different answers that are parsed once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,65 @@ class ChanceSample:
     """The same of the mask of an object that was removed."""
 
 
-class Chance:
-    """Scores the chance baselines sample by sample. Thread-safe."""
+@dataclass(frozen=True, slots=True)
+class ChanceTable:
+    """The same of many samples, as columns: the scores of three models take more memory than a sample."""
 
-    def __init__(self, image_folder: Path | None) -> None:
+    scores: dict[str, Table]
+    """Baseline model → the samples that it can answer."""
+    targets: Float64
+    """``[N, 2]``, of the visible samples."""
+    areas: dict[str, Float64]
+    """``area``, ``area_tight``, ``area_removed`` of the samples that have one."""
+
+    @classmethod
+    def of(cls, samples: Sequence[ChanceSample]) -> ChanceTable:
+        """The columns of ``samples``."""
+        return cls(
+            {
+                kind: table_of([s.scores[kind] for s in samples if kind in s.scores])
+                for kind in ASKED
+            },
+            np.array([s.target for s in samples if s.target is not None], np.float64).reshape(
+                -1, 2
+            ),
+            {
+                name: np.array(
+                    [area for s in samples if (area := getattr(s, name)) is not None], np.float64
+                )
+                for name in _AREAS
+            },
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[ChanceTable]) -> ChanceTable:
+        """The samples of several tables, in order."""
+        parts = parts or [cls.of([])]
+        return cls(
+            {kind: Table.joined([part.scores[kind] for part in parts]) for kind in ASKED},
+            np.concatenate([part.targets for part in parts]),
+            {name: np.concatenate([part.areas[name] for part in parts]) for name in _AREAS},
+        )
+
+
+_AREAS = ("area", "area_tight", "area_removed")
+
+
+class Chance:
+    """Scores the chance baselines sample by sample. Thread-safe.
+
+    Args:
+        image_folder: base folder for relative paths, or None.
+        read_mask: reads a reference mask; the cached reader of the query masks, because a view is both.
+    """
+
+    def __init__(
+        self, image_folder: Path | None, read_mask: Callable[[Path], Bool] = load_mask
+    ) -> None:
         self._folder = image_folder
-        self._models = {kind: registry.create(kind) for kind in ASKED}
+        self._models: dict[str, Model] = {kind: registry.create(kind) for kind in ASKED}
+        self._models["copy-reference"] = CopyReference(read_mask=read_mask)
+        self._read = lru_cache(_TEXTS)(lambda task, text: TASKS[task].read(text))
 
     def sample(self, record: TaskRecord, truth: Truth, masks: Masks) -> ChanceSample:
         """The data of one sample; always scored by rule ``x3``."""
@@ -73,12 +134,10 @@ class Chance:
             for kind, model in self._models.items()
             if model.can_answer(record.task)
         }
-        area = None if masks.chosen is None else float(masks.chosen.mean())
-        area_tight = None if masks.tight is None else float(masks.tight.mean())
         if not truth.visible:
-            return ChanceSample(scores, None, None, None, area_removed=area)
+            return ChanceSample(scores, None, None, None, area_removed=masks.area)
         point = None if truth.point is None else truth.frame.to_local(truth.point)
-        return ChanceSample(scores, point, area, area_tight)
+        return ChanceSample(scores, point, masks.area, masks.area_tight)
 
     def _score(self, model: Model, record: TaskRecord, truth: Truth, masks: Masks) -> Score:
         question = question_of(record, self._folder, privileged=model.privileged)
@@ -87,14 +146,14 @@ class Chance:
         except Exception as error:  # a missing reference mask only affects one sample of this row
             return failed(record, truth, str(error))
         text = as_output(said).text
-        return score_answer(record, truth, text, record.spec.read(text), masks)
+        return score_answer(record, truth, text, self._read(record.task, text), masks)
 
 
-def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, float | None] | None]:
+def chance_rows(samples: ChanceTable) -> dict[str, dict[str, float | None] | None]:
     """Row → metric → value; None for a baseline that could not answer any sample."""
     rows: dict[str, dict[str, float | None] | None] = {}
     for kind in ASKED:
-        table = table_of([sample.scores[kind] for sample in samples if kind in sample.scores])
+        table = samples.scores[kind]
         scored = len(table) > 0 and not table.error.all()
         rows[kind] = (
             {name: value_of(name, table) for name in METRICS if applies(name, table)}
@@ -105,30 +164,41 @@ def chance_rows(samples: Sequence[ChanceSample]) -> dict[str, dict[str, float | 
     return rows
 
 
-def _uniform_row(samples: Sequence[ChanceSample]) -> dict[str, float | None] | None:
+def _uniform_row(samples: ChanceTable) -> dict[str, float | None] | None:
     # The metrics of visibility do not depend on the point.
-    points = [sample.scores["centre"] for sample in samples if "centre" in sample.scores]
-    if not points:
+    table = samples.scores["centre"]
+    if not len(table):
         return None
-    table: Table = table_of(points)
     row: dict[str, float | None] = {
-        "hit_at_mask": _mean([s.area for s in samples if s.area is not None]),
-        "hit_at_mask_tight": _mean([s.area_tight for s in samples if s.area_tight is not None]),
+        "hit_at_mask": _mean(samples.areas["area"]),
+        "hit_at_mask_tight": _mean(samples.areas["area_tight"]),
     }
-    targets = np.array([s.target for s in samples if s.target is not None]).reshape(-1, 2)
-    row["mean_l2_error"] = _mean(mean_distance(targets))
+    targets = samples.targets
+    row["mean_l2_error"] = _mean(_in_parts(mean_distance, targets))
     for name, radius in SUCCESS_RADII.items():
-        row[name] = _mean(disc_area(targets, radius))
+        row[name] = _mean(_in_parts(partial(disc_area, radius=radius), targets))
     for name in ("not_visible_accuracy", "false_not_visible_rate", "balanced_accuracy"):
         row[name] = value_of(name, table)
     if applies("points_at_removed", table):
-        areas = [s.area_removed for s in samples if s.area_removed is not None]
-        row["points_at_removed"] = _mean(areas)
+        row["points_at_removed"] = _mean(samples.areas["area_removed"])
     return row
 
 
-def _mean(values: Sequence[float] | Float64) -> float | None:
+def _mean(values: Float64) -> float | None:
     return float(np.mean(values)) if len(values) else None
+
+
+def _in_parts(function: Callable[[Float64], Float64], targets: Float64) -> Float64:
+    """``[N]`` values of ``targets`` [N, 2], each different one computed once, in bounded memory.
+
+    The views of an object are asked from several others, so many targets are equal.
+    """
+    different, back = np.unique(targets, axis=0, return_inverse=True)
+    parts = [
+        function(different[start : start + _ROWS]) for start in range(0, len(different), _ROWS)
+    ]
+    values: Float64 = np.concatenate([np.empty(0), *parts])[back.ravel()]
+    return values
 
 
 def mean_distance(targets: Float64) -> Float64:

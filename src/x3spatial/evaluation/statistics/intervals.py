@@ -12,12 +12,12 @@ cluster-by-block counts of the sorted distances.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from x3spatial.arrays import Float64, Int64
+from x3spatial.arrays import Bool, Float64, Int64, IntP
 from x3spatial.evaluation.scoring.scores import Score
 from x3spatial.evaluation.statistics.metrics import DISTANCES, MEANS_OF, RATES, Table, estimated
 from x3spatial.formats.results_file import CiMethod, CiUnit, Interval
@@ -45,49 +45,91 @@ class Clusters:
     """``[N]``: index of each sample's object, (scene, uid), from 0."""
 
 
+Sample = tuple[str | None, str | None, str | None]
+"""(scene, uid, declared place) of a sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Which samples belong together, for clusters of all of them or of some. Each is ``[N]``."""
+
+    objects: Int64
+    """The number of the sample's object, (scene, uid), in a fixed order of all objects."""
+    places: Int64
+    """The same of its place: scans of one place are one scene."""
+    known: Bool
+    """Whether its scene is known."""
+    answered: Bool
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], answered: Sequence[bool] | Bool) -> Groups:
+        """Those of samples, some of which were answered."""
+        places: dict[tuple[str | None, str | None], str] = {}
+        for scene, _, place in samples:
+            if (scene, place) not in places:
+                places[scene, place] = place_of(scene or "", place)
+        return cls(
+            _numbered([(scene, uid) for scene, uid, _ in samples]),
+            _numbered([places[scene, place] for scene, _, place in samples]),
+            np.array([scene is not None for scene, _, _ in samples], np.bool_),
+            np.asarray(answered, np.bool_),
+        )
+
+    def clusters(self, rows: IntP | None = None) -> Clusters:
+        """Clusters are scenes if there are at least ten, else objects if there are at least ten, else none.
+
+        Unanswered samples are not counted. There are no clusters if a sample's scene or object is unknown.
+
+        Args:
+            rows: the samples; None for all.
+        """
+        chosen = slice(None) if rows is None else rows
+        answered = self.answered[chosen]
+        objects, count = _among(self.objects[chosen], answered)
+        none = Clusters(None, np.zeros(len(objects), np.int64), 0, objects)
+        if not self.known[chosen].all():
+            return none
+        places, scenes = _among(self.places[chosen], answered)
+        if scenes >= FEWEST:
+            return Clusters("scene", places, scenes, objects)
+        if count >= FEWEST:
+            return Clusters("object", objects, count, objects)
+        return none
+
+
 def clusters_of(scores: Sequence[Score]) -> Clusters:
-    """The clusters of ``scores``, see ``clusters_among``."""
-    return clusters_among(
+    """The clusters of ``scores``, see ``Groups.clusters``."""
+    return groups_of(scores).clusters()
+
+
+def groups_of(scores: Sequence[Score]) -> Groups:
+    """The groups of ``scores``."""
+    return Groups.of(
         [(score.scene, score.uid, score.place) for score in scores],
         [score.status != "error" for score in scores],
     )
 
 
-def clusters_among(
-    samples: Sequence[tuple[str | None, str | None, str | None]], answered: Sequence[bool]
-) -> Clusters:
-    """Clusters are scenes if there are at least ten, else objects if there are at least ten, else none.
+def _numbered(keys: Sequence[Hashable]) -> Int64:
+    """``[N]``: the place of each key in the sorted order of all.
 
-    Scans of one place are one scene.
-    Unanswered samples are not counted. There are no clusters if a sample's scene or object is unknown.
-
-    Args:
-        samples: (scene, uid, declared place) of each sample.
-        answered: whether each one was answered.
+    Sorting makes resamples independent of the order of samples.
     """
-    keys = [(scene, uid) for scene, uid, _ in samples]
-    scored = {key for key, known in zip(keys, answered, strict=True) if known}
-    objects = _numbered(keys, scored)
-    none = Clusters(None, np.zeros(len(keys), np.int64), 0, objects)
-    if any(scene is None for scene, _ in keys):
-        return none
-    places = [place_of(scene or "", place) for scene, _, place in samples]
-    scenes = {place for place, known in zip(places, answered, strict=True) if known}
-    if len(scenes) >= FEWEST:
-        return Clusters("scene", _numbered(places, scenes), len(scenes), objects)
-    if len(scored) >= FEWEST:
-        return Clusters("object", objects, len(scored), objects)
-    return none
+    numbers = {key: number for number, key in enumerate(sorted(set(keys), key=repr))}
+    return np.array([numbers[key] for key in keys], np.int64)
 
 
-def _numbered(keys: Sequence[object], scored: Collection[object]) -> Int64:
-    """``[N]``: the index of each key in the sorted order of ``scored``.
+def _among(numbers: Int64, answered: Bool) -> tuple[Int64, int]:
+    """``[N]``: the index of each number among those of answered samples, from 0; and how many these are.
 
-    Sorting makes resamples independent of the order of samples. Clusters without an answered sample are not
-    drawn; their samples contribute to no sum, so their index is arbitrary.
+    Clusters without an answered sample are not drawn; their samples contribute to no sum, so their index is
+    arbitrary.
     """
-    numbers = {key: number for number, key in enumerate(sorted(scored, key=repr))}
-    return np.array([numbers.get(key, 0) for key in keys], np.int64)
+    drawn = np.unique(numbers[answered])
+    if not drawn.size:
+        return np.zeros(len(numbers), np.int64), 0
+    index = np.minimum(np.searchsorted(drawn, numbers), drawn.size - 1)
+    return np.where(drawn[index] == numbers, index, 0).astype(np.int64), int(drawn.size)
 
 
 def draw_counts(clusters: int, resamples: int, seed: int) -> Iterator[Float64]:

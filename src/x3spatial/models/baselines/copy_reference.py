@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
 from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import (
@@ -39,8 +40,9 @@ class CopyReference(Model):
     concurrent = True
     needs = frozenset({"ref_mask"})
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, read_mask: Callable[[Path], Bool] = load_mask) -> None:
         self._seed = seed
+        self._read_mask = read_mask
         self._point = LruCache(self._read_point, capacity=4096)
 
     @classmethod
@@ -59,7 +61,7 @@ class CopyReference(Model):
         return asks_for_point(task, Views.TWO)
 
     def _read_point(self, path: Path) -> Point:
-        mask = load_mask(path)
+        mask = self._read_mask(path)
         target = mask_target(mask, sample_seed(self._seed, *path.parts[-3:]))
         if target is None:
             raise ValueError(f"{path}: the reference mask is empty")

@@ -37,7 +37,7 @@ class Comparisons:
 
     def add(self, found: Found, results: ResultsFile) -> None:
         """Take note of a results file with its samples."""
-        self._files[found.set, found.run] = found, Answers.of(results)
+        self._files[found.set, found.run] = found, Answers.of(results.results)
 
     def to_json(self) -> list[dict[str, Any]]:
         """One entry per set and two runs, the one with the lower number first."""

@@ -11,6 +11,7 @@ import torch
 from transformers.trainer import Trainer
 
 from x3spatial.errors import UserError
+from x3spatial.models.local.runtime import one_line
 from x3spatial.models.roborefer.configuration import RoboReferConfig
 from x3spatial.models.roborefer.modeling import layers_run
 from x3spatial.models.roborefer.processing import load_processor
@@ -212,7 +213,11 @@ def _tokens(chosen: Arguments, skeleton: Skeleton) -> tuple[int, str]:
 
 def _optimizer(chosen: Arguments, skeleton: Skeleton) -> Any:
     training = chosen.training
-    kind, options = Trainer.get_optimizer_cls_and_kwargs(training, skeleton.model)
+    name = getattr(training.optim, "value", training.optim)
+    try:
+        kind, options = Trainer.get_optimizer_cls_and_kwargs(training, skeleton.model)
+    except (ImportError, ValueError) as error:  # a package is missing
+        raise UserError(f"--optim {name}: {one_line(error)}") from None
     if issubclass(kind, torch.optim.Adam | torch.optim.AdamW):
         options = {**options, "fused": False, "foreach": False}
 
@@ -223,8 +228,7 @@ def _optimizer(chosen: Arguments, skeleton: Skeleton) -> Any:
         try:
             optimizer: torch.optim.Optimizer = kind(rest, **options)
         except (TypeError, ValueError, RuntimeError) as error:
-            name = getattr(training.optim, "value", training.optim)
-            raise UserError(f"--optim {name}: {error}") from None
+            raise UserError(f"--optim {name}: {one_line(error)}") from None
         if matrices:
             return MuonAndRest([{"params": matrices, "lr": 1.0, "weight_decay": 0.0}], optimizer)
         return optimizer

@@ -1,0 +1,111 @@
+"""A real Ray cluster of two nodes on this machine, for tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from helpers.paths import SRC, TESTS
+
+_STORE = 80 * 2**20
+"""Bytes of a node's object store."""
+
+
+@contextmanager
+def two_nodes() -> Iterator[Any]:
+    """A head and a second node with one CPU each; ``second`` is the node that may be removed.
+
+    Their workers can import the helpers, but not x3spatial: that is sent to them.
+    """
+    from ray.cluster_utils import Cluster
+
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(TESTS)
+    try:
+        cluster = Cluster(
+            initialize_head=True,
+            head_node_args={
+                "num_cpus": 1,
+                "object_store_memory": _STORE,
+                "include_dashboard": False,
+            },
+        )
+        cluster.second = cluster.add_node(num_cpus=1, object_store_memory=_STORE)
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+    try:
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+def x3_command(*arguments: object) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "x3spatial", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(SRC), "COLUMNS": "80"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until(true: Callable[[], Any], seconds: float = 120) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def descendants(pid: int, *, agents: bool = True) -> list[tuple[int, str]]:
+    """The process ids and start times of all processes below one, perhaps without Ray's agents.
+
+    They outlive a node that was killed by a minute, without any work of ours.
+    """
+    found = []
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (stat := _stat(int(entry.name))) is not None:
+            children.setdefault(int(stat[1]), []).append(int(entry.name))
+    waiting = [pid]
+    while waiting:
+        for child in children.get(waiting.pop(), []):
+            stat = _stat(child)
+            if stat is not None and (agents or not _is_agent(child)):
+                found.append((child, stat[19]))
+            waiting.append(child)
+    return found
+
+
+def alive(processes: list[tuple[int, str]]) -> list[int]:
+    """Those of ``descendants`` that still run."""
+    return [
+        pid
+        for pid, started in processes
+        if (stat := _stat(pid)) is not None and stat[19] == started and stat[0] != "Z"
+    ]
+
+
+def _is_agent(pid: int) -> bool:
+    try:
+        return b"Agent" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat from the state on; None if there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
