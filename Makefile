@@ -132,7 +132,7 @@ format: $(VENV)/.dev
 
 # scale.py takes minutes and 5 GB. report_page.py needs a browser: make test-browser first.
 bench: $(VENV)/.dev
-	@for script in $(filter-out $(addprefix benchmarks/,fullsize.py gpu.py hard_sets.py report_page.py scale.py),$(wildcard benchmarks/*.py)); do \
+	@for script in $(filter-out $(addprefix benchmarks/,engine_overhead.py fullsize.py gpu.py hard_sets.py report_page.py scale.py),$(wildcard benchmarks/*.py)); do \
 	  $(BIN)/python $$script || exit 1; done
 
 check-fullsize: $(VENV)/.dev

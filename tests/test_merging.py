@@ -65,6 +65,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made.zygote.close()
 
 
+TASKS = "tasks/t1_val_multi.json tasks/t2a_val_multi.json tasks/t1_train_multi.json"
 LINES = {
     "audit": ("audit root --workers 1 -o {out}", "report.json", (0, 1)),
     "build": (
@@ -73,6 +74,17 @@ LINES = {
         (0,),
     ),
     "build relative": ("build root -o {out} --workers 1 --paths relative --limit 3", "built", (0,)),
+    "eval": (
+        "eval tasks/t1_val_multi.json -o {out} --model sift --workers 1 --batch-size 1",
+        "r.json",
+        (0,),
+    ),
+    "export": (f"export {TASKS} --to llava --paths copy -o {{out}}", "exported", (0,)),
+    "export tables": (f"export {TASKS} --to trl --points qwen3-1000 -o {{out}}", "exported", (0,)),
+    "export folders": (f"export {TASKS} --to hf-datasets --limit 3 -o {{out}}", "exported", (0,)),
+    "export for a trainer": (f"export {TASKS} --to ms-swift -o {{out}}", "exported", (0,)),
+    "export for a harness": (f"export {TASKS} --to lmms-eval -o {{out}}", "exported", (0,)),
+    "export visible": (f"export {TASKS} --to refspatial-bench -o {{out}}", "exported", (0,)),
     "import": ("import photos rooms -o {out} --workers 1", "imported", (0, 1)),
     "scenes": (
         "scenes {out} --train 1 --validation 2 --objects 1 --views 2 --width 64 --height 64 --fast"
@@ -82,7 +94,7 @@ LINES = {
     ),
 }
 """Name → command, its output, and its exit codes."""
-DEFAULT = ("audit", "build", "import")
+DEFAULT = ("audit", "build", "eval", "export", "import")
 """Those that are not left to the slow tests alone."""
 
 

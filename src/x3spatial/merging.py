@@ -18,6 +18,8 @@ KINDS = {
     "import": "importers.merge",
     "audit": "roots.audit.shards",
     "build": "builder.merge",
+    "eval": "evaluation.merge",
+    "export": "exporters.merge",
 }
 """Command with ``--shard`` → the module that merges its shards."""
 

@@ -380,21 +380,29 @@ def test_an_address_that_cannot_be_used_is_one_line(address: str, text: str) -> 
     ],
 )
 def test_what_ray_refuses_is_one_line(
-    address: str | None, error: Exception, text: str, monkeypatch: pytest.MonkeyPatch
+    cluster: Any,
+    address: str | None,
+    error: Exception | None,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import ray
 
     def init(**settings: object) -> None:
+        assert error is not None
         raise error
 
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with socket.socket() as server:
+    monkeypatch.setattr("x3spatial.engine.ray._REACH_SECONDS", 3)
+    with socket.socket() as server:  # accepts connections and says nothing
         server.bind(("127.0.0.1", 0))
         server.listen()
         port = server.getsockname()[1]
-        given = None if address is None else address.replace("{here}", f"127.0.0.1:{port}")
+        given = address
+        if address is not None:
+            given = address.format(here=cluster.address, http=f"127.0.0.1:{port}")
         with pytest.raises(UserError, match=text) as caught, connect(given):
             pass
     assert "\n" not in str(caught.value)

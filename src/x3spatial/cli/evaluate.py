@@ -20,12 +20,14 @@ from x3spatial.cli.options import (
     ProcessTimeout,
     RayAddress,
     ResultsOut,
+    ShardOf,
     Tasks,
     Workers,
     evaluation,
     names,
 )
 from x3spatial.cli.output import Outcome
+from x3spatial.cli.shards import of_shard
 from x3spatial.errors import UserError, flag
 from x3spatial.evaluation.options import (
     ANSWERS_ONLY,
@@ -55,6 +57,7 @@ def evaluate(
     by: By = None,
     workers: Workers = DEFAULT,
     fresh: Fresh = DEFAULT,
+    shard: ShardOf = DEFAULT,
     process_timeout: ProcessTimeout = PROCESS_TIMEOUT,
     engine: Engine = DEFAULT,
     ray_address: RayAddress = DEFAULT,
@@ -62,7 +65,8 @@ def evaluate(
 ) -> int | Outcome:
     """The same command continues a run that was stopped, and asks failed samples again. Started by
     torchrun or accelerate, on one machine or several that share the files, each process asks a share of
-    the samples on a GPU of its own.
+    the samples on a GPU of its own. With --engine ray, copies of the model
+    on a cluster ask.
     """
     from x3spatial.engine.world import world_from_environment
     from x3spatial.evaluation.run import evaluate as run
@@ -78,6 +82,7 @@ def evaluate(
         workers=workers,
         fresh=fresh,
         world=world,
+        shard=shard,
         engine=engine,
         ray_address=ray_address,
         pool=pool,
@@ -85,7 +90,10 @@ def evaluate(
     if world is not None and not world.leads:
         output.line(f"{world}: asked {result.asked}, kept {result.kept}; rank 0 has the results")
         return 1 if result.errors else 0
-    return tables.outcome_of(result, f"on {data_json.name}", strata)
+    outcome = tables.outcome_of(result, f"on {data_json.name}", strata)
+    if result.stopped is not None:
+        return outcome
+    return of_shard(outcome, shard, output_json, code=outcome.code, warn=outcome.warn)
 
 
 @command(

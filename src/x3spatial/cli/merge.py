@@ -97,10 +97,24 @@ def _built(result: Any) -> Outcome:
     return built(result)
 
 
+def _evaluated(result: Any) -> Outcome:
+    from x3spatial.cli.tables import outcome_of
+
+    return outcome_of(result, "on all shards")
+
+
+def _exported(result: Any) -> Outcome:
+    from x3spatial.cli.tasks import exported
+
+    return exported(result)
+
+
 _OUTCOMES: Mapping[str, Callable[[Any], Outcome]] = {
     "scenes": _rendered,
     "import": _imported,
     "audit": _audited,
     "build": _built,
+    "eval": _evaluated,
+    "export": _exported,
 }
 """Command → its own outcome of a result."""

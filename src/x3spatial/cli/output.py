@@ -25,7 +25,7 @@ SHOWN_PROBLEMS = 10
 _STYLES: dict[Line, dict[str, Any]] = {Line.TITLE: {"bold": True}, Line.HEAD: {"underline": True}}
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """A command without warnings."""
 
 
@@ -37,7 +37,7 @@ class Outcome:
     """Makes the JSON value of ``--json``."""
     show: Callable[[], None]
     """Prints it for people, on stdout."""
-    warn: Callable[[], None] = _nothing
+    warn: Callable[[], None] = nothing
     """Logs what went wrong, in both cases."""
     code: int = 0
     """The exit code."""

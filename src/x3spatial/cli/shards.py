@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from x3spatial.cli import output
-from x3spatial.cli.output import Outcome
+from x3spatial.cli.output import Outcome, nothing
 from x3spatial.engine.shards import Shard, parse_shard
 
 
 def of_shard(
-    outcome: Outcome, shard: str | Shard | None, out: Path | None, *, code: int = 0
+    outcome: Outcome,
+    shard: str | Shard | None,
+    out: Path | None,
+    *,
+    code: int = 0,
+    warn: Callable[[], None] = nothing,
 ) -> Outcome:
     """The outcome of a shard: that of its share of the work, and what to do next.
 
@@ -21,6 +27,7 @@ def of_shard(
         shard: which one; None: the outcome is not changed.
         out: the output of the whole run.
         code: the exit code. What is wrong with the data makes that of x3 merge, not of the shard.
+        warn: what is logged; likewise.
     """
     part = parse_shard(shard)
     if part is None:
@@ -35,4 +42,4 @@ def of_shard(
             f"shard {part.k} of {part.n} is done; when all are: x3 merge {shlex.quote(str(out))}"
         )
 
-    return Outcome(value, show, code=code)
+    return Outcome(value, show, warn, code)

@@ -10,13 +10,15 @@ import typer
 from x3spatial.cli import output
 from x3spatial.cli.declare import DEFAULT, Also, Default, command
 from x3spatial.cli.logs import LOG
-from x3spatial.cli.options import ImageFolder, ImageRoot, Tasks, listed, names
+from x3spatial.cli.options import ImageFolder, ImageRoot, ShardOf, Tasks, listed, names
 from x3spatial.cli.output import Outcome
+from x3spatial.cli.shards import of_shard
 from x3spatial.errors import UserError
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
-from x3spatial.exporters.run import LEFT_OUT
+from x3spatial.exporters.sampling import LEFT_OUT
+from x3spatial.exporters.summary import ExportSummary
 from x3spatial.io.packs import is_pack
 from x3spatial.reports.outcomes import FILTERS, SORTS
 from x3spatial.texts import counted
@@ -177,6 +179,7 @@ def export(
         bool,
         typer.Option("--fresh/--resume", help="Write again, or keep an equal finished export."),
     ] = DEFAULT,
+    shard: ShardOf = DEFAULT,
 ) -> Outcome:
     """Each task file becomes a file of its own."""
     from x3spatial.exporters.run import export as run
@@ -193,7 +196,14 @@ def export(
         max_pixels=max_pixels,
         limit=limit,
         fresh=fresh,
+        shard=shard,
     )
+    outcome = exported(summary)
+    return of_shard(outcome, shard, out, warn=outcome.warn)
+
+
+def exported(summary: ExportSummary) -> Outcome:
+    """The outcome of ``x3 export``."""
     counts = {"not_visible": 0, **summary.manifest["counts"]}  # an empty set counts nothing
     files = ", ".join(summary.manifest["files"])
     now = "" if summary.written else " (already there)"
@@ -215,7 +225,7 @@ def export(
             LOG.warning(
                 "%s left out, because --to %s has no form for an object that is not visible",
                 counted(counts[LEFT_OUT], "sample"),
-                to,
+                summary.manifest["options"]["to"],
             )
         if counts["placeholders_at_risk"]:
             LOG.warning(

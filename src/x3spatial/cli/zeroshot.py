@@ -134,7 +134,8 @@ def zeroshot(
     pool: Annotated[PoolOptions, Expand("evaluation.options:PoolOptions", RUN)],
 ) -> int | Outcome:
     """Evaluates the chosen validation sets and prints the summary. Started by torchrun or accelerate, the
-    first process builds and prints, and all ask, as in x3 eval.
+    first process builds and prints, and all ask, as in x3 eval. With --engine ray,
+    copies of one model after another answer on a cluster.
     """
     from x3spatial.engine.world import world_from_environment
     from x3spatial.pipeline import zeroshot as run

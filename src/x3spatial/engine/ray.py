@@ -129,6 +129,25 @@ def _check_address(address: str) -> None:
             f"--ray-address {address}: nothing answers there ({error.strerror or error}); check it with"
             f" ray status --address {address}"
         ) from None
+    if not _speaks_grpc(address):
+        raise UserError(
+            f"--ray-address {address}: something else than Ray answers there; give the port that `ray start`"
+            " prints (6379 unless chosen)"
+        )
+
+
+def _speaks_grpc(address: str) -> bool:
+    """Whether a server of Ray's protocol answers; true where that cannot be asked without a certificate."""
+    import grpc
+
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return True
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=_REACH_SECONDS)
+        except grpc.FutureTimeoutError:
+            return False
+    return True
 
 
 def _refused(address: str | None, error: Exception) -> UserError:
@@ -193,10 +212,15 @@ class RayEngine(Engine):
 
         return max(1, int(ray.cluster_resources().get("CPU", 0)))
 
+    def _in_flight(self, workers: int | None) -> int:
+        """How many tasks are handed in: some ahead, unless that were more than ``workers`` at a time."""
+        cpus = self.default_workers()
+        return _AHEAD * cpus if workers is None or workers >= cpus else workers
+
     def run(
         self, task: Task[T, R], units: Iterator[tuple[int, T]], plan: Plan
     ) -> Generator[tuple[int, Outcome[R]], None, None]:
-        """As ``Engine.run``. Without a number of workers, nodes that join are used at once."""
+        """As ``Engine.run``. CPUs of nodes that join are used as well, up to the number of workers."""
         import ray
 
         call = ray.remote(num_cpus=1, max_retries=plan.retries)(_call)
@@ -206,8 +230,7 @@ class RayEngine(Engine):
         try:
             while True:
                 if time.monotonic() - looked > _LOOK_SECONDS:
-                    limit = plan.workers or _AHEAD * self.default_workers()
-                    looked = time.monotonic()
+                    limit, looked = self._in_flight(plan.workers), time.monotonic()
                 while len(running) < limit and (item := next(units, None)) is not None:
                     number, unit = item
                     reference = call.remote(shared, unit, x3spatial.__version__)

@@ -15,6 +15,7 @@ T = TypeVar("T")
 MOST = 100_000
 """Most shards of a run."""
 _TEXT = re.compile(r"(\d{1,6})/(\d{1,6})", re.ASCII)
+_IN_FOLDER = re.compile(r"^\..*shard-[1-9]\d*-of-[1-9]\d*$", re.ASCII)
 _FOLDER = re.compile(r"\.shard-([1-9]\d{0,5})-of-([1-9]\d{0,5})", re.ASCII)
 
 
@@ -71,6 +72,11 @@ def parse_shard(shard: str | Shard | None) -> Shard | None:
     if found is None:
         raise UserError(f"--shard {shard}: must be K/N, such as 3/7: the third of seven shards")
     return Shard(int(found[1]), int(found[2]))
+
+
+def is_in_shard(path: Path) -> bool:
+    """Whether a path lies in the folder of a shard: it is a part of a result, not one itself."""
+    return any(_IN_FOLDER.search(part) for part in path.parts[:-1])
 
 
 def shard_folders(out: Path) -> dict[Shard, Path]:

@@ -37,6 +37,21 @@ def check_engine(engine: Engine, pool: PoolOptions | None, world: World | None) 
         )
 
 
+def create(spec: str, options: EvalOptions, engine: str | Engine) -> Model:
+    """The model of ``KIND[:ARG]`` in this process.
+
+    With Ray it only has a name and declarations here: this machine need not have the GPUs of the cluster.
+
+    Raises:
+        UserError: there is no such model, or an option is invalid.
+    """
+    given = for_model(options)
+    name = engine if isinstance(engine, str) else engine.name
+    if name == RAY and "device" in registry.own_options(spec):
+        given["device"] = "cpu"
+    return registry.create(spec, given)
+
+
 @contextmanager
 def asking(
     model: str | Model,
@@ -62,7 +77,7 @@ def asking(
         if isinstance(model, Model):
             made = model
         elif made is None:
-            made = stack.enter_context(closing(registry.create(model, for_model(options))))
+            made = stack.enter_context(closing(create(model, options, engine)))
         if engine.name != RAY:
             yield LocalAsker(made)
         elif made.in_flight is not None:

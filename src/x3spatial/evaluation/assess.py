@@ -155,23 +155,27 @@ def score_reply(
     """
     if reply.text is None:
         outcome = failed(record, truth, reply.error or NEVER_ASKED)
-    else:
-        question = question_of(record, None)
-        try:
-            answer = convention.parse(reply.text, question, reply.sizes)
-        except ValueError as error:  # the results file lacks the image sizes
-            raise UserError(f"the answer to {record.id} cannot be read: {error}") from None
-        outcome = score_answer(
-            record,
-            truth,
-            reply.text,
-            answer,
-            masks,
-            rule=rule,
-            reads_text=convention.name == "unit",
-            boxes=convention.answers == "box",
+        return replace(
+            outcome, images_seen=reply.seen, pixel_sizes=reply.sizes, details=reply.details
         )
-    return replace(outcome, images_seen=reply.seen, pixel_sizes=reply.sizes, details=reply.details)
+    question = question_of(record, None)
+    try:
+        answer = convention.parse(reply.text, question, reply.sizes)
+    except ValueError as error:  # the results file lacks the image sizes
+        raise UserError(f"the answer to {record.id} cannot be read: {error}") from None
+    return score_answer(
+        record,
+        truth,
+        reply.text,
+        answer,
+        masks,
+        rule=rule,
+        reads_text=convention.name == "unit",
+        boxes=convention.answers == "box",
+        images_seen=reply.seen,
+        pixel_sizes=reply.sizes,
+        details=reply.details,
+    )
 
 
 def score_run(

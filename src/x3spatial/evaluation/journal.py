@@ -146,7 +146,7 @@ def _open(
         }
     replies = _replies_of(entries) | _replies_of(rest)
     if _counts(header, output_json):
-        replies = _finished(output_json, settings) | replies
+        replies = finished_replies(output_json, settings) | replies
     main.open(fresh=not begun)
     if not begun:
         main.append(header)
@@ -176,7 +176,7 @@ def open_share(output_json: Path, world: World, settings: AnswerSettings) -> Ite
             raise _not_shared(output_json, f"{main.path.name}, which rank 0 writes, is not there")
         replies = _replies_of(entries)
         if _counts(header, output_json):
-            replies = _finished(output_json, settings) | replies
+            replies = finished_replies(output_json, settings) | replies
         journal = Journal(path).open(fresh=True)
         journal.append(header)
         store = Store(journal, replies, output_json)
@@ -264,7 +264,7 @@ def _exclusive(path: Path, output_json: Path) -> Iterator[None]:
             raise
 
 
-def _finished(output_json: Path, settings: AnswerSettings) -> dict[str, Reply]:
+def finished_replies(output_json: Path, settings: AnswerSettings) -> dict[str, Reply]:
     """The replies in an output that was written with these settings.
 
     Raises:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import x3spatial
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply, answer_batch, missing_image, prepare_batch
 from x3spatial.evaluation.provenance import versions
@@ -68,8 +69,11 @@ class ModelHost:
         self._model: Model | None = None
         self._preparing, self._answering = threading.Lock(), threading.Lock()
 
-    def start(self) -> HostInfo:
+    def start(self, package: str) -> HostInfo:
         """Make the model. Not in the constructor, whose errors Ray reports as a death.
+
+        Args:
+            package: the folder of x3spatial on the driver.
 
         Raises:
             UserError: it cannot be made here.
@@ -78,7 +82,8 @@ class ModelHost:
             if self._model is None:
                 self._model = self._recipe.make()
         model = self._model
-        return HostInfo(platform.node(), model.describe(), model.runtime(), versions())
+        described = _elsewhere(model.describe(), str(Path(x3spatial.__file__).parent), package)
+        return HostInfo(platform.node(), described, model.runtime(), versions())
 
     def answer(self, questions: tuple[Question, ...]) -> tuple[dict[str, Reply], dict[str, Any]]:
         """The replies to a batch, and ``Model.runtime`` after it.
@@ -99,3 +104,17 @@ class ModelHost:
             batch = prepare_batch(model, questions)
         with self._answering:
             return answer_batch(model, batch), model.runtime()
+
+
+def _elsewhere(value: Any, here: str, there: str) -> Any:
+    """``value`` with paths in the folder ``here`` moved to ``there``.
+
+    Ray copies this package to other nodes, with the model that is inside of it; it is the same model.
+    """
+    if isinstance(value, str):
+        return there + value[len(here) :] if value.startswith(here) else value
+    if isinstance(value, Mapping):
+        return {key: _elsewhere(part, here, there) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_elsewhere(part, here, there) for part in value]
+    return value

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+import x3spatial
 from x3spatial.errors import Unfinished, UserError, flag
 from x3spatial.evaluation.asker import Asker
 from x3spatial.evaluation.inference import BATCHES_AHEAD, Reply, in_batches, with_images
@@ -83,7 +84,7 @@ class RayAsker(Asker):
         super().__init__(model)
         _check_picklable(recipe)
         self._recipe = recipe
-        self._needs, room = _resources(model, recipe, pool)
+        self._needs, room = resources(model, recipe, pool)
         self._size = pool.actors or room
         self._places: list[_Place] = []
         self._info: HostInfo | None = None
@@ -223,7 +224,7 @@ class RayAsker(Asker):
 
         kind = ray.remote(**self._needs, max_concurrency=_IN_HAND)(ModelHost)
         actor = kind.remote(self._recipe, str(Path.cwd()))
-        return actor, actor.start.remote()
+        return actor, actor.start.remote(str(Path(x3spatial.__file__).parent))
 
     def _new_place(self) -> _Place:
         return _Place(*self._new_actor())
@@ -337,7 +338,7 @@ def _check_picklable(recipe: Recipe) -> None:
         ) from None
 
 
-def _resources(model: Model, recipe: Recipe, pool: PoolOptions) -> tuple[dict[str, int], int]:
+def resources(model: Model, recipe: Recipe, pool: PoolOptions) -> tuple[dict[str, int], int]:
     """The resources of a copy, and how many copies the cluster has room for.
 
     Raises:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from x3spatial.engine.shards import is_in_shard
 from x3spatial.errors import UserError
 from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.settings import same_model
@@ -124,11 +125,16 @@ def results_below(folder: Path) -> Iterator[tuple[Path, ResultsFile]]:
     A results file that is damaged is reported and left out.
     """
     for path in sorted(folder.rglob("*.json")):
-        if not path.name.startswith(".") and begins_as_results(path):
+        if _is_own(path, folder) and begins_as_results(path):
             try:
                 yield path, read_results(path)
             except UserError as error:
                 _LOG.warning("left out of the summary: %s", error)
+
+
+def _is_own(path: Path, folder: Path) -> bool:
+    """Whether a file below ``folder`` is neither hidden nor a part of a shard."""
+    return not path.name.startswith(".") and not is_in_shard(path.relative_to(folder))
 
 
 def begins_as_results(path: Path) -> bool:

@@ -18,11 +18,13 @@ from x3spatial.engine.cores import usable_cores
 from x3spatial.engine.local import default_workers
 from x3spatial.engine.ranks import Meeting, meet
 from x3spatial.engine.registry import open_engine
+from x3spatial.engine.shards import Shard, parse_shard
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.asker import Asker
 from x3spatial.evaluation.asking import asking, check_engine
 from x3spatial.evaluation.assess import score_run
+from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.journal import Store, open_share, open_store
 from x3spatial.evaluation.options import (
     EvalOptions,
@@ -36,12 +38,17 @@ from x3spatial.evaluation.questions import check_supported
 from x3spatial.evaluation.result import EvalResult
 from x3spatial.evaluation.scoring.scores import truth_of
 from x3spatial.evaluation.settings import AnswerSettings
+from x3spatial.evaluation.shards import (
+    merged_already,
+    model_of,
+    output_of,
+    settings_of,
+    shard_results,
+)
 from x3spatial.evaluation.share import Inference
 from x3spatial.formats.image_paths import ImagePaths, check_present, default_folder
 from x3spatial.formats.results_file import (
-    ModelInfo,
     RunInfo,
-    RunSettings,
     check_replaceable,
     write_results,
 )
@@ -65,6 +72,7 @@ def evaluate(
     engine: str | Engine = "local",
     ray_address: str | None = None,
     pool: PoolOptions | None = None,
+    shard: str | Shard | None = None,
     **changes: Any,
 ) -> EvalResult:
     """Ask a model all questions of a task file, score the answers and write a results file.
@@ -91,6 +99,8 @@ def evaluate(
         engine: where the model answers: ``local``, ``ray``, or an open engine.
         ray_address: the cluster to join, ``auto`` or ``HOST:PORT``; None to start Ray here.
         pool: copies of the model, for ``ray``.
+        shard: ask only every Nth sample, ``K/N``, for ``x3spatial.merge``, which writes ``output_json``; None
+            for all.
         **changes: fields of ``EvalOptions`` that replace those of ``options``.
 
     Raises:
@@ -101,6 +111,7 @@ def evaluate(
     """
     started = time.perf_counter()
     options = replace(options or EvalOptions(), **changes)
+    part = parse_shard(shard)
     check_workers(workers)
     workers = default_workers() if workers is None else workers
     with ExitStack() as stack:
@@ -111,7 +122,9 @@ def evaluate(
             opened = stack.enter_context(open_engine(engine, ray_address))
             check_engine(opened, pool, world)
             model = stack.enter_context(asking(model, options, opened, pool))
-        run = _Run(samples, Path(output_json), model, options, workers, fresh, meeting, started)
+        run = _Run(
+            samples, Path(output_json), model, options, workers, fresh, meeting, started, part
+        )
         return run.evaluate()
 
 
@@ -158,12 +171,17 @@ class _Run:
     meeting: Meeting | None
     started: float
     """Of ``time.perf_counter``."""
+    shard: Shard | None
 
     def evaluate(self) -> EvalResult:
         """Ask, score and write; on other ranks than 0, ask."""
         output_json, options = self.output_json, self.options
         data_json, records = self.samples.data_json, self.samples.records
         image_folder, image_root = options.image_folder, options.image_root
+        whole, total = output_json, len(records)
+        if self.shard is not None:
+            records = self.shard.of(records)
+            output_json = shard_results(self.shard, output_json)
         chosen, meeting = self.asker.model, self.meeting
         find_convention(chosen.convention)
         check_supported(chosen, records, data_json)
@@ -190,9 +208,13 @@ class _Run:
             f"{chosen.name}, {data_json.name}",
         )
         if meeting is not None and not meeting.world.leads:
-            return self._take_part(meeting, inference, settings)
-        check_output(output_json, "--out", [data_json])
-        check_replaceable(output_json)
+            return self._take_part(meeting, inference, settings, output_json)
+        check_output(whole, "--out", [data_json])
+        check_replaceable(whole)
+        if self.shard is not None and not self.fresh:
+            merged = merged_already(whole, settings, self.samples.records)
+            if merged is not None:
+                return self._stored(self.samples.records, merged)
         about = {
             "data": recorded_path(data_json),
             "name": chosen.name,
@@ -202,8 +224,21 @@ class _Run:
             "limit": options.limit,
             "image_root": None if image_root is None else str(image_root.absolute()),
         }
-        with open_store(output_json, settings, fresh=self.fresh, about=about) as store:
-            _check_not_shrunk(store, records, self.samples.everything, output_json, options.limit)
+        facts = {
+            **about,
+            "spec": chosen.spec,
+            "samples": total,
+            "answers": values,
+            "versions": self.asker.versions(),
+        }
+        with (
+            output_of(self.shard, whole, facts, fresh=self.fresh) as part,
+            open_store(output_json, settings, fresh=self.fresh, about=about) as store,
+        ):
+            if part is None:
+                _check_not_shrunk(
+                    store, records, self.samples.everything, output_json, options.limit
+                )
             if meeting is None:
                 done = inference.run(store)
                 asked, left = done.asked, done.left
@@ -224,19 +259,9 @@ class _Run:
             data = data_provenance(data_json, data_sha256)
             seconds = time.perf_counter() - self.started
             head = scored.head(
-                settings=RunSettings(
-                    **values,
-                    limit=options.limit,
-                    image_root=None if image_root is None else str(image_root.absolute()),
-                ),
+                settings=settings_of(facts),
                 versions=self.asker.versions(),
-                model=ModelInfo(
-                    name=chosen.name,
-                    kind=chosen.spec and chosen.spec.partition(":")[0],
-                    convention=chosen.convention,
-                    privileged=chosen.privileged,
-                    describe=values["describe"],
-                ),
+                model=model_of(facts),
                 data=data,
                 run=RunInfo(
                     seconds=round(seconds, 3),
@@ -255,6 +280,8 @@ class _Run:
             )
             write_results(output_json, head, scored.entries())
             store.remove_journal()
+            if part is not None and done.stopped is None:
+                part.finish(len(records))
         result = EvalResult.of(
             scored,
             output_json=output_json,
@@ -267,12 +294,31 @@ class _Run:
         )
         return result if meeting is None else meeting.from_first(result)
 
+    def _stored(self, records: Sequence[TaskRecord], replies: dict[str, Reply]) -> EvalResult:
+        """The result of an output that is complete, which is not written again."""
+        scored = score_run(
+            records,
+            replies,
+            convention=self.asker.model.convention,
+            rule=check_scoring(self.options.scoring),
+            mask=check_mask_choice(self.options.mask),
+            workers=self.workers,
+        )
+        return EvalResult.of(
+            scored,
+            output_json=self.output_json,
+            model=self.asker.model.name,
+            asked=0,
+            kept=len(records),
+            privileged=self.asker.model.privileged,
+        )
+
     def _take_part(
-        self, meeting: Meeting, inference: Inference, settings: AnswerSettings
+        self, meeting: Meeting, inference: Inference, settings: AnswerSettings, output_json: Path
     ) -> EvalResult:
         """Ask the share of this rank, and wait until rank 0 has written the results."""
         meeting.wait()
-        with open_share(self.output_json, meeting.world, settings) as store:
+        with open_share(output_json, meeting.world, settings) as store:
             done = inference.run(store, meeting.check)
         meeting.gather((done.asked, done.left))
         result: EvalResult = meeting.from_first(None)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from x3spatial.engine.shards import is_in_shard
 from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.journal import journal_path
@@ -40,7 +41,9 @@ def outputs_below(folder: Path) -> Iterator[Path]:
     found = {
         path.with_name(match["output"])
         for path in folder.rglob(".*.journal")
-        if (match := _NAME.fullmatch(path.name)) and path.is_file()
+        if (match := _NAME.fullmatch(path.name))
+        and path.is_file()
+        and not is_in_shard(path.relative_to(folder))
     }
     return iter(sorted(found))
 

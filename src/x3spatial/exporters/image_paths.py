@@ -47,8 +47,16 @@ class ImagePlacer:
     need be as a copy. So are images inside of a pack, which have no path.
     """
 
-    def __init__(self, paths: str, out_dir: Path) -> None:
+    def __init__(self, paths: str, out_dir: Path, copies_dir: Path | None = None) -> None:
+        """Assign paths.
+
+        Args:
+            paths: a key of ``PATHS``.
+            out_dir: the folder of the export.
+            copies_dir: where copies are written now, if they are moved to ``out_dir`` later; None: there.
+        """
         self._out_dir = out_dir
+        self._copies_dir = copies_dir or out_dir
         self._embed = paths == "embed"
         place: dict[str, Callable[[Path], str]] = {
             "absolute": self._absolute,
@@ -87,6 +95,24 @@ class ImagePlacer:
             name = f"{file.stem}.png"
             return PlacedImage(file, str(file), (encode_mask_png(read_mask(file)), name))
 
+    def placed_before(self, file: Path, written: str, where: str) -> PlacedImage:
+        """An image that has the path ``written`` already; its bytes are read if they are embedded.
+
+        Raises:
+            UserError: as for ``place``.
+        """
+        if not self._embed:
+            return PlacedImage(file, written)
+        return self.place(file, where)
+
+    def mask_placed_before(self, file: Path, written: str, where: str) -> PlacedImage:
+        """A mask that has the path ``written`` already; its bytes are read if they are embedded.
+
+        Raises:
+            UserError: as for ``place_mask``.
+        """
+        return self.place_mask(file, where) if self._embed else PlacedImage(file, written)
+
     def _read(self, file: Path) -> tuple[bytes, str]:
         """The bytes to export, and the file name that fits them.
 
@@ -119,8 +145,8 @@ class ImagePlacer:
     def _copy(self, data: bytes, name: str) -> str:
         name = content_name(data, name)
         if not self.copies:
-            make_dir(self._out_dir / IMAGES, "--out")
-        target = self._out_dir / IMAGES / name
+            make_dir(self._copies_dir / IMAGES, "--out")
+        target = self._copies_dir / IMAGES / name
         if target.is_symlink() or not target.is_file() or target.stat().st_size != len(data):
             write_bytes(target, data)
         self.copies.add(name)

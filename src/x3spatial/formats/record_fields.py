@@ -61,6 +61,8 @@ def optional_text(value: Mapping[str, Any], name: str) -> str | None:
     text = value.get(name)
     if text is None:
         return None
+    if type(text) is str and text.isascii() and "\0" not in text:  # quick: most texts are
+        return text
     if not isinstance(text, str):
         raise ValueError(f"field {name!r} must be a string, not {shown(text)}")
     return checked_text(text, name)

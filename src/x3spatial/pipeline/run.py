@@ -19,8 +19,8 @@ from x3spatial.engine.ranks import meet
 from x3spatial.engine.registry import open_engine
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError, flag
-from x3spatial.evaluation.asking import check_engine
-from x3spatial.evaluation.options import EvalOptions, PoolOptions, for_model
+from x3spatial.evaluation.asking import check_engine, create
+from x3spatial.evaluation.options import EvalOptions, PoolOptions
 from x3spatial.evaluation.results_folders import (
     folder_of,
     other_model,
@@ -149,7 +149,7 @@ def zeroshot(
         for spec, own in _options_by_spec(models, options.evaluation.model_options).items():
             asked = replace(options.evaluation, model_options=own)
             turn = stack.enter_context(ExitStack())
-            model = turn.enter_context(closing(registry.create(spec, for_model(asked))))
+            model = turn.enter_context(closing(create(spec, asked, engine)))
             name = unique_name(model.name, {one.name for one in opened})
             opened.append(OpenModel(name, spec, model, asked, turn))
         check_utf8(eval_dir, "--out")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from x3spatial.engine.shards import is_in_shard
 from x3spatial.errors import UserError
 from x3spatial.evaluation.results_folders import begins_as_results
 from x3spatial.evaluation.settings import same_model
@@ -211,7 +212,8 @@ def _has_journal(output: Path) -> bool:
 
 def _results_below(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*.json")):
-        if not path.name.startswith(".") and begins_as_results(path):
+        hidden = path.name.startswith(".") or is_in_shard(path.relative_to(folder))
+        if not hidden and begins_as_results(path):
             yield path
 
 

@@ -79,7 +79,10 @@ def core(model: Any) -> RoboReferForConditionalGeneration:
 
 
 def merged_state(model: Any) -> dict[str, torch.Tensor]:
-    """The state of a plain RoboRefer model with the adapters merged; the model is not changed."""
+    """The state of a plain RoboRefer model with the adapters merged; the model is not changed.
+
+    Merged weights are on the CPU: a GPU that holds an adapted model may not hold the language model twice.
+    """
     inner = core(model)
     state: dict[str, torch.Tensor] = {}
     adapted = {
@@ -94,7 +97,7 @@ def merged_state(model: Any) -> dict[str, torch.Tensor]:
     for name, module in adapted.items():
         with torch.no_grad():
             weight = module.base_layer.weight
-            state[f"{name}.weight"] = weight + module.get_delta_weight("default")
+            state[f"{name}.weight"] = (weight + module.get_delta_weight("default")).cpu()
     return state
 
 

@@ -353,7 +353,8 @@ def finish(
             core(model),
             trainer.processor,
             temporary,
-            state_dict={key: value.to(dtype) for key, value in state.items()},
+            # On the CPU: the GPU has room for training, not for another copy of the weights.
+            state_dict={key: value.to("cpu", dtype) for key, value in state.items()},
         )
     write_json(temporary / NOTE_FILE, {**note, "step": trainer.state.global_step})
     for entry in sorted(temporary.iterdir(), key=lambda entry: entry.name == "config.json"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from x3spatial.arrays import Bool
@@ -125,6 +126,9 @@ class Score:
     """Further information from the adapter."""
 
 
+_NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
+
+
 def score_answer(
     record: TaskRecord,
     truth: Truth,
@@ -135,6 +139,9 @@ def score_answer(
     rule: ScoringRule = "x3",
     reads_text: bool = True,
     boxes: bool = False,
+    images_seen: str | None = None,
+    pixel_sizes: tuple[Size, ...] = (),
+    details: Mapping[str, Any] = _NO_DETAILS,
 ) -> Score:
     """Score one answer.
 
@@ -142,7 +149,8 @@ def score_answer(
     removed. ``reads_text``:
     whether RoboRefer's rule is applied to ``text``. That requires the unit convention; otherwise the rule is
     applied to the parsed point. ``boxes``: whether the model was asked for a box; only the box is then
-    scored, whatever the answer, and there are no hits and distances of points.
+    scored, whatever the answer, and there are no hits and distances of points. ``images_seen``,
+    ``pixel_sizes`` and ``details`` are kept.
     """
     boxes = boxes and record.spec.answer is POINT
     point = answer.point if answer.kind is AnswerKind.POINT else None
@@ -197,6 +205,9 @@ def score_answer(
         pred_value=answer.value,
         gt_value=truth.answer.value,
         correct=None if judge is None else judge(answer, truth.answer, masks.chosen),
+        images_seen=images_seen,
+        pixel_sizes=pixel_sizes,
+        details=details,
     )
 
 

@@ -30,6 +30,7 @@ from x3spatial.models.base import Model, as_output
 from x3spatial.models.baselines.common import load_mask
 from x3spatial.models.baselines.copy_reference import CopyReference
 from x3spatial.tasks.geometry import Point
+from x3spatial.tasks.question import Question
 from x3spatial.tasks.spec import TASKS
 
 ASKED = ("centre", "copy-reference", "always-not-visible")
@@ -129,8 +130,9 @@ class Chance:
 
     def sample(self, record: TaskRecord, truth: Truth, masks: Masks) -> ChanceSample:
         """The data of one sample; always scored by rule ``x3``."""
+        question = question_of(record, self._folder, privileged=True)
         scores = {
-            kind: self._score(model, record, truth, masks)
+            kind: self._score(model, question, record, truth, masks)
             for kind, model in self._models.items()
             if model.can_answer(record.task)
         }
@@ -139,8 +141,9 @@ class Chance:
         point = None if truth.point is None else truth.frame.to_local(truth.point)
         return ChanceSample(scores, point, masks.area, masks.area_tight)
 
-    def _score(self, model: Model, record: TaskRecord, truth: Truth, masks: Masks) -> Score:
-        question = question_of(record, self._folder, privileged=model.privileged)
+    def _score(
+        self, model: Model, question: Question, record: TaskRecord, truth: Truth, masks: Masks
+    ) -> Score:
         try:
             (said,) = model.answer([question], None)
         except Exception as error:  # a missing reference mask only affects one sample of this row

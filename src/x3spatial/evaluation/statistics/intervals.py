@@ -14,8 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from x3spatial.arrays import Bool, Float64, Int64, IntP
 from x3spatial.evaluation.scoring.scores import Score
@@ -136,14 +139,23 @@ def draw_counts(clusters: int, resamples: int, seed: int) -> Iterator[Float64]:
     """The number of times that each resample draws each cluster: chunks ``[r, clusters]``, ``resamples`` rows
     in total.
     """
+    for counts in _drawn(clusters, resamples, seed):
+        yield counts.astype(np.float64)
+
+
+@lru_cache(maxsize=2)  # most bins of a large file have samples of every scene
+def _drawn(clusters: int, resamples: int, seed: int) -> list[npt.NDArray[Any]]:
     rng = np.random.default_rng(seed)
     step = max(1, min(resamples, _CHUNK_CELLS // clusters))
+    kind = np.uint16 if clusters < 1 << 16 else np.uint32  # nothing is drawn more often than that
+    chunks = []
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         drawn = rng.integers(0, clusters, size=(rows, clusters))
-        flat = (drawn + np.arange(rows)[:, None] * clusters).ravel()
-        counts = np.bincount(flat, minlength=rows * clusters).reshape(rows, clusters)
-        yield counts.astype(np.float64)
+        drawn += np.arange(rows)[:, None] * clusters
+        counts = np.bincount(drawn.ravel(), minlength=rows * clusters).reshape(rows, clusters)
+        chunks.append(counts.astype(kind))
+    return chunks
 
 
 class Resampler:
@@ -157,7 +169,7 @@ class Resampler:
         columns = [column for name in self._rates for column in RATES[name](table)]
         self._sums = self._by_cluster(columns)
         self.support = {
-            name: len(np.unique(clusters.objects[columns[2 * i + 1] > 0]))
+            name: int(np.count_nonzero(np.bincount(clusters.objects[columns[2 * i + 1] > 0])))
             for i, name in enumerate(self._rates)
         }
         """Metric → number of objects that contribute to its denominator."""
@@ -237,13 +249,16 @@ class MedianBlocks:
         blocks = -(-len(values) // self._size)
         block = np.arange(len(values)) // self._size
         cells = np.bincount(self._index * blocks + block, minlength=clusters * blocks)
-        self._blocks = cells.reshape(clusters, blocks).astype(np.float64)
+        # Whole numbers, so that single precision is exact up to 2 ** 24, and half the work.
+        kind = np.float32 if self._size * clusters < 1 << 24 else np.float64
+        self._blocks = cells.reshape(clusters, blocks).astype(kind)
 
     def __call__(self, counts: Float64) -> Float64:
         """``[r]`` medians for ``counts`` [r, clusters]; NaN if no value was drawn."""
         if self._values.size == 0:
             return np.full(len(counts), np.nan)
-        cumulative = np.cumsum(counts @ self._blocks, axis=1)
+        drawn = counts.astype(self._blocks.dtype) @ self._blocks
+        cumulative = np.cumsum(drawn, axis=1, dtype=np.float64)
         total = cumulative[:, -1]
         low = self._at(np.floor((total - 1) / 2), cumulative, counts)
         high = self._at(np.floor(total / 2), cumulative, counts)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import x3spatial as x3
-from packs.conftest import Packed
+from packing.conftest import Packed
 
 SHARD = "t1_val_multi/part-00000.parquet"
 INDEX = "t1_val_multi/index.parquet"

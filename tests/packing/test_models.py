@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import x3spatial as x3
-from packs.conftest import Packed
-from packs.test_reading import without_paths
+from packing.conftest import Packed
+from packing.test_reading import without_paths
 from x3spatial.formats.image_paths import ImagePaths
 from x3spatial.formats.task_file import read_records
 

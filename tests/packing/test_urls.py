@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import x3spatial as x3
-from packs.conftest import Packed
+from packing.conftest import Packed
 from x3spatial.io.locations import url_of
 
 fsspec = pytest.importorskip("fsspec")

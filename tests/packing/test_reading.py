@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import x3spatial as x3
-from packs.conftest import SETS, Packed
+from packing.conftest import SETS, Packed
 from x3spatial.evaluation.options import EvalOptions
 from x3spatial.exporters.run import export
 from x3spatial.formats.image_paths import ImagePaths
@@ -100,11 +100,11 @@ def test_a_model_of_others_gets_paths_that_it_can_open(packed: Packed, tmp_path:
     assert result.metrics["errors"] == 0
 
 
-@pytest.mark.parametrize("kind", ["llava", "trl", "lmms-eval"])
+@pytest.mark.parametrize("kind", ["llava", "trl", "hf-datasets", "lmms-eval", "refspatial-bench"])
 def test_an_export_of_the_pack_is_that_of_the_task_file(
     packed: Packed, tmp_path: Path, kind: str
 ) -> None:
-    paths = {"trl": "embed"}.get(kind, "copy")
+    paths = {"trl": "embed", "hf-datasets": "embed", "refspatial-bench": None}.get(kind, "copy")
     for out, source in (("a", packed.json()), ("b", packed.set())):
         export(source, tmp_path / out, kind, paths=paths, limit=6)
     files = {
@@ -112,7 +112,7 @@ def test_an_export_of_the_pack_is_that_of_the_task_file(
         for path in (tmp_path / "a").rglob("*")
         if path.is_file() and path.name not in ("export.json", ".x3-lock")
     }
-    assert len(files) > 1 or kind == "trl"
+    assert files
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -169,6 +169,13 @@ def test_other_processes_read_the_same_bytes(packed: Packed, method: str) -> Non
     expected = [_crc(path) for path in paths]  # and its files are open when a fork begins
     with multiprocessing.get_context(method).Pool(2) as pool:
         assert pool.map(_crc, paths) == expected
+
+
+def test_what_finds_its_files_can_be_sent_to_another_process(packed: Packed) -> None:
+    paths = ImagePaths(packed.set())
+    path = located(packed.set())[0].images[0]
+    name = path.partition("!/")[2]
+    assert pickle.loads(pickle.dumps(paths)).find(name) == path
 
 
 def test_a_member_is_a_path(packed: Packed) -> None:

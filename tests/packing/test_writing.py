@@ -19,7 +19,7 @@ from PIL import Image
 import x3spatial as x3
 from helpers.paths import FIXTURES
 from helpers.roots import make_root
-from packs.conftest import Packed
+from packing.conftest import Packed
 from x3spatial.builder.run import build_tasks
 from x3spatial.formats.image_paths import ImagePaths
 from x3spatial.formats.task_file import read_records

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from packs.conftest import Packed
+from packing.conftest import Packed
 from training.common import CHECKPOINT, options
 
 torch = pytest.importorskip("torch")
@@ -36,7 +36,7 @@ def test_the_samples_are_equal(packed: Packed, aspect: str) -> None:
         assert torch.equal(one["image"], other["image"])
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_a_loader_with_processes(packed: Packed, method: str) -> None:
     data = LazySupervisedSpatialDataset(
         packed.set("t1_train_multi"), processor_for(CHECKPOINT, "resize")
