@@ -22,8 +22,8 @@ ROBOREFER ?=
 CHECKPOINTS ?=
 
 .PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
-  web check-web check-fullsize check-roborefer check-lmms-eval check-inspect check-vlmevalkit test-scans \
-  clean
+  web check-web check-fullsize check-slurm check-roborefer check-lmms-eval check-inspect check-vlmevalkit \
+  check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -31,7 +31,9 @@ help:
 	@echo "make demo-sft   fine-tune x3-tiny on rooms by night, compare before and after"
 	@echo "make test       install everything, lint, type-check, run the tests in JOBS=2 processes"
 	@echo "make test-slow  run the slow tests"
+	@echo "make check-slurm  check the files of scripts/slurm (shellcheck) and run them with stand-ins for Slurm"
 	@echo "make test-gpu   run the tests that need a CUDA device (BIN=folder of a python whose torch has CUDA)"
+	@echo "make test-ray   run the tests on Ray clusters of two nodes on this machine (installs Ray)"
 	@echo "make test-browser  run the tests of the pages (Chromium; npm for axe-core)"
 	@echo "make web        build the pages into the package (npm); check-web compares what is committed with it"
 	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
@@ -41,6 +43,10 @@ help:
 	@echo "make check-roborefer ROBOREFER=CLONE  compare RoboRefer's own code with ours on checkpoints written here"
 	@echo "make check-lmms-eval, check-inspect  run our exports in the real harness, in an environment of its own"
 	@echo "make check-vlmevalkit VLMEVALKIT=CLONE  the same for VLMEvalKit (about 8 GB of packages)"
+	@echo "make check-llamafactory, check-ms-swift  one training step of the real trainer on our exports"
+	@echo "make check-refspatial ROBOREFER=CLONE  RoboRefer's own evaluation on our export for RefSpatial-Bench"
+	@echo "make check-croissant  read the Croissant metadata of an export with its reference implementation"
+	@echo "make check-versions  the fast tests with the oldest and the newest versions of what we depend on"
 	@echo "make tiny       train a small VLM from random weights on synthetic scenes: about 4.5 hours on two cores"
 	@echo "make lint       run ruff, mypy (also on the tests) and import-linter"
 	@echo "make format     format the code and apply ruff's fixes"
@@ -102,9 +108,20 @@ check-web: web/node_modules/.package-lock.json
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
 
+# shellcheck is the machine's own: `apt install shellcheck`.
+check-slurm: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "shellcheck or slow or not slow" -rs tests/slurm
+
 # The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
 test-gpu:
 	$(BIN)/python -m pytest -m gpu -rs
+
+$(VENV)/.ray: $(VENV)/.dev
+	$(PIP) install --constraint requirements/constraints.txt --editable '.[ray]'
+	@touch $@
+
+test-ray: $(VENV)/.ray
+	$(BIN)/python -m pytest -m ray -rs
 
 # BIN: a Python environment with x3spatial[scans] and pytest. dash, which Open3D brings, has a plugin of pytest.
 test-scans:
@@ -149,12 +166,15 @@ check-roborefer: $(VENV)/.train $(VENV)-roborefer/.created
 	$(BIN)/python scripts/check_roborefer.py --roborefer $(ROBOREFER) \
 	  --python $(VENV)-roborefer/bin/python $(CHECKPOINTS)
 
-# Harnesses pin other versions of shared packages, so each has an environment of its own.
+# Harnesses and trainers pin other versions of shared packages, so each has an environment of its own. The file
+# `no-deps` lists packages whose declared requirements contradict each other or bring what is not used.
 PEER_CORE := isal numpy opencv-python-headless pillow rich typer
+PEER_PIP = $(@D)/bin/python -m pip --disable-pip-version-check --quiet install
 
 $(VENV)-peers/%/.created: requirements/peers/%.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --requirement $< $(PEER_CORE)
+	$(PEER_PIP) --requirement $< $(PEER_CORE)
+	@! test -f requirements/peers/$*.no-deps.txt || $(PEER_PIP) --no-deps --requirement requirements/peers/$*.no-deps.txt
 	@touch $@
 
 # The CPU build of torch has no torchvision that fits, and these exports need none.
@@ -170,5 +190,23 @@ check-vlmevalkit: $(VENV)/.dev $(VENV)-peers/vlmevalkit/.created
 	VLMEVALKIT=$(abspath $(VLMEVALKIT)) X3_PEER_VLMEVALKIT=$(VENV)-peers/vlmevalkit/bin/python \
 	  $(BIN)/python -m pytest -m peer -rs -k vlmevalkit
 
+check-llamafactory: $(VENV)/.dev $(VENV)-peers/llamafactory/.created
+	X3_PEER_LLAMAFACTORY=$(VENV)-peers/llamafactory/bin/python $(BIN)/python -m pytest -m peer -rs tests/peers/test_trainers.py \
+	  -k sharegpt
+
+check-ms-swift: $(VENV)/.dev $(VENV)-peers/ms-swift/.created
+	X3_PEER_MS_SWIFT=$(VENV)-peers/ms-swift/bin/python $(BIN)/python -m pytest -m peer -rs tests/peers/test_trainers.py \
+	  -k ms-swift
+
+check-refspatial: $(VENV)/.dev
+	@test -d "$(ROBOREFER)/Evaluation" || { echo "ROBOREFER=$(ROBOREFER): name a clone of RoboRefer"; exit 2; }
+	ROBOREFER=$(abspath $(ROBOREFER)) $(BIN)/python -m pytest -m peer -rs tests/peers/test_refspatial.py
+
+check-croissant: $(VENV)/.dev $(VENV)-peers/croissant/.created
+	X3_PEER_CROISSANT=$(VENV)-peers/croissant/bin/python $(BIN)/python -m pytest -m peer -rs tests/peers/test_croissant.py
+
+check-versions:
+	$(PYTHON) scripts/check_versions.py $(CELLS)
+
 clean:
-	rm -rf $(VENV) $(VENV)-roborefer $(VENV)-peers $(DEMO) $(DEMO)-vlm $(DEMO)-sft
+	rm -rf $(VENV) $(VENV)-roborefer $(VENV)-peers $(VENV)-versions $(DEMO) $(DEMO)-vlm $(DEMO)-sft

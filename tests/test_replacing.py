@@ -100,13 +100,13 @@ def test_what_we_wrote_is_replaced(work: Path) -> None:
 
 
 def test_an_export_that_was_killed_goes_on(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from x3spatial.exporters import run
+    from x3spatial.exporters import writing
 
     def killed(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "written_facts", killed)  # its first file is written by then
+        patch.setattr(writing, "written_facts", killed)  # its first file is written by then
         with pytest.raises(KeyboardInterrupt):
             export(work / DATA, work / "e", to="llava")
     assert (work / "e" / "t1_val_multi.json").exists()

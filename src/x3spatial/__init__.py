@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from x3spatial.evaluation.answers import score_answers, score_people, score_text
     from x3spatial.evaluation.check_model.run import check_model
     from x3spatial.evaluation.compare import compare
-    from x3spatial.evaluation.options import EvalOptions
+    from x3spatial.evaluation.options import EvalOptions, PoolOptions
     from x3spatial.evaluation.rescore import score
     from x3spatial.evaluation.run import evaluate
     from x3spatial.exporters.run import export
@@ -54,6 +54,7 @@ _API = {
     "ChoiceOptions": "importers.options",
     "EvalOptions": "evaluation.options",
     "Model": "models.base",
+    "PoolOptions": "evaluation.options",
     "ReadOptions": "importers.options",
     "ReportOptions": "reports.web.options",
     "Shard": "engine.shards",
@@ -93,6 +94,7 @@ __all__ = [
     "ChoiceOptions",
     "EvalOptions",
     "Model",
+    "PoolOptions",
     "ReadOptions",
     "ReportOptions",
     "Shard",

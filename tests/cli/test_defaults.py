@@ -13,7 +13,7 @@ from x3spatial.builder.options import TASKS_DIR, BuildOptions
 from x3spatial.builder.run import build_tasks
 from x3spatial.evaluation.check_model.run import check_model
 from x3spatial.evaluation.compare import compare
-from x3spatial.evaluation.options import AnswersOptions, AskOptions, EvalOptions
+from x3spatial.evaluation.options import AnswersOptions, AskOptions, EvalOptions, PoolOptions
 from x3spatial.evaluation.rescore import score
 from x3spatial.evaluation.run import evaluate
 from x3spatial.exporters.run import export
@@ -50,14 +50,19 @@ SOURCES: dict[str, list[Any]] = {
     "merge": [merge],
     "preview": [preview],
     "export": [export],
-    "eval": [evaluate, EvalOptions()],
+    "eval": [evaluate, EvalOptions(), PoolOptions()],
     "score": [score, AnswersOptions()],
     "table": [render_table, TableOptions()],
     "plot": [PlotOptions()],
     "ask": [ask, AskPageOptions()],
     "report": [report, ReportOptions()],
     "view": [view, PageOptions()],
-    "zeroshot": [zeroshot, ZeroshotOptions().evaluation, ZeroshotOptions().build],
+    "zeroshot": [
+        zeroshot,
+        PoolOptions(),
+        ZeroshotOptions().evaluation,
+        ZeroshotOptions().build,
+    ],
     "compare": [compare],
     "check-model": [check_model, AskOptions()],
     "model tiny": [make_tiny],
@@ -133,7 +138,7 @@ def test_defaults(path: str) -> None:
         seen.add(verbs)
     # Nothing that a verb can be told is missing in its command.
     not_options = {
-        "options", "world", "out_option", "models", "model_options", "changes", "data_root",
+        "options", "pool", "world", "out_option", "models", "model_options", "changes", "data_root",
         "eval_dir", "tasks_dir", "scenes", "read", "choice", "emit_concat" if path == "zeroshot" else "",
     }  # fmt: skip
     if path == "zeroshot":

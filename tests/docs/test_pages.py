@@ -32,6 +32,7 @@ FOREIGN = frozenset(
         "--dataset", "--limit-mm-per-prompt", "--mm-processor-kwargs",  # ms-swift, vLLM
         "--data", "--include_path", "--log_samples", "--no-log-images", "--output_path",
         "--reasoning_tags",  # harnesses
+        "--kill-on-bad-exit",  # srun
     }
 )  # fmt: skip
 """Options of other programs that the pages mention."""

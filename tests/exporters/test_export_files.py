@@ -15,7 +15,7 @@ from helpers.task_sets import box_mask, make_record, make_set, write_set
 from x3spatial.cli import run
 from x3spatial.errors import UserError
 from x3spatial.evaluation.answers import score_text
-from x3spatial.exporters import run as run_module
+from x3spatial.exporters import sampling
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import point_formats
 from x3spatial.exporters.registry import FORMATS
@@ -302,7 +302,7 @@ def test_an_equal_export_is_kept_and_any_change_is_not(
 
     # Interrupted: the data file stays as it was, and no manifest vouches for the folder.
     before = (out / "mixed.jsonl").read_bytes()
-    monkeypatch.setattr(run_module, "iter_records", lambda _: (_ for _ in ()).throw(OSError("!")))
+    monkeypatch.setattr(sampling, "iter_records", lambda _: (_ for _ in ()).throw(OSError("!")))
     with pytest.raises(OSError, match="!"):
         again(to="ms-swift", fresh=True)
     assert (out / "mixed.jsonl").read_bytes() == before
@@ -320,7 +320,8 @@ def test_the_manifest_records_the_export(tmp_path: Path) -> None:
     assert manifest["files"]["mixed.json"]["records"] == summary.records == 3
     assert manifest["counts"]["not_visible"] == 1
     trainers = {"llava", "sharegpt", "ms-swift", "trl", "hf-datasets"}
-    assert FORMATS.keys() == trainers | {"lmms-eval", "vlmevalkit", "inspect"}
+    benchmarks = {"lmms-eval", "vlmevalkit", "inspect", "refspatial-bench", "hf-benchmark"}
+    assert FORMATS.keys() == trainers | benchmarks
 
 
 def test_an_empty_task_file_gives_an_empty_export(tmp_path: Path) -> None:

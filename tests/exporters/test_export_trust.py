@@ -54,10 +54,14 @@ def read_back(out: Path, to: str) -> list[Image.Image]:
     """The images of the only row, as loaders read them: orientation tags applied."""
     from PIL import ImageOps
 
-    if to in ("trl", "hf-datasets"):
+    if to in ("trl", "hf-datasets", "hf-benchmark"):
         import datasets
 
-        name = "t1_val_multi" if to == "hf-datasets" else "t1_val_multi.parquet"
+        name = {
+            "trl": "t1_val_multi.parquet",
+            "hf-datasets": "t1_val_multi",
+            "hf-benchmark": "t1_val_multi/validation-00000-of-00001.parquet",
+        }[to]
         if to == "hf-datasets":
             rows = datasets.load_from_disk(str(out / name))
         else:
@@ -67,6 +71,10 @@ def read_back(out: Path, to: str) -> list[Image.Image]:
         folder = out / "t1_val_multi"
         row = json.loads((folder / "questions.jsonl").read_text().splitlines()[0])
         return [ImageOps.exif_transpose(Image.open(folder / path)) for path in row["images"]]
+    if to == "refspatial-bench":
+        folder = out / "t1_val_multi"
+        row = json.loads((folder / "question.json").read_text())[0]
+        return [ImageOps.exif_transpose(Image.open(folder / path)) for path in row["rgb_path"]]
     name = f"t1_val_multi.{'jsonl' if to == 'ms-swift' else 'json'}"
     text = (out / name).read_text()
     row = json.loads(text) if to == "ms-swift" else json.loads(text)[0]
@@ -81,7 +89,7 @@ def read_back(out: Path, to: str) -> list[Image.Image]:
 def test_every_export_holds_images_without_orientation_tags(
     tmp_path: Path, to: str, paths: str, format: str, suffix: str
 ) -> None:
-    if to in ("trl", "hf-datasets"):
+    if to in ("trl", "hf-datasets", "hf-benchmark"):
         pytest.importorskip("datasets")
     source, pixels = with_tag(tmp_path / "data", format, suffix)
     before = stored_files(tmp_path / "data")

@@ -8,6 +8,9 @@ from __future__ import annotations
 import string
 from typing import Any
 
+IMAGE_TOKENS = 4
+"""Tokens of each image."""
+
 
 def tiny_llava(processor: Any) -> Any:
     """A random model of two layers that fits ``tiny_processor``."""
@@ -44,8 +47,10 @@ def tiny_processor() -> Any:
         "{% endif %}{% endfor %}{% endif %}{% if m['role'] == 'assistant' %}{{ '</s>' }}{% endif %}"
         "{% endfor %}"
     )
+    # The class on Pillow; before transformers 5.18 it had the short name.
+    kind: Any = getattr(transformers, "CLIPImageProcessorPil", transformers.CLIPImageProcessor)
     return transformers.LlavaProcessor(
-        image_processor=transformers.CLIPImageProcessorPil(
+        image_processor=kind(
             size={"height": 28, "width": 28}, crop_size={"height": 28, "width": 28}
         ),
         tokenizer=transformers.PreTrainedTokenizerFast(

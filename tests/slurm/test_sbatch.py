@@ -134,7 +134,7 @@ def free_port() -> int:
         return port
 
 
-def two_machines() -> dict[str, object]:
+def two_machines() -> dict[str, Any]:
     """An allocation of two machines, with one process each."""
     return {
         "SLURM_JOB_NUM_NODES": 2, "SLURM_JOB_NODELIST": "here,there", "GPUS": 1, "PORT": free_port()
@@ -150,7 +150,12 @@ def test_torchrun_over_two_machines_gives_the_results_of_one_process(
 
     file = tasks / "t1_train_multi.json"
     evaluate(file, tmp_path / "one.json", model="centre")
-    given = {"TASKS": file, "OUT": tmp_path / "out.json", "MODEL": "centre", **two_machines()}
+    given: dict[str, Any] = {
+        "TASKS": file,
+        "OUT": tmp_path / "out.json",
+        "MODEL": "centre",
+        **two_machines(),
+    }
     jobs = tmp_path / "jobs"
     slurm(jobs, ["sbatch", str(SLURM / "eval_torchrun.sbatch")], **given)
     assert not (jobs / "failed-1").exists(), (jobs / "job-1.log").read_text()
@@ -166,7 +171,7 @@ def test_training_over_two_machines(tmp_path: Path) -> None:
     chosen = [record for record in records if record["id"] in ("t1_visible", "t1_not_visible")]
     data, jobs = tmp_path / "data.json", tmp_path / "jobs"
     data.write_text(json.dumps(chosen))
-    given = {
+    given: dict[str, Any] = {
         "MODEL": fixture / "checkpoint",
         "DATA": data,
         "RUN": tmp_path / "run",
@@ -187,7 +192,11 @@ def test_a_ray_cluster_inside_an_allocation(tasks: Path, tmp_path: Path) -> None
     """On one machine: a second Ray of the same address cannot start here."""
     pytest.importorskip("ray")
     out, jobs = tmp_path / "tasks", tmp_path / "jobs"
-    given = {"SLURM_JOB_NUM_NODES": 1, "SLURM_JOB_NODELIST": "here,there", "PORT": free_port()}
+    given: dict[str, Any] = {
+        "SLURM_JOB_NUM_NODES": 1,
+        "SLURM_JOB_NODELIST": "here,there",
+        "PORT": free_port(),
+    }
     root = str(FIXTURES / "x3-small" / "root")
     build = ["build", root, "-o", str(out), "--mode", "allpairs"]
     slurm(jobs, ["sbatch", str(SLURM / "ray.sbatch"), *build], **given)

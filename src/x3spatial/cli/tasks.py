@@ -14,6 +14,7 @@ from x3spatial.cli.options import ImageFolder, ImageRoot, ShardOf, Tasks, listed
 from x3spatial.cli.output import Outcome
 from x3spatial.cli.shards import of_shard
 from x3spatial.errors import UserError
+from x3spatial.exporters.base import CardOptions
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
@@ -172,6 +173,18 @@ def export(
             f" {ResizeLimits().max_pixels})."
         ),
     ] = DEFAULT,
+    license: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Licence on the card of hf-benchmark, such as cc-by-4.0 (default"
+            f" {CardOptions().license}).",
+        ),
+    ] = DEFAULT,
+    title: Annotated[
+        str | None,
+        typer.Option(help=f"Name on the card of hf-benchmark (default {CardOptions().title})."),
+    ] = DEFAULT,
     limit: Annotated[
         int | None, typer.Option(help="At most this many records of each file.")
     ] = DEFAULT,
@@ -194,6 +207,8 @@ def export(
         image_root=image_root,
         min_pixels=min_pixels,
         max_pixels=max_pixels,
+        license=license,
+        title=title,
         limit=limit,
         fresh=fresh,
         shard=shard,
@@ -215,6 +230,8 @@ def exported(summary: ExportSummary) -> Outcome:
         )
 
     def warn() -> None:
+        if summary.manifest["options"].get("license") == CardOptions().license:
+            LOG.warning("the card says that the licence is unknown; name it with --license")
         if counts["points_with_more_decimals"]:
             LOG.warning(
                 "%d points needed more decimals than %s has, to hit their thin masks",

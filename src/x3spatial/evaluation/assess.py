@@ -51,6 +51,7 @@ from x3spatial.formats.results_file import (
     Value,
 )
 from x3spatial.formats.task_file import TaskRecord
+from x3spatial.program.collector import collector_paused
 
 _PART = 256
 """Samples that a thread scores at once: a multiple of those that share masks."""
@@ -217,7 +218,8 @@ def score_run(
         return _Part(scores, table_of(scores), ChanceTable.of(samples), areas, problems)
 
     parts = (records[start : start + _PART] for start in range(0, len(records), _PART))
-    done = list(map_ordered(part, parts, workers=workers, ahead=workers + 1))
+    with collector_paused():
+        done = list(map_ordered(part, parts, workers=workers, ahead=workers + 1))
     scores = list(chain.from_iterable(one.scores for one in done))
     problems: dict[str, str] = {}
     for one in done:

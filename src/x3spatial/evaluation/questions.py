@@ -62,6 +62,12 @@ class Whole(Mapping[str, Any]):
             return self._joined(getattr(self._record, name))
         return self._made()[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """See ``Mapping.get``; without an exception where a path is wanted."""
+        if self._values is None and name in _PATH_FIELDS:
+            return self._joined(getattr(self._record, name))
+        return self._made().get(name, default)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._made())
 

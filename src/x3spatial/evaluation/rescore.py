@@ -24,6 +24,7 @@ from x3spatial.formats.results_file import check_replaceable, open_results, writ
 from x3spatial.formats.task_file import read_records
 from x3spatial.formats.task_source import data_sha256
 from x3spatial.io.files import check_output
+from x3spatial.program.collector import collector_paused
 from x3spatial.tasks.answers import says_not_visible
 from x3spatial.texts import shortened
 
@@ -63,9 +64,10 @@ def score(
     stored, entries = open_results(results)
     replies: dict[str, Reply] = {}
     wanted: dict[str, str] = {}
-    for entry in entries:
-        replies[entry.id] = reply_of(entry)
-        wanted[entry.id] = entry.gt.text
+    with collector_paused():
+        for entry in entries:
+            replies[entry.id] = reply_of(entry)
+            wanted[entry.id] = entry.gt.text
     records = {record.id: record for record in read_records(data_json)}
     for id, answer in wanted.items():
         if id not in records:

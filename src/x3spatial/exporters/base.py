@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, point_formats
 from x3spatial.exporters.samples import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class CardOptions:
+    """What only the user knows of a data set that has a card."""
+
+    title: str = "x3spatial benchmark"
+    license: str = "unknown"
+    """An identifier of the Hub, such as ``cc-by-4.0``; ``unknown`` and ``other`` are ones too."""
 
 
 class Format(ABC):
@@ -28,12 +38,17 @@ class Format(ABC):
     """Whether it holds the query mask, so that answers can be scored and rewarded from the export alone."""
     visible_only: ClassVar[bool] = False
     """Whether it has no form for "not visible"; such samples are left out and counted."""
+    has_card: ClassVar[bool] = False
+    """Whether ``CardOptions`` apply."""
+    companion_names: ClassVar[tuple[str, ...]] = ()
+    """The names of the additional files that ``companions`` gives."""
     refuses_empty: ClassVar[bool] = False
     """Whether its reader refuses a file without samples; such a task file is left out."""
 
-    def __init__(self, point_format: str | None = None) -> None:
+    def __init__(self, point_format: str | None = None, card: CardOptions | None = None) -> None:
         self.point_format = point_format or self.points()[0]
         """The value of ``--points``."""
+        self.card = card or CardOptions()
 
     @classmethod
     def points(cls) -> tuple[str, ...]:
@@ -65,7 +80,7 @@ class Format(ABC):
         """Write ``path`` atomically; on an error it is not changed."""
 
     def companions(self, outputs: Mapping[str, str]) -> Mapping[str, Any]:
-        """Additional files by name, a text or a JSON value each.
+        """Additional files by name, a text or a JSON value each; asked for when all outputs are written.
 
         ``outputs`` maps stems of task files to output names.
         """

@@ -72,6 +72,8 @@ def _plan(shards: ShardSet) -> ExportPlan:
         image_root=root,
         min_pixels=options["min_pixels"],
         max_pixels=options["max_pixels"],
+        license=options.get("license"),
+        title=options.get("title"),
         limit=options["limit"],
     )
     changed = first_difference(json.loads(json.dumps(plan.what)), what)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
-from x3spatial.exporters.base import Format
+from x3spatial.exporters.base import CardOptions, Format
 from x3spatial.exporters.image_paths import IMAGES
 from x3spatial.exporters.manifest import (
     MANIFEST,
@@ -23,6 +24,8 @@ from x3spatial.formats.task_file import TaskRecord, iter_records
 from x3spatial.formats.task_source import source_at
 from x3spatial.tasks.spec import says_absent
 
+_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+"""The Hub's identifiers of licences."""
 _LOG = logging.getLogger("x3spatial")
 
 
@@ -59,6 +62,8 @@ def plan_export(
     image_root: Path | None,
     min_pixels: int | None,
     max_pixels: int | None,
+    license: str | None,
+    title: str | None,
     limit: int | None,
 ) -> ExportPlan:
     """Check the options of an export and its task files; see ``run.export``.
@@ -69,7 +74,7 @@ def plan_export(
     kind = _format(to)
     paths = _choice("--paths", paths, kind.paths, to)
     points = _choice("--points", points, kind.points(), to)
-    form = kind(points)
+    form = kind(points, _card(kind, license, title))
     limits = _limits(points, min_pixels, max_pixels)
     if limit is not None and limit < 1:
         raise UserError(f"--limit {limit}: must be at least 1")
@@ -85,6 +90,7 @@ def plan_export(
         **({} if image_root is None else {"image_root": str(image_root)}),
         "min_pixels": limits.min_pixels if counts_resized(points) else None,
         "max_pixels": limits.max_pixels if counts_resized(points) else None,
+        **({"license": form.card.license, "title": form.card.title} if form.has_card else {}),
         "limit": limit,
     }
     what = identity(sources, options, form.require())
@@ -127,6 +133,21 @@ def _choice(option: str, value: str | None, known: tuple[str, ...], to: str) -> 
     return value
 
 
+def _card(kind: type[Format], license: str | None, title: str | None) -> CardOptions:
+    """What the card says; a licence is a word of the Hub, a title one line."""
+    given = {"license": license, "title": title}
+    for option, value in given.items():
+        if value is not None and not kind.has_card:
+            raise UserError(f"--{option} {value}: --to {kind.name} has no card")
+        if value is not None and (not value.strip() or not value.isprintable()):
+            raise UserError(f"--{option} {value!r}: must be one line of text")
+    if license is not None and not _LICENSE.fullmatch(license):
+        raise UserError(
+            f"--license {license}: must be an identifier such as cc-by-4.0, apache-2.0 or other"
+        )
+    return CardOptions(**{name: value for name, value in given.items() if value is not None})
+
+
 def _limits(points: str, min_pixels: int | None, max_pixels: int | None) -> ResizeLimits:
     given = {"--min-pixels": min_pixels, "--max-pixels": max_pixels}
     for option, value in given.items():
@@ -150,7 +171,7 @@ def _outputs(form: Format, sources: list[Path], out_dir: Path) -> dict[Path, str
     """The name of the output of each task file."""
     if not sources:
         raise UserError("TASKS: give at least one task file")
-    taken = {MANIFEST, "dataset_info.json", IMAGES}
+    taken = {MANIFEST, IMAGES, *form.companion_names}
     outputs: dict[Path, str] = {}
     for source in sources:
         name = form.output_name(source.stem)

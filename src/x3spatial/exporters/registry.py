@@ -7,6 +7,7 @@ from x3spatial.exporters.harnesses.inspect import Inspect
 from x3spatial.exporters.harnesses.lmms_eval import LmmsEval
 from x3spatial.exporters.harnesses.vlmevalkit import VlmEvalKit
 from x3spatial.exporters.hf_datasets import HfDatasets
+from x3spatial.exporters.hub.benchmark import HfBenchmark
 from x3spatial.exporters.llava import Llava
 from x3spatial.exporters.ms_swift import MsSwift
 from x3spatial.exporters.refspatial import RefSpatialBench
@@ -21,6 +22,7 @@ FORMATS: dict[str, type[Format]] = {
         MsSwift,
         Trl,
         HfDatasets,
+        HfBenchmark,
         LmmsEval,
         VlmEvalKit,
         Inspect,

@@ -29,6 +29,8 @@ def export(
     image_root: str | Path | None = None,
     min_pixels: int | None = None,
     max_pixels: int | None = None,
+    license: str | None = None,
+    title: str | None = None,
     limit: int | None = None,
     fresh: bool = False,
     shard: str | Shard | None = None,
@@ -45,6 +47,8 @@ def export(
         image_folder: base folder for relative image and mask paths.
         image_root: where the data root is now, if it was moved after the build.
         min_pixels, max_pixels: bounds of the image area of the Qwen2.5-VL processor, for ``qwen2.5-px`` only.
+        license: identifier of the licence on the card of ``hf-benchmark``; None: ``unknown``.
+        title: name of the data set on that card; None: ``CardOptions.title``.
         limit: only the first N records of each file.
         fresh: write again even if the same export exists.
         shard: do only every Nth record, ``K/N``, for ``x3spatial.merge``, which writes the outputs; None for
@@ -68,6 +72,8 @@ def export(
         image_root=image_root,
         min_pixels=min_pixels,
         max_pixels=max_pixels,
+        license=license,
+        title=title,
         limit=limit,
     )
     part = parse_shard(shard)

@@ -18,6 +18,7 @@ class ShareGpt(Format):
     describes = (
         "JSON array with `conversations` and `images`, and dataset_info.json (LLaMA-Factory)"
     )
+    companion_names = ("dataset_info.json",)
 
     def output_name(self, stem: str) -> str:
         """See ``Format.output_name``."""

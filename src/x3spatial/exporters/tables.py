@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from itertools import islice
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from x3spatial.errors import UserError
@@ -18,6 +20,8 @@ _STRATA = {
     for name, hint in get_type_hints(Strata).items()
 }
 """Field of ``strata`` → type of its column."""
+SHARD_BYTES = 400_000_000
+"""Size at which a file of a set that has several ends."""
 ROWS = 32
 """Rows per batch in memory: tens of megabytes with two photographs per row."""
 
@@ -123,3 +127,32 @@ def batches(rows: Iterable[Mapping[str, Any]], schema: Any) -> Iterator[Any]:
     rows = iter(rows)
     while chunk := list(islice(rows, ROWS)):
         yield pyarrow.RecordBatch.from_pylist(chunk, schema=schema)
+
+
+def write_shards(folder: Path, name: str, tables: Iterable[Any], schema: Any) -> list[Path]:
+    """Write record batches as ``{name}-00000-of-00002.parquet`` and so on into ``folder``.
+
+    A file ends with the batch that makes it larger than ``SHARD_BYTES``; there is always at least one. Each
+    batch is a row group.
+    """
+    from pyarrow import parquet
+
+    parts: list[Path] = []
+    tables = iter(tables)
+    following = next(tables, None)
+    while following is not None or not parts:
+        part = folder / f"{name}-{len(parts):05d}.parquet"
+        parts.append(part)
+        with open(part, "xb") as file, parquet.ParquetWriter(file, schema) as table:
+            while following is not None:
+                table.write_batch(following)
+                following = next(tables, None)
+                if file.tell() >= SHARD_BYTES:
+                    break
+            table.close()
+            file.flush()
+            os.fsync(file.fileno())
+    named = [part.with_name(f"{part.stem}-of-{len(parts):05d}.parquet") for part in parts]
+    for part, target in zip(parts, named, strict=True):
+        part.rename(target)
+    return named

@@ -27,7 +27,7 @@ def claimed_outputs(plan: ExportPlan, earlier: Mapping[str, Any] | None) -> Iter
     Raises:
         UserError: one of them exists and no export of ours wrote it.
     """
-    with claimed(plan.out_dir, earlier, {*plan.outputs.values(), *_companions(plan)}):
+    with claimed(plan.out_dir, earlier, {*plan.outputs.values(), *plan.form.companion_names}):
         yield
 
 
@@ -60,7 +60,9 @@ def write_export(
                 plan.form.write(out_dir / name, counted())
             files[name] = {"records": records, **written_facts(out_dir / name)}
             advance()
-    for name, value in _companions(plan).items():
+    companions = plan.form.companions({source.stem: name for source, name in plan.outputs.items()})
+    assert {*companions} == {*plan.form.companion_names}
+    for name, value in companions.items():
         if isinstance(value, str):
             write_text(out_dir / name, value)
         else:
@@ -104,7 +106,3 @@ def still_holds(manifest: Mapping[str, Any], plan: ExportPlan) -> bool:
         return False
     files: dict[str, Any] = manifest["files"]
     return all(size_of(plan.out_dir / name) == facts["bytes"] for name, facts in files.items())
-
-
-def _companions(plan: ExportPlan) -> Mapping[str, Any]:
-    return plan.form.companions({source.stem: name for source, name in plan.outputs.items()})

@@ -15,6 +15,7 @@ from x3spatial.formats.shared import Shared
 from x3spatial.formats.task_source import iter_values
 from x3spatial.io.files import read_manifest
 from x3spatial.io.locations import local_path, url_of
+from x3spatial.program.collector import collector_paused
 from x3spatial.tasks.spec import TASKS, TaskSpec, Views
 from x3spatial.tasks.strata import Strata
 
@@ -266,7 +267,8 @@ def read_records(path: Path) -> list[TaskRecord]:
     Raises:
         UserError: see ``iter_records``.
     """
-    return list(iter_records(path))
+    with collector_paused():
+        return list(iter_records(path))
 
 
 def read_tasks(path: str | Path) -> list[TaskRecord]:

@@ -22,6 +22,7 @@ class Inspect(HarnessFormat):
 
     name = "inspect"
     describes = "x3.py and its data for `inspect eval DIR/x3.py`"
+    companion_names = (_CODE,)
 
     def companions(self, outputs: Mapping[str, str]) -> Mapping[str, Any]:
         """See ``Format.companions``."""

@@ -26,6 +26,7 @@ class VlmEvalKit(HarnessFormat):
 
     name = "vlmevalkit"
     describes = "TSV files and x3_vlmevalkit.py, which runs VLMEvalKit on them"
+    companion_names = (_CODE,)
 
     def complete(self, folder: Path, path: Path, settings: Mapping[str, Any]) -> None:
         """See ``HarnessFormat.complete``."""

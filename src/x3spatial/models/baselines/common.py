@@ -54,16 +54,25 @@ def record_field(question: Question, name: str) -> str | None:
     return cast("str | None", question.record.get(name))
 
 
+def needed_field(question: Question, name: str) -> str:
+    """A text field of the privileged record.
+
+    Raises:
+        ValueError: the question contains no record, or the record lacks the field.
+    """
+    text = record_field(question, name)
+    if text is None:
+        raise ValueError(f"{question.id}: the record has no {name!r}, which this model needs")
+    return text
+
+
 def record_path(question: Question, name: str) -> Path:
     """A path of the privileged record.
 
     Raises:
         ValueError: the question contains no record, or the record lacks the field.
     """
-    path = record_field(question, name)
-    if path is None:
-        raise ValueError(f"{question.id}: the record has no {name!r}, which this model needs")
-    return file_at(path)
+    return file_at(needed_field(question, name))
 
 
 def load_rgb(path: Path) -> UInt8:

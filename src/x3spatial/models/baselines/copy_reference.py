@@ -8,13 +8,14 @@ from typing import Any, Self
 
 from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
+from x3spatial.io.members import file_at
 from x3spatial.models.base import Model
 from x3spatial.models.baselines.common import (
     LruCache,
     asks_for_point,
     format_point,
     load_mask,
-    record_path,
+    needed_field,
 )
 from x3spatial.tasks.geometry import Point, centre_of
 from x3spatial.tasks.ground_truth import mask_target, sample_seed
@@ -60,7 +61,8 @@ class CopyReference(Model):
         """Whether the task has a reference view and a query view."""
         return asks_for_point(task, Views.TWO)
 
-    def _read_point(self, path: Path) -> Point:
+    def _read_point(self, name: str) -> Point:
+        path = file_at(name)
         mask = self._read_mask(path)
         target = mask_target(mask, sample_seed(self._seed, *path.parts[-3:]))
         if target is None:
@@ -73,7 +75,7 @@ class CopyReference(Model):
     def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
         """The point of A for each question."""
         return [
-            format_point(self._point(record_path(question, "ref_mask")), question)
+            format_point(self._point(needed_field(question, "ref_mask")), question)
             for question in questions
         ]
 

@@ -52,7 +52,7 @@ def audit_shard(
     }
     keys = shard.of(listing.objects)
     found = AuditedRoot()
-    with open_shard(shard, out, KIND, identity, is_file=True) as part:
+    with open_shard(shard, out, KIND, identity, is_file=True, fresh=True) as part:
         with Journal(part.folder / _OBJECTS).open(fresh=True) as journal:
             for item in audited(keys):
                 journal.append(_to_json(item))
