@@ -16,7 +16,6 @@ from x3spatial.cli.shards import of_shard
 from x3spatial.errors import UserError
 from x3spatial.exporters.base import CardOptions
 from x3spatial.exporters.image_paths import PATHS
-from x3spatial.exporters.plan import RESIZED
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.sampling import LEFT_OUT
@@ -166,14 +165,14 @@ def export(
     min_pixels: Annotated[
         int | None,
         typer.Option(
-            help=f"Processor's least area, for --points {RESIZED} (default"
+            help="Processor's least area, for --points that count resized pixels (default"
             f" {ResizeLimits().min_pixels})."
         ),
     ] = DEFAULT,
     max_pixels: Annotated[
         int | None,
         typer.Option(
-            help=f"Processor's largest area, for --points {RESIZED} (default"
+            help="Processor's largest area, for --points that count resized pixels (default"
             f" {ResizeLimits().max_pixels})."
         ),
     ] = DEFAULT,
