@@ -42,6 +42,11 @@ def random_table(samples: int, rng: np.random.Generator) -> Table:
         hit_tight=np.where(visible, np.nan_to_num(l2, nan=9.0) < 0.05, np.nan),
         at_removed=np.full(samples, np.nan),
         correct=np.full(samples, np.nan),
+        asked_box=none,
+        iou=np.full(samples, np.nan),
+        centre_in_mask=np.full(samples, np.nan),
+        swapped=none,
+        degenerate=none,
     )
 
 

@@ -39,12 +39,15 @@ NAME = "t1_val_multi"
 
 
 def multiplied(root: Path, copies: int, target: Path) -> Path:
-    """A root with every scene ``copies`` times, as hard links (copies on another file system)."""
+    """A root with every scene ``copies`` times, as hard links (copies on another file system).
+
+    Copies of one scene are far apart, so that no row group stores an image once for two of them.
+    """
     for scene in sorted((root / SPLIT).iterdir()):
         for number in range(copies):
             for file in scene.rglob("*"):
                 if file.is_file() and (".png" in file.suffix or file.name == "scene.json"):
-                    place = target / SPLIT / f"{scene.name}c{number}" / file.relative_to(scene)
+                    place = target / SPLIT / f"c{number}_{scene.name}" / file.relative_to(scene)
                     place.parent.mkdir(parents=True, exist_ok=True)
                     try:
                         os.link(file, place)

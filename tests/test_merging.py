@@ -20,6 +20,7 @@ import x3spatial as x3
 from campaign.process import Circumstances, Zygote
 from campaign.zygote import KILL_AT
 from helpers.roots import make_photos, make_root, tree_bytes
+from x3spatial.engine.shard_notes import digest
 from x3spatial.io.locks import LOCK, lock_file
 
 
@@ -212,6 +213,19 @@ def two_of_three(lab: Lab) -> Iterator[Path]:
     clear(out)
 
 
+def rewrite(note: Path, value: dict[str, Any]) -> None:
+    """Write ``shard.json`` as another version or machine would."""
+    del value["check"]
+    note.write_text(json.dumps({**value, "check": digest(value)}))
+
+
+def test_a_note_that_was_changed_by_hand_is_not_read(lab: Lab, two_of_three: Path) -> None:
+    note = two_of_three / ".shard-3-of-3" / "shard.json"
+    note.write_text(note.read_text().replace('"found": {', '"found": {"more": 1, '))
+    lab.done(f"{BUILD} --shard 2/3")
+    assert "shard 3 of 3 is not finished" in refusal(lab, "merge s")
+
+
 def refusal(lab: Lab, line: str) -> str:
     """The one line of a refused command."""
     _, err = lab.done(line, 2)
@@ -275,7 +289,7 @@ def test_shards_with_other_settings(lab: Lab, two_of_three: Path) -> None:
     note = two_of_three / ".shard-2-of-3" / "shard.json"
     value = json.loads(note.read_text())
     value["identity"]["options"]["seed"] = 7
-    note.write_text(json.dumps(value))
+    rewrite(note, value)
     err = refusal(lab, "merge s")
     assert "shard 2/3 was made with other settings than shard 1/3 (options.seed 7, not 42)" in err
     command = err.split("run it again: x3 ")[1].strip()
@@ -287,7 +301,7 @@ def test_shards_of_another_version(lab: Lab, two_of_three: Path) -> None:
     note = two_of_three / ".shard-3-of-3" / "shard.json"
     value = json.loads(note.read_text())
     value["identity"]["x3spatial"] = "0.0.9"
-    note.write_text(json.dumps(value))
+    rewrite(note, value)
     assert "x3spatial 0.0.9, not" in refusal(lab, f"{BUILD} --shard 2/3")
 
 

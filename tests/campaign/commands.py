@@ -86,7 +86,7 @@ COMMANDS: tuple[Command, ...] = (
             form="prompts"),
     Command("build", "root -o out/tasks --workers 1 --shard 1/2", ROOT, form="shard",
             differs=("*shard.json",), changes=("*shard.json",)),
-    Command("merge", "out/shards --workers 1", ROOT),
+    Command("merge", "out/shards --workers 1", {**ROOT, "note": "out/shards/.shard-1-of-2/shard.json"}),
     Command("preview", "tasks/t1_val_multi.json --results results/a.json -o out/preview.png",
             {**TASKS, **RESULTS}),
     Command("export", "tasks/t1_val_multi.json --to llava -o out/export", TASKS),

@@ -425,7 +425,14 @@ PHOTOS: dict[str, Mutation] = {
     ),
     "an unknown file": Mutation(lambda folder: _content(b"text")(folder / "images" / "notes.txt")),
 }
+NOTES: dict[str, Mutation] = {
+    **FILES,
+    "half": Mutation(_changed(lambda data: data[: len(data) // 2]), REFUSED),
+    "UTF-16": Mutation(_changed(lambda data: data.decode().encode("utf-16")), REFUSED),
+    "changed by hand": Mutation(_changed(lambda data: data.replace(b"true", b"null")), REFUSED),
+}
 MUTATIONS: dict[str, dict[str, Mutation]] = {
+    "note": NOTES,
     "photos": PHOTOS,
     "root": ROOTS,
     "tasks": TASK_FILES,

@@ -25,7 +25,16 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
 
     bars: list[bool] = []
 
-    def audit(data_root: Any, *, tasks: Any = None, **options: Any) -> Any:
+    def audit(
+        data_root: Any,
+        *,
+        tasks: Any = None,
+        workers: int | None = None,
+        engine: str = "local",
+        ray_address: str | None = None,
+        out: Any = None,
+        shard: str | None = None,
+    ) -> Any:
         for level in ("debug", "info", "warning", "error"):
             getattr(LOG, level)("a %s", level)
         bars.append(progress._enabled)

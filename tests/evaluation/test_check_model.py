@@ -23,6 +23,7 @@ from x3spatial.io.files import sha256_file
 from x3spatial.io.images import read_rgb
 from x3spatial.models.base import Model, Output
 from x3spatial.tasks.answers import NOT_VISIBLE, parse_unit
+from x3spatial.tasks.boxes import Box
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question, Size
 
@@ -159,11 +160,16 @@ class Speaker(Finder):
     def text(self, question: Question) -> str:
         convention, point = CONVENTIONS[self.convention], self.point(question)
         sizes = [self.names(path) for path in question.images] if self.names else []
-        return (
-            convention.absent
-            if point is None
-            else convention.format_answer(point, question, sizes)[0]
-        )
+        if point is None:
+            return convention.absent
+        if (
+            convention.answers == "box"
+        ):  # around the dot, whose radius is a part of the shorter side
+            width, height = size_of(question.images[-1])
+            x, y = (0.035 * min(width, height) / side for side in (width, height))
+            box = Box(point.x - x, point.y - y, point.x + x, point.y + y)
+            return convention.format_box(box, question, sizes)[0]
+        return convention.format_answer(point, question, sizes)[0]
 
 
 @pytest.mark.parametrize("convention", sorted(CONVENTIONS))

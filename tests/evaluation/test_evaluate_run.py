@@ -29,7 +29,7 @@ from x3spatial.evaluation.result import EvalResult
 from x3spatial.evaluation.run import evaluate
 from x3spatial.formats.results_file import MaskProblem
 from x3spatial.models.base import Model, Output
-from x3spatial.models.baselines.trivial import Oracle
+from x3spatial.models.baselines.oracle import Oracle
 
 
 def run(folder: Path, model: str | Model, name: str = "out.json", **options: Any) -> EvalResult:
@@ -342,7 +342,8 @@ def test_unsupported_task_and_bad_options(tmp_path: Path) -> None:
         ("oracle", {"limit": 0}, "--limit 0"),
         ("oracle", {"batch_size": 0}, "--batch-size 0"),
         ("oracle", {"model_options": {"beams": 2}}, "unknown option --beams"),
-        ("oracle:7", {}, "takes no argument"),
+        ("centre:7", {}, "takes no argument"),
+        ("oracle:7", {}, "--model oracle:7: no such convention; known are unit, "),
         (Oracle, {}, r"model Oracle: a class; create it: model=Oracle\(\)"),
     )
     for model, options, message in refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import tracemalloc
 from collections import Counter
 from dataclasses import replace
@@ -176,7 +177,7 @@ MARKS = (
 def test_short_texts_are_stripped_as_all_are(text: str) -> None:
     found = parsing.strip_thinking(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parsing, "_MAY_THINK", parsing.re.compile(""))
+        patch.setattr(parsing, "_MAY_THINK", re.compile(""))
         assert parsing.strip_thinking(text) == found
 
 

@@ -14,6 +14,7 @@ from helpers.export_sets import four_records, four_set
 from helpers.task_sets import box_mask, make_record, make_set, write_set
 from x3spatial.cli import run
 from x3spatial.errors import UserError
+from x3spatial.evaluation.answers import score_text
 from x3spatial.exporters import sampling
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import point_formats
@@ -125,6 +126,49 @@ def test_rewriting_keeps_not_visible_and_drops_the_old_paragraph(
         assert (answer == absent) == (record.answer == "NOT_VISIBLE")
         assert (absent in human) == (record.task != "t2b_multi")
         assert ("reference point" in human) == record.is_concat
+
+
+def test_boxes_are_the_tight_ones_of_the_masks(tmp_path: Path) -> None:
+    source = four_set(tmp_path / "data")
+    found = {}
+    for points in ("qwen3-box-1000", "deepseek-vl2-box-999"):
+        export(data_json=[source], out_dir=tmp_path / points, to="llava", point_format=points)
+        rows = rows_of(tmp_path / points / "mixed.json")
+        found[points] = [row["conversations"][1]["value"] for row in rows]
+    texts = found["qwen3-box-1000"]
+    records = read_records(source)
+    for record, text in zip(records, texts, strict=True):
+        entry = score_text(record, text, convention="qwen3-box-1000")
+        assert entry.status == "answered" and entry.box is not None
+        if entry.gt.is_not_visible:
+            assert text == "NOT_VISIBLE"
+        else:
+            assert entry.box.iou is not None and entry.box.iou > 0.9
+    # The query mask of the first record: columns 4 to 11 of 32, rows 5 to 10 of 24.
+    assert found["deepseek-vl2-box-999"][0] == (
+        "<|ref|>object<|/ref|><|det|>[[125, 208, 375, 458]]<|/det|>"
+    )
+
+
+def test_names_of_images_need_tags(tmp_path: Path) -> None:
+    source = four_set(tmp_path / "data")
+    with pytest.raises(UserError, match=r"--points qwen3-pictures-1000: .*"):
+        export(
+            data_json=[source],
+            out_dir=tmp_path / "out",
+            to="trl",
+            point_format="qwen3-pictures-1000",
+        )
+    export(
+        data_json=[source],
+        out_dir=tmp_path / "out",
+        to="sharegpt",
+        point_format="qwen3-pictures-1000",
+    )
+    rows = rows_of(tmp_path / "out" / "mixed.json")
+    prompts = [row["conversations"][0]["value"] for row in rows]
+    assert prompts[0].startswith("Picture 1: <image>Picture 2: <image>Where is it?")
+    assert prompts[1].startswith("<image>\nWhere is it?")  # one image needs no name
 
 
 def test_paths(tmp_path: Path) -> None:

@@ -21,19 +21,25 @@ from x3spatial.tasks.ground_truth import Target, mask_target
 from x3spatial.tasks.question import Question, Size
 
 LIMITS = ResizeLimits()
+of_points = pytest.mark.parametrize(
+    "form",
+    [one for one in point_formats().values() if one.answers == "point"],
+    ids=lambda one: one.name,
+)
 # Read back independently of the code under test: order of the numbers, then what they count.
 _NUMBERS = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def read_back(form: Convention, text: str, size: Size) -> Point:
     """What a reader of this convention takes the answer for."""
-    numbers = [float(number) for number in _NUMBERS.findall(text.replace("point_2d", ""))]
+    text = re.sub("point_2d|[xy]1=", "", text)
+    numbers = [float(number) for number in _NUMBERS.findall(text)]
     first, second = numbers[2:] if form.name == "molmo2-1000" else numbers
     if form.name == "gemini-yx-1000":
         return Point(second / 1000, first / 1000)
     if form.name == "pixel":
         return Point(first / size[0], second / size[1])
-    if form.name == "qwen2.5-px":
+    if form.pixels == "resized":
         width, height = LIMITS.resized(size)
         return Point(first / width, second / height)
     scale = {"molmo-100": 100, "percent": 100, "fraction": 1}.get(form.name, 1000)
@@ -80,7 +86,7 @@ one_pixel = np.zeros((1, 1937), dtype=bool)
 one_pixel[0, 1000] = True
 
 
-@pytest.mark.parametrize("form", point_formats().values(), ids=list(point_formats()))
+@of_points
 @settings(max_examples=60, deadline=None)
 @given(masks(), st.sampled_from(Frame))
 @example(one_pixel, Frame.CONCAT_RIGHT)
@@ -98,7 +104,7 @@ def test_a_rewritten_point_hits_its_mask(form: Convention, mask: Bool, frame: Fr
     assert form.parse(written.text, question_for(frame), sizes).point == point
 
 
-@pytest.mark.parametrize("form", point_formats().values(), ids=list(point_formats()))
+@of_points
 def test_an_ordinary_mask_needs_no_more_decimals(form: Convention) -> None:
     mask = np.zeros((480, 640), dtype=bool)
     mask[100:140, 300:360] = True
@@ -120,6 +126,14 @@ def test_an_ordinary_mask_needs_no_more_decimals(form: Convention) -> None:
             "gemini-yx-1000": '[{"point": [250, 516]}]',
             "molmo-100": '<point x="51.6" y="25.0" alt="object">object</point>',
             "molmo2-1000": '<points coords="2 1 516 250">object</points>',
+            "minicpm-1000": "<point>516 250</point>",
+            "ui-tars-1000": "Action: click(start_box='(516,250)')",
+            "ui-tars-1.5-px": "Action: click(point='<point>332 119</point>')",
+            "qwen2.5-xml-px": '<points x1="332" y1="119" alt="object">object</points>',
+            "qwen3-xml-1000": '<points x1="516" y1="250" alt="object">object</points>',
+            "qwen2-pictures-1000": "<|box_start|>(516,250)<|box_end|>",
+            "qwen2.5-pictures-px": '[{"point_2d": [332, 119]}]',
+            "qwen3-pictures-1000": '[{"point_2d": [516, 250]}]',
         }[form.name]
     )
 

@@ -123,7 +123,7 @@ def parse_answers(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     for convention in CONVENTIONS.values():
         answer = convention.parse(text, QUESTION, [SIZE, SIZE] if convention.pixels else [])
-        for number in answer.point or ():
+        for number in (*(answer.point or ()), *(answer.box or ())):
             assert isinstance(number, float) and number == number
 
 

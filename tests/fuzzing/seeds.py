@@ -269,12 +269,16 @@ def replies() -> Iterator[bytes]:
 def answers() -> Iterator[bytes]:
     """Answers in the form of every family, and with what stands around answers."""
     from x3spatial.conventions.registry import CONVENTIONS
+    from x3spatial.tasks.boxes import Box
     from x3spatial.tasks.geometry import Point
 
     asked = question()
     for convention in CONVENTIONS.values():
         sizes = [(64, 48)] * 2 if convention.pixels else []
-        text, _ = convention.format_answer(Point(0.25, 0.5), asked, sizes)
+        if convention.answers == "box":
+            text, _ = convention.format_box(Box(0.25, 0.5, 0.5, 0.75), asked, sizes)
+        else:
+            text, _ = convention.format_answer(Point(0.25, 0.5), asked, sizes)
         yield text.encode()
         yield convention.absent.encode()
     yield b"<think>it is left of it</think>\n**[(0.5, 0.5)]**<|im_end|>\nuser"

@@ -18,8 +18,9 @@ class Noting(Model):
     """Writes ``pid id`` for each sample asked; answers depend on the id alone.
 
     Its argument is JSON: ``log``; ``seconds`` per batch; ``poison``, a file whose text is the id that kills
-    the process while the file exists; ``fault``: ``load`` (an error of the user), ``die`` (when it loads),
-    ``differ`` (every copy describes itself differently).
+    the process while the file exists; ``partners``, a folder in which two processes must have come before
+    any answers; ``fault``: ``load`` (an error of the user), ``die`` (when it loads), ``differ`` (every copy
+    describes itself differently).
     """
 
     name = "noting"
@@ -46,8 +47,19 @@ class Noting(Model):
         poison = Path(self.given.get("poison", "/none"))
         if poison.exists() and poison.read_text() in [question.id for question in questions]:
             os._exit(1)
+        if "partners" in self.given:
+            _wait_for_two(Path(self.given["partners"]))
         time.sleep(self.given.get("seconds", 0))
         if "log" in self.given:
             with open(self.given["log"], "a") as file:
                 file.write("".join(f"{os.getpid()} {question.id}\n" for question in questions))
         return [f"[(0.{sum(question.id.encode()) % 1000:03d}, 0.300)]" for question in questions]
+
+
+def _wait_for_two(folder: Path) -> None:
+    """Wait until two processes have come, so that both have their part however late one starts."""
+    folder.mkdir(exist_ok=True)
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + 120
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)

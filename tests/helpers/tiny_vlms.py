@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -355,6 +356,101 @@ def _internvl(out: Path, seed: int) -> None:
     )
 
 
+def _minicpm(out: Path, seed: int) -> None:
+    from transformers import MiniCPMV4_6Config, MiniCPMV4_6ForConditionalGeneration
+    from transformers.models.minicpmv4_6.image_processing_pil_minicpmv4_6 import (
+        MiniCPMV4_6ImageProcessorPil,
+    )
+
+    tokenizer = _tokenizer(
+        image_token="<|image_pad|>",
+        video_token="<|video_pad|>",
+        image_start_token="<image>",
+        image_end_token="</image>",
+        slice_start_token="<slice>",
+        slice_end_token="</slice>",
+        image_id_start_token="<image_id>",
+        image_id_end_token="</image_id>",
+    )
+    make: Any = MiniCPMV4_6Config
+    config = make(
+        text_config={
+            **_TEXT, **_ids(tokenizer), "model_type": "qwen2", "vocab_size": len(tokenizer),
+        },
+        vision_config={
+            "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "image_size": 112, "patch_size": 14,
+        },
+        insert_layer_id=0,
+        image_size=112,
+        image_token_id=_id(tokenizer, "<|image_pad|>"),
+        video_token_id=_id(tokenizer, "<|video_pad|>"),
+    )  # fmt: skip
+    _write(
+        out,
+        MiniCPMV4_6ForConditionalGeneration(config),
+        tokenizer,
+        MiniCPMV4_6ImageProcessorPil(scale_resolution=112, max_slice_nums=4),
+        processor="MiniCPMV4_6Processor",
+        chat=template("<|image_pad|>"),
+        seed=seed,
+    )
+
+
+def make_pointing_model(out: Path, *, seed: int = 0, side: int = 168) -> Path:
+    """A stand-in for MolmoPoint, with its own code; images are squeezed to ``side`` x ``side``."""
+    from helpers import pointing_model
+
+    most = 2 * (side // 14) ** 2
+    points = [f"<POINT_{number}>" for number in range(most + 1 + pointing_model.PARTS**2)]
+    tokenizer = _tokenizer("<image>", *points)
+
+    def ids(text: str) -> list[int]:
+        return [*tokenizer(text)["input_ids"], _id(tokenizer, "<|im_end|>")]
+
+    make: Any = pointing_model.PointingConfig
+    config = make(
+        text_config={
+            **_TEXT, **_ids(tokenizer), "model_type": "llama", "vocab_size": len(tokenizer),
+        },
+        vision_config={
+            "model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 64,
+            "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": side, "patch_size": 14,
+            "projection_dim": 32,
+        },
+        image_token_index=_id(tokenizer, "<image>"),
+        image_seq_length=(side // 14) ** 2,
+        first_point_id=_id(tokenizer, points[0]),
+        none_ids=ids("There are none."),
+        one_ids=ids("1"),
+    )  # fmt: skip
+    _write(
+        out,
+        pointing_model.PointingModel(config),
+        tokenizer,
+        CLIPImageProcessorPil(size={"height": side, "width": side}, do_center_crop=False),
+        processor="PointingProcessor",
+        chat=template("<image>\\n"),
+        seed=seed,
+        settings={
+            "patch_size": 14,
+            "vision_feature_select_strategy": "default",
+            "num_additional_image_tokens": 1,
+        },
+    )
+    code = Path(pointing_model.__file__)
+    (out / code.name).write_text(code.read_text())
+    names = {"AutoConfig": "Config", "AutoModelForImageTextToText": "Model"}
+    auto = {key: f"{code.stem}.Pointing{name}" for key, name in names.items()}
+    for file, found in (
+        ("config.json", auto),
+        ("processor_config.json", {"AutoProcessor": f"{code.stem}.PointingProcessor"}),
+    ):
+        kept = json.loads((out / file).read_text())
+        (out / file).write_text(json.dumps({**kept, "auto_map": found}))
+    return out
+
+
 def make_text_model(out: Path, *, seed: int = 0) -> Path:
     """A language model without a vision tower."""
     tokenizer = _tokenizer()
@@ -376,3 +472,5 @@ FAMILIES: dict[str, Callable[[Path, int], None]] = {
     "qwen3_vl": _qwen3_vl,
 }
 """``model_type`` → how a folder of it is written."""
+if find_spec("transformers.models.minicpmv4_6") is not None:  # newer than the oldest transformers
+    FAMILIES["minicpmv4_6"] = _minicpm

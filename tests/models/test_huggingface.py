@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.hf_common import PROMPT, ask, folder, mixed, picture, question
+from helpers.hf_common import PROMPT, TASK, ask, folder, mixed, picture, question
 from helpers.tiny_vlms import FAMILIES, load_file, save_file, torch
 from x3spatial.errors import UserError
 from x3spatial.models.base import as_output
@@ -146,6 +146,7 @@ def test_the_type_of_the_model_chooses_the_convention() -> None:
         ("qwen2_5_vl", "qwen2.5-px"),
         ("qwen3_vl", "qwen3-1000"),
         ("internvl", "internvl-1000"),
+        *([("minicpmv4_6", "minicpm-1000")] if "minicpmv4_6" in FAMILIES else []),
     ):
         assert model_of(family, convention=None).convention == convention
     with pytest.raises(UserError, match=r"no entry for model type 'llava' .* one of unit, .*pixel"):
@@ -166,6 +167,34 @@ def test_the_message_is_the_images_then_the_text() -> None:
     text = words(model, model.prepare([question("q", picture(96, 64), picture(64, 96))]))
     image = "<image>" * 16 + "\n"
     assert text == f"<|im_start|>user\n{image * 2}{PROMPT}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_images_stand_after_their_names_if_the_convention_names_them() -> None:
+    model = model_of("qwen3_vl", convention="qwen3-pictures-1000", max_new_tokens=1)
+    shown = [question("q", picture(96, 64), picture(64, 96))]
+    text = words(model, model.prepare(shown))
+    image = r"<\|vision_start\|>(?:<\|image_pad\|>)+<\|vision_end\|>"
+    assert re.search(
+        rf"user\nPicture 1: {image}Picture 2: {image}{re.escape(TASK)}\n.*\(Picture 2\)", text
+    )
+    assert model.describe()["message"] == "each image after its name (Picture 1: ), then the text"
+    alone = words(model, model.prepare([question("one", picture(96, 64))]))
+    plain = model_of("qwen3_vl", convention="qwen3-1000", max_new_tokens=1)
+    assert alone == words(plain, plain.prepare([question("one", picture(96, 64))]))
+    assert plain.describe()["message"] == "images in the record's order, then the text"
+
+
+def test_a_template_that_moves_images_is_refused(tmp_path: Path) -> None:
+    out = Path(shutil.copytree(folder("qwen3_vl"), tmp_path / "model"))
+    first = (
+        "{% for m in messages %}{% for p in m['content'] if p['type'] == 'image' %}"
+        "<|vision_start|><|image_pad|><|vision_end|>{% endfor %}"
+        "{% for p in m['content'] if p['type'] == 'text' %}{{ p['text'] }}{% endfor %}{% endfor %}"
+    )
+    (out / "chat_template.jinja").write_text(first)
+    HuggingFaceModel(out, convention="qwen3-1000")
+    with pytest.raises(UserError, match=r"--convention qwen3-pictures-1000: the chat template of"):
+        HuggingFaceModel(out, convention="qwen3-pictures-1000")
 
 
 def test_nothing_but_pictures_and_the_text_reaches_the_model(

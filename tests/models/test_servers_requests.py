@@ -79,6 +79,36 @@ def test_the_request(tmp_path: Path) -> None:
     assert output.details["usage"] == {"prompt_tokens": 7, "completion_tokens": 3}
 
 
+def test_images_stand_after_their_names_if_the_convention_names_them(tmp_path: Path) -> None:
+    first, second = image(tmp_path, "a.png", 40, 30), image(tmp_path, "b.png", 50, 20)
+    with serving() as server:
+        for images in ((first, second), (second,)):
+            ask(server.base, *images, convention="qwen3-pictures-1000")
+    two, one = (body["messages"][0]["content"] for body in server.bodies)
+    assert [part.get("text", part["type"]) for part in two[:-1]] == [
+        "Picture 1: ", "image_url", "Picture 2: ", "image_url",
+    ]  # fmt: skip
+    urls = [part["image_url"]["url"] for part in two if part["type"] == "image_url"]
+    assert [base64.b64decode(url.partition(",")[2]) for url in urls] == [
+        first.read_bytes(), second.read_bytes(),
+    ]  # fmt: skip
+    assert "in the second image (Picture 2)" in two[-1]["text"]
+    assert [part["type"] for part in one] == ["image_url", "text"]
+    assert "Picture" not in one[-1]["text"]
+
+
+def test_the_message_is_described_and_part_of_what_is_cached() -> None:
+    told = {}
+    for name in ("qwen3-1000", "qwen3-pictures-1000"):
+        model = create("openai:m", {"base_url": ["http://localhost:1"], "convention": name})
+        told[name] = model.describe()["message"]
+        model.close()
+    assert told == {
+        "qwen3-1000": "images in the record's order, then the text",
+        "qwen3-pictures-1000": "each image after its name (Picture 1: ), then the text",
+    }
+
+
 def test_extra_body_adds_replaces_and_removes(tmp_path: Path) -> None:
     extra = '{"top_k": 1, "max_tokens": null, "max_completion_tokens": 9, "temperature": 0.5}'
     with serving() as server:

@@ -19,6 +19,7 @@ from helpers.task_sets import box_mask, make_record, write_set
 from helpers.tiny_llava import tiny_llava, tiny_processor
 from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.errors import UserError
+from x3spatial.exporters.hf_datasets import HfDatasets
 from x3spatial.exporters.run import export
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import encode_mask_png
@@ -73,7 +74,14 @@ def test_completions_of_conversations() -> None:
     assert rewards == [1.0, 1.0, 1.0, 1.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("convention", [name for name in CONVENTIONS if name != "placeholder"])
+def test_boxes_have_no_reward_of_points() -> None:
+    with pytest.raises(UserError, match="qwen3-box-1000 answers with boxes"):
+        hit_at_mask(["[]"], [None], ["NOT_VISIBLE"], convention="qwen3-box-1000")
+
+
+@pytest.mark.parametrize(
+    "convention", [name for name in HfDatasets.points() if CONVENTIONS[name].answers == "point"]
+)
 def test_rewards_are_the_scores_of_an_export(convention: str, tmp_path: Path) -> None:
     """The columns of an export give what ``score_text`` gives on the record, in every convention."""
     datasets = pytest.importorskip("datasets")

@@ -39,6 +39,7 @@ def size_range(least: float, most: float | None) -> str:
 
 _BY_STRATUM = (
     ("Hit@Mask", "hit_at_mask"),
+    ("mean IoU", "mean_iou"),
     ("NOT_VISIBLE acc", "not_visible_accuracy"),
     ("false NOT_VISIBLE", "false_not_visible_rate"),
     ("median L2", "median_l2_error"),
@@ -189,12 +190,14 @@ def _show(result: EvalResult, title: str, by: Sequence[Stratum]) -> None:
 
 
 def _show_sizes(result: EvalResult) -> None:
-    """Print Hit@Mask by apparent size of the object, if there are visible samples."""
+    """Print Hit@Mask (of boxes, mean IoU) by apparent size of the object, if there are visible samples."""
+    boxes = any("mean_iou" in row.metrics for row in result.by_mask_area)
+    head, key = ("mean IoU", "mean_iou") if boxes else ("Hit@Mask", "hit_at_mask")
     rows = tuple(
         (
             size_range(row.least, row.most),
             str(row.samples),
-            figure(row.metrics["hit_at_mask"], row.ci95["hit_at_mask"]),
+            figure(row.metrics[key], row.ci95[key]),
             figure(row.metrics["false_not_visible_rate"]),
             figure(row.metrics["median_l2_error"]),
             figure(row.chance),
@@ -203,7 +206,7 @@ def _show_sizes(result: EvalResult) -> None:
     )
     if any(row.samples for row in result.by_mask_area):
         columns = (
-            "share of the image", "samples", "Hit@Mask", "false NOT_VISIBLE", "median L2", "uniform point",
+            "share of the image", "samples", head, "false NOT_VISIBLE", "median L2", "uniform point",
         )  # fmt: skip
         output.table(Table("by size of the object", columns, rows))
 

@@ -16,7 +16,6 @@ from x3spatial.cli.shards import of_shard
 from x3spatial.errors import UserError
 from x3spatial.exporters.base import CardOptions
 from x3spatial.exporters.image_paths import PATHS
-from x3spatial.exporters.plan import RESIZED
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.sampling import LEFT_OUT
@@ -119,7 +118,10 @@ def _by_kind(attribute: str) -> str:
         values = getattr(kind, attribute)
         first[name] = (values() if callable(values) else values)[0]
     usual = max(set(first.values()), key=list(first.values()).count)
-    others = [f"{value} for {name}" for name, value in first.items() if value != usual]
+    kinds: dict[str, list[str]] = {}
+    for name, value in first.items():
+        kinds.setdefault(value, []).append(name)
+    others = [f"{value} for {listed(names)}" for value, names in kinds.items() if value != usual]
     return f"default: {', '.join([*others, f'else {usual}'])}"
 
 
@@ -163,14 +165,14 @@ def export(
     min_pixels: Annotated[
         int | None,
         typer.Option(
-            help=f"Processor's least area, for --points {RESIZED} (default"
+            help="Processor's least area, for --points that count resized pixels (default"
             f" {ResizeLimits().min_pixels})."
         ),
     ] = DEFAULT,
     max_pixels: Annotated[
         int | None,
         typer.Option(
-            help=f"Processor's largest area, for --points {RESIZED} (default"
+            help="Processor's largest area, for --points that count resized pixels (default"
             f" {ResizeLimits().max_pixels})."
         ),
     ] = DEFAULT,

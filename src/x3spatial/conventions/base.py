@@ -14,6 +14,8 @@ Pixels = Literal["sent", "resized"]
 """``sent``: pixels of the image that is passed to the model, whose size the prompt states; ``resized``:
 pixels of the image after resizing by the model's processor."""
 
+IMAGES_FIRST = "images in the record's order, then the text"
+"""How a message is made where images have no names, as results describe it."""
 Answers = Literal["point", "box"]
 """What a family is asked for where a task asks for a point: the point, or a box around the object."""
 
@@ -119,3 +121,17 @@ class Convention(Protocol):
         Raises:
             ValueError: ``sizes`` are required but empty.
         """
+
+
+def named_parts(names: Sequence[str]) -> tuple[str, ...]:
+    """The text before each image of a message; empty for images without names.
+
+    ``Picture 1: `` with a blank and no line break, as the chat templates of Qwen-VL have it.
+    """
+    return tuple(f"{name}: " for name in names)
+
+
+def message_form(convention: Convention) -> str:
+    """How a message is made from a question, for the description of a model in results."""
+    names = convention.picture_names(2)
+    return f"each image after its name ({names[0]}: ), then the text" if names else IMAGES_FIRST

@@ -26,6 +26,8 @@ from x3spatial.program import command_line
 
 NOTE = "shard.json"
 FORMAT = 1
+_CHECK = "check"
+"""The key of the hash of all others: what is changed by hand, or half written, is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Note:
             "directory": self.directory,
             "host": self.host,
         }
-        write_json(self.folder / NOTE, contents, fsync=True)
+        write_json(self.folder / NOTE, {**contents, _CHECK: digest(contents)}, fsync=True)
 
     def to_run(self, shard: Shard) -> str:
         """How to run another shard of the same run, as part of a message."""
@@ -84,7 +86,9 @@ class Note:
 def read_note(shard: Shard, folder: Path) -> Note | None:
     """The note of a shard; None if it has none that can be read (it was killed, or is not ours)."""
     value = read_manifest(folder / NOTE)
-    if value is None or value.get("format") != FORMAT or value.get("shard") != str(shard):
+    if value is None or value.pop(_CHECK, None) != digest(value):
+        return None
+    if value.get("format") != FORMAT or value.get("shard") != str(shard):
         return None
     try:
         command = value["command"]
@@ -199,8 +203,8 @@ def open_shard(
         command = command_line.current()
         note = Note(
             shard, kind, identity, folder,
-            command=None if command is None else tuple(command),
-            directory=os.getcwd(),  # noqa: PTH109
+            command=None if command is None else tuple(map(_as_utf8, command)),
+            directory=_as_utf8(os.getcwd()),  # noqa: PTH109
             host=platform.node(),
         )  # fmt: skip
         note.write()  # first: what is removed now is not complete any more
@@ -247,6 +251,11 @@ def empty(folder: Path, *, keep: tuple[str, ...] = (LOCK,)) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+def _as_utf8(name: str) -> str:
+    """A name from the system, which need not be valid Unicode, for a message."""
+    return name.encode(errors="replace").decode()
 
 
 def digest(value: Any) -> str:

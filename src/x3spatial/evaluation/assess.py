@@ -172,6 +172,7 @@ def score_reply(
         masks,
         rule=rule,
         reads_text=convention.name == "unit",
+        boxes=convention.answers == "box",
         images_seen=reply.seen,
         pixel_sizes=reply.sizes,
         details=reply.details,

@@ -11,6 +11,7 @@ from x3spatial.formats.results_entry import (
     SampleResult,
 )
 from x3spatial.formats.results_file import ResultsFile, ScoringRule
+from x3spatial.tasks.boxes import Box
 from x3spatial.tasks.geometry import Point
 
 
@@ -26,12 +27,13 @@ def entry_of(score: Score, rule: ScoringRule) -> SampleResult:
             is_not_visible=score.said_not_visible if answered else None,
             coord=_coordinate(score.pred_point),
             value=score.pred_value,
+            box=None if score.pred_box is None else score.pred_box.corners,
         ),
         gt=GroundTruth(
             score.gt_text, not visible, _coordinate(score.gt_point), value=score.gt_value
         ),
         l2_error=score.l2,
-        success_l2_010=success if answered and visible else None,
+        success_l2_010=success if answered and visible and score.box is None else None,
         hit_mask=_stored_hit(score.hit, rule),
         status=score.status,
         scene=score.scene,
@@ -44,6 +46,7 @@ def entry_of(score: Score, rule: ScoringRule) -> SampleResult:
         missing_mask=score.missing_mask,
         at_removed=score.at_removed,
         roborefer_dropped=score.roborefer_dropped,
+        box=score.box,
         images_seen=score.images_seen,
         correct=score.correct,
         pixel_sizes=score.pixel_sizes,
@@ -75,6 +78,8 @@ def score_of(entry: SampleResult) -> Score:
         missing_mask=entry.missing_mask,
         at_removed=entry.at_removed,
         roborefer_dropped=entry.roborefer_dropped,
+        pred_box=None if entry.pred_parsed.box is None else Box(*entry.pred_parsed.box),
+        box=entry.box,
         pred_value=entry.pred_parsed.value,
         gt_value=entry.gt.value,
         correct=entry.correct,

@@ -52,8 +52,16 @@ class Format(ABC):
 
     @classmethod
     def points(cls) -> tuple[str, ...]:
-        """The supported values of ``--points``; the first is the default."""
-        return (*((PLACEHOLDER,) if cls.placeholders else ()), AS_RECORDED, *point_formats())
+        """The supported values of ``--points``; the first is the default.
+
+        Without image tags the trainer places the images, so that none can stand after its name.
+        """
+        found = [
+            name
+            for name, convention in point_formats().items()
+            if cls.tags or not convention.picture_names(2)
+        ]
+        return (*((PLACEHOLDER,) if cls.placeholders else ()), AS_RECORDED, *found)
 
     def require(self) -> dict[str, str]:
         """Check that the required packages are installed, and return their versions.

@@ -17,15 +17,12 @@ from x3spatial.exporters.manifest import (
     MANIFEST,
     identity,
 )
-from x3spatial.exporters.points import ResizeLimits
+from x3spatial.exporters.points import ResizeLimits, counts_resized, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.formats.image_paths import ImagePaths
 from x3spatial.formats.task_file import TaskRecord, iter_records
 from x3spatial.formats.task_source import source_at
 from x3spatial.tasks.spec import says_absent
-
-RESIZED = "qwen2.5-px"
-"""The points format that depends on the processor's bounds."""
 
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 """The Hub's identifiers of licences."""
@@ -91,8 +88,8 @@ def plan_export(
         "points": points,
         "image_folder": None if image_folder is None else str(image_folder),
         **({} if image_root is None else {"image_root": str(image_root)}),
-        "min_pixels": limits.min_pixels if points == RESIZED else None,
-        "max_pixels": limits.max_pixels if points == RESIZED else None,
+        "min_pixels": limits.min_pixels if counts_resized(points) else None,
+        "max_pixels": limits.max_pixels if counts_resized(points) else None,
         **({"license": form.card.license, "title": form.card.title} if form.has_card else {}),
         "limit": limit,
     }
@@ -154,8 +151,9 @@ def _card(kind: type[Format], license: str | None, title: str | None) -> CardOpt
 def _limits(points: str, min_pixels: int | None, max_pixels: int | None) -> ResizeLimits:
     given = {"--min-pixels": min_pixels, "--max-pixels": max_pixels}
     for option, value in given.items():
-        if value is not None and points != RESIZED:
-            raise UserError(f"{option} {value}: only --points {RESIZED} depends on it")
+        if value is not None and not counts_resized(points):
+            known = ", ".join(filter(counts_resized, point_formats()))
+            raise UserError(f"{option} {value}: only --points {known} depend on it")
     standard = ResizeLimits()
     limits = ResizeLimits(
         standard.min_pixels if min_pixels is None else min_pixels,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from x3spatial.arrays import Bool
 from x3spatial.conventions.base import Convention
+from x3spatial.conventions.molmo_point import MOLMO_POINT
 from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.conventions.resize import smart_resize
 from x3spatial.tasks.frames import Frame
@@ -19,12 +20,20 @@ from x3spatial.tasks.ground_truth import Target
 from x3spatial.tasks.question import Size
 
 AS_RECORDED = "unit"
+_NOT_TEXT = frozenset({AS_RECORDED, MOLMO_POINT.name})
+"""Not rewritten to: the recorded form, and points that are tokens which only the model's own code makes."""
 PLACEHOLDER = "placeholder"
 
 
 def point_formats() -> dict[str, Convention]:
     """The conventions that prompts and answers can be rewritten to, by name."""
-    return {name: found for name, found in CONVENTIONS.items() if name != AS_RECORDED}
+    return {name: found for name, found in CONVENTIONS.items() if name not in _NOT_TEXT}
+
+
+def counts_resized(points: str) -> bool:
+    """Whether the numbers of the format ``points`` are pixels of the resized image."""
+    found = point_formats().get(points)
+    return found is not None and found.pixels == "resized"
 
 
 @dataclass(frozen=True, slots=True)

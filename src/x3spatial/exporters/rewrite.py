@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from importlib import resources
 
 from x3spatial.arrays import Bool
+from x3spatial.conventions.base import Convention
 from x3spatial.conventions.prompt_template import PromptTemplate, parse_prompt_template
 from x3spatial.conventions.registry import find_convention
 from x3spatial.errors import UserError
@@ -23,7 +24,13 @@ from x3spatial.exporters.samples import BOX_TAG, Box, Sample
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, read_mask, read_rgb
 from x3spatial.io.members import file_at
-from x3spatial.tasks.answers import NOT_VISIBLE, POINT, AnswerKind, ground_truth_text
+from x3spatial.tasks.answers import (
+    NOT_VISIBLE,
+    POINT,
+    AnswerKind,
+    ground_truth_box_text,
+    ground_truth_text,
+)
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits, pixel_of
 from x3spatial.tasks.ground_truth import Target
@@ -147,12 +154,35 @@ class Rewriter:
         prompt = convention.prompt(
             question, sizes, reference=fitted(reference, convention.format_inline)
         )
-        text = fitted(answer, convention.format_answer)
+        if convention.answers == "box":
+            text = None if answer is None else self._box(convention, answer, question, sizes)
+        else:
+            text = fitted(answer, convention.format_answer)
         if text is None:
             # A family's own phrase means that something is not visible.
             token = record.spec.absent_token
             text = convention.absent if token == NOT_VISIBLE else token
-        return Sample(record, images, prompt, text, sizes=sizes if convention.pixels else ())
+        return Sample(
+            record,
+            images,
+            prompt,
+            text,
+            sizes=sizes if convention.pixels else (),
+            names=convention.picture_names(len(images)),
+        )
+
+    def _box(
+        self, convention: Convention, answer: _Located, question: Question, sizes: Sequence[Size]
+    ) -> str:
+        """The tight box of the answer's mask."""
+        written = ground_truth_box_text(
+            answer.mask,
+            answer.frame,
+            lambda box, decimals: convention.format_box(box, question, sizes, decimals),
+            fewest=convention.decimals,
+        )
+        self.longer += written.decimals > convention.decimals
+        return written.text
 
     def _with_placeholders(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from x3spatial.conventions.base import named_parts
 from x3spatial.errors import UserError
 from x3spatial.exporters.image_paths import PlacedImage
 from x3spatial.formats.task_file import TaskRecord
@@ -35,6 +36,8 @@ class Sample:
     answer: str
     boxes: Sequence[Box] | None = None
     """The points of the placeholders in prompt and answer, in order; None without placeholders."""
+    names: tuple[str, ...] = ()
+    """The names of the images, if the message names them."""
     sizes: Sequence[Size] = ()
     """(W, H) of each image in the pixels that the answer counts; empty if it counts none."""
     query_mask: PlacedImage | None = None
@@ -48,8 +51,12 @@ class Sample:
         return [image.written for image in self.images]
 
     def tagged(self) -> Sample:
-        """The sample with one image tag per image before the prompt."""
-        return replace(self, prompt=f"{IMAGE_TAG}\n" * len(self.images) + self.prompt)
+        """The sample with one image tag per image before the prompt, each after the name of its image."""
+        if self.names:
+            tags = "".join(f"{part}{IMAGE_TAG}" for part in named_parts(self.names))
+        else:
+            tags = f"{IMAGE_TAG}\n" * len(self.images)
+        return replace(self, prompt=tags + self.prompt)
 
     def check(self, where: str, *, tags: bool) -> None:
         """Check the numbers of tags and placeholders; ``where`` names the record in errors.

@@ -14,6 +14,8 @@ from x3spatial.tasks.question import Size
 
 Status = Literal["answered", "unparsed", "error"]
 Coordinate = tuple[float, float]
+Corners = tuple[float, float, float, float]
+"""A box: x1, y1, x2, y2, as it was written (the corners may be swapped)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,25 @@ class ParsedAnswer:
     """The point; null if the answer is not a point."""
     value: Any = field(default=None, metadata=LEFT_OUT)
     """The value of another answer type; only for tasks that use one."""
+    box: Corners | None = field(default=None, metadata=LEFT_OUT)
+    """The box; only in conventions whose families answer with boxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxScore:
+    """The score of a sample that was asked for a box, in the query image."""
+
+    iou: float | None
+    """Intersection over union with the tight box of the mask, 0 if the answer is not a box; null without a
+    visible object or a mask."""
+    centre_in_mask: bool | None
+    """Whether the centre of the box lies in the mask; false and null as for ``iou``."""
+    truth: Corners | None = None
+    """The tight box of the mask, in the frame of the answer."""
+    swapped: bool = False
+    """Whether the first corner lies right of or below the second."""
+    degenerate: bool = False
+    """Whether the box has no area."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +85,9 @@ class SampleResult:
     l2_error_full: float | None
     """Normalised distance in the side-by-side image; t1_concat only."""
     contradictory: bool
-    """Whether the answer contains both a point and NOT_VISIBLE."""
+    """Whether the answer contains both a point (or box) and NOT_VISIBLE."""
     out_of_range: bool
-    """Whether the point lies outside the image."""
+    """Whether the point, or a corner of the box, lies outside the image."""
     missing_mask: bool
     """Whether the object is visible but its mask is missing or unreadable."""
     roborefer_dropped: bool | None = field(default=None, metadata=LEFT_OUT)
@@ -75,6 +96,8 @@ class SampleResult:
     """State of the image files at the time of the answer, by size and modification time."""
     at_removed: bool | None = field(default=None, metadata=LEFT_OUT)
     """Whether the point lies where the object was before it was removed; only for tasks that remove it."""
+    box: BoxScore | None = field(default=None, metadata=LEFT_OUT)
+    """The score of the box; only in conventions whose families answer with boxes."""
     correct: bool | None = field(default=None, metadata=LEFT_OUT)
     """Whether an answer of another type is correct; only for tasks that use one."""
     pixel_sizes: tuple[Size, ...] = field(default=(), metadata=LEFT_OUT)

@@ -38,7 +38,9 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "oracle": Kind("baselines.trivial", "Oracle", "the right answer (privileged)"),
+    "oracle": Kind(
+        "baselines.oracle", "Oracle", "the right answer, in the form oracle:CONVENTION (privileged)"
+    ),
     "centre": Kind("baselines.trivial", "Centre", "the centre of the query image"),
     "uniform": Kind("baselines.trivial", "Uniform", "a uniform point of the query image, seeded"),
     "always-not-visible": Kind("baselines.trivial", "AlwaysNotVisible", "always NOT_VISIBLE"),

@@ -22,6 +22,9 @@ _LOWER_IS_BETTER = frozenset(
 _NEITHER = frozenset({"std_l2_error", "hit_at_mask_evaluated"})
 DEFAULT_METRICS = (
     "hit_at_mask",
+    "mean_iou",
+    "iou_050",
+    "centre_in_mask",
     "balanced_accuracy",
     "not_visible_accuracy",
     "false_not_visible_rate",

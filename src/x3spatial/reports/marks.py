@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from x3spatial.arrays import Bool
 from x3spatial.reports.lettering import Colour, font
+from x3spatial.tasks.boxes import Box
 from x3spatial.tasks.geometry import Point
 
 TRUTH: Colour = (40, 220, 60)
@@ -62,6 +63,18 @@ def cross(draw: ImageDraw.ImageDraw, x: float, y: float, colour: Colour, number:
             stroke_width=2,
             stroke_fill="black",
         )
+
+
+def frame(
+    draw: ImageDraw.ImageDraw, size: tuple[int, int], box: Box, colour: Colour, number: str = ""
+) -> None:
+    """An answer that is a box: its outline with a cross in its centre, cut off at the border of the image."""
+    box = box.ordered
+    left, top = inside(size, *to_pixels(size, Point(box.x1, box.y1)))
+    right, bottom = inside(size, *to_pixels(size, Point(box.x2, box.y2)))
+    for shade, width in (("black", 4), (colour, 2)):
+        draw.rectangle((left, top, right, bottom), outline=shade, width=width)
+    cross(draw, *inside(size, *to_pixels(size, box.centre)), colour, number)
 
 
 def inside(size: tuple[int, int], x: float, y: float) -> tuple[float, float]:

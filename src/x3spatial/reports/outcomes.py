@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from x3spatial.errors import UserError
 from x3spatial.formats.results_entry import SampleResult
+from x3spatial.tasks.answers import LEAST_IOU
 
 Colour = tuple[int, int, int]
 
@@ -40,6 +41,11 @@ class Outcome:
         return NEITHER if self.right is None else RIGHT if self.right else WRONG
 
 
+def _iou(entry: SampleResult) -> float:
+    """The IoU of a sample that was asked for a box; -1 without one."""
+    return -1.0 if entry.box is None or entry.box.iou is None else entry.box.iou
+
+
 def _says_absent(entry: SampleResult) -> bool:
     return bool(entry.pred_parsed.is_not_visible)
 
@@ -62,6 +68,8 @@ OUTCOMES: dict[str, Outcome] = {
         Outcome("hit", "hit", True, lambda e: e.hit_mask == 1),
         Outcome("miss", "miss", False, lambda e: e.hit_mask == 0),
         Outcome("partial-hit", "some points hit", None, lambda e: e.hit_mask is not None),
+        Outcome("box-right", "box, IoU at least 0.5", True, lambda e: _iou(e) >= LEAST_IOU - 1e-9),
+        Outcome("box-wrong", "box, IoU below 0.5", False, lambda e: _iou(e) >= 0),
         Outcome("no-mask", "no mask to score", None, lambda e: True),
     )
 }

@@ -30,6 +30,7 @@ from x3spatial.reports.marks import (
     REFERENCE,
     TRUTH,
     cross,
+    frame,
     inside,
     label,
     outline,
@@ -38,6 +39,7 @@ from x3spatial.reports.marks import (
 )
 from x3spatial.reports.outcomes import outcome_of
 from x3spatial.tasks.answers import NO_CHANGE, parse_unit
+from x3spatial.tasks.boxes import Box
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.spec import Views
 
@@ -115,11 +117,16 @@ def draw_images(
         ring(draw, *to_pixels(image.size, truth), TRUTH)
         marks.add("truth")
     for answer in answers:
-        coord = None if answer.entry is None else answer.entry.pred_parsed.coord
-        if coord is not None:
-            place_xy = inside(image.size, *to_pixels(image.size, Point(*coord)))
-            number = str(answer.number + 1) if len(answers) > 1 else ""
+        if answer.entry is None:
+            continue
+        said = answer.entry.pred_parsed
+        number = str(answer.number + 1) if len(answers) > 1 else ""
+        if said.coord is not None:
+            place_xy = inside(image.size, *to_pixels(image.size, Point(*said.coord)))
             cross(draw, *place_xy, ANSWERS[answer.number], number)
+            marks.add("answer")
+        if said.box is not None:
+            frame(draw, image.size, Box(*said.box), ANSWERS[answer.number], number)
             marks.add("answer")
     _name_images(record, drawn)
     return Drawn(tuple(drawn), frozenset(marks))

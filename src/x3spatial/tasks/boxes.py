@@ -29,6 +29,11 @@ class Box(NamedTuple):
     y2: float
 
     @property
+    def corners(self) -> tuple[float, float, float, float]:
+        """The four numbers as a plain tuple."""
+        return self.x1, self.y1, self.x2, self.y2
+
+    @property
     def centre(self) -> Point:
         """The centre; halved first, so that large numbers stay finite."""
         return Point(self.x1 / 2 + self.x2 / 2, self.y1 / 2 + self.y2 / 2)

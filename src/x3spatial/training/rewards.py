@@ -141,6 +141,10 @@ def _score(
         raise UserError(f"task {task!r} of row {number}: known are {', '.join(TASKS)}")
     spec = TASKS[task]
     family = find_convention(convention)
+    if family.answers == "box":
+        raise UserError(
+            f"row {number}: {convention} answers with boxes; these rewards are for points"
+        )
     shown = tuple((int(width), int(height)) for width, height in sizes or ())
     names = tuple(f"image {place}" for place in range(1, spec.image_count + 1))
     record = TaskRecord(

@@ -19,6 +19,7 @@ from x3spatial.evaluation.check_model.faults import (
 )
 from x3spatial.evaluation.check_model.questions import Probe
 from x3spatial.formats.results_entry import SampleResult
+from x3spatial.tasks.boxes import Box
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Size
 
@@ -44,6 +45,7 @@ class ProbeAnswer:
     text: str | None
     """None without an answer."""
     point: Point | None
+    """The answer's point, or the centre of its box if the family answers with boxes."""
     absent: bool
     """Whether the answer is NOT_VISIBLE."""
     error: str | None
@@ -52,11 +54,12 @@ class ProbeAnswer:
     @classmethod
     def of(cls, probe: Probe, entry: SampleResult, *, counts_pixels: bool) -> ProbeAnswer:
         """Combine a question and its results entry; ``counts_pixels``: keep the entry's image sizes."""
-        coord = entry.pred_parsed.coord
+        coord, box = entry.pred_parsed.coord, entry.pred_parsed.box
+        point = None if coord is None else Point(*coord)
         return cls(
             probe,
             entry.pred_text,
-            None if coord is None else Point(*coord),
+            point if box is None else Box(*box).centre,
             bool(entry.pred_parsed.is_not_visible),
             entry.error,
             entry.pixel_sizes if counts_pixels else (),

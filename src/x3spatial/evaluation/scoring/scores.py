@@ -16,10 +16,11 @@ from x3spatial.arrays import Bool
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.roborefer import is_dropped, point_fraction, text_fraction
-from x3spatial.formats.results_entry import Status
+from x3spatial.formats.results_entry import BoxScore, Status
 from x3spatial.formats.results_file import ScoringRule
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.tasks.answers import POINT, Answer, AnswerKind
+from x3spatial.tasks.boxes import Box, intersection_over_union, mask_box
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Size
@@ -105,6 +106,10 @@ class Score:
     missing_mask: bool = False
     roborefer_dropped: bool | None = None
     """Whether RoboRefer's own code gives no score; None under another rule, or if it has no mask."""
+    pred_box: Box | None = None
+    """Box of the answer, normalised in its frame; None if the answer is not a box."""
+    box: BoxScore | None = None
+    """The score of a sample that was asked for a box; None in conventions of points and without an answer."""
     pred_value: Any = None
     """The parsed value, for tasks that are not answered with a point; likewise below."""
     gt_value: Any = None
@@ -133,6 +138,7 @@ def score_answer(
     *,
     rule: ScoringRule = "x3",
     reads_text: bool = True,
+    boxes: bool = False,
     images_seen: str | None = None,
     pixel_sizes: tuple[Size, ...] = (),
     details: Mapping[str, Any] = _NO_DETAILS,
@@ -142,8 +148,11 @@ def score_answer(
     ``masks`` are those of the query image; they are only used if the object is visible, or was before it was
     removed. ``reads_text``:
     whether RoboRefer's rule is applied to ``text``. That requires the unit convention; otherwise the rule is
-    applied to the parsed point. ``images_seen``, ``pixel_sizes`` and ``details`` are kept.
+    applied to the parsed point. ``boxes``: whether the model was asked for a box; only the box is then
+    scored, whatever the answer, and there are no hits and distances of points. ``images_seen``,
+    ``pixel_sizes`` and ``details`` are kept.
     """
+    boxes = boxes and record.spec.answer is POINT
     point = answer.point if answer.kind is AnswerKind.POINT else None
     l2 = l2_full = None
     if truth.point is not None and point is not None:
@@ -151,7 +160,7 @@ def score_answer(
         l2_full = _distance(truth.point, point) if record.is_concat else None
 
     def hit(mask: Bool | None) -> float | None:
-        if mask is None or truth.point is None:
+        if mask is None or truth.point is None or boxes:
             return None
         if rule == "x3":
             return float(point is not None and _hits(truth.frame, mask, point))
@@ -160,10 +169,10 @@ def score_answer(
         return point_fraction(point, mask, is_concat=record.is_concat)
 
     at_removed = None
-    if record.spec.mask_of_removed and not truth.visible and masks.chosen is not None:
+    if record.spec.mask_of_removed and not truth.visible and masks.chosen is not None and not boxes:
         at_removed = point is not None and _hits(truth.frame, masks.chosen, point)
     dropped = None
-    if rule == "roborefer" and masks.chosen is not None and truth.point is not None:
+    if rule == "roborefer" and masks.chosen is not None and truth.point is not None and not boxes:
         height, width = masks.chosen.shape
         shown = 2 * width if record.is_concat else width
         dropped = reads_text and is_dropped(text, shown, height)
@@ -182,7 +191,8 @@ def score_answer(
         pred_point=point,
         said_not_visible=answer.kind is AnswerKind.NOT_VISIBLE,
         contradictory=answer.contradictory,
-        out_of_range=point is not None and not point.in_image,
+        out_of_range=(point is not None and not point.in_image)
+        or (answer.box is not None and not answer.box.in_image),
         l2=l2,
         l2_full=l2_full,
         hit=hit(masks.chosen),
@@ -190,6 +200,8 @@ def score_answer(
         at_removed=at_removed,
         roborefer_dropped=dropped,
         missing_mask=truth.visible and masks.chosen is None and judge is None,
+        pred_box=answer.box,
+        box=_box_score(truth, answer.box, masks.chosen) if boxes else None,
         pred_value=answer.value,
         gt_value=truth.answer.value,
         correct=None if judge is None else judge(answer, truth.answer, masks.chosen),
@@ -207,6 +219,23 @@ def _distance(a: Point, b: Point) -> float:
 def _hits(frame: Frame, mask: Bool, point: Point) -> bool:
     """Whether the point hits the mask; points in the left half or outside the image miss (no clamping)."""
     return frame.contains(point) and hits(mask, frame.to_local(point))
+
+
+def _box_score(truth: Truth, box: Box | None, mask: Bool | None) -> BoxScore:
+    """The score of a box; of an answer that is none, if ``box`` is None.
+
+    Boxes are compared in the query image: those of a side-by-side image are mapped to its right half, and
+    what they hold of the left half or outside of the image counts against them. Nothing is cut off.
+    """
+    shape = (False, False) if box is None else (box.swapped, box.degenerate)
+    tight = None if mask is None or truth.point is None else mask_box(mask)
+    if mask is None or tight is None:
+        return BoxScore(None, None, None, *shape)
+    true_box = tight.mapped(truth.frame, to_full=True).corners
+    if box is None:
+        return BoxScore(0.0, False, true_box, *shape)
+    iou = intersection_over_union(box.mapped(truth.frame, to_full=False), tight)
+    return BoxScore(iou, _hits(truth.frame, mask, box.centre), true_box, *shape)
 
 
 def failed(record: TaskRecord, truth: Truth, message: str) -> Score:

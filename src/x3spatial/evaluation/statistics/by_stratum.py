@@ -27,6 +27,8 @@ from x3spatial.tasks.strata import STRATA, Bin, Stratum, Value
 SIZE = STRATA["mask_share"]
 SIZE_METRICS = ("hit_at_mask", "median_l2_error", "success_005", "false_not_visible_rate")
 METRICS = (*SIZE_METRICS, "not_visible_accuracy", "balanced_accuracy")
+BOX_METRICS = ("mean_iou", "iou_050", "centre_in_mask")
+"""Beside both where the model was asked for boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def size_rows(samples: Samples) -> tuple[SizeRow, ...]:
         SizeRow(
             least=part.least or 0.0,
             most=_bound(part.most),
-            **_figures(samples, chosen, SIZE_METRICS),
+            **_figures(samples, chosen, _with_boxes(SIZE_METRICS, samples.table)),
         )
         for part, chosen in grouped(SIZE, samples.areas, samples.table)
     )
@@ -74,7 +76,7 @@ def stratum_rows(
                 least=part.least,
                 most=_bound(part.most),
                 name=name_of(part),
-                **_figures(samples, chosen, METRICS),
+                **_figures(samples, chosen, _with_boxes(METRICS, samples.table)),
             )
             for part, chosen in grouped(stratum, values, samples.table)
             if chosen.size
@@ -82,6 +84,11 @@ def stratum_rows(
         if rows:
             found[stratum.name] = rows
     return found
+
+
+def _with_boxes(names: tuple[str, ...], table: Table) -> tuple[str, ...]:
+    """``names``, with those of boxes where the model was asked for boxes."""
+    return (*names, *BOX_METRICS) if table.asked_box.any() else names
 
 
 def value_in(record: TaskRecord, stratum: Stratum) -> Value:
@@ -128,8 +135,8 @@ def _figures(samples: Samples, chosen: IntP, names: Sequence[str]) -> dict[str, 
     return {
         "samples": len(table),
         "metrics": {name: value_of(name, table) for name in names},
-        "ci95": {name: found.ci95[name] for name in names},
-        "ci_method": {name: found.method[name] for name in names},
+        "ci95": {name: found.ci95.get(name) for name in names},
+        "ci_method": {name: found.method.get(name) for name in names},
         "ci_unit": clusters.unit,
         "chance": float(np.mean(known)) if known.size else None,
     }

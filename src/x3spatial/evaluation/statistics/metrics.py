@@ -31,6 +31,7 @@ class Table:
     """Whether the object is not visible (and the sample was answered)."""
     said_not_visible: Bool
     said_point: Bool
+    """Whether the answer says where: a point, or a box where a box was asked for."""
     unparsed: Bool
     contradictory: Bool
     out_of_range: Bool
@@ -48,6 +49,14 @@ class Table:
     """0 or 1 for tasks whose object was removed from the query image."""
     correct: Float64
     """0 or 1 for tasks that are not answered with a point."""
+    asked_box: Bool
+    """Whether the model was asked for a box instead of a point."""
+    iou: Float64
+    """Of boxes; NaN for points, without a visible object and without a mask."""
+    centre_in_mask: Float64
+    """0 or 1; NaN likewise."""
+    swapped: Bool
+    degenerate: Bool
 
     def __len__(self) -> int:
         return len(self.error)
@@ -79,12 +88,16 @@ def table_of(scores: Sequence[Score]) -> Table:
 
     error = flags(status == "error" for status in found["status"])
     visible = ~flags(found["gt_absent"])
+    boxes = found["box"]
     return Table(
         error=error,
         visible=visible & ~error,
         hidden=~visible & ~error,
         said_not_visible=flags(found["said_not_visible"]),
-        said_point=flags(point is not None for point in found["pred_point"]),
+        said_point=flags(
+            point is not None or box is not None
+            for point, box in zip(found["pred_point"], found["pred_box"], strict=True)
+        ),
         unparsed=flags(status == "unparsed" for status in found["status"]),
         contradictory=flags(found["contradictory"]),
         out_of_range=flags(found["out_of_range"]),
@@ -99,12 +112,18 @@ def table_of(scores: Sequence[Score]) -> Table:
         hit_tight=numbers("hit_tight"),
         at_removed=numbers("at_removed"),
         correct=numbers("correct"),
+        asked_box=flags(box is not None for box in boxes),
+        iou=np.array([box and box.iou for box in boxes], dtype=np.float64),
+        centre_in_mask=np.array([box and box.centre_in_mask for box in boxes], dtype=np.float64),
+        swapped=flags(box is not None and box.swapped for box in boxes),
+        degenerate=flags(box is not None and box.degenerate for box in boxes),
     )
 
 
 _COLUMNS = (
     "status", "gt_absent", "said_not_visible", "pred_point", "contradictory", "out_of_range", "missing_mask",
-    "details", "roborefer_dropped", "l2", "l2_full", "hit", "hit_tight", "at_removed", "correct",
+    "details", "roborefer_dropped", "l2", "l2_full", "hit", "hit_tight", "at_removed", "correct", "pred_box",
+    "box",
 )  # fmt: skip
 """The fields of a score that a table holds."""
 _FIELDS_OF = attrgetter(*_COLUMNS)
@@ -141,7 +160,7 @@ def false_not_visible_rate(table: Table) -> tuple[Float64, Float64]:
 
 
 def visible_recall(table: Table) -> tuple[Float64, Float64]:
-    """Share of points among the answers to samples with a visible object."""
+    """Share of points (or boxes, if asked for) among the answers to samples with a visible object."""
     return _mean(table.said_point, table.visible & np.isnan(table.correct))
 
 
@@ -180,6 +199,26 @@ def points_at_removed(table: Table) -> tuple[Float64, Float64]:
     return _mean(table.at_removed, ~np.isnan(table.at_removed))
 
 
+_ROUNDING = 1e-9
+"""Half a box stays half a box, whatever the last bit of its corners."""
+
+
+def mean_iou(table: Table) -> tuple[Float64, Float64]:
+    """Mean IoU with the tight box of the mask among visible samples with a mask; 0 for other answers."""
+    return _mean(table.iou, ~np.isnan(table.iou))
+
+
+def iou_050(table: Table) -> tuple[Float64, Float64]:
+    """Share of boxes with an IoU of at least 0.5 among visible samples with a mask, whatever the answer."""
+    with np.errstate(invalid="ignore"):
+        return _mean(table.iou >= 0.5 - _ROUNDING, ~np.isnan(table.iou))
+
+
+def centre_in_mask(table: Table) -> tuple[Float64, Float64]:
+    """Share of boxes whose centre lies in the mask among visible samples with a mask, whatever the answer."""
+    return _mean(table.centre_in_mask, ~np.isnan(table.centre_in_mask))
+
+
 def accuracy(table: Table) -> tuple[Float64, Float64]:
     """Share of correct answers for tasks without points; unparsed answers are incorrect."""
     return _mean(table.correct, ~np.isnan(table.correct))
@@ -188,7 +227,8 @@ def accuracy(table: Table) -> tuple[Float64, Float64]:
 def _success(radius: float) -> Rate:
     def success(table: Table) -> tuple[Float64, Float64]:
         with np.errstate(invalid="ignore"):
-            return _mean(table.l2 <= radius, table.visible & np.isnan(table.correct))
+            among = table.visible & np.isnan(table.correct) & ~table.asked_box
+            return _mean(table.l2 <= radius, among)
 
     return success
 
@@ -208,6 +248,9 @@ RATES: dict[str, Rate] = {
     "hit_at_mask_evaluated": hit_at_mask_evaluated,
     "hit_at_mask_tight": hit_at_mask_tight,
     "points_at_removed": points_at_removed,
+    "mean_iou": mean_iou,
+    "iou_050": iou_050,
+    "centre_in_mask": centre_in_mask,
     "accuracy": accuracy,
 }
 DISTANCES = frozenset({"mean_l2_error", "mean_l2_error_full"})
@@ -218,9 +261,18 @@ MEANS_OF: dict[str, tuple[str, ...]] = {
 """Metric → the rates whose mean it is; null if one of them is null."""
 L2_SPREAD = ("std_l2_error", "median_l2_error")
 """Metrics of distances that are not rates: standard deviation (ddof 0) and median."""
+OF_BOXES = ("mean_iou", "iou_050", "centre_in_mask", "boxes_swapped", "boxes_degenerate")
+"""Metrics of boxes, left out elsewhere; those of points are null where boxes were asked for."""
 ESTIMATED: tuple[str, ...] = (*RATES, *MEANS_OF, *L2_SPREAD)
 """All metrics with an interval."""
+
+
+def _asks_for_boxes(table: Table) -> bool:
+    return bool(table.asked_box.any())
+
+
 APPLIES: dict[str, Callable[[Table], bool]] = {
+    **dict.fromkeys(OF_BOXES, _asks_for_boxes),
     "hit_at_mask_evaluated": lambda table: bool((~np.isnan(table.evaluated)).any()),
     "accuracy": lambda table: bool((~np.isnan(table.correct)).any()),
     "points_at_removed": lambda table: bool((~np.isnan(table.at_removed)).any()),
@@ -245,6 +297,8 @@ COUNTS: dict[str, Callable[[Table], Value]] = {
     "out_of_range": lambda table: int(table.out_of_range.sum()),
     "contradictory": lambda table: int(table.contradictory.sum()),
     "missing_mask": lambda table: int(table.missing_mask.sum()),
+    "boxes_swapped": lambda table: int(table.swapped.sum()),
+    "boxes_degenerate": lambda table: int(table.degenerate.sum()),
     "cut_off": lambda table: int(table.cut_off.sum()),
     "errors": lambda table: int(table.error.sum()),
 }

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from x3spatial.conventions.registry import CONVENTIONS
 from x3spatial.exporters.base import Format
 from x3spatial.exporters.points import PLACEHOLDER
 from x3spatial.exporters.samples import Sample
@@ -42,8 +43,6 @@ METRICS: dict[str, bool | None] = {
     "parse_failures": False,
 }
 """Figure → whether more is better; None for what is not a quality. ``x3 score`` on a log gives the others."""
-_UNKNOWN_SIZES = ("qwen2.5-px",)
-"""Conventions that count the pixels of resized images, whose size a harness does not tell."""
 
 
 class HarnessFormat(Format):
@@ -60,8 +59,17 @@ class HarnessFormat(Format):
 
     @classmethod
     def points(cls) -> tuple[str, ...]:
-        """See ``Format.points``."""
-        return tuple(n for n in super().points() if n not in (PLACEHOLDER, *_UNKNOWN_SIZES))
+        """See ``Format.points``.
+
+        A harness does not tell the size of resized images, and its figures are those of points.
+        """
+        return tuple(
+            name
+            for name in super().points()
+            if name != PLACEHOLDER
+            and CONVENTIONS[name].pixels != "resized"
+            and CONVENTIONS[name].answers == "point"
+        )
 
     def output_name(self, stem: str) -> str:
         """See ``Format.output_name``."""

@@ -1,4 +1,4 @@
-"""Models that ignore the images: the oracle and chance baselines."""
+"""Models that ignore the images: chance baselines."""
 
 from __future__ import annotations
 
@@ -15,24 +15,6 @@ from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.ground_truth import sample_seed
 from x3spatial.tasks.question import Question
 from x3spatial.tasks.spec import TASKS
-
-
-class Oracle(Model):
-    """Answers with the ground truth; if a metric is not perfect, there is an error in the data or scoring."""
-
-    name = "oracle"
-    privileged = True
-    concurrent = True
-
-    def answer(self, questions: Sequence[Question], prepared: Any) -> list[str]:
-        """The ground-truth text of each record."""
-        return [_right_answer(question) for question in questions]
-
-
-def _right_answer(question: Question) -> str:
-    if question.record is None:
-        raise ValueError(f"{question.id}: this model needs the record and was given none")
-    return str(question.record["conversations"][1]["value"])
 
 
 class Centre(Model):

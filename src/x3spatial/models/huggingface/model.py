@@ -14,7 +14,7 @@ import transformers
 from PIL import Image
 from transformers.generation.configuration_utils import GenerationConfig
 
-from x3spatial.conventions.base import Convention
+from x3spatial.conventions.base import Convention, message_form
 from x3spatial.conventions.registry import choose_convention
 from x3spatial.errors import UserError
 from x3spatial.models.base import AT_END_TOKEN, AT_TOKEN_LIMIT, Output
@@ -24,6 +24,13 @@ from x3spatial.models.huggingface.loading import (
     check_adapter,
     describe_adapter,
     load_model,
+)
+from x3spatial.models.huggingface.pointing import (
+    ARGUMENTS,
+    Pointing,
+    check_pointing,
+    generation_arguments,
+    points_by_tokens,
 )
 from x3spatial.models.huggingface.processor import Messages, Processor, messages
 from x3spatial.models.local.image_loading import load_rgb
@@ -47,13 +54,16 @@ class Prepared(PreparedBatch):
     """Question id → (W, H) of each image before the processor."""
     inputs: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
     """Ids of a batch → inputs of ``generate``."""
+    pointing: dict[tuple[str, ...], Pointing] = field(default_factory=dict)
+    """Ids of a batch → what its points are decoded with, for models that point with tokens."""
 
 
 class HuggingFaceModel(LocalModel[Prepared]):
     """A model with its own processor and chat template.
 
     The folder is checked immediately; the weights are loaded by the first ``prepare``. Each question is one
-    user turn: the images in the order of the record, then the text of the convention. Only the end tokens of
+    user turn: the images in the order of the record, each after its name if the convention names them, then
+    the text of the convention. Only the end tokens of
     ``generation_config.json`` are used; ``describe`` lists the rules that are not.
 
     Args:
@@ -113,6 +123,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
             max_pixels=max_pixels,
         )
         check_readable(self._convention, self.processor, self.folder)
+        self._points_by_tokens = points_by_tokens(self.folder, self.convention)
         super().__init__(
             choose_device("auto" if device == SPREAD else device),
             greedy(self.folder, self.processor.tokenizer, max_new_tokens),
@@ -142,7 +153,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
         Raises:
             UserError: the weights or the adapter cannot be used, or the attention kernel is not available.
         """
-        return load_model(
+        model = load_model(
             self.folder,
             dtype=self._dtype,
             device=SPREAD if self._spread else str(self.device),
@@ -150,6 +161,9 @@ class HuggingFaceModel(LocalModel[Prepared]):
             trust_remote_code=self._trust,
             adapter=self.adapter,
         )
+        if self._points_by_tokens:
+            check_pointing(model, self.folder)
+        return model
 
     def prepare(self, questions: Sequence[Question]) -> Prepared:
         """Decode each image of the batch once and process the batch.
@@ -171,12 +185,13 @@ class HuggingFaceModel(LocalModel[Prepared]):
                 images = [decoded[path] for path in question.images]
                 sizes = tuple(image.size for image in images)
                 text = self._convention.prompt(question, self._counted(sizes))
-                prepared.conversations[question.id] = messages(images, text)
+                names = self._convention.picture_names(len(images))
+                prepared.conversations[question.id] = messages(images, text, names)
                 prepared.sent[question.id] = sizes
             except (OSError, ValueError) as error:
                 prepared.failures[question.id] = error
         if not prepared.failures:
-            step = self._limit or max(len(questions), 1)
+            step = 1 if self._points_by_tokens else self._limit or max(len(questions), 1)
             for start in range(0, len(questions), step):
                 self._process(questions[start : start + step], prepared)
         return prepared
@@ -184,7 +199,10 @@ class HuggingFaceModel(LocalModel[Prepared]):
     def _process(self, questions: Sequence[Question], prepared: Prepared) -> dict[str, Any]:
         key = tuple(question.id for question in questions)
         if key not in prepared.inputs:
-            inputs = self.processor([prepared.conversations[id] for id in key])
+            more = ARGUMENTS if self._points_by_tokens else {}
+            inputs = self.processor([prepared.conversations[id] for id in key], **more)
+            if self._points_by_tokens:
+                prepared.pointing[key] = Pointing.taken_from(inputs)
             longest = inputs["input_ids"].shape[1] + int(self.decoding.max_new_tokens or 0)
             context = self._context
             if context is not None and longest > context:
@@ -227,6 +245,8 @@ class HuggingFaceModel(LocalModel[Prepared]):
         Raises:
             ValueError: the processor cannot process the batch.
         """
+        if self._points_by_tokens and len(questions) > 1:
+            return [one for question in questions for one in self.generate([question], prepared)]
         model = self.model
         inputs = self._process(questions, prepared)
         on_device = {
@@ -235,7 +255,8 @@ class HuggingFaceModel(LocalModel[Prepared]):
             else value
             for name, value in inputs.items()
         }
-        output = model.generate(**on_device, generation_config=self.decoding)
+        more = generation_arguments(model, on_device) if self._points_by_tokens else {}
+        output = model.generate(**on_device, generation_config=self.decoding, **more)
         ends = set(self.decoding.eos_token_id or ())
         rows: list[list[int]] = []
         finished: list[str] = []
@@ -244,17 +265,23 @@ class HuggingFaceModel(LocalModel[Prepared]):
             rows.append(row[:end])
             finished.append(AT_TOKEN_LIMIT if end is None else AT_END_TOKEN)
         texts = self.processor.decode(rows)
+        if self._points_by_tokens:
+            (text,), (reason,) = texts, finished
+            sent = prepared.sent[questions[0].id]
+            pointing = prepared.pointing[(questions[0].id,)]
+            return [self._output(pointing.text(model, text, sent), sent, reason, generated=text)]
         return [
             self._output(text, prepared.sent[question.id], reason)
             for question, text, reason in zip(questions, texts, finished, strict=True)
         ]
 
-    def _output(self, text: str, sent: tuple[Size, ...], reason: str) -> Output:
+    def _output(self, text: str, sent: tuple[Size, ...], reason: str, **generated: str) -> Output:
         resized = [self.processor.resized(size) for size in sent]
         details = {
             "sent": [list(size) for size in sent],
             "resized": [None if size is None else list(size) for size in resized],
             "finish": reason,
+            **generated,
         }
         return Output(text, self._counted(sent), details)
 
@@ -292,7 +319,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
             "device": SPREAD if self._spread else self.device.type,
             "attention": self._attention,
             "convention": self.convention,
-            "message": "images in the record's order, then the text",
+            "message": message_form(self._convention),
             "processor": self.processor.describe(),
             "decoding": used,
             "generation_config_not_used": unused_rules(stored, used),
@@ -305,8 +332,14 @@ def check_readable(convention: Convention, processor: Processor, folder: Folder)
 
     Raises:
         UserError: the convention uses pixels of the resized image, and the processor crops, splits or pads
-            images.
+            images; or it names images, and the chat template does not leave them after their names.
     """
+    names = convention.picture_names(2)
+    if names and not processor.leaves_images_in_place(names):
+        raise UserError(
+            f"--convention {convention.name}: the chat template of hf:{folder.given} moves images away"
+            " from their names; name another convention"
+        )
     if convention.pixels == "resized" and not processor.knows_resized:
         raise UserError(
             f"--convention {convention.name}: its numbers count pixels of the resized image, and the"

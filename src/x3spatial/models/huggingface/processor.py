@@ -21,6 +21,7 @@ from transformers.models.auto.processing_auto import AutoProcessor
 from transformers.models.auto.tokenization_auto import AutoTokenizer
 from transformers.processing_utils import ProcessorMixin
 
+from x3spatial.conventions.base import named_parts
 from x3spatial.errors import UserError
 from x3spatial.models.huggingface.folder import Folder, first_line
 from x3spatial.models.local.image_loading import check_pixel_rule
@@ -33,6 +34,8 @@ VISUAL_TOKENS = 1280
 """Default maximum number of merged patches per image. Qwen-VL's own bound of 16384 is too large for batches;
 1280 is the value suggested in its documentation."""
 _PROBE: Size = (160, 120)
+_END = "(the question)"
+"""Stands for the text of a question."""
 _VOCABULARIES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json",
 )  # fmt: skip
@@ -41,9 +44,14 @@ _CONFIGS = ("processor_config.json", "preprocessor_config.json", "tokenizer_conf
 Messages = list[dict[str, Any]]
 
 
-def messages(images: Sequence[Image.Image], text: str) -> Messages:
-    """One user turn: the images in the order of the question, then the text."""
-    parts: list[dict[str, Any]] = [{"type": "image", "image": image} for image in images]
+def messages(images: Sequence[Image.Image], text: str, names: Sequence[str] = ()) -> Messages:
+    """One user turn: the images in the order of the question, then the text.
+
+    ``names``: the name of each image, which is put before it; empty for images without names.
+    """
+    shown: list[dict[str, Any]] = [{"type": "image", "image": image} for image in images]
+    named: list[dict[str, Any]] = [{"type": "text", "text": part} for part in named_parts(names)]
+    parts = [part for pair in zip(named, shown, strict=True) for part in pair] if named else shown
     return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
 
 
@@ -99,21 +107,26 @@ class Processor:
         self.bounds = self._set_bounds(min_pixels, max_pixels)
         self._probe()
 
-    def __call__(self, conversations: Sequence[Messages]) -> dict[str, Any]:
+    def __call__(self, conversations: Sequence[Messages], **more: Any) -> dict[str, Any]:
         """Inputs of ``generate`` for a batch, mostly tensors, padded on the left.
+
+        ``more``: further arguments of the processor's ``apply_chat_template``. With them a single
+        conversation is passed by itself, because what they add may be shaped by it.
 
         Raises:
             ValueError: an image cannot be processed, or text and images do not match.
         """
+        given = conversations[0] if more and len(conversations) == 1 else list(conversations)
         with self._lock:  # fast tokenizers with padding are not thread-safe
             try:
                 inputs = self._processor.apply_chat_template(
-                    list(conversations),
+                    given,
                     add_generation_prompt=True,
                     tokenize=True,
                     return_dict=True,
                     return_tensors="pt",
                     processor_kwargs={"padding": True, "padding_side": "left"},
+                    **more,
                 )
             except StopIteration:  # from transformers before 5.23
                 raise ValueError(
@@ -149,6 +162,17 @@ class Processor:
     def knows_resized(self) -> bool:
         """Whether ``resized`` returns a size for this processor."""
         return self.resized(_PROBE) is not None
+
+    def leaves_images_in_place(self, names: Sequence[str]) -> bool:
+        """Whether the chat template puts each image after its name, where the message has it."""
+        blank = Image.new("RGB", _PROBE)
+        (text,) = self._text([messages([blank] * len(names), _END, names)])
+        places = [text.find(part) for part in (*named_parts(names), _END)]
+        between = [
+            text[place + len(part) : after]
+            for part, place, after in zip(named_parts(names), places[:-1], places[1:], strict=True)
+        ]
+        return min(places) >= 0 and sorted(places) == places and all(map(str.strip, between))
 
     def describe(self) -> dict[str, Any]:
         """Class and settings as JSON values."""
@@ -293,6 +317,9 @@ class _NoVideos:
 
     model_input_names: Sequence[str] = ()
     num_frames = fps = None
+    # Read by the processor of MiniCPM-V when it is made.
+    slice_mode = False
+    downsample_mode = "16x"
 
 
 class _ImagesOnly(ProcessorMixin):

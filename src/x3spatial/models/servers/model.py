@@ -42,6 +42,8 @@ class Request:
     """Fields of the request that belong to this question alone."""
     paths: tuple[Path, ...] = ()
     """The files of the images."""
+    names: tuple[str, ...] = ()
+    """The names of the images, which stand before them in the message; empty without names."""
 
     @property
     def sizes(self) -> tuple[Size, ...]:
@@ -146,6 +148,7 @@ class ServerModel(Model):
                     tuple(images),
                     self.own_fields(question),
                     tuple(question.images),
+                    self._convention.picture_names(len(images)),
                 )
             )
         return requests

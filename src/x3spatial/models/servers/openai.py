@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Self
 
-from x3spatial.conventions.base import Convention
+from x3spatial.conventions.base import Convention, message_form, named_parts
 from x3spatial.conventions.registry import choose_convention
 from x3spatial.conventions.resize import smart_resize
 from x3spatial.errors import UserError, flag
@@ -27,6 +27,8 @@ _RESERVED = ("messages", "model", "n", "stream")
 
 class OpenAIModel(ServerModel):
     """A served model; each request is one user message: the images in order, then the text.
+
+    Conventions that name the images put each image after its name.
 
     Decoding is greedy (temperature 0), with a seed. Fields of ``extra_body`` are added to the request or
     replace default fields; null removes a field, because servers differ in the fields that they accept.
@@ -97,9 +99,13 @@ class OpenAIModel(ServerModel):
 
     def body(self, request: Request) -> dict[str, Any]:
         """See ``ServerModel.body``."""
-        parts: list[dict[str, Any]] = [
+        images: list[dict[str, Any]] = [
             {"type": "image_url", "image_url": {"url": image.url}} for image in request.images
         ]
+        named: list[dict[str, Any]] = [
+            {"type": "text", "text": part} for part in named_parts(request.names)
+        ]
+        parts = [p for pair in zip(named, images, strict=True) for p in pair] if named else images
         parts.append({"type": "text", "text": request.text})
         return {
             "model": self.model,
@@ -116,7 +122,7 @@ class OpenAIModel(ServerModel):
         return {
             "api": "chat/completions",
             "model": self.model,
-            "message": "images in the record's order, then the text",
+            "message": message_form(self._convention),
             "fields": self.fields,
             "max_image_pixels": self.limits.max_pixels,
             "max_image_bytes": self.limits.max_bytes,
