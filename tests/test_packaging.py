@@ -68,7 +68,7 @@ def test_every_extra_but_those_of_few_is_in_dev_and_all_are_pinned() -> None:
     extras = PROJECT["optional-dependencies"]
     own = next(line for line in extras["dev"] if line.startswith("x3spatial["))
     included = set(own[len("x3spatial[") : -1].split(","))
-    assert included == set(extras) - {"dev", "hf-torchvision", "browser", "ray", "scans"}
+    assert included == set(extras) - {"dev", "hf-torchvision", "browser", "cloud", "ray", "scans"}
     lines = (REPOSITORY / "requirements" / "constraints.txt").read_text().splitlines()
     pinned = [line.partition("==")[0] for line in lines if not line.startswith("#")]
     assert pinned == sorted(pinned, key=str.lower) and len(set(pinned)) == len(pinned)

@@ -19,6 +19,7 @@ from x3spatial.errors import UserError
 from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.run import evaluate
 from x3spatial.evaluation.twins import follows
+from x3spatial.exporters.points import point_formats
 from x3spatial.exporters.run import export
 from x3spatial.formats.results_file import read_results
 from x3spatial.formats.task_file import TaskRecord, read_records
@@ -224,6 +225,8 @@ def test_every_family_is_asked_and_exported_in_its_words(
         prompt = convention.prompt(question, record.image_sizes)
         assert "NOT_VISIBLE" not in prompt and "There are none" not in prompt
         assert (token is None) == ("NO_CHANGE" not in prompt)
+        if name not in point_formats():  # written by a decoder of its own, not as text
+            continue
         export(
             data_json=[built / f"{set_name}.json"],
             out_dir=tmp_path / set_name,

@@ -23,6 +23,7 @@ from x3spatial.inpaint_bench.run import bench_engines
 from x3spatial.merging import merge
 from x3spatial.models.roborefer.resize import resize_checkpoint
 from x3spatial.models.roborefer.tiny import make_tiny
+from x3spatial.packs.run import pack
 from x3spatial.pipeline import ZeroshotOptions, zeroshot
 from x3spatial.reports.people.ask import ask
 from x3spatial.reports.people.options import AskPageOptions
@@ -48,6 +49,7 @@ SOURCES: dict[str, list[Any]] = {
     "audit": [audit],
     "build": [build_tasks, BuildOptions()],
     "merge": [merge],
+    "pack": [pack],
     "preview": [preview],
     "export": [export],
     "eval": [evaluate, EvalOptions(), PoolOptions()],
@@ -72,6 +74,7 @@ OTHER_NAMES = {
     ("preview", "png"): "output",
     ("preview", "sample_id"): "ids",
     ("export", "points"): "point_format",
+    ("pack", "licence"): "license",
     ("zeroshot", "build_seed"): "seed",
 }
 """Where an option has another name than the verb's parameter."""

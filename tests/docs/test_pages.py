@@ -33,6 +33,8 @@ FOREIGN = frozenset(
         "--data", "--include_path", "--log_samples", "--no-log-images", "--output_path",
         "--reasoning_tags",  # harnesses
         "--kill-on-bad-exit",  # srun
+        "--index-url",  # pip
+        "--records", "--root",  # benchmarks
     }
 )  # fmt: skip
 """Options of other programs that the pages mention."""

@@ -54,6 +54,7 @@ def test_only_additions_are_new(written: Path, tmp_path: Path) -> None:
     assert new.pop("format") == 2 and new["metrics"].pop("cut_off") == 0
     assert sum(new.pop("unparsed_reasons").values()) == new["metrics"]["parse_failures"]
     assert sum(new["scoring"].pop("mask_kinds").values()) == new["metrics"]["total"]
+    assert new["run"].pop("engine") == "local"
     assert set(new.pop("consistency")) == {"cycle", "object_all_right"}
     wilson = 0
     for part, before in zip([new, *new["by_mask_area"]], [old, *old["by_mask_area"]], strict=True):

@@ -237,4 +237,4 @@ def test_questions_carry_records_only_for_the_privileged(tmp_path: Path) -> None
     assert whole is not None
     assert whole["query_mask"] == "/images/m.png"
     assert whole["image"][0] == record.images[0]  # absolute paths stay
-    json.dumps(whole)
+    json.dumps(dict(whole))

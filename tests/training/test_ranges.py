@@ -15,10 +15,11 @@ from .common import RGB, options, write_data
 
 from x3spatial.training import arguments as home  # isort: skip
 from x3spatial.training.data_arguments import DataArguments  # isort: skip
+from x3spatial.training.memory.options import MemoryArguments  # isort: skip
 from x3spatial.training.options import dashed  # isort: skip
 from x3spatial.training.ranges import RANGES  # isort: skip
 
-KINDS = (home.ModelArguments, DataArguments, home.SftArguments)
+KINDS = (home.ModelArguments, DataArguments, home.SftArguments, MemoryArguments)
 
 
 def numbers() -> dict[str, bool]:

@@ -19,8 +19,8 @@ _LICENCE: Any = Default("license")
 
 @command(
     "TASKS... -o DIR|URL",
-    "x3 pack tasks/t1_val_multi.json tasks/t2b_val_multi.json -o pack --license cc-by-4.0",
-    "x3 pack tasks/t1_train_multi.json -o s3://bucket/train --shard-size 1G",
+    "x3 pack tasks/t1_val_multi.json tasks/t2b_val_multi.json -o pack",
+    "x3 pack tasks/t1_train_multi.json -o s3://bucket/train --license mit",
     defaults="packs.run:pack",
 )
 def pack(

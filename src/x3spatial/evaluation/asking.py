@@ -84,7 +84,7 @@ def asking(
             if pool not in (None, PoolOptions()):
                 _LOG.warning(
                     "%s is asked by this process: copies of a served model would only share its"
-                    " server; --in-flight is the number of questions at a time",
+                    " server; --concurrency is the number of questions at a time",
                     made.name,
                 )
             yield ServerAsker(made)

@@ -143,12 +143,13 @@ class _Samples:
             images,
             made["prompt"],
             made["answer"],
-            None if boxes is None else tuple(Box(*box) for box in boxes),
-            tuple((width, height) for width, height in made["sizes"]),
+            boxes=None if boxes is None else tuple(Box(*box) for box in boxes),
+            names=tuple(made["names"]),
+            sizes=tuple((width, height) for width, height in made["sizes"]),
         )
         if made["mask"] is not None:
             assert record.query_mask is not None, "its shard had it"
-            mask = self._placer.mask_placed_before(absolute(record.query_mask), made["mask"], where)
+            mask = self._placer.mask_placed_before(located(record.query_mask), made["mask"], where)
             sample = replace(sample, query_mask=mask)
         if made["placed"] is not None:
             sample = replace(sample, placed=TaskRecord.from_json(made["placed"]))

@@ -75,6 +75,7 @@ def _to_json(sample: Sample) -> dict[str, Any]:
         "prompt": sample.prompt,
         "answer": sample.answer,
         "boxes": None if boxes is None else [[box.x, box.y, box.image] for box in boxes],
+        "names": list(sample.names),
         "sizes": [list(size) for size in sample.sizes],
         "mask": None if sample.query_mask is None else sample.query_mask.written,
         "placed": None if sample.placed is None else sample.placed.to_json(),
