@@ -16,6 +16,7 @@ from x3spatial.models.roborefer.configuration import RoboReferConfig
 from x3spatial.models.roborefer.modeling import layers_run
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.tables import Table, Tabular
+from x3spatial.texts import counted
 from x3spatial.training.arguments import Arguments
 from x3spatial.training.data_module import make_supervised_data_module
 from x3spatial.training.memory.activations import decoder_of, head, tower_of
@@ -82,8 +83,8 @@ class MemoryReport(Tabular):
         )
         computed = "bfloat16" if self.bf16 else "float32"
         return Table(
-            f"Memory per GPU, {self.model} on {self.gpus} GPUs: {self.batch} x {self.tokens:,} tokens each"
-            f" ({self.tokens_from}), {computed}, {self.optimizer}",
+            f"Memory per GPU, {self.model} on {counted(self.gpus, 'GPU')}: {self.batch} x"
+            f" {self.tokens:,} tokens each ({self.tokens_from}), {computed}, {self.optimizer}",
             columns,
             rows,
             (
