@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from helpers.ranks import environment
-from helpers.ray_cluster import two_nodes, wait_until
+from helpers.ray_cluster import add_second, two_nodes, wait_until
 from helpers.ray_models import Noting
 from helpers.roots import make_root
 from helpers.task_sets import make_set
@@ -119,7 +119,7 @@ def test_a_node_is_killed(pool: Pool) -> None:
     try:
         _, err = process.communicate(timeout=300)
     finally:
-        pool.cluster.second = pool.cluster.add_node(num_cpus=1)
+        add_second(pool.cluster)
     assert process.returncode == 0, err
     assert "a copy of noting died" in err
     assert before < COUNT
@@ -131,7 +131,7 @@ def test_a_node_is_killed(pool: Pool) -> None:
 def test_the_driver_is_killed_and_started_again(pool: Pool) -> None:
     spec = pool.of_two(0.4)
     process = pool.command(spec)
-    wait_until(lambda: len(pool.asked()) >= COUNT / 4)
+    wait_until(lambda: len(pool.asked()) >= COUNT / 4 or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not pool.output.exists() and len(pool.asked()) < COUNT

@@ -18,6 +18,26 @@ _STORE = 80 * 2**20
 
 
 @contextmanager
+def _importing_helpers() -> Iterator[None]:
+    """Nodes that are started here have workers that can import the helpers."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(TESTS)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+def add_second(cluster: Any) -> None:
+    """Give the cluster a second node, ``cluster.second``; also after it was killed."""
+    with _importing_helpers():
+        cluster.second = cluster.add_node(num_cpus=1, object_store_memory=_STORE)
+
+
+@contextmanager
 def two_nodes() -> Iterator[Any]:
     """A head and a second node with one CPU each; ``second`` is the node that may be removed.
 
@@ -25,9 +45,7 @@ def two_nodes() -> Iterator[Any]:
     """
     from ray.cluster_utils import Cluster
 
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(TESTS)
-    try:
+    with _importing_helpers():
         cluster = Cluster(
             initialize_head=True,
             head_node_args={
@@ -36,12 +54,7 @@ def two_nodes() -> Iterator[Any]:
                 "include_dashboard": False,
             },
         )
-        cluster.second = cluster.add_node(num_cpus=1, object_store_memory=_STORE)
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+    add_second(cluster)
     try:
         yield cluster
     finally:
