@@ -45,6 +45,19 @@ def _plain(declaration: str) -> str:
     return declaration
 
 
+_HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
+_UNBROKEN = "\N{NON-BREAKING HYPHEN}"
+
+
+def _write_rows(formatter: Any, rows: list[tuple[str, str]]) -> None:
+    """The rows, wrapped between words only: a name such as ``ui-tars-1000`` can be copied."""
+    start = len(formatter.buffer)
+    formatter.write_dl([(term, _HYPHEN.sub(_UNBROKEN, text)) for term, text in rows])
+    formatter.buffer[start:] = [
+        written.replace(_UNBROKEN, "-") for written in formatter.buffer[start:]
+    ]
+
+
 def _write_options(command: Any, context: Any, formatter: Any, *, grouped: bool = True) -> None:
     panels: dict[str, list[tuple[str, str]]] = {}
     arguments = []
@@ -63,7 +76,7 @@ def _write_options(command: Any, context: Any, formatter: Any, *, grouped: bool 
     for title, rows in [("Arguments", arguments), *((name, panels.get(name)) for name in _PANELS)]:
         if rows:
             with formatter.section(title):
-                formatter.write_dl(rows)
+                _write_rows(formatter, rows)
 
 
 # The base class of typer.BadParameter, in whichever copy of click is in use.
