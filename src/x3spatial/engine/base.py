@@ -196,12 +196,10 @@ class Engine(ABC):
                         raise outcome.stop
                     failed.append((str(unit) if name is None else name(unit), outcome))
                     _LOG.debug("%s failed\n%s", failed[-1][0], outcome.details)
-                    if not ordered:
-                        continue
-                elif not ordered:
+                if ordered:
+                    early[number] = outcome
+                elif isinstance(outcome, Done):
                     yield outcome.value
-                    continue
-                early[number] = outcome
                 while due in early:
                     ready = early.pop(due)
                     due += 1
