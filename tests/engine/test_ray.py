@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pytest
 
 from helpers.paths import FIXTURES
 from helpers.processes import wait_until, x3_command
-from helpers.ray_cluster import alive, descendants, two_nodes
+from helpers.ray_cluster import NEEDS_RAY, alive, descendants, two_nodes
 from helpers.roots import tree_bytes
 from helpers.spheres import write_spheres
 from helpers.units import (
@@ -49,8 +48,7 @@ pytestmark = [
     pytest.mark.ray,
     # Ray's own warnings and threads are not ours to mend.
     pytest.mark.filterwarnings("default"),
-    # Not importorskip: a file that is skipped as a whole is not collected.
-    pytest.mark.skipif(find_spec("ray") is None, reason='needs Ray: pip install "x3spatial[ray]"'),
+    NEEDS_RAY,
 ]
 
 ROOT = FIXTURES / "x3-small" / "root"

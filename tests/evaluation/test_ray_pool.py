@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from helpers.processes import wait_until, x3_command
-from helpers.ray_cluster import add_second, two_nodes
+from helpers.ray_cluster import NEEDS_RAY, add_second, two_nodes
 from helpers.ray_models import Noting
 from helpers.roots import make_root
 from helpers.task_sets import make_set
@@ -25,7 +25,7 @@ from x3spatial.evaluation.ray_hosts import Recipe
 from x3spatial.evaluation.ray_pool import resources
 from x3spatial.evaluation.run import evaluate
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.ray, NEEDS_RAY, pytest.mark.filterwarnings("ignore")]
 
 COUNT, BATCH = 48, 2
 IN_HAND = 2 * BATCH
@@ -34,7 +34,6 @@ IN_HAND = 2 * BATCH
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    pytest.importorskip("ray", reason="needs Ray: pip install 'x3spatial[ray]'")
     with two_nodes() as made:
         yield made
 

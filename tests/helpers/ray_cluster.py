@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from helpers.paths import TESTS
 
+NEEDS_RAY = pytest.mark.skipif(
+    find_spec("ray") is None, reason='needs Ray: pip install "x3spatial[ray]"'
+)
+"""Not importorskip: a file that is skipped as a whole is not collected."""
 _STORE = 80 * 2**20
 """Bytes of a node's object store."""
 
