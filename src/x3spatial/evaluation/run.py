@@ -53,8 +53,8 @@ from x3spatial.formats.results_file import (
     write_results,
 )
 from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.formats.task_source import build_facts, recorded_path
 from x3spatial.formats.task_source import data_sha256 as task_sha256
-from x3spatial.formats.task_source import recorded_path
 from x3spatial.formats.typed_json import finite
 from x3spatial.io.files import check_output
 from x3spatial.models.base import Model
@@ -318,6 +318,7 @@ class _Run:
             asked=0,
             kept=len(records),
             privileged=self.asker.model.privileged,
+            build_seed=build_facts(self.samples.data_json).seed,
         )
 
     def _take_part(
