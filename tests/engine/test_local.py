@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from helpers.paths import SRC
+from helpers.processes import wait_until
 from helpers.units import dies_once, name, three_dies, units
 from x3spatial.engine.local import LocalEngine, map_unordered
 from x3spatial.errors import UnitsFailed, UserError
@@ -156,19 +156,12 @@ def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
     )
     parent = subprocess.Popen(script, env={"PYTHONPATH": str(SRC)})
     try:
-        _wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+        wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2, 60)
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
     workers = [int(path.stem) for path in tmp_path.glob("*.pid")]
-    _wait_until(lambda: not any(_lives(worker) for worker in workers))
-
-
-def _wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not any(_lives(worker) for worker in workers), 60)
 
 
 def _lives(pid: int) -> bool:

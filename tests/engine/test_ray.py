@@ -10,14 +10,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helpers.paths import FIXTURES
-from helpers.ray_cluster import alive, descendants, two_nodes, wait_until, x3_command
+from helpers.processes import wait_until, x3_command
+from helpers.ray_cluster import NEEDS_RAY, alive, descendants, two_nodes
 from helpers.roots import tree_bytes
 from helpers.spheres import write_spheres
 from helpers.units import (
@@ -48,12 +48,12 @@ pytestmark = [
     pytest.mark.ray,
     # Ray's own warnings and threads are not ours to mend.
     pytest.mark.filterwarnings("default"),
-    # Not importorskip: a file that is skipped as a whole is not collected.
-    pytest.mark.skipif(find_spec("ray") is None, reason='needs Ray: pip install "x3spatial[ray]"'),
+    NEEDS_RAY,
 ]
 
 ROOT = FIXTURES / "x3-small" / "root"
 SCENES = (
+    "--quiet",
     "--validation",
     0,
     "--fast",
@@ -245,7 +245,7 @@ def _lines(out: Path) -> int:
 
 
 def _build(root: Path, out: Path, *arguments: object) -> Any:
-    return x3_command("build", root, "-o", out, *arguments)
+    return x3_command("build", root, "-o", out, "--quiet", *arguments)
 
 
 def _built(out: Path) -> dict[str, bytes]:
@@ -360,7 +360,7 @@ def test_an_address_that_cannot_be_used_is_one_line(address: str, text: str) -> 
     with socket.socket() as unused:  # nobody listens on its port
         unused.bind(("127.0.0.1", 0))
         address = address.replace("{free}", str(unused.getsockname()[1]))
-        process = x3_command("audit", ROOT, "--engine", "ray", "--ray-address", address)
+        process = x3_command("audit", ROOT, "--quiet", "--engine", "ray", "--ray-address", address)
     _, errors = process.communicate()
     assert process.returncode == 2
     assert errors.startswith(f"x3: --ray-address {address}: {text}") and errors.count("\n") == 1
@@ -380,6 +380,7 @@ def test_an_address_that_cannot_be_used_is_one_line(address: str, text: str) -> 
             RuntimeError("Can't find a raylet"),
             "this machine must be a node of the cluster",
         ),
+        ("{silent}", None, "something else than Ray answers there"),
         (None, ValueError("no memory"), "--engine ray: Ray could not be started here: no memory"),
     ],
 )
@@ -406,7 +407,7 @@ def test_what_ray_refuses_is_one_line(
         port = server.getsockname()[1]
         given = address
         if address is not None:
-            given = address.format(here=cluster.address, http=f"127.0.0.1:{port}")
+            given = address.format(here=cluster.address, silent=f"127.0.0.1:{port}")
         with pytest.raises(UserError, match=text) as caught, connect(given):
             pass
     assert "\n" not in str(caught.value)

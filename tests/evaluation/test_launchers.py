@@ -8,15 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.ranks import environment, free_port, of_rank
+from helpers.processes import start, wait_until, x3_command
+from helpers.ranks import free_port, of_rank
 from helpers.roots import make_root
 from helpers.task_sets import make_set
 
@@ -29,20 +28,6 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 @pytest.fixture(autouse=True)
 def needs_torch() -> None:
     pytest.importorskip("torch.distributed")
-
-
-def start(*command: object, **variables: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        list(map(str, command)), env=environment(COLUMNS=80, **variables),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def wait_until(true: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class Run:
@@ -159,10 +144,7 @@ def test_zeroshot_builds_once(tmp_path: Path) -> None:
     folders = ("--tasks-dir", tmp_path / "tasks", "-o", tmp_path / "results")
     common = ("zeroshot", root, "--model", "uniform", "--model", "oracle", *folders)
     port = free_port()
-    processes = [
-        start(sys.executable, "-m", "x3spatial", *common, **of_rank(rank, 2, port))
-        for rank in (0, 1)
-    ]
+    processes = [x3_command(*common, **of_rank(rank, 2, port)) for rank in (0, 1)]
     printed = [process.communicate(timeout=180) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], printed
     assert "objects built now" in printed[0][0]
@@ -170,7 +152,7 @@ def test_zeroshot_builds_once(tmp_path: Path) -> None:
     together = _summary(tmp_path / "results")
     assert not list((tmp_path / "results").rglob(".*"))
     shutil.rmtree(tmp_path / "results")
-    alone = start(sys.executable, "-m", "x3spatial", *common)
+    alone = x3_command(*common)
     alone.communicate(timeout=180)
     assert alone.returncode == 0 and _summary(tmp_path / "results") == together
 
@@ -183,10 +165,7 @@ def _summary(folder: Path) -> dict[str, Any]:
 def test_every_rank_reports_that_nothing_can_be_built(tmp_path: Path) -> None:
     common = ("zeroshot", "--model", "centre", "--tasks-dir", tmp_path, "-o", tmp_path / "results")
     port = free_port()
-    processes = [
-        start(sys.executable, "-m", "x3spatial", *common, **of_rank(rank, 2, port))
-        for rank in (0, 1)
-    ]
+    processes = [x3_command(*common, **of_rank(rank, 2, port)) for rank in (0, 1)]
     printed = [process.communicate(timeout=180)[1] for process in processes]
     assert [process.returncode for process in processes] == [2, 1]
     assert all("t1_val_multi.json is missing" in text for text in printed)

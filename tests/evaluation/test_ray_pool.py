@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from helpers.ranks import environment
-from helpers.ray_cluster import add_second, two_nodes, wait_until
+from helpers.processes import wait_until, x3_command
+from helpers.ray_cluster import NEEDS_RAY, add_second, two_nodes
 from helpers.ray_models import Noting
 from helpers.roots import make_root
 from helpers.task_sets import make_set
@@ -26,23 +25,15 @@ from x3spatial.evaluation.ray_hosts import Recipe
 from x3spatial.evaluation.ray_pool import resources
 from x3spatial.evaluation.run import evaluate
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.ray, NEEDS_RAY, pytest.mark.filterwarnings("ignore")]
 
 COUNT, BATCH = 48, 2
 IN_HAND = 2 * BATCH
 """Samples that an actor has at a time."""
 
 
-def x3_command(*arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "x3spatial", *map(str, arguments)],
-        env=environment(COLUMNS=80), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    pytest.importorskip("ray", reason="needs Ray: pip install 'x3spatial[ray]'")
     with two_nodes() as made:
         yield made
 

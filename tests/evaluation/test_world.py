@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from helpers.ranks import COUNT, Launch, Zygote, environment, finish, free_port, of_rank
+from helpers.processes import environment
+from helpers.ranks import COUNT, Launch, Zygote, finish, free_port, of_rank
 from helpers.task_sets import Scripted, make_set
 from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation import rescore
 from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.run import evaluate
+from x3spatial.merging import merge
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +199,16 @@ def test_a_larger_limit_asks_the_rest(launch: Launch) -> None:
     assert len(launch.asked()) == 11
     assert [code for code, _ in finish(launch.all(3))] == [0, 0, 0]
     assert len(launch.asked()) == COUNT
+
+
+def test_ranks_of_a_shard_that_was_merged_ask_nothing(launch: Launch) -> None:
+    for shard in ("1/2", "2/2"):
+        assert [code for code, _ in finish(launch.all(2, shard=shard))] == [0, 0]
+    merge(launch.output)
+    assert len(launch.asked()) == COUNT
+    launch.log.unlink()
+    assert finish(launch.all(2, shard="1/2")) == [(0, ""), (0, "")]
+    assert launch.asked() == [] and launch.leftovers() == []
 
 
 def test_folders_that_are_not_shared_are_named(launch: Launch, tmp_path: Path) -> None:

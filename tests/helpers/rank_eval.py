@@ -63,6 +63,7 @@ def main(given: Mapping[str, Any]) -> int:
             workers=1,
             limit=given.get("limit"),
             fresh=given.get("fresh", False),
+            shard=given.get("shard"),
             world=world_from_environment(given.get("timeout", 60.0)),
         )
     except Reported as error:

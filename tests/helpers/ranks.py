@@ -14,18 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from helpers.paths import TESTS
+from helpers.processes import environment, wait_until
 from helpers.task_sets import make_set
 
 COUNT = 40
-_LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-
-
-def environment(**variables: object) -> dict[str, str]:
-    """The environment of a process that no launcher started, with ``variables``."""
-    value = {k: v for k, v in os.environ.items() if k not in _LAUNCHER}
-    value["PYTHONPATH"] = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
-    return value | {name: str(text) for name, text in variables.items()}
 
 
 def free_port() -> int:
@@ -142,10 +134,7 @@ class Launch:
 
     def wait_until(self, true: Callable[[], bool]) -> None:
         """Wait for something, at most a minute."""
-        deadline = time.monotonic() + 60
-        while not true():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(true, 60)
 
     def journals(self) -> list[Path]:
         """The journals of all ranks."""

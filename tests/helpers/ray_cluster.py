@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from helpers.paths import SRC, TESTS
+import pytest
 
+from helpers.paths import TESTS
+
+NEEDS_RAY = pytest.mark.skipif(
+    find_spec("ray") is None, reason='needs Ray: pip install "x3spatial[ray]"'
+)
+"""Not importorskip: a file that is skipped as a whole is not collected."""
 _STORE = 80 * 2**20
 """Bytes of a node's object store."""
 
@@ -59,25 +63,6 @@ def two_nodes() -> Iterator[Any]:
         yield cluster
     finally:
         cluster.shutdown()
-
-
-def x3_command(*arguments: object) -> subprocess.Popen[str]:
-    """The command in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "x3spatial", *map(str, arguments), "--quiet"],
-        env={**os.environ, "PYTHONPATH": str(SRC), "COLUMNS": "80"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_until(true: Callable[[], Any], seconds: float = 120) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def descendants(pid: int, *, agents: bool = True) -> list[tuple[int, str]]:

@@ -67,12 +67,6 @@ def three_dies(unit: Unit) -> int:
     return unit.number**2
 
 
-def waits(unit: Unit) -> int:
-    _tried(unit)
-    time.sleep(60)
-    return unit.number
-
-
 def package_folder(unit: Unit) -> tuple[int, str]:
     """The worker, and where it has x3spatial from."""
     import x3spatial

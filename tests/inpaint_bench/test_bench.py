@@ -203,3 +203,15 @@ def test_command(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         main([*arguments, "--json"])
     assert json.loads(capfd.readouterr().out)["engines"][0]["engine"] == "telea"
+
+
+def test_an_inpainting_engine_as_engine_is_told_its_option(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from x3spatial.cli import run
+
+    given = "command:my.sh"
+    assert run(["inpaint-bench", str(ROOT), "-o", str(tmp_path), "--engine", given]) == 2
+    assert capfd.readouterr().err == (
+        f"x3: --engine {given}: expected local or ray; what fills in is --inpaint {given}\n"
+    )

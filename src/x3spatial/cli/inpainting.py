@@ -13,7 +13,9 @@ from x3spatial.cli.help import RUN
 from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import Engine, Fresh, RayAddress, Root, Splits, Workers, names
 from x3spatial.cli.output import Outcome
-from x3spatial.inpainting.registry import ENGINE_HELP, ENGINES
+from x3spatial.engine.registry import ENGINES as RUNS_ON
+from x3spatial.errors import UserError
+from x3spatial.inpainting.registry import ENGINE_HELP, ENGINES, OPTION
 from x3spatial.roots.findings import grouped
 from x3spatial.texts import counted
 
@@ -78,6 +80,10 @@ def inpaint_bench(
     """
     from x3spatial.inpaint_bench.run import SUMMARY, bench_engines
 
+    if engine.partition(":")[0] in ENGINES:
+        raise UserError(
+            f"--engine {engine}: expected {' or '.join(RUNS_ON)}; what fills in is {OPTION} {engine}"
+        )
     summary = bench_engines(
         data_root,
         out_dir,

@@ -109,7 +109,6 @@ class Plan:
     retries: int
     """Further tries of a unit whose worker died."""
     threads: bool
-    interrupt: Callable[[], None] | None
 
 
 class Engine(ABC):
@@ -145,7 +144,6 @@ class Engine(ABC):
         workers: int | None = None,
         name: Callable[[T], str] | None = None,
         threads: bool = False,
-        interrupt: Callable[[], None] | None = None,
         retries: int = 1,
         ordered: bool = False,
         folders: Sequence[Path] = (),
@@ -163,8 +161,6 @@ class Engine(ABC):
             name: a unit's name in messages; None for ``str``.
             threads: the local engine uses threads in place of processes. They start faster and suit work that
                 spends its time in codecs, which release the GIL. Other engines ignore it.
-            interrupt: cancels work that is running in threads. It is called repeatedly when the iteration
-                ends early, because threads cannot be stopped from outside and may block for minutes.
             retries: further tries of a unit that failed, or whose worker died.
             ordered: results in the order of the units; those that come early wait in memory.
             folders: folders that units read or write; workers on other machines must see them.
@@ -187,7 +183,7 @@ class Engine(ABC):
         failed: list[tuple[str, Failed]] = []
         early: dict[int, Outcome[R]] = {}
         due = 0
-        plan = Plan(workers, retries, threads, interrupt)
+        plan = Plan(workers, retries, threads)
         with closing(self.run(task, numbered(), plan)) as outcomes:
             for number, outcome in outcomes:
                 unit = running.pop(number)
@@ -196,12 +192,10 @@ class Engine(ABC):
                         raise outcome.stop
                     failed.append((str(unit) if name is None else name(unit), outcome))
                     _LOG.debug("%s failed\n%s", failed[-1][0], outcome.details)
-                    if not ordered:
-                        continue
-                elif not ordered:
+                if ordered:
+                    early[number] = outcome
+                elif isinstance(outcome, Done):
                     yield outcome.value
-                    continue
-                early[number] = outcome
                 while due in early:
                     ready = early.pop(due)
                     due += 1

@@ -55,9 +55,7 @@ class LocalEngine(Engine):
         if workers == 1 or len(first) < 2:
             yield from ((number, task(unit)) for number, unit in units)
         elif plan.threads:
-            yield from map_unordered(
-                lambda item: (item[0], task(item[1])), units, workers, interrupt=plan.interrupt
-            )
+            yield from map_unordered(lambda item: (item[0], task(item[1])), units, workers)
         else:
             yield from _in_processes(task, units, workers, plan.retries)
 

@@ -235,13 +235,13 @@ def meet(world: World, environment: Mapping[str, str] = os.environ) -> Iterator[
         _open.remove(meeting)
 
 
-_joined: list[tuple[World, Any, Any]] = []
+_joined: list[tuple[Store, ProcessGroup]] = []
 """The store and the group of this process; kept until it ends, so that evaluations can follow each other."""
 
 
 def _rendezvous(world: World, environment: Mapping[str, str]) -> tuple[Store, ProcessGroup]:
     if _joined:
-        return _joined[0][1:]
+        return _joined[0]
     place = (
         "" if "torch.distributed" in sys.modules else _place(environment)
     )  # before a long import
@@ -256,7 +256,7 @@ def _rendezvous(world: World, environment: Mapping[str, str]) -> tuple[Store, Pr
     if distributed.is_initialized():  # by the script that calls us, maybe with NCCL
         group = distributed.new_group(backend="gloo", timeout=timeout)
         store = distributed.distributed_c10d._get_default_store()
-        _joined.append((world, store, group))
+        _joined.append((store, group))
         return store, group
     place = place or _place(environment)
     joining = min(_JOIN, world.timeout)
@@ -294,7 +294,7 @@ def _rendezvous(world: World, environment: Mapping[str, str]) -> tuple[Store, Pr
     group = distributed.group.WORLD
     assert group is not None, "it was just created"
     atexit.register(_leave, world, store)
-    _joined.append((world, store, group))
+    _joined.append((store, group))
     return store, group
 
 

@@ -52,7 +52,7 @@ def open_ray(address: str | None) -> Iterator[Engine]:
 
 
 @contextmanager
-def connect(address: str | None = None, *, cpus: int | None = None) -> Iterator[None]:
+def connect(address: str | None = None) -> Iterator[None]:
     """Be connected to Ray in the block.
 
     A program that has called ``ray.init`` itself, with a runtime environment of its own perhaps, keeps that
@@ -62,7 +62,6 @@ def connect(address: str | None = None, *, cpus: int | None = None) -> Iterator[
         address: ``auto`` (the cluster of this machine) or ``HOST:PORT`` of a cluster's head, which this
             machine is a node of; None for the environment variable ``RAY_ADDRESS``, and without it for a Ray
             of its own on this machine.
-        cpus: CPUs of a Ray that is started here; None for the usable ones.
 
     Raises:
         UserError: Ray is not installed or cannot be started, or the cluster cannot be joined.
@@ -78,7 +77,7 @@ def connect(address: str | None = None, *, cpus: int | None = None) -> Iterator[
     if joined is None:
         settings: dict[str, Any] = {
             "address": "local",
-            "num_cpus": cpus or usable_cores(),
+            "num_cpus": usable_cores(),
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE,
         }

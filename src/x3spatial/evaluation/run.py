@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from x3spatial.engine.world import World
 from x3spatial.errors import UserError
 from x3spatial.evaluation.asker import Asker
 from x3spatial.evaluation.asking import asking, check_engine
-from x3spatial.evaluation.assess import score_run
+from x3spatial.evaluation.assess import ScoredRun, score_run
 from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.journal import Store, open_share, open_store
 from x3spatial.evaluation.options import (
@@ -53,8 +53,8 @@ from x3spatial.formats.results_file import (
     write_results,
 )
 from x3spatial.formats.task_file import TaskRecord, read_records
+from x3spatial.formats.task_source import build_facts, recorded_path
 from x3spatial.formats.task_source import data_sha256 as task_sha256
-from x3spatial.formats.task_source import recorded_path
 from x3spatial.formats.typed_json import finite
 from x3spatial.io.files import check_output
 from x3spatial.models.base import Model
@@ -207,14 +207,18 @@ class _Run:
             options.stop_after_failures,
             f"{chosen.name}, {data_json.name}",
         )
-        if meeting is not None and not meeting.world.leads:
-            return self._take_part(meeting, inference, settings, output_json)
-        check_output(whole, "--out", [data_json])
-        check_replaceable(whole)
+        leads = meeting is None or meeting.world.leads
+        if leads:
+            check_output(whole, "--out", [data_json])
+            check_replaceable(whole)
         if self.shard is not None and not self.fresh:
-            merged = merged_already(whole, settings, self.samples.records)
-            if merged is not None:
-                return self._stored(self.samples.records, merged)
+            stored = self._stored(settings) if leads else None
+            if meeting is not None:
+                stored = meeting.from_first(stored)
+            if stored is not None:
+                return stored
+        if meeting is not None and not leads:
+            return self._take_part(meeting, inference, settings, output_json)
         about = {
             "data": recorded_path(data_json),
             "name": chosen.name,
@@ -248,14 +252,7 @@ class _Run:
                 ranks = meeting.gather((done.asked, done.left))
                 asked, left = (sum(column) for column in zip(*ranks, strict=True))
                 store.merge_rank_journals(meeting.world, [rank[0] for rank in ranks])
-            scored = score_run(
-                records,
-                store.replies,
-                convention=chosen.convention,
-                rule=check_scoring(options.scoring),
-                mask=check_mask_choice(options.mask),
-                workers=self.workers,
-            )
+            scored = self._scored(records, store.replies)
             data = data_provenance(data_json, data_sha256)
             seconds = time.perf_counter() - self.started
             head = scored.head(
@@ -294,9 +291,8 @@ class _Run:
         )
         return result if meeting is None else meeting.from_first(result)
 
-    def _stored(self, records: Sequence[TaskRecord], replies: dict[str, Reply]) -> EvalResult:
-        """The result of an output that is complete, which is not written again."""
-        scored = score_run(
+    def _scored(self, records: Sequence[TaskRecord], replies: Mapping[str, Reply]) -> ScoredRun:
+        return score_run(
             records,
             replies,
             convention=self.asker.model.convention,
@@ -304,13 +300,25 @@ class _Run:
             mask=check_mask_choice(self.options.mask),
             workers=self.workers,
         )
+
+    def _stored(self, settings: AnswerSettings) -> EvalResult | None:
+        """The result of an output of merged shards, which is not written again; None without one.
+
+        Raises:
+            UserError: it was written with other settings.
+        """
+        records = self.samples.records
+        replies = merged_already(self.output_json, settings, records)
+        if replies is None:
+            return None
         return EvalResult.of(
-            scored,
+            self._scored(records, replies),
             output_json=self.output_json,
             model=self.asker.model.name,
             asked=0,
             kept=len(records),
             privileged=self.asker.model.privileged,
+            build_seed=build_facts(self.samples.data_json).seed,
         )
 
     def _take_part(

@@ -22,12 +22,16 @@ EXIT_CODE = 130
 """Of a program that was interrupted: that of shells for a process that SIGINT ended."""
 MESSAGE = "x3: interrupted; the same command continues where it stopped"
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+_NUMBERS = {
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)  # Windows has no SIGHUP
+}
+"""The signals that ask to end."""
 _REPEATED = 1.0
 """Seconds in which further signals count as the same: a closed terminal sends several."""
 _UNHANDLED = 5.0
 """Seconds that the main thread has to notice a signal."""
-_BLOCKED = {getattr(signal, name) for name in _NAMES if hasattr(signal, name)}
 _LOOK = 0.5
 """Seconds between two looks at whether it does."""
 _CLEANUP = 30.0
@@ -48,12 +52,8 @@ def install() -> None:
     if _State.owner is not None or threading.current_thread() is not threading.main_thread():
         return
     _State.owner = os.getpid()
-    for name in _NAMES:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) in (
-            signal.SIG_DFL,
-            signal.default_int_handler,
-        ):
+    for number in _NUMBERS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _on_signal)
     sys.unraisablehook = _on_unraisable
     if hasattr(os, "register_at_fork"):
@@ -127,8 +127,7 @@ def _on_unraisable(found: Any) -> None:
 
 def _watch(reader: int) -> None:
     """End the process if the main thread does not."""
-    handled = {getattr(signal, name) for name in _NAMES if hasattr(signal, name)}
-    while not handled & set(os.read(reader, 64)):
+    while not _NUMBERS & set(os.read(reader, 64)):
         pass  # other handlers of Python's, such as torch's for SIGCHLD
     told = time.monotonic()
     while time.monotonic() - told < (_UNHANDLED if _State.first is None else _CLEANUP):
@@ -170,7 +169,7 @@ def inherited_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
     try:
         yield
     finally:
@@ -183,4 +182,4 @@ def ignore() -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
