@@ -199,7 +199,7 @@ def _write_set(
             advance()
     members = _members([shards[number] for number in sorted(shards)], source)
     index = f"{source.name}/{INDEX}"
-    with output.new_file(index) as part:
+    with output.folder.new_file(index) as part:
         _write_index(members, part)
         stored = {"file": index, "bytes": part.stat().st_size, "sha256": sha256_file(part)}
     listed = [
@@ -238,7 +238,7 @@ def _shard(set_name: str, output: Output, plan: ShardPlan) -> tuple[int, Written
     earlier = output.finished(set_name, plan.number, fingerprint)
     if earlier is not None:
         return plan.number, earlier, True
-    with output.new_file(shard_name(set_name, plan.number)) as part:
+    with output.folder.new_file(shard_name(set_name, plan.number)) as part:
         written = write_shard(plan, part)
     output.keep(set_name, plan.number, fingerprint, written)
     return plan.number, written, False
