@@ -27,7 +27,7 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 import x3spatial as x3
-from x3spatial.formats.image_paths import ImagePaths
+from x3spatial.formats.image_paths import PATH_FIELDS, ImagePaths
 from x3spatial.formats.task_file import read_records
 from x3spatial.io.images import read_bytes
 from x3spatial.io.members import file_at
@@ -68,7 +68,7 @@ def of_files(path: Path) -> dict[str, int]:
     """Number and bytes of the files that the records name, and the space that they take on disk."""
     named: set[str] = set()
     for record in read_records(path):
-        fields = (record.query_original, record.ref_original, record.ref_mask, record.query_mask)
+        fields = (getattr(record, name) for name in PATH_FIELDS)
         named.update(file for file in (*record.images, *fields) if file is not None)
     states = [Path(file).stat() for file in named]
     return {

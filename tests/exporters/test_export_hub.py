@@ -17,9 +17,9 @@ from helpers.roots import make_root, tree_bytes
 from helpers.task_sets import box_mask, make_record, write_set
 from x3spatial.errors import UserError
 from x3spatial.exporters import tables
-from x3spatial.exporters.hub.card import size_category
 from x3spatial.exporters.hub.sets import set_of
 from x3spatial.exporters.run import export
+from x3spatial.formats.hub import size_category
 from x3spatial.io.images import read_mask, read_rgb
 from x3spatial.training.rewards import hit_at_mask
 

@@ -114,10 +114,8 @@ def test_an_equal_pack_is_left_alone_and_a_changed_image_is_packed_again(tmp_pat
     assert not pack(tasks, out).written
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     mask = next(root.rglob("01_*_mask.png"))
-    state = mask.stat()
-    other = next(path for path in root.rglob("02_*_mask.png"))
-    mask.write_bytes(other.read_bytes())
-    assert pack(tasks, out).written, state
+    mask.write_bytes(next(root.rglob("02_*_mask.png")).read_bytes())
+    assert pack(tasks, out).written
     assert pack(tasks, out, shard_size="20K").written
     assert pack(tasks, out, shard_size="20K", license="mit").written
     assert '\nlicense: "mit"\n' in (out / "README.md").read_text()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from x3spatial.cli import output
-from x3spatial.cli.declare import DEFAULT, Default, command
+from x3spatial.cli.declare import DEFAULT, command
 from x3spatial.cli.options import Fresh, ImageFolder, ImageRoot, Workers
 from x3spatial.cli.output import Outcome
 from x3spatial.io.locations import url_of
 from x3spatial.texts import counted
-
-_LICENCE: Any = Default("license")
 
 
 @command(
@@ -37,10 +35,9 @@ def pack(
     shard_size: Annotated[
         str, typer.Option(metavar="SIZE", help="Bytes of a shard, with K, M or G.")
     ] = DEFAULT,
-    licence: Annotated[
-        str | None,
-        typer.Option("--license", metavar="ID", help="For the card, such as cc-by-4.0."),
-    ] = _LICENCE,
+    license: Annotated[
+        str | None, typer.Option(metavar="ID", help="For the card, such as cc-by-4.0.")
+    ] = DEFAULT,
     image_folder: ImageFolder = DEFAULT,
     image_root: ImageRoot = DEFAULT,
     workers: Workers = DEFAULT,
@@ -55,7 +52,7 @@ def pack(
         data_json,
         out,
         shard_size=shard_size,
-        license=licence,
+        license=license,
         image_folder=image_folder,
         image_root=image_root,
         workers=workers,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from x3spatial.exporters.tables import (
     row_features,
     table_rows,
 )
-from x3spatial.io.files import empty_dir, naming, sha256_file
+from x3spatial.io.files import naming, replacing_dir, sha256_file
 from x3spatial.io.opening import open_part, part_path
 
 _FINGERPRINT_DIGITS = 16
@@ -47,7 +45,7 @@ class HfDatasets(Format):
 
         features = row_features(datasets)
         arrow = path.with_name(f"{path.name}.arrow")
-        part, table = part_path(path), part_path(arrow)
+        table = part_path(arrow)
         try:
             schema = features.arrow_schema
             with (
@@ -57,8 +55,7 @@ class HfDatasets(Format):
             ):
                 for batch in batches(table_rows(samples, self.point_format), schema):
                     stream.write_batch(batch)
-            empty_dir(part)
-            with _quiet(datasets), naming(path):
+            with _quiet(datasets), replacing_dir(path) as part:
                 rows = datasets.Dataset(
                     datasets.table.MemoryMappedTable.from_file(str(table)),
                     # By default it depends on path and time of the file.
@@ -66,11 +63,8 @@ class HfDatasets(Format):
                 )
                 # By default the writer creates no file for an empty set, which could not be opened.
                 rows.save_to_disk(str(part), num_shards=None if len(rows) else 1)
-            shutil.rmtree(path, ignore_errors=True)
-            os.replace(part, path)
         finally:
             table.unlink(missing_ok=True)
-            shutil.rmtree(part, ignore_errors=True)
 
 
 class _quiet:

@@ -6,8 +6,6 @@ place of one of its tasks (Location, Placement, Unseen).
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,10 +18,9 @@ from x3spatial.exporters.base import Format
 from x3spatial.exporters.image_paths import PlacedImage, content_name
 from x3spatial.exporters.points import AS_RECORDED
 from x3spatial.exporters.samples import Sample
-from x3spatial.io.files import empty_dir, write_bytes
+from x3spatial.io.files import replacing_dir, write_bytes
 from x3spatial.io.images import decode_mask, encode_mask_png
 from x3spatial.io.json_stream import JsonArrayWriter
-from x3spatial.io.opening import part_path
 
 QUESTIONS = "question.json"
 _IMAGES, _MASKS = "image", "mask"
@@ -58,17 +55,12 @@ class RefSpatialBench(Format):
 
     def write(self, path: Path, samples: Iterable[Sample]) -> None:
         """See ``Format.write``."""
-        part = part_path(path)
-        try:
-            for folder in (part, part / _IMAGES, part / _MASKS):
-                empty_dir(folder)
+        with replacing_dir(path) as part:
+            for folder in (_IMAGES, _MASKS):
+                (part / folder).mkdir()
             with JsonArrayWriter(part / QUESTIONS) as file:
                 for sample in samples:
                     file.write(_question(sample, part))
-            shutil.rmtree(path, ignore_errors=True)
-            os.replace(part, path)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
 
 
 def _question(sample: Sample, folder: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from x3spatial.exporters.tables import (
     common_values,
     require_datasets,
 )
-from x3spatial.io.opening import open_part, part_path
+from x3spatial.io.files import replacing
+from x3spatial.io.opening import open_part
 
 
 class Trl(Format):
@@ -53,14 +53,13 @@ class Trl(Format):
                 "completion": turns,
             }
         ).arrow_schema
-        part = part_path(path)
-        try:
-            with open_part(path) as file, parquet.ParquetWriter(file, schema) as table:
-                for batch in batches(self._rows(samples), schema):
-                    table.write_batch(batch)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        with (
+            replacing(path),
+            open_part(path) as file,
+            parquet.ParquetWriter(file, schema) as table,
+        ):
+            for batch in batches(self._rows(samples), schema):
+                table.write_batch(batch)
 
     def _rows(self, samples: Iterable[Sample]) -> Iterator[dict[str, Any]]:
         for sample in samples:

@@ -12,7 +12,7 @@ from typing import Any
 from x3spatial.errors import UserError
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.locations import local_path
-from x3spatial.io.members import file_at, is_member, member_text
+from x3spatial.io.members import MemberPath, file_at, member_text
 from x3spatial.io.packs import find_set
 
 MARKED, CONCAT, PAIRS = IMAGE_FOLDERS = ("marked_abs", "concat_abs", "pairs_abs")
@@ -113,14 +113,11 @@ class ImagePaths:
         if self._packed is not None:
             return member_text(self._packed, path)
         if self._root is not None:
-            parts = PurePath(path).parts
-            below = parts[-_BELOW_ROOT:]
-            if len(parts) >= _BELOW_ROOT and below[-2].startswith("uid_"):
-                folder = parts[-_BELOW_ROOT - 1] if len(parts) > _BELOW_ROOT else ""
-                if folder not in IMAGE_FOLDERS:
-                    return str(self._root.joinpath(*below))
-                if folder in self._built:
-                    return str(self._tasks.joinpath(folder, *below))
+            made, below = below_root(path)
+            if below and not made:
+                return str(self._root.joinpath(*below))
+            if made in self._built:
+                return str(self._tasks.joinpath(made, *below))
         if _is_absolute(path):
             return path
         return os.path.normpath(self.folder(path) / path)
@@ -138,6 +135,23 @@ class ImagePaths:
         """The records with the paths of their files."""
         find = lru_cache(_NEIGHBOURS)(self.find)
         return [with_paths(record, find) for record in records]
+
+
+def below_root(path: str) -> tuple[str, tuple[str, ...]]:
+    """What ``path`` says of the place of its file, wherever data root and build lie.
+
+    Returns:
+        The one of ``IMAGE_FOLDERS`` that it lies in, or ``""``, and its parts ``{split}``, ``{scene}``,
+        ``uid_{uid}`` and ``{file}``; no parts if it does not end in such ones.
+    """
+    parts = PurePath(path).parts
+    below = parts[-_BELOW_ROOT:]
+    if len(below) < _BELOW_ROOT or not below[-2].startswith("uid_"):
+        return "", ()
+    made = next(
+        (part for part in parts[-_BELOW_ROOT - 1 : -_BELOW_ROOT] if part in IMAGE_FOLDERS), ""
+    )
+    return made, below
 
 
 def default_folder(data_json: Path, records: Iterable[TaskRecord]) -> str | None:
@@ -188,7 +202,7 @@ def _is_absolute(path: str) -> bool:
 
 
 def _exists(path: str | Path) -> bool:
-    text = str(path)
-    if is_member(text):
-        return file_at(text).exists()
-    return os.path.exists(text)  # noqa: PTH110 - Path.exists() raises for names that are too long
+    file = file_at(path)
+    if isinstance(file, MemberPath):
+        return file.exists()
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists() raises for names that are too long

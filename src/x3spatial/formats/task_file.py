@@ -246,6 +246,15 @@ def iter_records(path: Path) -> Iterator[TaskRecord]:
     Raises:
         UserError: the file is missing or not a JSON array, a record is malformed, or an id occurs twice.
     """
+    return (record for _, record in iter_with_values(path))
+
+
+def iter_with_values(path: Path) -> Iterator[tuple[dict[str, Any], TaskRecord]]:
+    """The records as ``iter_records``, each after the JSON object that it was read from.
+
+    Raises:
+        UserError: see ``iter_records``.
+    """
     check_exists(path)
     shared = Shared()
     seen: set[str] = set()
@@ -258,7 +267,7 @@ def iter_records(path: Path) -> Iterator[TaskRecord]:
             shown = record_fields.shown(record.id)
             raise UserError(f"{path}: record {number}: id {shown} occurs twice")
         seen.add(record.id)
-        yield record
+        yield value, record
 
 
 def read_records(path: Path) -> list[TaskRecord]:

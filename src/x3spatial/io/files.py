@@ -196,6 +196,25 @@ def empty_dir(path: Path) -> None:
 
 
 @contextmanager
+def replacing_dir(path: Path) -> Iterator[Path]:
+    """The empty temporary folder for ``path``, which takes its place after the block; an error removes it.
+
+    Raises:
+        UserError: a symbolic link has the name of the temporary folder.
+        OSError: it cannot be written; the error names ``path``.
+    """
+    part = part_path(path)
+    try:
+        with naming(path):
+            empty_dir(part)
+            yield part
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
 def new_dir(path: Path, option: str) -> Iterator[Path]:
     """A temporary folder whose entries are moved to the new folder ``path`` after the block.
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
+import tempfile
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from x3spatial.errors import UserError, packages_of
 from x3spatial.io.files import replacing, write_bytes
-from x3spatial.io.opening import open_part, open_regular, refuse_link
+from x3spatial.io.opening import new_part, open_regular, refuse_link
 
 CLOUD = "cloud"
 """The extra with fsspec and its usual file systems."""
@@ -83,8 +83,8 @@ class Folder(ABC):
         """Write a file as a whole."""
 
     @abstractmethod
-    def take(self, name: str, file: Path) -> None:
-        """Write a file of this machine as ``name``; it may be moved."""
+    def new_file(self, name: str) -> AbstractContextManager[Path]:
+        """A file of this machine to write in the block, after which it is in the folder as ``name``."""
 
     @abstractmethod
     def remove(self, name: str) -> None:
@@ -141,16 +141,15 @@ class LocalFolder(Folder):
         target.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(target, data, fsync=True)
 
-    def take(self, name: str, file: Path) -> None:
-        """Move or copy a file of this machine to ``name``."""
+    @contextmanager
+    def new_file(self, name: str) -> Iterator[Path]:
+        """See ``Folder.new_file``."""
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         refuse_link(target)
-        try:
-            os.replace(file, target)
-        except OSError:  # another file system
-            with replacing(target), open_part(target) as out, file.open("rb") as source:
-                shutil.copyfileobj(source, out, 1 << 20)
+        new_part(target)
+        with replacing(target) as part:
+            yield part
 
     def remove(self, name: str) -> None:
         """Remove a file if it is there."""
@@ -225,12 +224,16 @@ class UrlFolder(Folder):
             system.makedirs(path.rpartition("/")[0], exist_ok=True)
             system.pipe_file(path, data)
 
-    def take(self, name: str, file: Path) -> None:
-        """Move or copy a file of this machine to ``name``."""
-        system, path = self._file(name)
-        with reaching(self.named(name), writing=True):
-            system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            system.put_file(str(file), path)
+    @contextmanager
+    def new_file(self, name: str) -> Iterator[Path]:
+        """See ``Folder.new_file``."""
+        with tempfile.TemporaryDirectory(prefix="x3-pack-") as place:
+            part = Path(place) / "part"
+            yield part
+            system, path = self._file(name)
+            with reaching(self.named(name), writing=True):
+                system.makedirs(path.rpartition("/")[0], exist_ok=True)
+                system.put_file(str(part), path)
 
     def remove(self, name: str) -> None:
         """Remove a file if it is there."""

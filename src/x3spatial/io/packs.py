@@ -11,7 +11,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ class PackedSet:
             UserError: a shard is missing, damaged or not Parquet.
         """
         for shard in self.info.shards:
-            for text in self._column(shard, RECORD):
+            for (text,) in self._rows(shard, RECORD):
                 try:
                     yield json.loads(text, object_pairs_hook=unique_keys)
                 except (TypeError, ValueError) as error:
@@ -157,16 +157,15 @@ class PackedSet:
             self._places is None
         ):  # twice in two threads does no harm; a lock would not survive forks
             index, count = self.info.index, len(self.info.shards)
-            names = self._column(index, "name")
-            columns = (self._column(index, n) for n in ("shard", "offset", "size", "crc32"))
-            places = {name: Place(*rest) for name, *rest in zip(names, *columns, strict=True)}
+            rows = self._rows(index, "name", *(each.name for each in fields(Place)))
+            places = {name: Place(*rest) for name, *rest in rows}
             if any(not 0 <= place.shard < count for place in places.values()):
                 raise self._damaged(index, "it names a shard that the manifest does not have")
             self._places = places
         return self._places
 
-    def _column(self, stored: StoredFile, name: str) -> Iterator[Any]:
-        """The values of a column, a few hundred in memory."""
+    def _rows(self, stored: StoredFile, *names: str) -> Iterator[tuple[Any, ...]]:
+        """The values of columns row by row, a few hundred in memory."""
         with packages_of(EXTRA, self.place):
             import pyarrow
             from pyarrow import parquet
@@ -175,8 +174,9 @@ class PackedSet:
                 self._folder.open(stored.file) as file,
                 parquet.ParquetFile(file, page_checksum_verification=True) as table,
             ):
-                for batch in table.iter_batches(_BATCH_ROWS, columns=[name]):
-                    yield from batch.column(0).to_pylist()
+                for batch in table.iter_batches(_BATCH_ROWS, columns=list(names)):
+                    columns = (batch.column(name).to_pylist() for name in names)
+                    yield from zip(*columns, strict=True)
         except FileNotFoundError:
             self._check(stored)
             raise

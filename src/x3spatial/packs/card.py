@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
+
+from x3spatial.formats.hub import SPLITS, size_category
+from x3spatial.tasks.spec import TASKS
 
 CARD = "README.md"
-_SPLITS = {"val": "validation"}
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_LARGEST = "1M<n<10M"
-
-
-@dataclass(frozen=True, slots=True)
-class SetFacts:
-    """What the card says of a set."""
-
-    name: str
-    split: str | None
-    """Of its samples; None if they have none."""
-    samples: int
-    images: int
-    """Files inside, each counted once."""
-    shards: int
-    bytes: int
-    data_sha256: str
-    tasks: Sequence[str]
 
 
 def split_name(split: str | None) -> str:
     """The name of a split as data sets have it; ``train``, which every loader has, where there is none."""
-    return "train" if split is None else _SPLITS.get(split, split)
+    return "train" if split is None else SPLITS.get(split, split)
 
 
-def card(facts: Sequence[SetFacts], licence: str | None, answers: Mapping[str, str]) -> str:
+def shard_bytes(entry: Mapping[str, Any]) -> int:
+    """The bytes of the shards of a set, by its entry in the manifest."""
+    return sum(shard["bytes"] for shard in entry["shards"])
+
+
+def card(sets: Mapping[str, Mapping[str, Any]], licence: str | None) -> str:
     """The text of the card.
 
     Args:
-        facts: the sets.
+        sets: the sets as in the manifest.
         licence: an identifier of the Hub, such as ``cc-by-4.0``; None: not stated.
-        answers: task → what is asked, for the list of tasks.
     """
-    samples = sum(each.samples for each in facts)
-    size = next((name for limit, name in _SIZES if samples < limit), _LARGEST)
+    size = size_category(sum(entry["records"] for entry in sets.values()))
     head = ["---"]
     if licence is not None:
         head.append(f"license: {_text(licence)}")
@@ -54,21 +41,22 @@ def card(facts: Sequence[SetFacts], licence: str | None, answers: Mapping[str, s
         "- spatial-reasoning",
         "configs:",
     ]
-    for each in facts:
+    for name, entry in sets.items():
         head += [
-            f"- config_name: {_text(each.name)}",
+            f"- config_name: {_text(name)}",
             "  data_files:",
-            f"  - split: {split_name(each.split)}",
-            f"    path: {_text(f'{each.name}/part-*.parquet')}",
+            f"  - split: {split_name(entry['split'])}",
+            f"    path: {_text(f'{name}/part-*.parquet')}",
         ]
     head.append("---")
     rows = [
-        f"| `{each.name}` | {split_name(each.split)} | {each.samples:,} | {each.images:,} | {each.shards} |"
-        f" {each.bytes / 1e6:,.1f} | `{each.data_sha256[:12]}` |"
-        for each in facts
+        f"| `{name}` | {split_name(entry['split'])} | {entry['records']:,} | {entry['images']:,} |"
+        f" {len(entry['shards'])} | {shard_bytes(entry) / 1e6:,.1f} | `{entry['data_sha256'][:12]}` |"
+        for name, entry in sets.items()
     ]
-    tasks = dict.fromkeys(task for each in facts for task in each.tasks)
-    first = facts[0]
+    tasks = dict.fromkeys(task for entry in sets.values() for task in entry["tasks"])
+    first = next(iter(sets))
+    split = split_name(sets[first]["split"])
     body = [
         "# Spatial questions over several views",
         "",
@@ -84,12 +72,12 @@ def card(facts: Sequence[SetFacts], licence: str | None, answers: Mapping[str, s
         "```python",
         "from datasets import load_dataset",
         "",
-        f'rows = load_dataset("PACK", "{first.name}", split="{split_name(first.split)}")',
+        f'rows = load_dataset("PACK", "{first}", split="{split}")',
         'rows[0]["images"], rows[0]["prompt"], rows[0]["answer"], rows[0]["query_mask"]',
         "```",
         "",
         "```bash",
-        f"x3 eval PACK/{first.name} --model KIND:NAME -o results.json",
+        f"x3 eval PACK/{first} --model KIND:NAME -o results.json",
         "```",
         "",
         "## Columns",
@@ -99,7 +87,7 @@ def card(facts: Sequence[SetFacts], licence: str | None, answers: Mapping[str, s
         " from 0 to 1, or the token of absence. `other_images`: further files that records name, once each."
         " `record`: the record of the task file as JSON. Points refer to the stored pixels.",
         *(
-            ["", "## Tasks", "", *(f"- `{task}`: {answers[task]}" for task in tasks)]
+            ["", "## Tasks", "", *(f"- `{task}`: {TASKS[task].summary}" for task in tasks)]
             if tasks
             else []
         ),

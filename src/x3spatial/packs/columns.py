@@ -22,6 +22,8 @@ LISTS = (IMAGES, OTHERS)
 """Image columns that hold several."""
 POINT = "reference_point"
 AREA = "mask_area_fraction"
+PLAIN = (*TEXTS, POINT, AREA, RECORD)
+"""The columns without images, in order."""
 
 
 def bytes_leaf(column: str) -> str:

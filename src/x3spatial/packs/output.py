@@ -5,18 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from x3spatial.errors import UserError
-from x3spatial.io.files import make_dir
+from x3spatial.io.files import make_dir, sha256_file
 from x3spatial.io.locations import Folder, LocalFolder
 from x3spatial.io.locks import LOCK, lock_dir
-from x3spatial.io.opening import new_part
 from x3spatial.io.packs import MANIFEST, read_manifest
 from x3spatial.packs.card import CARD
 from x3spatial.packs.shard import MemberPlace, WrittenShard
@@ -39,6 +36,14 @@ def _note_name(set_name: str, number: int) -> str:
     return f"{set_name}/.part-{number:05}.json"
 
 
+def _files_of(sets: Collection[str], names: Collection[str]) -> set[str]:
+    """Those of ``names`` that are files of ours in the folders of ``sets``."""
+    parts = {name: name.partition("/") for name in names}
+    return {
+        name for name, (top, _, below) in parts.items() if top in sets and _OURS.fullmatch(below)
+    }
+
+
 class Output:
     """A pack that is being written.
 
@@ -57,25 +62,18 @@ class Output:
         self.manifest: dict[str, Any] | None = None if found is None else found[1]
         self._note = self._read(NOTE)
         ours = {*(self.manifest or {}).get("sets", {}), *(self._note or {}).get("sets", ())}
-        self._before = folder.names()
-        for name in sorted(self._before):
-            top, _, below = name.partition("/")
-            if top not in sets or (top in ours and _OURS.fullmatch(below)):
-                continue
-            raise UserError(
-                f"--out {folder.place}: holds {name}, which x3 pack did not write; choose another folder"
-            )
-        self._check_card()
-        self._stale = {
-            name
-            for name in self._before
-            if (parts := name.split("/"))[0] in ours and _OURS.fullmatch(parts[-1])
-        }
+        before = folder.names()
+        self._stale = _files_of(ours, before)
+        for name in sorted(before - self._stale):
+            if name.partition("/")[0] in sets:
+                raise UserError(
+                    f"--out {folder.place}: holds {name}, which x3 pack did not write; choose another folder"
+                )
+        if CARD in before:
+            self._check_card()
 
     def _check_card(self) -> None:
         """Refuse to replace a card that somebody wrote or edited."""
-        if CARD not in self._before:
-            return
         about = [side.get("card") or {} for side in (self.manifest, self._note) if side]
         digest = hashlib.sha256(self.folder.read(CARD)).hexdigest()
         if digest not in {each.get("sha256") for each in about}:
@@ -95,7 +93,6 @@ class Output:
         if fresh:
             for name in sorted(self._stale):
                 self.folder.remove(name)
-            self._before -= self._stale
 
     def finished(self, set_name: str, number: int, fingerprint: str) -> WrittenShard | None:
         """A shard that an earlier run finished from the same input; None if there is none.
@@ -116,27 +113,8 @@ class Output:
         if self.folder.size(name) != shard.bytes:
             return None
         if isinstance(self.folder, LocalFolder):
-            with self.folder.open(name) as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
-                    return None
+            return shard if sha256_file(self.folder.path / name) == shard.sha256 else None
         return shard
-
-    @contextmanager
-    def new_file(self, name: str) -> Iterator[Path]:
-        """A file of this machine to write; it takes its place in the pack after the block."""
-        if isinstance(self.folder, LocalFolder):
-            target = self.folder.path / name
-            target.parent.mkdir(exist_ok=True)
-            temporary: Any = nullcontext(None)
-        else:
-            temporary = tempfile.TemporaryDirectory(prefix="x3-pack-")
-        with temporary as place:
-            part = new_part(target) if place is None else Path(place) / "part"
-            try:
-                yield part
-                self.folder.take(name, part)
-            finally:
-                part.unlink(missing_ok=True)
 
     def keep(self, set_name: str, number: int, fingerprint: str, shard: WrittenShard) -> None:
         """Note that a shard is finished."""
@@ -155,15 +133,11 @@ class Output:
             for each in manifest["sets"].values()
             for stored in (*each["shards"], each["index"])
         }
-        for name in sorted((self._stale | self._notes()) - wanted):
+        # Notes of this run's shards too, and what a killed run left.
+        for name in sorted((self._stale | _files_of(self._sets, self.folder.names())) - wanted):
             self.folder.remove(name)
         self._write(MANIFEST, {**manifest, "card": about})
         self.folder.remove(NOTE)
-
-    def _notes(self) -> set[str]:
-        """The notes of this run's shards, and what a killed one left."""
-        names = self.folder.names()
-        return {n for n in names if (p := n.split("/"))[0] in self._sets and _OURS.fullmatch(p[-1])}
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:

@@ -10,11 +10,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from x3spatial.errors import UserError
-from x3spatial.formats.image_paths import IMAGE_FOLDERS, ImagePaths, with_paths
+from x3spatial.formats.image_paths import PATH_FIELDS, ImagePaths, below_root, with_paths
 from x3spatial.formats.mask_files import mask_candidates
 from x3spatial.formats.record_fields import PATHS
-from x3spatial.formats.task_file import TaskRecord
-from x3spatial.formats.task_source import iter_values
+from x3spatial.formats.task_file import TaskRecord, iter_with_values
 from x3spatial.io.files import sha256_json
 from x3spatial.io.members import MemberPath, file_at
 
@@ -24,8 +23,6 @@ _GROUP_ROWS = 128
 """Likewise, after so many rows."""
 _GROUP_SHOWN_BYTES = 128 << 20
 """A row group ends also within an object before its rows hold so many bytes, repeated images included."""
-_BELOW_ROOT = 4
-"""Number of parts of ``{split}/{scene}/uid_{uid}/{file}``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +130,9 @@ def _object(row: Row) -> tuple[str | None, str | None]:
 
 def _rows(source: Path, paths: ImagePaths) -> Iterator[Row]:
     files = _Files()
-    seen: set[str] = set()
-    for number, value in enumerate(iter_values(source), start=1):
-        try:
-            stored = TaskRecord.from_json(value)
-        except ValueError as error:
-            raise UserError(f"{source}: record {number}: {error}") from None
-        if stored.id in seen:
-            raise UserError(f"{source}: record {number}: id {stored.id!r} occurs twice")
-        seen.add(stored.id)
-        yield _row(
-            f"{source}: record {stored.id}", value, with_paths(stored, paths.find), paths, files
-        )
+    for value, stored in iter_with_values(source):
+        where = f"{source}: record {stored.id}"
+        yield _row(where, value, with_paths(stored, paths.find), paths, files)
 
 
 def _row(
@@ -154,7 +142,7 @@ def _row(
     images = tuple(files.named(path, where) for path in record.images)
     named = {
         path: files.named(path, where)
-        for name in ("query_original", "ref_original", "ref_mask", "query_mask")
+        for name in PATH_FIELDS
         if (path := getattr(record, name)) is not None
     }
     depths = value.get("depth") or []
@@ -233,13 +221,9 @@ class _Files:
         if isinstance(file, MemberPath):
             return path.partition("!/")[2]
         whole = PurePath(path)
-        parts = whole.parts
-        folder = None
-        if len(parts) >= _BELOW_ROOT and parts[-2].startswith("uid_"):
-            made = parts[-_BELOW_ROOT - 1 : -_BELOW_ROOT]
-            below = parts[-_BELOW_ROOT:-1]
-            folder = "/".join((*made, *below) if made and made[0] in IMAGE_FOLDERS else below)
+        made, below = below_root(path)
+        folder = "/".join((made, *below[:-1]) if made else below[:-1])
         source = str(whole.parent)
-        if folder is None or self._folders.setdefault(folder, source) != source:
+        if not folder or self._folders.setdefault(folder, source) != source:
             folder = f"files/{sha256_json(source)[:12]}"
         return f"{folder}/{whole.name}"

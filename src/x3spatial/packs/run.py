@@ -18,7 +18,7 @@ from x3spatial.formats.task_source import build_facts, data_sha256, file_name, s
 from x3spatial.io.files import sha256_file
 from x3spatial.io.locations import folder_at
 from x3spatial.io.packs import FORMAT, PackedSet, open_pack
-from x3spatial.packs.card import SetFacts, card
+from x3spatial.packs.card import card, shard_bytes
 from x3spatial.packs.output import INDEX, Output, claimed, shard_name
 from x3spatial.packs.plan import ShardPlan, plan_shards
 from x3spatial.packs.shard import (
@@ -31,7 +31,6 @@ from x3spatial.packs.shard import (
 from x3spatial.packs.sizes import parse_size
 from x3spatial.progress import progress
 from x3spatial.tables import Table, Tabular
-from x3spatial.tasks.spec import TASKS
 
 SHARD_SIZE = "500M"
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -59,14 +58,14 @@ class PackSummary(Tabular):
     @property
     def bytes(self) -> int:
         """Bytes of all shards."""
-        return sum(s["bytes"] for each in self.manifest["sets"].values() for s in each["shards"])
+        return sum(map(shard_bytes, self.manifest["sets"].values()))
 
     def table(self) -> Table:
         """A row per set."""
         rows = tuple(
             (
                 name, f"{each['records']:,}", f"{each['images']:,}", str(len(each["shards"])),
-                f"{sum(shard['bytes'] for shard in each['shards']) / 1e6:,.1f}",
+                f"{shard_bytes(each) / 1e6:,.1f}",
             )
             for name, each in self.manifest["sets"].items()
         )  # fmt: skip
@@ -128,14 +127,12 @@ def pack(
             return PackSummary(folder.place, output.manifest, False, 0)
         output.begin(settings, fresh=fresh)
         sets: dict[str, Any] = {}
-        facts, kept = [], 0
+        kept = 0
         for source in sources:
-            sets[source.name], fact, reused = _write_set(source, output, size, workers)
-            facts.append(fact)
+            sets[source.name], reused = _write_set(source, output, size, workers)
             kept += reused
         manifest = {"format": FORMAT, "pyarrow": version, **settings, "sets": sets}
-        summaries = {name: spec.summary for name, spec in TASKS.items()}
-        output.finish(manifest, card(facts, license, summaries))
+        output.finish(manifest, card(sets, license))
     opened = open_pack(folder.place)
     assert opened is not None
     for each in opened.sets.values():
@@ -175,8 +172,8 @@ def _sources(
 
 def _write_set(
     source: _Source, output: Output, shard_size: int, workers: int
-) -> tuple[dict[str, Any], SetFacts, int]:
-    """Write a set; returns its entry in the manifest, what the card says, and the number of kept shards."""
+) -> tuple[dict[str, Any], int]:
+    """Write a set; returns its entry in the manifest and the number of kept shards."""
     seen: dict[str, None] = {}
     splits: dict[str, None] = {}
 
@@ -199,7 +196,7 @@ def _write_set(
             advance()
     members = _members([shards[number] for number in sorted(shards)], source)
     index = f"{source.name}/{INDEX}"
-    with output.new_file(index) as part:
+    with output.folder.new_file(index) as part:
         _write_index(members, part)
         stored = {"file": index, "bytes": part.stat().st_size, "sha256": sha256_file(part)}
     listed = [
@@ -211,25 +208,19 @@ def _write_set(
         }
         for number in sorted(shards)
     ]
-    records = sum(shard.rows for shard in shards.values())
     build = build_facts(source.path)
-    split = next(iter(splits), None)
     entry = {
-        "records": records,
+        "records": sum(shard.rows for shard in shards.values()),
         "images": len(members),
         "tasks": list(seen),
-        "split": split,
+        "split": next(iter(splits), None),
         "data_sha256": source.sha256,
         "build": None if build.sha256 is None and build.identity is None else build.to_json(),
         "orientation_tags_removed": sum(shard.tags_removed for shard in shards.values()),
         "shards": listed,
         "index": stored,
     }
-    size = sum(shard.bytes for shard in shards.values())
-    fact = SetFacts(
-        source.name, split, records, len(members), len(shards), size, source.sha256, tuple(seen)
-    )
-    return entry, fact, kept
+    return entry, kept
 
 
 def _shard(set_name: str, output: Output, plan: ShardPlan) -> tuple[int, WrittenShard, bool]:
@@ -238,7 +229,7 @@ def _shard(set_name: str, output: Output, plan: ShardPlan) -> tuple[int, Written
     earlier = output.finished(set_name, plan.number, fingerprint)
     if earlier is not None:
         return plan.number, earlier, True
-    with output.new_file(shard_name(set_name, plan.number)) as part:
+    with output.folder.new_file(shard_name(set_name, plan.number)) as part:
         written = write_shard(plan, part)
     output.keep(set_name, plan.number, fingerprint, written)
     return plan.number, written, False

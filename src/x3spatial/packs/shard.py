@@ -23,11 +23,14 @@ from x3spatial.io.members import file_at
 from x3spatial.io.orientation import without_orientation
 from x3spatial.io.packs import EXTRA
 from x3spatial.packs.columns import (
+    AREA,
     IMAGE_COLUMNS,
     IMAGES,
     LISTS,
     MASKS,
     OTHERS,
+    PLAIN,
+    POINT,
     bytes_leaf,
     features,
     leaves,
@@ -224,21 +227,12 @@ def _table(
             cells[column].append(cell)
     plain = [plain_values(row.record, row.text) for row in group]
     arrays: dict[str, Any] = {}
-    for name in plain_names():
-        kind = pa.string()
-        if name == "reference_point":
-            kind = pa.list_(pa.float64())
-        elif name == "mask_area_fraction":
-            kind = pa.float64()
-        arrays[name] = pa.array([values[name] for values in plain], kind)
+    kinds = {POINT: pa.list_(pa.float64()), AREA: pa.float64()}
+    for name in PLAIN:
+        arrays[name] = pa.array([values[name] for values in plain], kinds.get(name, pa.string()))
     for column in IMAGE_COLUMNS:
         arrays[column] = _image_array(found[column], cells[column], several=column in LISTS)
     return pa.table(arrays), found
-
-
-def plain_names() -> list[str]:
-    """The columns without images, in order; the record's JSON is the last."""
-    return [leaf.partition(".")[0] for leaf in leaves() if not leaf.endswith((".bytes", ".path"))]
 
 
 def _image_array(

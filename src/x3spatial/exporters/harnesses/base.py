@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -17,9 +16,8 @@ from x3spatial.exporters.samples import Sample
 from x3spatial.exporters.text_files import write_json_lines
 from x3spatial.formats.image_paths import with_paths
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.io.files import empty_dir, write_json
+from x3spatial.io.files import replacing_dir, write_json
 from x3spatial.io.json_stream import JsonArrayWriter
-from x3spatial.io.opening import part_path
 from x3spatial.tasks.spec import TASKS
 
 TASK_FILE = "tasks.json"
@@ -77,9 +75,7 @@ class HarnessFormat(Format):
 
     def write(self, path: Path, samples: Iterable[Sample]) -> None:
         """See ``Format.write``."""
-        part = part_path(path)
-        empty_dir(part)
-        try:
+        with replacing_dir(path) as part:
             titles = self._write_samples(part, samples)
             settings = {
                 "convention": self.point_format,
@@ -88,10 +84,6 @@ class HarnessFormat(Format):
             }
             write_json(part / SETTINGS, settings)
             self.complete(part, path, settings)
-            shutil.rmtree(path, ignore_errors=True)
-            os.replace(part, path)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
 
     def _write_samples(self, folder: Path, samples: Iterable[Sample]) -> list[str]:
         """Write both files of samples in one pass; returns the titles of their tasks."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,7 @@ from x3spatial.exporters.tables import (
     table_rows,
     write_shards,
 )
-from x3spatial.io.files import empty_dir, naming, sha256_file
-from x3spatial.io.opening import part_path
+from x3spatial.io.files import replacing_dir, sha256_file
 
 CARD, METADATA, LEADERBOARD = "README.md", "croissant.json", "eval.yaml"
 
@@ -67,20 +64,13 @@ class HfBenchmark(Format):
                     f" {found.split}; rename one"
                 )
         schema = row_features(datasets).arrow_schema
-        part = part_path(path)
-        try:
-            empty_dir(part)
-            with naming(path):
-                rows = table_rows(found.counted(iter(samples)), self.point_format)
-                files = write_shards(part, found.split, batches(rows, schema), schema)
+        with replacing_dir(path) as part:
+            rows = table_rows(found.counted(iter(samples)), self.point_format)
+            files = write_shards(part, found.split, batches(rows, schema), schema)
             found.shards = [
                 Shard(f"{path.name}/{file.name}", file.stat().st_size, sha256_file(file))
                 for file in files
             ]
-            shutil.rmtree(path, ignore_errors=True)
-            os.replace(part, path)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
         self._sets[path.name] = found
 
     def companions(self, outputs: Mapping[str, str]) -> Mapping[str, Any]:

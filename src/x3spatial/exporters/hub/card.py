@@ -10,13 +10,9 @@ import x3spatial
 from x3spatial.exporters.base import CardOptions
 from x3spatial.exporters.hub.leaderboard import TRAINING, metric_of, titles_of
 from x3spatial.exporters.hub.sets import HubSet
+from x3spatial.formats.hub import size_category
 from x3spatial.tasks.spec import TASKS
 
-_SIZES = (
-    (1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
-)  # fmt: skip
-"""Number of rows below which a data set is of a size, and the Hub's word for it."""
-_LARGEST = "1M<n<10M"
 TASK_CATEGORIES = ("visual-question-answering", "image-text-to-text")
 TAGS = ("pointing", "spatial-reasoning", "multi-view", "benchmark", "x3spatial")
 
@@ -59,11 +55,6 @@ def card_text(sets: Sequence[HubSet], card: CardOptions) -> str:
         )
     )
     return f"---\n{top}---\n\n{body}"
-
-
-def size_category(rows: int) -> str:
-    """The Hub's word for a number of rows."""
-    return next((word for below, word in _SIZES if rows < below), _LARGEST)
 
 
 def _by_config(sets: Sequence[HubSet]) -> list[HubSet]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from x3spatial.exporters.samples import Sample
+from x3spatial.formats.hub import SPLITS
 from x3spatial.tasks.spec import TASKS, says_absent
 
-SPLITS = {"train": "train", "val": "validation", "test": "test"}
-"""Split in the name of a task file → split of the Hub."""
 _OTHER = "test"
 """The split of a task file whose name has none."""
 
