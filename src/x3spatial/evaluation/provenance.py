@@ -33,11 +33,3 @@ def data_provenance(data_json: Path, sha256: str) -> DataInfo:
         build=build.identity,
         build_seed=build.seed,
     )
-
-
-def build_identity(data_json: Path) -> str | None:
-    """Hash of settings that affect the images but are not in the records, such as the overlay.
-
-    None without a ``build.json`` beside the task file.
-    """
-    return build_facts(data_json).identity
