@@ -8,13 +8,12 @@ from typing import Any, overload
 
 from x3spatial.errors import UserError
 from x3spatial.evaluation.scoring.masks import join
+from x3spatial.formats.image_paths import PATH_FIELDS
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.files import sha256_json
 from x3spatial.models.base import Model
 from x3spatial.tasks.question import Question
 from x3spatial.tasks.spec import TASKS
-
-_PATH_FIELDS = ("query_original", "ref_original", "ref_mask", "query_mask")
 
 
 def check_supported(model: Model, records: Sequence[TaskRecord], data_json: Path) -> None:
@@ -58,15 +57,9 @@ class Whole(Mapping[str, Any]):
         self._values: dict[str, Any] | None = None
 
     def __getitem__(self, name: str) -> Any:
-        if self._values is None and name in _PATH_FIELDS:
+        if self._values is None and name in PATH_FIELDS:
             return self._joined(getattr(self._record, name))
         return self._made()[name]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """See ``Mapping.get``; without an exception where a path is wanted."""
-        if self._values is None and name in _PATH_FIELDS:
-            return self._joined(getattr(self._record, name))
-        return self._made().get(name, default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._made())
@@ -81,7 +74,7 @@ class Whole(Mapping[str, Any]):
         if self._values is None:
             values = self._record.to_json()
             values["image"] = [self._joined(path) for path in self._record.images]
-            values |= {name: self._joined(values[name]) for name in _PATH_FIELDS}
+            values |= {name: self._joined(values[name]) for name in PATH_FIELDS}
             self._values = values
         return self._values
 

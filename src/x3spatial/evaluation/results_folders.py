@@ -124,17 +124,21 @@ def results_below(folder: Path) -> Iterator[tuple[Path, ResultsFile]]:
 
     A results file that is damaged is reported and left out.
     """
+    for path in result_paths_below(folder):
+        try:
+            yield path, read_results(path)
+        except UserError as error:
+            _LOG.warning("left out of the summary: %s", error)
+
+
+def result_paths_below(folder: Path) -> Iterator[Path]:
+    """The files below ``folder`` that begin as results, in the order of the paths; neither hidden ones nor
+    parts of shards.
+    """
     for path in sorted(folder.rglob("*.json")):
-        if _is_own(path, folder) and begins_as_results(path):
-            try:
-                yield path, read_results(path)
-            except UserError as error:
-                _LOG.warning("left out of the summary: %s", error)
-
-
-def _is_own(path: Path, folder: Path) -> bool:
-    """Whether a file below ``folder`` is neither hidden nor a part of a shard."""
-    return not path.name.startswith(".") and not is_in_shard(path.relative_to(folder))
+        hidden = path.name.startswith(".") or is_in_shard(path.relative_to(folder))
+        if not hidden and begins_as_results(path):
+            yield path
 
 
 def begins_as_results(path: Path) -> bool:

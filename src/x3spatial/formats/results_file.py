@@ -160,12 +160,9 @@ def open_results(path: str | Path) -> tuple[ResultsFile, Iterator[SampleResult]]
     """
     path = Path(path)
     found = _written_head(path)
-    if found is None:
-        value, version = _read_outline(path)
-        head, entries = _head_of(path, value, version), iter(value["results"])
-    else:
-        (value, version), entries = found, _entries(path)
-        head = _head_of(path, value, version)
+    value, version = found or _read_outline(path)
+    head = _head_of(path, value, version)
+    entries = iter(value["results"]) if found is None else _entries(path)
     if version < FORMAT:
         writer = head.versions.get("x3spatial")
         by = "" if writer is None else f" (written by x3spatial {writer})"

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from x3spatial.engine.shards import is_in_shard
 from x3spatial.errors import UserError
-from x3spatial.evaluation.results_folders import begins_as_results
+from x3spatial.evaluation.results_folders import result_paths_below
 from x3spatial.evaluation.settings import same_model
 from x3spatial.evaluation.unfinished import (
     Unfinished,
@@ -192,7 +191,7 @@ def _look(
 
     for path in paths:
         if path.is_dir():
-            for file in _results_below(path):
+            for file in result_paths_below(path):
                 add(file, named=False)
             journals.update(dict.fromkeys(outputs_below(path)))
         elif path.is_file() and (output := output_of(path)) is not None:
@@ -208,13 +207,6 @@ def _look(
 
 def _has_journal(output: Path) -> bool:
     return output.with_name(f".{output.name}.journal").is_file()
-
-
-def _results_below(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*.json")):
-        hidden = path.name.startswith(".") or is_in_shard(path.relative_to(folder))
-        if not hidden and begins_as_results(path):
-            yield path
 
 
 def _add_unfinished(

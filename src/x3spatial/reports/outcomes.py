@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from x3spatial.errors import UserError
 from x3spatial.formats.results_entry import SampleResult
-from x3spatial.tasks.answers import LEAST_IOU
+from x3spatial.tasks.boxes import HALF
 
 Colour = tuple[int, int, int]
 
@@ -68,7 +68,7 @@ OUTCOMES: dict[str, Outcome] = {
         Outcome("hit", "hit", True, lambda e: e.hit_mask == 1),
         Outcome("miss", "miss", False, lambda e: e.hit_mask == 0),
         Outcome("partial-hit", "some points hit", None, lambda e: e.hit_mask is not None),
-        Outcome("box-right", "box, IoU at least 0.5", True, lambda e: _iou(e) >= LEAST_IOU - 1e-9),
+        Outcome("box-right", "box, IoU at least 0.5", True, lambda e: _iou(e) >= HALF),
         Outcome("box-wrong", "box, IoU below 0.5", False, lambda e: _iou(e) >= 0),
         Outcome("no-mask", "no mask to score", None, lambda e: True),
     )

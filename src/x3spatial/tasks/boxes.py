@@ -15,6 +15,9 @@ from x3spatial.arrays import Bool
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point
 
+HALF = 0.5 - 1e-9
+"""The IoU from which a box counts as right: half, whatever the last bit of its corners."""
+
 
 class Box(NamedTuple):
     """A box by two opposite corners, normalised; x points right, y points down.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -49,15 +49,17 @@ class Masks:
 NO_MASKS = Masks(None, None)
 
 
+@dataclass(frozen=True, slots=True)
 class _Named:
     """A record by what decides its masks: neighbouring records with the same query view are equal."""
 
-    __slots__ = ("_key", "record")
+    key: tuple[str | None, ...]
+    record: TaskRecord = field(compare=False)
 
-    def __init__(self, record: TaskRecord) -> None:
-        self.record = record
+    @classmethod
+    def of(cls, record: TaskRecord) -> _Named:
         named = record.query_mask or record.query_original
-        self._key = (
+        key = (
             record.task,
             record.query_mask,
             record.query_mask_kind,
@@ -65,12 +67,7 @@ class _Named:
             record.images[-1],
             None if named else record.id,  # what is found missing may name the record itself
         )
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Named) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
+        return cls(key, record)
 
 
 class MaskFinder:
@@ -90,7 +87,7 @@ class MaskFinder:
 
     def masks(self, record: TaskRecord) -> Masks:
         """The selected and the tight mask of the query image of ``record``."""
-        return self._found(_Named(record))
+        return self._found(_Named.of(record))
 
     def read(self, path: Path) -> Bool:
         """The mask in a file.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +25,7 @@ from x3spatial.tasks.boxes import Box, intersection_over_union, mask_box
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.geometry import Point, hits
 from x3spatial.tasks.question import Size
+from x3spatial.tasks.spec import TaskSpec
 from x3spatial.texts import quoted
 
 SUCCESS_RADII = {"success_002": 0.02, "success_005": 0.05, "success_010": 0.10}
@@ -49,6 +51,12 @@ class Truth:
         return self.answer.kind is not AnswerKind.NOT_VISIBLE
 
 
+@lru_cache(4096)
+def read_text(spec: TaskSpec, text: str) -> Answer:
+    """``spec.read``, once for equal texts: the samples that ask for one view have the same ground truth."""
+    return spec.read(text)
+
+
 def truth_of(record: TaskRecord) -> Truth:
     """Parse the ground truth of ``record``.
 
@@ -56,7 +64,7 @@ def truth_of(record: TaskRecord) -> Truth:
         UserError: the text is neither of the task's answer type nor its absent token, or it is both.
     """
     spec = record.spec
-    answer = spec.read(record.answer)
+    answer = read_text(spec, record.answer)
     if answer.kind is AnswerKind.UNPARSED or answer.contradictory:
         form = "[(x, y)]" if spec.answer is POINT else f"of the kind {spec.answer.name!r}"
         raise UserError(

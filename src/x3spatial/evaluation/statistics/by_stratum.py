@@ -106,13 +106,8 @@ def grouped(
         values: ``[N]``, the value of each sample; None or NaN if unknown.
         table: ``[N]``; unanswered samples are in no bin.
     """
-    known: Float64 | npt.NDArray[np.object_]
-    known = (
-        np.array(values, np.float64)
-        if stratum.bounds
-        else np.array([*values, None], np.object_)[:-1]
-    )
-    for part in stratum.bins(() if stratum.bounds else values):
+    known: npt.NDArray[Any] = np.array(values, np.float64 if stratum.bounds else np.object_)
+    for part in stratum.bins(values):
         yield part, np.flatnonzero(part.contains(known) & ~table.error)
 
 

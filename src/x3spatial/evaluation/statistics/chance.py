@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from x3spatial.evaluation.scoring.scores import (
     Score,
     Truth,
     failed,
+    read_text,
     score_answer,
 )
 from x3spatial.evaluation.statistics.metrics import Table, applies, table_of, value_of
@@ -31,7 +32,6 @@ from x3spatial.models.baselines.common import load_mask
 from x3spatial.models.baselines.copy_reference import CopyReference
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question
-from x3spatial.tasks.spec import TASKS
 
 ASKED = ("centre", "copy-reference", "always-not-visible")
 METRICS = (
@@ -49,8 +49,6 @@ _NODES = (np.arange(128) + 0.5) / 128
 """Midpoints for the one-dimensional integrals below."""
 _ROWS = 4096
 """Targets that are integrated at once."""
-_TEXTS = 4096
-"""Different answers that are parsed once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,6 @@ class Chance:
         self._folder = image_folder
         self._models: dict[str, Model] = {kind: registry.create(kind) for kind in ASKED}
         self._models["copy-reference"] = CopyReference(read_mask=read_mask)
-        self._read = lru_cache(_TEXTS)(lambda task, text: TASKS[task].read(text))
 
     def sample(self, record: TaskRecord, truth: Truth, masks: Masks) -> ChanceSample:
         """The data of one sample; always scored by rule ``x3``."""
@@ -149,7 +146,7 @@ class Chance:
         except Exception as error:  # a missing reference mask only affects one sample of this row
             return failed(record, truth, str(error))
         text = as_output(said).text
-        return score_answer(record, truth, text, self._read(record.task, text), masks)
+        return score_answer(record, truth, text, read_text(record.spec, text), masks)
 
 
 def chance_rows(samples: ChanceTable) -> dict[str, dict[str, float | None] | None]:

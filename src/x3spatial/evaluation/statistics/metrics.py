@@ -18,6 +18,7 @@ from x3spatial.arrays import Bool, Float64, IntP
 from x3spatial.evaluation.scoring.scores import SUCCESS_RADII, Score
 from x3spatial.formats.results_file import METRICS, Value
 from x3spatial.models.base import CUT_OFF
+from x3spatial.tasks.boxes import HALF
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +200,6 @@ def points_at_removed(table: Table) -> tuple[Float64, Float64]:
     return _mean(table.at_removed, ~np.isnan(table.at_removed))
 
 
-_ROUNDING = 1e-9
-"""Half a box stays half a box, whatever the last bit of its corners."""
-
-
 def mean_iou(table: Table) -> tuple[Float64, Float64]:
     """Mean IoU with the tight box of the mask among visible samples with a mask; 0 for other answers."""
     return _mean(table.iou, ~np.isnan(table.iou))
@@ -211,7 +208,7 @@ def mean_iou(table: Table) -> tuple[Float64, Float64]:
 def iou_050(table: Table) -> tuple[Float64, Float64]:
     """Share of boxes with an IoU of at least 0.5 among visible samples with a mask, whatever the answer."""
     with np.errstate(invalid="ignore"):
-        return _mean(table.iou >= 0.5 - _ROUNDING, ~np.isnan(table.iou))
+        return _mean(table.iou >= HALF, ~np.isnan(table.iou))
 
 
 def centre_in_mask(table: Table) -> tuple[Float64, Float64]:
