@@ -18,22 +18,17 @@ from dataclasses import replace
 from x3spatial.conventions.brackets import INTERNVL, QWEN2
 from x3spatial.conventions.family import Family, FindBox, no_point
 from x3spatial.conventions.json_points import GEMINI, QWEN3, QWEN25, find_json_box
-from x3spatial.conventions.tagged import MINICPM
-from x3spatial.tasks.parsing import NUMBER, finite_box, mask_json_objects
+from x3spatial.conventions.tagged import MINICPM, TAGGED_BOX
+from x3spatial.tasks.parsing import SPACED_NUMBER as _N
+from x3spatial.tasks.parsing import finite_box, mask_json_objects
 
 _Box = tuple[float, float, float, float]
 
-_N = rf"\s*+({NUMBER})\s*+"
-_BETWEEN = r"(?:\s*+,\s*+|\s++)"
 _FOUR = rf"[\[(]{_N},{_N},{_N},{_N}[\])]"
 _CORNERS = rf"[\[(]{_N},{_N}[\])]\s*+,\s*+[\[(]{_N},{_N}[\])]"
 # A list of pairs, or two with a third one beside them, are points.
 _CORNERS_ALONE = rf"(?<!\[)(?<![\])],)(?<![\])], ){_CORNERS}(?!\s*+,\s*+[\[(])"
 _BARE = re.compile(rf"{_FOUR}|{_CORNERS_ALONE}")
-_TAGGED = re.compile(
-    rf"<b?box>\s*+({NUMBER}){_BETWEEN}({NUMBER}){_BETWEEN}({NUMBER}){_BETWEEN}({NUMBER})\s*+<",
-    re.IGNORECASE,
-)
 _DET = re.compile(rf"<\|det\|>\s*+\[?+\s*+{_FOUR}")
 _MARKED = re.compile(rf"<\|box_start\|>\s*+(?:{_CORNERS}|{_FOUR})")
 
@@ -122,7 +117,7 @@ MINICPM_BOX = _of(
     "minicpm-box-1000",
     "boxes, <box>x1 y1 x2 y2</box>, 0 to 1000 of the image (MiniCPM-V, MiniCPM-o)",
     "<box>{x1} {y1} {x2} {y2}</box>",
-    find_box(_TAGGED),
+    find_box(TAGGED_BOX),
 )
 GEMINI_BOX = _of(
     GEMINI,
