@@ -243,6 +243,13 @@ def test_mistakes_are_one_line(
     assert message.format(**places) in str(error.value) and "\n" not in str(error.value)
 
 
+def test_adapters_of_any_model_need_peft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    for model in (CHECKPOINT, make_vlm("llava", tmp_path / "vlm")):
+        with pytest.raises(UserError, match="the package peft is not installed; run"):
+            sft(["--memory", "--model-name-or-path", str(model), "--lora-enable"])
+
+
 def test_the_table_names_every_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert sft(["--memory", "--model-name-or-path", "x3-tiny", "--lora-enable"]) == 0
     text = capsys.readouterr().out

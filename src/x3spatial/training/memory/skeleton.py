@@ -24,7 +24,7 @@ from x3spatial.models.roborefer.layout import HF_TYPE, UPSTREAM_TYPE, locate
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.tiny import SIZES, make_config, small_tokenizer
 from x3spatial.training.arguments import ModelArguments
-from x3spatial.training.lora import adapted, attach
+from x3spatial.training.lora import attach, with_adapters
 from x3spatial.training.setup import narrowed, read_base
 
 ROBOREFER_2B = "roborefer-2b"
@@ -149,8 +149,6 @@ def _of_transformers(name: str, file: Path, kind: Any, options: ModelArguments) 
 
 def _adapted(model: Any, options: ModelArguments) -> Any:
     """LoRA on the language model's layers of the chosen names."""
-    from peft import LoraConfig
-
     names = {piece.strip() for piece in options.lora_target_modules.split(",")}
     targets = [
         key
@@ -160,7 +158,7 @@ def _adapted(model: Any, options: ModelArguments) -> Any:
     if not targets:
         raise UserError(f"--lora-target-modules {options.lora_target_modules}: no such layer")
     with torch.device("meta"):
-        return adapted(model, LoraConfig(r=options.lora_r, target_modules=targets))
+        return with_adapters(model, r=options.lora_r, target_modules=targets)
 
 
 def _without_adapter(name: str) -> str:
