@@ -88,10 +88,10 @@ def test_a_real_step_holds_the_predicted_bytes(
 
     monkeypatch.setattr(module, "SpatialTrainer", Weighed)
     data = write_data(tmp_path / "d.json", RGB[:1])
-    run = options(data, tmp_path / "run", max_steps=1, text_samples="error", **changes)
-    assert sft(run) == 0
+    changes = {"max_steps": 1, "text_samples": "error", **changes}
+    assert sft(options(data, tmp_path / "run", **changes)) == 0
     capsys.readouterr()
-    found = memory(capsys, *run)
+    found = memory(capsys, *options(data, tmp_path / "other", **changes))
     assert {name: plan(found, "DDP")[name] for name in NAMES} == real
     assert found["tokens_from"] == "the longest sample" and found["tokens"] > 20
     assert not (tmp_path / "other").exists()
