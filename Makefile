@@ -21,6 +21,9 @@ VLMEVALKIT ?=
 ROBOREFER ?=
 CHECKPOINTS ?=
 
+# Cells of `make check-versions`, of those that `scripts/check_versions.py --list` names (default: all).
+CELLS ?=
+
 .PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
   web check-web check-fullsize check-slurm check-roborefer check-lmms-eval check-inspect check-vlmevalkit \
   check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray clean
@@ -110,7 +113,7 @@ test-slow: $(VENV)/.dev
 
 # shellcheck is the machine's own: `apt install shellcheck`.
 check-slurm: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "shellcheck or slow or not slow" -rs tests/slurm
+	$(BIN)/python -m pytest -m "" -rs tests/slurm
 
 # The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
 test-gpu:
