@@ -159,7 +159,6 @@ def memory_report(chosen: Arguments) -> MemoryReport:
         notes.append("--lora-enable: x3 sft does not divide adapted weights: no FSDP, no ZeRO-3")
     if not skeleton.roborefer:
         notes.append("x3 sft trains RoboRefer only: use x3 export and a trainer of this model")
-    name = getattr(training.optim, "value", training.optim)
     return MemoryReport(
         model=skeleton.name,
         gpus=chosen.memory.gpus,
@@ -168,7 +167,7 @@ def memory_report(chosen: Arguments) -> MemoryReport:
         tokens_from=source,
         bf16=bool(training.bf16),
         lora=chosen.model.lora_enable,
-        optimizer=f"Muon and {name}" if muon else str(name),
+        optimizer=f"Muon and {training.optim_name}" if muon else training.optim_name,
         checkpointing=bool(training.gradient_checkpointing),
         accumulation=training.gradient_accumulation_steps,
         parameters=parameter_counts(skeleton.model, skeleton.parts.__getitem__),
@@ -202,24 +201,23 @@ def _tokens(chosen: Arguments, skeleton: Skeleton) -> tuple[int, str]:
 
 def _optimizer(chosen: Arguments, skeleton: Skeleton) -> Any:
     training = chosen.training
-    name = getattr(training.optim, "value", training.optim)
     try:
         kind, options = Trainer.get_optimizer_cls_and_kwargs(training, skeleton.model)
     except (ImportError, ValueError) as error:  # a package is missing
-        raise UserError(f"--optim {name}: {one_line(error)}") from None
+        raise UserError(f"--optim {training.optim_name}: {one_line(error)}") from None
     if issubclass(kind, torch.optim.Adam | torch.optim.AdamW):
         options = {**options, "fused": False, "foreach": False}
 
     def make(named: Sequence[tuple[str, torch.Tensor]]) -> torch.optim.Optimizer:
         matrices: list[torch.Tensor] = []
         rest: list[torch.Tensor] = []
-        for parameter_name, parameter in named:
-            hidden = training.muon_lr is not None and is_hidden_matrix(parameter_name, parameter)
+        for name, parameter in named:
+            hidden = training.muon_lr is not None and is_hidden_matrix(name, parameter)
             (matrices if hidden else rest).append(parameter)
         try:
             optimizer: torch.optim.Optimizer = kind(rest, **options)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"--optim {name}: {one_line(error)}") from None
+            raise UserError(f"--optim {training.optim_name}: {one_line(error)}") from None
         if matrices:
             return MuonAndRest([{"params": matrices, "lr": 1.0, "weight_decay": 0.0}], optimizer)
         return optimizer
