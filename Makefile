@@ -21,6 +21,9 @@ VLMEVALKIT ?=
 ROBOREFER ?=
 CHECKPOINTS ?=
 
+# Cells of `make check-versions`, of those that `scripts/check_versions.py --list` names (default: all).
+CELLS ?=
+
 .PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
   web check-web check-fullsize check-slurm check-roborefer check-lmms-eval check-inspect check-vlmevalkit \
   check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray clean
@@ -110,7 +113,7 @@ test-slow: $(VENV)/.dev
 
 # shellcheck is the machine's own: `apt install shellcheck`.
 check-slurm: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "shellcheck or slow or not slow" -rs tests/slurm
+	$(BIN)/python -m pytest -m "" -rs tests/slurm
 
 # The constraints pin a CPU build of torch, so an environment with CUDA is the user's own.
 test-gpu:
@@ -171,10 +174,11 @@ check-roborefer: $(VENV)/.train $(VENV)-roborefer/.created
 PEER_CORE := isal numpy opencv-python-headless pillow rich typer
 PEER_PIP = $(@D)/bin/python -m pip --disable-pip-version-check --quiet install
 
-$(VENV)-peers/%/.created: requirements/peers/%.txt
+.SECONDEXPANSION:
+$(VENV)-peers/%/.created: requirements/peers/%.txt $$(wildcard requirements/peers/$$*.no-deps.txt)
 	$(PYTHON) -m venv $(@D)
 	$(PEER_PIP) --requirement $< $(PEER_CORE)
-	@! test -f requirements/peers/$*.no-deps.txt || $(PEER_PIP) --no-deps --requirement requirements/peers/$*.no-deps.txt
+	$(if $(word 2,$^),$(PEER_PIP) --no-deps --requirement $(word 2,$^))
 	@touch $@
 
 # The CPU build of torch has no torchvision that fits, and these exports need none.
@@ -182,28 +186,22 @@ check-lmms-eval: $(VENV)/.dev $(VENV)-peers/lmms-eval/.created
 	$(VENV)-peers/lmms-eval/bin/python -m pip --quiet uninstall --yes torchvision
 	X3_PEER_LMMS_EVAL=$(VENV)-peers/lmms-eval/bin/python $(BIN)/python -m pytest -m peer -rs -k lmms-eval
 
-check-inspect: $(VENV)/.dev $(VENV)-peers/inspect/.created
-	X3_PEER_INSPECT=$(VENV)-peers/inspect/bin/python $(BIN)/python -m pytest -m peer -rs -k inspect
-
 check-vlmevalkit: $(VENV)/.dev $(VENV)-peers/vlmevalkit/.created
 	@test -f "$(VLMEVALKIT)/run.py" || { echo "VLMEVALKIT=$(VLMEVALKIT): name a clone of VLMEvalKit"; exit 2; }
 	VLMEVALKIT=$(abspath $(VLMEVALKIT)) X3_PEER_VLMEVALKIT=$(VENV)-peers/vlmevalkit/bin/python \
 	  $(BIN)/python -m pytest -m peer -rs -k vlmevalkit
 
-check-llamafactory: $(VENV)/.dev $(VENV)-peers/llamafactory/.created
-	X3_PEER_LLAMAFACTORY=$(VENV)-peers/llamafactory/bin/python $(BIN)/python -m pytest -m peer -rs tests/peers/test_trainers.py \
-	  -k sharegpt
+check-inspect: PEER_TESTS := -k inspect
+check-llamafactory: PEER_TESTS := tests/peers/test_trainers.py -k sharegpt
+check-ms-swift: PEER_TESTS := tests/peers/test_trainers.py -k ms-swift
+check-croissant: PEER_TESTS := tests/peers/test_croissant.py
 
-check-ms-swift: $(VENV)/.dev $(VENV)-peers/ms-swift/.created
-	X3_PEER_MS_SWIFT=$(VENV)-peers/ms-swift/bin/python $(BIN)/python -m pytest -m peer -rs tests/peers/test_trainers.py \
-	  -k ms-swift
+check-inspect check-llamafactory check-ms-swift check-croissant: check-%: $(VENV)/.dev $(VENV)-peers/%/.created
+	X3_PEER_$(shell echo $* | tr a-z- A-Z_)=$(VENV)-peers/$*/bin/python $(BIN)/python -m pytest -m peer -rs $(PEER_TESTS)
 
 check-refspatial: $(VENV)/.dev
 	@test -d "$(ROBOREFER)/Evaluation" || { echo "ROBOREFER=$(ROBOREFER): name a clone of RoboRefer"; exit 2; }
 	ROBOREFER=$(abspath $(ROBOREFER)) $(BIN)/python -m pytest -m peer -rs tests/peers/test_refspatial.py
-
-check-croissant: $(VENV)/.dev $(VENV)-peers/croissant/.created
-	X3_PEER_CROISSANT=$(VENV)-peers/croissant/bin/python $(BIN)/python -m pytest -m peer -rs tests/peers/test_croissant.py
 
 check-versions:
 	$(PYTHON) scripts/check_versions.py $(CELLS)

@@ -16,9 +16,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = REPOSITORY / ".venv-versions"
@@ -117,7 +117,7 @@ def run(cell: Cell) -> tuple[tuple[str, ...], bool]:
     (ENVIRONMENTS / f"{cell.name}.log").write_text(done.stdout + done.stderr)
     last = done.stdout.strip().splitlines()[-1:] or ["?"]
     counts = ", ".join(_COUNTS.findall(last[0])) or f"see {ENVIRONMENTS.name}/{cell.name}.log"
-    return (cell.name, *map(version_in(python), SHOWN), counts), done.returncode == 0
+    return (cell.name, *shown_versions(python), counts), done.returncode == 0
 
 
 def install(cell: Cell, base: str, python: Path) -> None:
@@ -145,9 +145,9 @@ def oldest(cell: Cell) -> bool:
 
 def requirements(cell: Cell) -> list[str]:
     """The requirements of pyproject.toml for a cell: as they are, or their lower bounds."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *(name for extra in cell.extras for name in extras[extra])]
+    declared = project()
+    extras = declared["optional-dependencies"]
+    wanted = [*declared["dependencies"], *(name for extra in cell.extras for name in extras[extra])]
     wanted = [name for name in dict.fromkeys(wanted) if not name.startswith(("torch", "x3spatial"))]
     if not oldest(cell):
         return wanted
@@ -156,8 +156,14 @@ def requirements(cell: Cell) -> list[str]:
 
 def bounds() -> dict[str, str]:
     """Package → lower bound, of everything that tests need."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return dict(split(text) for text in project["optional-dependencies"]["dev"])
+    return dict(split(text) for text in project()["optional-dependencies"]["dev"])
+
+
+def project() -> dict[str, Any]:
+    """The table ``project`` of pyproject.toml."""
+    text = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    found: dict[str, Any] = tomllib.loads(text)["project"]
+    return found
 
 
 def split(requirement: str) -> tuple[str, str]:
@@ -187,18 +193,17 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-def version_in(python: Path) -> Callable[[str], str]:
-    """The version of a package in an environment; ``-`` without it."""
-
-    def version(package: str) -> str:
-        command = (
-            f"from importlib import metadata as m\ntry: print(m.version({package!r}))"
-            "\nexcept m.PackageNotFoundError: print('-')"
-        )
-        done = subprocess.run([str(python), "-c", command], capture_output=True, text=True)  # noqa: S603
-        return done.stdout.strip() or "?"
-
-    return version
+def shown_versions(python: Path) -> list[str]:
+    """The versions of the packages ``SHOWN`` in an environment; ``-`` without one."""
+    command = (
+        "import sys\nfrom importlib import metadata\nfor name in sys.argv[1:]:"
+        "\n  try: print(metadata.version(name))"
+        "\n  except metadata.PackageNotFoundError: print('-')"
+    )
+    done = subprocess.run(  # noqa: S603
+        [str(python), "-c", command, *SHOWN], capture_output=True, text=True
+    )
+    return done.stdout.split() or ["?"] * len(SHOWN)
 
 
 if __name__ == "__main__":

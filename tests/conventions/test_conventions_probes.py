@@ -53,9 +53,7 @@ def boxes_of(x1: float, y1: float, x2: float, y2: float) -> dict[str, Outcome]:
     """The same four numbers in brackets: a box, or its centre for InternVL."""
     read: dict[str, Outcome] = {}
     for name in BOX_FAMILIES:
-        x, y = 999 if "999" in name else 1000, 999 if "999" in name else 1000
-        if name == "qwen2.5-box-px":
-            x, y = 640, 480
+        x, y = (640, 480) if name == "qwen2.5-box-px" else [999 if "999" in name else 1000] * 2
         box = (y1, x1, y2, x2) if "-yx-" in name else (x1, y1, x2, y2)
         read[name] = tuple(round(v / side, 6) for v, side in zip(box, (x, y, x, y), strict=True))
     return read | {"internvl-1000": ((x1 + x2) / 2000, (y1 + y2) / 2000)}

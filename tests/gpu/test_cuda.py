@@ -248,14 +248,12 @@ def test_training_continues_from_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_merging_adapters_takes_no_second_copy_on_the_gpu() -> None:
-    from peft import LoraConfig
-
     from x3spatial.models.roborefer import load_model
-    from x3spatial.training.lora import adapted, core, merged_state
+    from x3spatial.training.lora import core, merged_state, with_adapters
 
-    config = LoraConfig(r=4, target_modules=r"llm\..*\.(q_proj|up_proj|down_proj)")
+    targets = r"llm\..*\.(q_proj|up_proj|down_proj)"
     base: Any = load_model(Path(SHIPPED))
-    model = adapted(base.to("cuda"), config)
+    model = with_adapters(base.to("cuda"), r=4, target_modules=targets)
     inner: Any = core(model)
     layers: list[Any] = [m for m in inner.modules() if hasattr(m, "get_delta_weight")]
     sizes = [layer.base_layer.weight.nbytes for layer in layers]

@@ -15,9 +15,8 @@ from pathlib import Path
 def main(export: Path, out: Path, dataset: str) -> None:
     from watched_llava import save_tiny, watch
 
-    os.environ["ROOT_IMAGE_DIR"] = str(
-        export
-    )  # relative paths are otherwise those of the working directory
+    # Relative paths are otherwise those of the working directory.
+    os.environ["ROOT_IMAGE_DIR"] = str(export)
     with contextlib.redirect_stdout(sys.stderr):
         from swift import sft_main
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 import x3spatial as x3
+from helpers.peers import run_peer
 from helpers.roots import make_root
 from x3spatial.exporters.run import export
 from x3spatial.io.images import read_mask
@@ -25,17 +24,7 @@ def test_rows_are_read_by_the_metadata_alone(tmp_path: Path) -> None:
     stems = ("t1_train_multi", "t1_val_multi", "t1_val_concat", "t2b_val_multi")
     sources = [tmp_path / "tasks" / f"{stem}.json" for stem in stems]
     export(sources, tmp_path / "hub", "hf-benchmark", license="cc-by-4.0")
-    done = subprocess.run(
-        [
-            os.environ["X3_PEER_CROISSANT"],
-            str(Path(__file__).with_name("croissant_peer.py")),
-            str(tmp_path / "hub"),
-        ],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    sets = json.loads(done.stdout.splitlines()[-1])
+    sets = run_peer(os.environ["X3_PEER_CROISSANT"], "croissant_peer.py", tmp_path / "hub")
     names = [
         "t1_multi_train",
         "t1_multi_validation",

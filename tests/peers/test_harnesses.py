@@ -10,13 +10,13 @@ import json
 import math
 import os
 import random
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import x3spatial as x3
+from helpers.peers import run_peer
 from helpers.roots import make_root
 from x3spatial.exporters.harnesses.base import TASK_FILE
 from x3spatial.exporters.run import export
@@ -82,16 +82,11 @@ def test_figures_are_those_of_x3_score(
     assert len(records) >= 200
     texts = answers_of(records, kind)
     (tmp_path / "answers.json").write_text(json.dumps(texts))
-    done = subprocess.run(
-        [
-            os.environ[variable], str(Path(__file__).with_name(script)), str(moved),
-            str(tmp_path / "answers.json"), str(tmp_path / "run"), SETS[stem],
-        ],
-        capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(x3.__file__).parents[1]), "HF_HUB_OFFLINE": "1"},
+    said = run_peer(
+        os.environ[variable], script,
+        moved, tmp_path / "answers.json", tmp_path / "run", SETS[stem],
+        PYTHONPATH=str(Path(x3.__file__).parents[1]), HF_HUB_OFFLINE="1",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    said = json.loads(done.stdout.splitlines()[-1])
     given = {record.id: text for record, text in zip(records, texts, strict=True)}
     ours = x3.score_answers(moved / stem / TASK_FILE, given, convention="unit")
     logged = x3.score_answers(moved / stem / TASK_FILE, said["log"], convention="unit")

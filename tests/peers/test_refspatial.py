@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 import x3spatial as x3
+from helpers.peers import run_peer
 from helpers.roots import make_root
 from x3spatial.exporters.run import export
 
@@ -55,15 +55,10 @@ def test_figures_are_those_of_x3_score(stem: str, tasks: Path, tmp_path: Path) -
     draw = random.Random(11)
     texts = [said(records[row["id"]], draw) for row in rows]
     (tmp_path / "answers.json").write_text(json.dumps(texts))
-    done = subprocess.run(
-        [
-            sys.executable, str(Path(__file__).with_name("refspatial_peer.py")),
-            str(tmp_path / "export"), str(tmp_path / "answers.json"), str(tmp_path / "run"), stem,
-        ],
-        capture_output=True, text=True,
+    found = run_peer(
+        sys.executable, "refspatial_peer.py",
+        tmp_path / "export", tmp_path / "answers.json", tmp_path / "run", stem,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
     # Its runner shows one image; it stops at our list of two rather than showing one of them.
     assert (found["stopped"] is None) == stem.endswith("concat")
     given = {row["id"]: text for row, text in zip(rows, texts, strict=True)}

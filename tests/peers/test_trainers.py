@@ -5,15 +5,14 @@ One training step with a tiny random LLaVA: the model was fed the images, and th
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import x3spatial as x3
+from helpers.peers import run_peer
 from helpers.roots import make_root
 from x3spatial.exporters.run import export
 
@@ -44,16 +43,10 @@ def test_one_step(to: str, stem: str, paths: str, tasks: Path, tmp_path: Path) -
         pytest.skip(f"{variable}: no environment of this trainer; see the targets of make")
     source = tasks / f"{stem}.json"
     export(source, tmp_path / "export", to, paths=paths)
-    done = subprocess.run(
-        [
-            os.environ[variable], str(Path(__file__).with_name(script)), str(tmp_path / "export"),
-            str(tmp_path / "run"), stem,
-        ],
-        capture_output=True, text=True, cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "HF_HUB_OFFLINE": "1"},
+    seen = run_peer(
+        os.environ[variable], script, tmp_path / "export", tmp_path / "run", stem,
+        cwd=tmp_path, PYTHONPATH=str(Path(__file__).parents[1]), HF_HUB_OFFLINE="1",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    seen = json.loads(done.stdout.splitlines()[-1])
     batch = seen["batch"]
     assert batch["images_of_rows"] == [SETS[stem]] * 4 and batch["images"] == 4 * SETS[stem]
     assert seen["losses"] and all(0 < loss < 20 for loss in seen["losses"])

@@ -69,9 +69,8 @@ def test_an_array_of_builds_and_its_merge_give_the_bytes_of_one_run(
     tasks: Path, tmp_path: Path
 ) -> None:
     one = contents(tasks)
-    shutil.move(
-        tasks, tmp_path / "kept"
-    )  # records name their folder, so both are built in one place
+    # Records name their folder, so both are built in one place.
+    shutil.move(tasks, tmp_path / "kept")
     variables: Mapping[str, Any] = {
         "ROOT": FIXTURES / "x3-small" / "root",
         "OUT": tasks,

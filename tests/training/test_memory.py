@@ -88,10 +88,10 @@ def test_a_real_step_holds_the_predicted_bytes(
 
     monkeypatch.setattr(module, "SpatialTrainer", Weighed)
     data = write_data(tmp_path / "d.json", RGB[:1])
-    run = options(data, tmp_path / "run", max_steps=1, text_samples="error", **changes)
-    assert sft(run) == 0
+    changes = {"max_steps": 1, "text_samples": "error", **changes}
+    assert sft(options(data, tmp_path / "run", **changes)) == 0
     capsys.readouterr()
-    found = memory(capsys, *run)
+    found = memory(capsys, *options(data, tmp_path / "other", **changes))
     assert {name: plan(found, "DDP")[name] for name in NAMES} == real
     assert found["tokens_from"] == "the longest sample" and found["tokens"] > 20
     assert not (tmp_path / "other").exists()
@@ -241,6 +241,13 @@ def test_mistakes_are_one_line(
     with pytest.raises(UserError) as error:
         sft([argument.format(**places) for argument in arguments])
     assert message.format(**places) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_adapters_of_any_model_need_peft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    for model in (CHECKPOINT, make_vlm("llava", tmp_path / "vlm")):
+        with pytest.raises(UserError, match="the package peft is not installed; run"):
+            sft(["--memory", "--model-name-or-path", str(model), "--lora-enable"])
 
 
 def test_the_table_names_every_plan(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from x3spatial.tasks.answers import Answer
 from x3spatial.tasks.boxes import Box
@@ -129,6 +129,15 @@ def named_parts(names: Sequence[str]) -> tuple[str, ...]:
     ``Picture 1: `` with a blank and no line break, as the chat templates of Qwen-VL have it.
     """
     return tuple(f"{name}: " for name in names)
+
+
+def message_parts(
+    images: Sequence[dict[str, Any]], text: str, names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The parts of a message: the images, each after its name if they have names, then the text."""
+    named = [{"type": "text", "text": part} for part in named_parts(names)]
+    pairs = zip(named, images, strict=True) if named else zip(images)
+    return [*(part for pair in pairs for part in pair), {"type": "text", "text": text}]
 
 
 def message_form(convention: Convention) -> str:

@@ -17,23 +17,25 @@ from dataclasses import replace
 
 from x3spatial.conventions.brackets import INTERNVL, QWEN2
 from x3spatial.conventions.family import Family, FindBox, no_point
-from x3spatial.conventions.json_points import GEMINI, QWEN3, QWEN25, find_json_box
-from x3spatial.conventions.tagged import MINICPM
-from x3spatial.tasks.parsing import NUMBER, finite_box, mask_json_objects
+from x3spatial.conventions.json_points import (
+    GEMINI,
+    GEMINI_BOX_KEY,
+    QWEN3,
+    QWEN25,
+    QWEN_BOX_KEY,
+    find_json_box,
+)
+from x3spatial.conventions.tagged import MINICPM, TAGGED_BOX
+from x3spatial.tasks.parsing import SPACED_NUMBER as _N
+from x3spatial.tasks.parsing import finite_box, mask_json_objects
 
 _Box = tuple[float, float, float, float]
 
-_N = rf"\s*+({NUMBER})\s*+"
-_BETWEEN = r"(?:\s*+,\s*+|\s++)"
 _FOUR = rf"[\[(]{_N},{_N},{_N},{_N}[\])]"
 _CORNERS = rf"[\[(]{_N},{_N}[\])]\s*+,\s*+[\[(]{_N},{_N}[\])]"
 # A list of pairs, or two with a third one beside them, are points.
 _CORNERS_ALONE = rf"(?<!\[)(?<![\])],)(?<![\])], ){_CORNERS}(?!\s*+,\s*+[\[(])"
 _BARE = re.compile(rf"{_FOUR}|{_CORNERS_ALONE}")
-_TAGGED = re.compile(
-    rf"<b?box>\s*+({NUMBER}){_BETWEEN}({NUMBER}){_BETWEEN}({NUMBER}){_BETWEEN}({NUMBER})\s*+<",
-    re.IGNORECASE,
-)
 _DET = re.compile(rf"<\|det\|>\s*+\[?+\s*+{_FOUR}")
 _MARKED = re.compile(rf"<\|box_start\|>\s*+(?:{_CORNERS}|{_FOUR})")
 
@@ -56,7 +58,7 @@ def find_box(*marked: re.Pattern[str]) -> FindBox:
     return find
 
 
-def find_qwen_box(*, y_first: bool = False, key: str) -> FindBox:
+def find_keyed_box(key: str, *, y_first: bool = False) -> FindBox:
     """A finder of the first box under ``key`` of JSON, else of one in brackets."""
     in_json, bare = find_json_box(key), find_box()
 
@@ -101,14 +103,14 @@ QWEN25_BOX = _of(
     "qwen2.5-box-px",
     'boxes, [{"bbox_2d": [x1, y1, x2, y2]}], pixels of the resized image (Qwen2.5-VL)',
     '[{"bbox_2d": [{x1}, {y1}, {x2}, {y2}]}]',
-    find_qwen_box(key=r"bbox(?:_?2d)?"),
+    find_keyed_box(QWEN_BOX_KEY),
 )
 QWEN3_BOX = _of(
     QWEN3,
     "qwen3-box-1000",
     'boxes, [{"bbox_2d": [x1, y1, x2, y2]}], 0 to 1000 of the image (Qwen3-VL)',
     '[{"bbox_2d": [{x1}, {y1}, {x2}, {y2}]}]',
-    find_qwen_box(key=r"bbox(?:_?2d)?"),
+    find_keyed_box(QWEN_BOX_KEY),
 )
 INTERNVL_BOX = _of(
     INTERNVL,
@@ -122,12 +124,12 @@ MINICPM_BOX = _of(
     "minicpm-box-1000",
     "boxes, <box>x1 y1 x2 y2</box>, 0 to 1000 of the image (MiniCPM-V, MiniCPM-o)",
     "<box>{x1} {y1} {x2} {y2}</box>",
-    find_box(_TAGGED),
+    find_box(TAGGED_BOX),
 )
 GEMINI_BOX = _of(
     GEMINI,
     "gemini-box-yx-1000",
     'boxes, [{"box_2d": [ymin, xmin, ymax, xmax]}], y first, 0 to 1000 of the image (Gemini)',
     '[{"box_2d": [{y1}, {x1}, {y2}, {x2}]}]',
-    find_qwen_box(key=r"box_?2d", y_first=True),
+    find_keyed_box(GEMINI_BOX_KEY, y_first=True),
 )

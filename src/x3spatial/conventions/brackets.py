@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 
 from x3spatial.conventions.family import Family, Find
-from x3spatial.tasks.parsing import NUMBER, finite_point, first_pair, mask_json_objects
-
-_N = rf"\s*+({NUMBER})\s*+"
+from x3spatial.tasks.parsing import SPACED_NUMBER as _N
+from x3spatial.tasks.parsing import finite_point, first_pair, mask_json_objects
 
 
 def find_pair(suffix: str = "") -> Find:

@@ -129,13 +129,14 @@ def says_empty_list(text: str) -> bool:
     )
 
 
-_POINT, _BOX = r"points?_?2d", r"bbox(?:_?2d)?"
+QWEN_POINT_KEY, QWEN_BOX_KEY = r"points?_?2d", r"bbox(?:_?2d)?"
 """The keys of Qwen, as its models also write them."""
+GEMINI_BOX_KEY = r"box_?2d"
 
 QWEN25 = Family(
     name="qwen2.5-px",
     describes='[{"point_2d": [x, y]}], x first, pixels of the resized image (Qwen2.5-VL)',
-    find=find_json(_POINT, _BOX, tags=True),
+    find=find_json(QWEN_POINT_KEY, QWEN_BOX_KEY, tags=True),
     answer='[{"point_2d": [{x}, {y}]}]',
     inline="[{x}, {y}]",
     pixels="resized",
@@ -145,7 +146,7 @@ QWEN25 = Family(
 QWEN3 = Family(
     name="qwen3-1000",
     describes='[{"point_2d": [x, y]}], x first, 0 to 1000 of the image (Qwen3-VL)',
-    find=find_json(_POINT, _BOX, tags=True),
+    find=find_json(QWEN_POINT_KEY, QWEN_BOX_KEY, tags=True),
     answer='[{"point_2d": [{x}, {y}]}]',
     inline="[{x}, {y}]",
     scale=1000.0,
@@ -155,7 +156,7 @@ QWEN3 = Family(
 GEMINI = Family(
     name="gemini-yx-1000",
     describes='[{"point": [y, x]}], y first, 0 to 1000 of the image (Gemini)',
-    find=find_json("point", r"box_?2d", y_first=True),
+    find=find_json("point", GEMINI_BOX_KEY, y_first=True),
     answer='[{"point": [{y}, {x}]}]',
     inline="[{y}, {x}]",
     scale=1000.0,

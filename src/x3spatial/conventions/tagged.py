@@ -15,17 +15,18 @@ import re
 
 from x3spatial.conventions.family import Family
 from x3spatial.tasks.parsing import NUMBER, finite_point, first_pair
+from x3spatial.tasks.parsing import SPACED_NUMBER as _N
 
 # Numbers are separated by blanks, as published, or by a comma. The "<" after the last one shows that the
 # token limit did not cut it.
 _BETWEEN = r"(?:\s*+,\s*+|\s++)"
 _PAIR = rf"\s*+({NUMBER}){_BETWEEN}({NUMBER})"
 _POINT = re.compile(rf"<point>{_PAIR}\s*+<", re.IGNORECASE)
-_BOX = re.compile(
-    rf"<(?:b?box)>{_PAIR}{_BETWEEN}({NUMBER}){_BETWEEN}({NUMBER})\s*+<", re.IGNORECASE
+TAGGED_BOX = re.compile(
+    rf"<b?box>{_PAIR}{_BETWEEN}({NUMBER}){_BETWEEN}({NUMBER})\s*+<", re.IGNORECASE
 )
+"""``<box>xmin ymin xmax ymax</box>``."""
 
-_N = rf"\s*+({NUMBER})\s*+"
 _LIST = rf"[(\[]{_N},{_N}(?:,{_N},{_N})?+[)\]]"
 _CALL = re.compile(
     rf"(?:start_box|start_point|point)\s*+=\s*+[\"']?+\s*+(?:<\|box_start\|>\s*+)?+{_LIST}"
@@ -36,7 +37,7 @@ _ACTION = "Action:"
 
 def find_tagged(text: str, images: int) -> tuple[float, float] | None:
     """The first ``<point>``, else the centre of the first ``<box>``, else a bracketed pair."""
-    found = _POINT.search(text) or _BOX.search(text)
+    found = _POINT.search(text) or TAGGED_BOX.search(text)
     return first_pair(text) if found is None else finite_point(found.groups())
 
 
@@ -46,7 +47,7 @@ def find_ui_tars(text: str, images: int) -> tuple[float, float] | None:
     What stands before ``Action:`` is thought and not part of the answer.
     """
     text = text.rpartition(_ACTION)[2]
-    for pattern in (_CALL, _POINT, _BOX, _MARKED):
+    for pattern in (_CALL, _POINT, TAGGED_BOX, _MARKED):
         found = pattern.search(text)
         if found is not None:
             return finite_point(number for number in found.groups() if number is not None)

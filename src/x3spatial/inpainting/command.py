@@ -21,7 +21,6 @@ from types import FrameType
 from typing import IO, Any, Self
 
 from x3spatial.arrays import Bool, UInt8
-from x3spatial.errors import UserError
 from x3spatial.inpainting.arguments import needed
 from x3spatial.inpainting.base import Engine, EngineError, ImageName, InpaintingError
 from x3spatial.io.images import ImageError, encode_mask_png, encode_png, read_rgb
@@ -51,11 +50,8 @@ class Command(Engine):
         Raises:
             EngineError: it cannot be split into words, its program is missing, or it has some of the
                 placeholders but not all.
-            UserError: the timeout is not above 0.
         """
         line = needed(cls.kind, argument, '"PROGRAM {image} {mask} {out}"')
-        if not timeout > 0:
-            raise UserError(f"--inpaint-timeout {timeout:g}: must be above 0 seconds")
         try:
             words = shlex.split(line, posix=os.name == "posix")
         except ValueError as error:

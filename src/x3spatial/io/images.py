@@ -263,7 +263,11 @@ def decode_mask(data: bytes) -> Bool:
     Raises:
         ImageError: the data is not a readable image.
     """
-    image = _decode(data)
+    return set_pixels(_decode(data))
+
+
+def set_pixels(image: npt.NDArray[Any]) -> Bool:
+    """The mask of an image ``[H, W]`` or ``[H, W, C]``: True where any of the first three channels is > 0."""
     if image.ndim == 3:
         image = image[..., :3].max(axis=2)
     return np.asarray(image > 0)

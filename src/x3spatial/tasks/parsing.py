@@ -15,6 +15,8 @@ from functools import cache
 
 NUMBER = r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][-+]?[0-9]++)?+"
 """A decimal number in a text from ``normalize_characters``; contains no capturing group."""
+SPACED_NUMBER = rf"\s*+({NUMBER})\s*+"
+"""A number with blanks around it; the number is captured."""
 
 # Full-width ASCII and these marks are unambiguous in every script that uses them.
 _FORMS = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}

@@ -227,6 +227,11 @@ class SftArguments(transformers.TrainingArguments):
         """Whether DeepSpeed shards the weights (stage 3), not only gradients and optimizer state."""
         return self.deepspeed_config is not None and bool(self.deepspeed_config.is_zero3())
 
+    @property
+    def optim_name(self) -> str:
+        """The value of ``--optim``, which transformers turns into a member of an enumeration."""
+        return str(getattr(self.optim, "value", self.optim))
+
     def rates(self) -> dict[str, float]:
         """Peak learning rate by part of the model."""
         own = {

@@ -25,12 +25,6 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
     Raises:
         UserError: PEFT is not installed, or a named layer does not exist.
     """
-    try:
-        from peft import LoraConfig
-    except ModuleNotFoundError:
-        raise UserError(
-            '--lora-enable: the package peft is not installed; run: pip install "x3spatial[train]"'
-        ) from None
     names = [name.strip() for name in options.lora_target_modules.split(",") if name.strip()]
     layers = {
         name.rpartition(".")[2]
@@ -43,26 +37,34 @@ def attach(model: RoboReferForConditionalGeneration, options: ModelArguments) ->
                 f"--lora-target-modules {options.lora_target_modules}: no layer {name!r};"
                 f" the language model has {', '.join(sorted(layers))}"
             )
-    config = LoraConfig(
+    # PEFT writes it into adapter_config.json as the name of the base.
+    model.name_or_path = str(Path(options.model_name_or_path).absolute())
+    return with_adapters(
+        model,
         r=options.lora_r,
-        lora_alpha=options.lora_alpha,  # type: ignore[arg-type]
+        lora_alpha=options.lora_alpha,
         lora_dropout=options.lora_dropout,
         # The towers have layers of the same names.
         target_modules=rf"llm\..*\.({'|'.join(names)})",
     )
-    # PEFT writes it into adapter_config.json as the name of the base.
-    model.name_or_path = str(Path(options.model_name_or_path).absolute())
-    return adapted(model, config)
 
 
-def adapted(model: Any, config: Any) -> Any:
-    """The model as a ``PeftModel`` with the adapters of a ``LoraConfig``."""
-    from peft import get_peft_model
+def with_adapters(model: Any, **settings: Any) -> Any:
+    """The model as a ``PeftModel``; ``settings`` are those of ``LoraConfig``.
 
+    Raises:
+        UserError: PEFT is not installed.
+    """
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ModuleNotFoundError:
+        raise UserError(
+            '--lora-enable: the package peft is not installed; run: pip install "x3spatial[train]"'
+        ) from None
     with warnings.catch_warnings():
         # PEFT reads a name that newer transformers have renamed.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        return get_peft_model(model, config)
+        return get_peft_model(model, LoraConfig(**settings))
 
 
 def is_adapted(model: Any) -> bool:

@@ -24,8 +24,9 @@ from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.scores import Score, Truth, score_answer
 from x3spatial.formats.task_file import TaskRecord
-from x3spatial.io.images import ImageError, decode_mask, read_mask
+from x3spatial.io.images import ImageError, decode_mask, read_mask, set_pixels
 from x3spatial.tasks.answers import AnswerKind
+from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.spec import TASKS
 from x3spatial.texts import quoted
 
@@ -33,6 +34,8 @@ NEAR = 0.25
 """Distance from the mask at which ``near_mask`` becomes 0, as a fraction of the image."""
 
 LogMetric = Callable[[str, float], None]
+_Reward = Callable[[Score, Frame, Bool | None], float]
+"""Takes a score, the frame of the query image, and the mask; None where nothing is to be seen."""
 
 
 def hit_at_mask(
@@ -64,9 +67,10 @@ def hit_at_mask(
     Raises:
         UserError: a mask is missing or cannot be read, or a task, a convention or a ground truth is unknown.
     """
-    scores = _scores(completions, query_mask, answer, task, convention, pixel_sizes)
-    _log(scores, log_metric)
-    return [_right(score) for score in scores]
+    return _rewards(
+        lambda score, frame, mask: _right(score),
+        completions, query_mask, answer, task, convention, pixel_sizes, log_metric,
+    )  # fmt: skip
 
 
 def near_mask(
@@ -101,23 +105,23 @@ def near_mask(
     Raises:
         UserError: see ``hit_at_mask``.
     """
-    scores = _scores(completions, query_mask, answer, task, convention, pixel_sizes)
-    _log(scores, log_metric)
-    tasks = _each(task, len(scores))
-    return [
-        max(_right(score), _nearness(score, name, mask))
-        for score, name, mask in zip(scores, tasks, query_mask, strict=True)
-    ]
+    return _rewards(
+        lambda score, frame, mask: max(_right(score), _nearness(score, frame, mask)),
+        completions, query_mask, answer, task, convention, pixel_sizes, log_metric,
+    )  # fmt: skip
 
 
-def _scores(
+def _rewards(
+    reward: _Reward,
     completions: Sequence[Any],
     query_mask: Sequence[Any],
     answer: Sequence[str],
     task: str | Sequence[str],
     convention: str | Sequence[str],
     pixel_sizes: Sequence[Any] | None,
-) -> list[Score]:
+    log_metric: LogMetric | None,
+) -> list[float]:
+    """The reward of each row. Each mask is decoded once, and dropped with its row."""
     count = len(completions)
     columns = (
         completions,
@@ -130,13 +134,19 @@ def _scores(
     lengths = {len(column) for column in columns}
     if len(lengths) > 1:
         raise UserError(f"rewards: the columns have different lengths: {sorted(lengths)}")
-    return [_score(number, *row) for number, row in enumerate(zip(*columns, strict=True), start=1)]
+    scores, rewards = [], []
+    for number, row in enumerate(zip(*columns, strict=True), start=1):
+        score, frame, mask = _score(number, *row)
+        scores.append(score)
+        rewards.append(reward(score, frame, mask))
+    _log(scores, log_metric)
+    return rewards
 
 
 def _score(
     number: int, completion: Any, mask: Any, answer: str, task: str, convention: str, sizes: Any
-) -> Score:
-    """The score of one completion; ``number`` names the row in errors."""
+) -> tuple[Score, Frame, Bool | None]:
+    """The score of one completion, and what it was scored by; ``number`` names the row in errors."""
     if task not in TASKS:
         raise UserError(f"task {task!r} of row {number}: known are {', '.join(TASKS)}")
     spec = TASKS[task]
@@ -167,7 +177,7 @@ def _score(
         )
     truth = Truth(answer, gold, spec.frame)
     chosen = mask_of(mask, f"query_mask of row {number}") if truth.visible else None
-    return score_answer(record, truth, text, said, Masks(chosen, None))
+    return score_answer(record, truth, text, said, Masks(chosen, None)), spec.frame, chosen
 
 
 def text_of(completion: Any) -> str:
@@ -202,11 +212,9 @@ def mask_of(value: Any, where: str) -> Bool:
     if getattr(value, "mode", None) in ("P", "PA", "LA", "RGBA"):
         value = value.convert("RGB")  # colours of a palette, without alpha
     pixels = np.asarray(value)
-    if pixels.ndim == 3:
-        pixels = pixels[..., :3].max(axis=2)
-    if pixels.ndim != 2:
+    if pixels.ndim not in (2, 3):
         raise UserError(f"{where}: has the shape {pixels.shape}, not [height, width]")
-    return np.asarray(pixels > 0)
+    return set_pixels(pixels)
 
 
 _mask_at = lru_cache(maxsize=64)(read_mask)
@@ -225,18 +233,14 @@ def _right(score: Score) -> float:
     return score.hit or 0.0
 
 
-def _nearness(score: Score, task: str, mask: Any) -> float:
+def _nearness(score: Score, frame: Frame, mask: Bool | None) -> float:
     """What a point that misses counts."""
     point = score.pred_point
-    if score.gt_absent or point is None or score.gt_point is None:
-        return 0.0
-    frame = TASKS[task].frame
-    if not frame.contains(point):
+    if mask is None or point is None or score.gt_point is None or not frame.contains(point):
         return 0.0
     local = frame.to_local(point)
-    pixels = mask_of(mask, "query_mask")
-    height, width = pixels.shape
-    rows, columns = np.nonzero(pixels)
+    height, width = mask.shape
+    rows, columns = np.nonzero(mask)
     if not len(rows):
         return 0.0
     # To the closest edge of each pixel; 0 inside.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -172,12 +172,23 @@ def freeze(model: RoboReferForConditionalGeneration, tuned: dict[str, bool]) -> 
             parameter.requires_grad_(False)
 
 
-def parameter_counts(model: torch.nn.Module) -> dict[str, dict[str, int]]:
-    """Parameters of each part: all, and those that are trained."""
+def part_of(name: str) -> str:
+    """The part of RoboRefer that a parameter belongs to, by its name; PEFT's prefix does not count."""
+    return name.removeprefix("base_model.model.").split(".")[0]
+
+
+def parameter_counts(
+    model: torch.nn.Module, part: Callable[[str], str] = part_of
+) -> dict[str, dict[str, int]]:
+    """Parameters of each part: all, and those that are trained.
+
+    Args:
+        model: the model.
+        part: the part of a parameter, by its name.
+    """
     found: dict[str, dict[str, int]] = {}
     for name, parameter in model.named_parameters():
-        part = name.removeprefix("base_model.model.").split(".")[0]
-        entry = found.setdefault(part, {"all": 0, "trained": 0})
+        entry = found.setdefault(part(name), {"all": 0, "trained": 0})
         entry["all"] += parameter.numel()
         entry["trained"] += parameter.numel() if parameter.requires_grad else 0
     return found

@@ -153,9 +153,8 @@ class SpatialTrainer(Trainer):
             try:
                 optimizer = kind(plain, **options)
             except (TypeError, ValueError) as error:
-                name = getattr(self.args.optim, "value", self.args.optim)
                 given = f", --optim-args {self.args.optim_args}" if self.args.optim_args else ""
-                raise UserError(f"--optim {name}{given}: {error}") from None
+                raise UserError(f"--optim {self.x3.training.optim_name}{given}: {error}") from None
             if matrices:
                 hidden = {
                     "params": matrices,

@@ -63,8 +63,8 @@ class HuggingFaceModel(LocalModel[Prepared]):
 
     The folder is checked immediately; the weights are loaded by the first ``prepare``. Each question is one
     user turn: the images in the order of the record, each after its name if the convention names them, then
-    the text of the convention. Only the end tokens of
-    ``generation_config.json`` are used; ``describe`` lists the rules that are not.
+    the text of the convention. Only the end tokens of ``generation_config.json`` are used; ``describe`` lists
+    the rules that are not.
 
     Args:
         model: a folder, or a name on the hub.
@@ -128,6 +128,8 @@ class HuggingFaceModel(LocalModel[Prepared]):
             choose_device("auto" if device == SPREAD else device),
             greedy(self.folder, self.processor.tokenizer, max_new_tokens),
         )
+        if self._points_by_tokens:
+            self._limit = 1
         self._dtype = self.folder.dtype() if dtype == "auto" else DTYPES[dtype]
         self._spread = device == SPREAD
         self._attention = attention
@@ -191,7 +193,7 @@ class HuggingFaceModel(LocalModel[Prepared]):
             except (OSError, ValueError) as error:
                 prepared.failures[question.id] = error
         if not prepared.failures:
-            step = 1 if self._points_by_tokens else self._limit or max(len(questions), 1)
+            step = self._limit or max(len(questions), 1)
             for start in range(0, len(questions), step):
                 self._process(questions[start : start + step], prepared)
         return prepared
@@ -245,8 +247,6 @@ class HuggingFaceModel(LocalModel[Prepared]):
         Raises:
             ValueError: the processor cannot process the batch.
         """
-        if self._points_by_tokens and len(questions) > 1:
-            return [one for question in questions for one in self.generate([question], prepared)]
         model = self.model
         inputs = self._process(questions, prepared)
         on_device = {

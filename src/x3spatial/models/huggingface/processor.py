@@ -21,7 +21,7 @@ from transformers.models.auto.processing_auto import AutoProcessor
 from transformers.models.auto.tokenization_auto import AutoTokenizer
 from transformers.processing_utils import ProcessorMixin
 
-from x3spatial.conventions.base import named_parts
+from x3spatial.conventions.base import message_parts, named_parts
 from x3spatial.errors import UserError
 from x3spatial.models.huggingface.folder import Folder, first_line
 from x3spatial.models.local.image_loading import check_pixel_rule
@@ -49,10 +49,8 @@ def messages(images: Sequence[Image.Image], text: str, names: Sequence[str] = ()
 
     ``names``: the name of each image, which is put before it; empty for images without names.
     """
-    shown: list[dict[str, Any]] = [{"type": "image", "image": image} for image in images]
-    named: list[dict[str, Any]] = [{"type": "text", "text": part} for part in named_parts(names)]
-    parts = [part for pair in zip(named, shown, strict=True) for part in pair] if named else shown
-    return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
+    shown = [{"type": "image", "image": image} for image in images]
+    return [{"role": "user", "content": message_parts(shown, text, names)}]
 
 
 class Processor:

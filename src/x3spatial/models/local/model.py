@@ -58,6 +58,7 @@ class LocalModel(Model, Generic[P]):
         """Number of torch threads during inference, chosen when the weights are loaded."""
         self._threads_before: int | None = None
         self._limit: int | None = None
+        """The most questions of a batch; None: no limit so far."""
         self._loading = threading.Lock()
 
     @abstractmethod

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Self
 
-from x3spatial.conventions.base import Convention, message_form, named_parts
+from x3spatial.conventions.base import Convention, message_form, message_parts
 from x3spatial.conventions.registry import choose_convention
 from x3spatial.conventions.resize import smart_resize
 from x3spatial.errors import UserError, flag
@@ -99,14 +99,10 @@ class OpenAIModel(ServerModel):
 
     def body(self, request: Request) -> dict[str, Any]:
         """See ``ServerModel.body``."""
-        images: list[dict[str, Any]] = [
+        images = [
             {"type": "image_url", "image_url": {"url": image.url}} for image in request.images
         ]
-        named: list[dict[str, Any]] = [
-            {"type": "text", "text": part} for part in named_parts(request.names)
-        ]
-        parts = [p for pair in zip(named, images, strict=True) for p in pair] if named else images
-        parts.append({"type": "text", "text": request.text})
+        parts = message_parts(images, request.text, request.names)
         return {
             "model": self.model,
             "messages": [{"role": "user", "content": parts}],

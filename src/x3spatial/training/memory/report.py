@@ -12,13 +12,13 @@ from transformers.trainer import Trainer
 
 from x3spatial.errors import UserError
 from x3spatial.models.local.runtime import one_line
-from x3spatial.models.roborefer.configuration import RoboReferConfig
 from x3spatial.models.roborefer.modeling import layers_run
 from x3spatial.models.roborefer.processing import load_processor
 from x3spatial.tables import Table, Tabular
 from x3spatial.texts import counted
 from x3spatial.training.arguments import Arguments
 from x3spatial.training.data_module import make_supervised_data_module
+from x3spatial.training.lora import core
 from x3spatial.training.memory.activations import decoder_of, head, tower_of
 from x3spatial.training.memory.plans import Plan, plans, weights_of
 from x3spatial.training.memory.skeleton import Skeleton, build_skeleton
@@ -159,7 +159,6 @@ def memory_report(chosen: Arguments) -> MemoryReport:
         notes.append("--lora-enable: x3 sft does not divide adapted weights: no FSDP, no ZeRO-3")
     if not skeleton.roborefer:
         notes.append("x3 sft trains RoboRefer only: use x3 export and a trainer of this model")
-    name = getattr(training.optim, "value", training.optim)
     return MemoryReport(
         model=skeleton.name,
         gpus=chosen.memory.gpus,
@@ -168,25 +167,14 @@ def memory_report(chosen: Arguments) -> MemoryReport:
         tokens_from=source,
         bf16=bool(training.bf16),
         lora=chosen.model.lora_enable,
-        optimizer=f"Muon and {name}" if muon else str(name),
+        optimizer=f"Muon and {training.optim_name}" if muon else training.optim_name,
         checkpointing=bool(training.gradient_checkpointing),
         accumulation=training.gradient_accumulation_steps,
-        parameters=_counts(skeleton),
+        parameters=parameter_counts(skeleton.model, skeleton.parts.__getitem__),
         plans=tuple(found),
         activations={way: _activations(chosen, skeleton, tokens, way) for way in (True, False)},
         notes=tuple(notes),
     )
-
-
-def _counts(skeleton: Skeleton) -> dict[str, dict[str, int]]:
-    if skeleton.roborefer:
-        return parameter_counts(skeleton.model)
-    found: dict[str, dict[str, int]] = {}
-    for name, parameter in skeleton.model.named_parameters():
-        entry = found.setdefault(skeleton.parts[name], {"all": 0, "trained": 0})
-        entry["all"] += parameter.numel()
-        entry["trained"] += parameter.numel() if parameter.requires_grad else 0
-    return found
 
 
 def _tokens(chosen: Arguments, skeleton: Skeleton) -> tuple[int, str]:
@@ -196,8 +184,7 @@ def _tokens(chosen: Arguments, skeleton: Skeleton) -> tuple[int, str]:
     data = chosen.data
     if not skeleton.roborefer:
         return OTHER_TOKENS, "assumed, see --sample-tokens"
-    config: RoboReferConfig = getattr(skeleton.model, "base_model", skeleton.model).config
-    if (data.data_path or data.data_mixture) and hasattr(chosen.model, "model_name_or_path"):
+    if data.data_path or data.data_mixture:
         processor = load_processor(
             read_base(chosen.model), image_aspect_ratio=data.image_aspect_ratio
         )
@@ -209,27 +196,28 @@ def _tokens(chosen: Arguments, skeleton: Skeleton) -> tuple[int, str]:
         )
         return max(module.train_dataset.lengths or [1]), "the longest sample"
     images = IMAGES * (2 if chosen.model.enable_depth else 1)
-    return images * config.tokens_per_image + TEXT_TOKENS, "a Task1 pair"
+    return images * core(skeleton.model).config.tokens_per_image + TEXT_TOKENS, "a Task1 pair"
 
 
 def _optimizer(chosen: Arguments, skeleton: Skeleton) -> Any:
     training = chosen.training
-    name = getattr(training.optim, "value", training.optim)
     try:
         kind, options = Trainer.get_optimizer_cls_and_kwargs(training, skeleton.model)
     except (ImportError, ValueError) as error:  # a package is missing
-        raise UserError(f"--optim {name}: {one_line(error)}") from None
+        raise UserError(f"--optim {training.optim_name}: {one_line(error)}") from None
     if issubclass(kind, torch.optim.Adam | torch.optim.AdamW):
         options = {**options, "fused": False, "foreach": False}
 
     def make(named: Sequence[tuple[str, torch.Tensor]]) -> torch.optim.Optimizer:
-        muon = training.muon_lr is not None
-        matrices = [p for name, p in named if muon and is_hidden_matrix(name, p)]
-        rest = [p for _, p in named if not any(p is matrix for matrix in matrices)]
+        matrices: list[torch.Tensor] = []
+        rest: list[torch.Tensor] = []
+        for name, parameter in named:
+            hidden = training.muon_lr is not None and is_hidden_matrix(name, parameter)
+            (matrices if hidden else rest).append(parameter)
         try:
             optimizer: torch.optim.Optimizer = kind(rest, **options)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"--optim {name}: {one_line(error)}") from None
+            raise UserError(f"--optim {training.optim_name}: {one_line(error)}") from None
         if matrices:
             return MuonAndRest([{"params": matrices, "lr": 1.0, "weight_decay": 0.0}], optimizer)
         return optimizer

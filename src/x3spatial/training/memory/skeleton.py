@@ -24,8 +24,8 @@ from x3spatial.models.roborefer.layout import HF_TYPE, UPSTREAM_TYPE, locate
 from x3spatial.models.roborefer.modeling import RoboReferForConditionalGeneration
 from x3spatial.models.roborefer.tiny import SIZES, make_config, small_tokenizer
 from x3spatial.training.arguments import ModelArguments
-from x3spatial.training.lora import adapted, attach
-from x3spatial.training.setup import narrowed, read_base
+from x3spatial.training.lora import attach, with_adapters
+from x3spatial.training.setup import narrowed, part_of, read_base
 
 ROBOREFER_2B = "roborefer-2b"
 """Stands for RoboRefer's dimensions where no checkpoint is at hand."""
@@ -70,13 +70,13 @@ class Skeleton:
             for stack in self.model.modules()
             if isinstance(stack, nn.ModuleList) and len({type(layer) for layer in stack}) == 1
             for layer in stack
-            if len(stack) > 1 and not _inside_layer(layer, stack)
+            if len(stack) > 1 and _is_layer(layer)
         ]
 
 
-def _inside_layer(layer: nn.Module, stack: nn.ModuleList) -> bool:
-    """Whether a list holds parts of one layer, such as experts, and no layers."""
-    return not any(hasattr(layer, name) for name in ("self_attn", "attn", "attention", "mixer"))
+def _is_layer(module: nn.Module) -> bool:
+    """Whether an item of a list is a layer, and not a part of one, such as an expert."""
+    return any(hasattr(module, name) for name in ("self_attn", "attn", "attention", "mixer"))
 
 
 def build_skeleton(options: ModelArguments) -> Skeleton:
@@ -111,7 +111,7 @@ def _roborefer(name: str, config: RoboReferConfig, options: ModelArguments) -> S
         model: Any = narrowed(RoboReferForConditionalGeneration(config), options)
         if options.lora_enable:
             model = attach(model, options)
-    parts = {key: _without_adapter(key).split(".")[0] for key, _ in model.named_parameters()}
+    parts = {key: part_of(key) for key, _ in model.named_parameters()}
     return Skeleton(name, model, config.text_config, config.vision_config, parts, roborefer=True)
 
 
@@ -149,8 +149,6 @@ def _of_transformers(name: str, file: Path, kind: Any, options: ModelArguments) 
 
 def _adapted(model: Any, options: ModelArguments) -> Any:
     """LoRA on the language model's layers of the chosen names."""
-    from peft import LoraConfig
-
     names = {piece.strip() for piece in options.lora_target_modules.split(",")}
     targets = [
         key
@@ -160,11 +158,7 @@ def _adapted(model: Any, options: ModelArguments) -> Any:
     if not targets:
         raise UserError(f"--lora-target-modules {options.lora_target_modules}: no such layer")
     with torch.device("meta"):
-        return adapted(model, LoraConfig(r=options.lora_r, target_modules=targets))
-
-
-def _without_adapter(name: str) -> str:
-    return name.removeprefix("base_model.model.")
+        return with_adapters(model, r=options.lora_r, target_modules=targets)
 
 
 def _part(name: str) -> str:
