@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.builder.jobs import ObjectResult
-from x3spatial.builder.manifest import (
-    MANIFEST,
-    build_provenance,
-    object_provenance,
-)
+from x3spatial.builder.manifest import MANIFEST, build_provenance, object_provenance
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.pending import check_ours, chosen_objects, chosen_templates
 from x3spatial.builder.run import build_tasks

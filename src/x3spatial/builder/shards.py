@@ -12,12 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from x3spatial.builder.manifest import (
-    MANIFEST,
-    build_provenance,
-    object_provenance,
-    sorted_counts,
-)
+from x3spatial.builder.manifest import MANIFEST, build_provenance, object_provenance, sorted_counts
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.pending import build_pending, is_up_to_date
 from x3spatial.builder.state import BuildState

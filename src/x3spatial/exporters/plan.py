@@ -13,10 +13,7 @@ from typing import Any
 from x3spatial.errors import UserError
 from x3spatial.exporters.base import CardOptions, Format
 from x3spatial.exporters.image_paths import IMAGES
-from x3spatial.exporters.manifest import (
-    MANIFEST,
-    identity,
-)
+from x3spatial.exporters.manifest import MANIFEST, identity
 from x3spatial.exporters.points import ResizeLimits, counts_resized, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.formats.image_paths import ImagePaths

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from x3spatial.engine.shards import Shard, parse_shard
-from x3spatial.exporters.manifest import (
-    previous_manifest,
-)
+from x3spatial.exporters.manifest import previous_manifest
 from x3spatial.exporters.plan import absolute, plan_export
 from x3spatial.exporters.sampling import Sampler
 from x3spatial.exporters.shards import export_shard

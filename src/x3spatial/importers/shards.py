@@ -9,10 +9,7 @@ from typing import Any
 from x3spatial.engine.shard_notes import open_shard
 from x3spatial.engine.shards import Shard
 from x3spatial.importers.registry import SceneRef
-from x3spatial.importers.results import (
-    SceneResult,
-    kept_scenes,
-)
+from x3spatial.importers.results import SceneResult, kept_scenes
 from x3spatial.importers.scene import Problem
 
 KIND = "import"

@@ -13,11 +13,7 @@ from x3spatial.engine.base import Engine
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json
 from x3spatial.progress import progress
-from x3spatial.synth.options import (
-    SPLITS,
-    SceneOptions,
-    scene_name,
-)
+from x3spatial.synth.options import SPLITS, SceneOptions, scene_name
 from x3spatial.tables import Table, Tabular
 
 if TYPE_CHECKING:
