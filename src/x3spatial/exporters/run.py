@@ -57,8 +57,6 @@ def export(
     """
     if isinstance(data_json, (str, Path)):
         data_json = [data_json]
-    image_folder = None if image_folder is None else absolute(image_folder)
-    image_root = None if image_root is None else absolute(image_root)
     out_dir = absolute(out_dir)
     plan = plan_export(
         data_json,
