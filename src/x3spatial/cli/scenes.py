@@ -87,6 +87,7 @@ def scenes(
     """Writes views, masks, and the same views rendered without each object."""
     from x3spatial.synth.generate import render_scenes
 
+    counts = {"train": train, "validation": validation, "test": test}
     if layout is not None:
         if shard is not None:
             raise UserError(f"--shard {shard}: a data root only; leave it out with --layout")
@@ -95,7 +96,7 @@ def scenes(
         return _scans(
             out,
             layout,
-            {"train": train, "validation": validation, "test": test},
+            counts,
             frames=frames,
             objects=objects,
             views=views,
@@ -114,7 +115,7 @@ def scenes(
         raise UserError("--frames: a data root has the frames of --views; add --layout")
     summary = render_scenes(
         out,
-        {"train": train, "validation": validation, "test": test},
+        counts,
         objects=objects,
         views=views,
         width=width,
