@@ -73,28 +73,6 @@ def _without_locks(number: int) -> None:
     fcntl.flock = fcntl.lockf = refuse
 
 
-def _mortal(at: int) -> None:
-    from x3spatial.io.journal import Journal
-
-    written = 0
-
-    def dying(real: Any) -> Any:
-        def write(*args: Any, **kwargs: Any) -> Any:
-            nonlocal written
-            written += 1
-            if written == at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            found = real(*args, **kwargs)
-            if written == -at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return found
-
-        return write
-
-    os.replace, os.rename = dying(os.replace), dying(os.rename)
-    Journal.append_line = dying(Journal.append_line)  # type: ignore[method-assign]
-
-
 def _set_streams(streams: str, out: int, err: int) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if streams == "full":
@@ -131,7 +109,9 @@ def _child(request: dict[str, Any], out: int, err: int) -> int:
     if LOCK_ERRNO in request["env"]:
         _without_locks(int(request["env"][LOCK_ERRNO]))
     if KILL_AT in request["env"]:
-        _mortal(int(request["env"][KILL_AT]))
+        from helpers.killing import kill_at
+
+        kill_at(int(request["env"][KILL_AT]))
     if request["remove_cwd"]:
         Path(request["cwd"], "gone").mkdir()
         os.chdir("gone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from helpers.paths import REPOSITORY
+from helpers.paths import SRC, TESTS
 from helpers.spheres import write_spheres
 from x3spatial.cli import run as x3
 from x3spatial.errors import UserError
@@ -81,11 +82,12 @@ def test_an_interrupted_run_continues_to_the_same_bytes(
 
 
 def test_a_killed_import_of_meshes_continues_to_the_same_bytes(scans: Path, tmp_path: Path) -> None:
-    script = REPOSITORY / "tests" / "helpers" / "killed_import.py"
+    script = TESTS / "helpers" / "killed_import.py"
 
     def run(root: Path, at: int) -> subprocess.CompletedProcess[str]:
         words = [sys.executable, str(script), "3rscan", str(scans / "3rscan"), str(root), str(at)]
-        return subprocess.run(words, capture_output=True, text=True, timeout=300)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(SRC), str(TESTS)))}
+        return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
 
     whole = tmp_path / "whole"
     done = run(whole, 0)
@@ -96,7 +98,7 @@ def test_a_killed_import_of_meshes_continues_to_the_same_bytes(scans: Path, tmp_
     root = tmp_path / "root"
     scenes = []
     for at in (files // 4, files // 2):  # in the first scene, and in a later one
-        assert run(root, at).returncode == -signal.SIGKILL
+        assert run(root, -at).returncode == -signal.SIGKILL
         scenes.append(len(list(root.rglob("scene.json"))))
         assert contents(root) != wanted
     summary = import_scans("3rscan", scans / "3rscan", root, workers=2)

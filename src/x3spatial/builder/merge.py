@@ -9,15 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.builder.jobs import ObjectResult
-from x3spatial.builder.manifest import (
-    MANIFEST,
-    build_provenance,
-    object_provenance,
-)
+from x3spatial.builder.manifest import MANIFEST, build_provenance, object_provenance
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.pending import check_ours, chosen_objects, chosen_templates
 from x3spatial.builder.run import build_tasks
-from x3spatial.builder.shards import inputs_of
 from x3spatial.builder.state import JOURNAL, BuildState, size_of
 from x3spatial.builder.summary import BuildSummary
 from x3spatial.engine.shard_notes import Note, first_difference
@@ -35,20 +30,19 @@ def merge(shards: ShardSet, workers: int) -> BuildSummary:
         UserError: the data root or the versions of packages are not those of the shards any more, objects or
             images are missing, or the output folder cannot be used.
     """
-    out_dir, identity = shards.out, shards.identity
+    identity = shards.identity
     options = _options(identity["options"])
     root = Path(identity["root"])
     listing = chosen_objects(root, options)
-    out_dir = Path(os.path.abspath(out_dir))  # noqa: PTH100
-    changed = first_difference(
-        inputs_of(listing), {name: identity[name] for name in inputs_of(listing)}
-    )
+    out_dir = Path(os.path.abspath(shards.out))  # noqa: PTH100
+    present = listing.identity()
+    changed = first_difference(present, {name: identity[name] for name in present})
     if changed is not None:
         raise UserError(
             f"{root}: holds other objects than when the shards of {out_dir} were built ({changed}); run all"
             " shards again with --fresh"
         )
-    here = build_provenance(root, Path(out_dir), options, chosen_templates(options))
+    here = build_provenance(root, out_dir, options, chosen_templates(options))
     changed = first_difference(here, identity["provenance"])
     if changed is not None:
         raise UserError(

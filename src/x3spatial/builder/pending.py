@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.builder.jobs import ObjectJob
-from x3spatial.builder.manifest import (
-    MANIFEST,
-)
+from x3spatial.builder.manifest import MANIFEST
 from x3spatial.builder.objects import build_object
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.state import JOURNAL, BuildState, size_of
@@ -19,12 +17,7 @@ from x3spatial.errors import UserError
 from x3spatial.formats.image_paths import IMAGE_FOLDERS
 from x3spatial.progress import progress
 from x3spatial.roots.findings import Problem
-from x3spatial.roots.layout import (
-    SPLITS,
-    RootListing,
-    list_root,
-    short_split,
-)
+from x3spatial.roots.layout import SPLITS, RootListing, list_root, short_split
 from x3spatial.tasks.prompts import Template
 from x3spatial.tasks.spec import TASKS, task_templates
 

@@ -22,10 +22,7 @@ from x3spatial.builder.manifest import (
     object_provenance,
     run_info,
 )
-from x3spatial.builder.not_made import (
-    is_asked_for,
-    refuse_nothing,
-)
+from x3spatial.builder.not_made import is_asked_for, refuse_nothing
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.pending import (
     build_pending,
@@ -42,16 +39,10 @@ from x3spatial.engine.base import Engine
 from x3spatial.engine.registry import open_engine
 from x3spatial.engine.shards import Shard, parse_shard
 from x3spatial.inpainting import open_engine as open_inpainting
-from x3spatial.io.files import (
-    make_dir,
-    read_manifest,
-    write_json,
-)
+from x3spatial.io.files import make_dir, read_manifest, write_json
 from x3spatial.io.locks import lock_dir
 from x3spatial.io.paths import check_utf8
-from x3spatial.roots.layout import (
-    outside_root,
-)
+from x3spatial.roots.layout import outside_root
 from x3spatial.roots.views import split_missing_inpainted
 
 

@@ -12,19 +12,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from x3spatial.builder.manifest import (
-    MANIFEST,
-    build_provenance,
-    object_provenance,
-    sorted_counts,
-)
+from x3spatial.builder.manifest import MANIFEST, build_provenance, object_provenance, sorted_counts
 from x3spatial.builder.options import BuildOptions
 from x3spatial.builder.pending import build_pending, is_up_to_date
 from x3spatial.builder.state import BuildState
 from x3spatial.builder.summary import BuildSummary
 from x3spatial.engine.base import Engine
 from x3spatial.engine.registry import open_engine
-from x3spatial.engine.shard_notes import digest, open_shard
+from x3spatial.engine.shard_notes import open_shard
 from x3spatial.engine.shards import Shard
 from x3spatial.io.files import read_manifest
 from x3spatial.roots.findings import Problem
@@ -79,7 +74,7 @@ def build_shard(
     identity = {
         "options": asdict(options) | {"prompts": options.prompts and str(options.prompts)},
         "root": str(listing.root),
-        **inputs_of(listing),
+        **listing.identity(),
         "provenance": provenance,
     }
     with open_shard(shard, out_dir, KIND, identity, fresh=fresh, option=out_option) as part:
@@ -90,14 +85,6 @@ def build_shard(
         state.finish()
         part.finish(len(keys), {"objects_built": len(mine.objects), **of_shard})
     return BuildSummary(part.folder, {**provenance, **of_shard}, len(state.todo))
-
-
-def inputs_of(listing: RootListing) -> dict[str, Any]:
-    """What must be the same of the root in all shards."""
-    return {
-        "objects": len(listing.objects),
-        "listing": digest([list(key) for key in listing.objects]),
-    }
 
 
 def _facts(

@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from x3spatial.builder.not_made import (
-    NotMade,
-    read_not_made,
-    remarks,
-)
+from x3spatial.builder.not_made import NotMade, read_not_made, remarks
 from x3spatial.tables import Table, Tabular
 from x3spatial.texts import counted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,9 @@ from x3spatial.cli.declare import DEFAULT, command
 from x3spatial.cli.help import RUN
 from x3spatial.cli.options import Workers
 from x3spatial.cli.output import Outcome
-from x3spatial.merging import Merged, Shards
+
+if TYPE_CHECKING:
+    from x3spatial.merging import Merged, Shards
 
 
 @command(
@@ -74,7 +76,7 @@ def _listed(found: Shards) -> Outcome:
 
 
 def _rendered(result: Any) -> Outcome:
-    from x3spatial.cli.data import rendered
+    from x3spatial.cli.scenes import rendered
 
     return rendered(result)
 

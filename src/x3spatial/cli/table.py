@@ -33,12 +33,12 @@ class Entry:
 
 
 ENTRIES: tuple[Entry, ...] = (
-    Entry("scenes", DATA, "Render synthetic rooms into a data root.", "data:scenes"),
+    Entry("scenes", DATA, "Render synthetic rooms into a data root.", "scenes:scenes"),
     Entry(
         "composites",
         DATA,
         "Draw flat composites into a data root: easy training data.",
-        "data:composites",
+        "scenes:composites",
         former=("scenes-flat",),
     ),
     Entry("import", DATA, "Import recorded rooms or photographs.", "imports:import_scans"),

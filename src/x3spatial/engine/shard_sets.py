@@ -83,7 +83,11 @@ def _remove_empty(out: Path) -> None:
 
 def shard_states(out: Path) -> list[ShardState]:
     """Every shard of an output, those without a folder included; empty if there is none."""
-    notes = read_notes(out)
+    return _states(out, read_notes(out))
+
+
+def _states(out: Path, notes: Mapping[Shard, Note | None]) -> list[ShardState]:
+    folders = shard_folders(out)
     known = next((note for note in notes.values() if note is not None), None)
     found = []
     for n in sorted({shard.n for shard in notes}):
@@ -93,7 +97,7 @@ def shard_states(out: Path) -> list[ShardState]:
             state: State = "missing"
             if shard in notes:
                 state = "done" if note is not None and note.complete else "not finished"
-                if _is_running(shard_folders(out)[shard]):
+                if _is_running(folders[shard]):
                     state = "running"
             run = None if known is None or state in ("done", "running") else known.to_run(shard)
             found.append(
@@ -135,15 +139,14 @@ def gathered(out: Path) -> Iterator[ShardSet | None]:
         raise UserError(
             f"{names}: holds no {NOTE} that can be read; remove it, and run the shards again"
         )
-    shards = _complete(out)
+    shards = _complete(out, notes)
     with lock_file(
         shards.notes[0].folder / LOCK, f"{out}: another x3 merge is at work on it; wait for it"
     ):
         yield shards
 
 
-def _complete(out: Path) -> ShardSet:
-    notes = read_notes(out)
+def _complete(out: Path, notes: Mapping[Shard, Note | None]) -> ShardSet:
     present = [note for note in notes.values() if note is not None]
     first = present[0]
     if any(note.merged for note in present):
@@ -155,7 +158,7 @@ def _complete(out: Path) -> ShardSet:
             f"{out}: has shards of {' and of '.join(map(str, numbers))}; remove those of one number"
             f" ({example.name} and the like)"
         )
-    states = shard_states(out)
+    states = _states(out, notes)
     for name in ("running", "missing", "not finished"):
         found = [state for state in states if state.state == name]
         if found:

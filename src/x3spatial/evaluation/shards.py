@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -50,20 +50,17 @@ def shard_results(shard: Shard, output_json: Path) -> Path:
     return shard.folder(output_json, is_file=True) / RESULTS
 
 
-@contextmanager
 def output_of(
     shard: Shard | None, output_json: Path, facts: Mapping[str, Any], *, fresh: bool
-) -> Iterator[OpenShard | None]:
+) -> AbstractContextManager[OpenShard | None]:
     """The shard that is being made; None for a whole run.
 
     Raises:
         UserError: see ``open_shard``.
     """
     if shard is None:
-        yield None
-        return
-    with open_shard(shard, output_json, KIND, facts, is_file=True, fresh=fresh) as part:
-        yield part
+        return nullcontext()
+    return open_shard(shard, output_json, KIND, facts, is_file=True, fresh=fresh)
 
 
 def merged_already(

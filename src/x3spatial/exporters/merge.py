@@ -42,13 +42,13 @@ def merge(shards: ShardSet, workers: int) -> ExportSummary:
     out_dir = plan.out_dir
     with lock_dir(out_dir, "OUT"):
         tally = Tally()
-        for note in shards.notes:
-            _check(note, shards, plan, tally)
+        copies = [_check(note, shards, plan, tally) for note in shards.notes]
         with claimed_outputs(plan, previous_manifest(out_dir)):
-            for note in shards.notes:
-                for name in read_json(note.folder / IMAGE_NAMES)["copies"]:
+            if tally.copies:
+                make_dir(out_dir / IMAGES, "OUT")
+            for note, names in zip(shards.notes, copies, strict=True):
+                for name in names:
                     if (note.folder / IMAGES / name).exists():  # an interrupted merge moved some
-                        make_dir(out_dir / IMAGES, "OUT")
                         os.replace(note.folder / IMAGES / name, out_dir / IMAGES / name)
             made = _Samples(shards, plan)
             manifest = write_export(plan, made.of, lambda: tally)
@@ -58,18 +58,14 @@ def merge(shards: ShardSet, workers: int) -> ExportSummary:
 def _plan(shards: ShardSet) -> ExportPlan:
     what = shards.identity["what"]
     options = what["options"]
-    folder, root = (
-        None if path is None else Path(path)
-        for path in (options["image_folder"], options.get("image_root"))
-    )
     plan = plan_export(
         [source["path"] for source in what["sources"]],
         absolute(shards.out),
         options["to"],
         paths=options["paths"],
         points=options["points"],
-        image_folder=folder,
-        image_root=root,
+        image_folder=options["image_folder"],
+        image_root=options.get("image_root"),
         min_pixels=options["min_pixels"],
         max_pixels=options["max_pixels"],
         license=options.get("license"),
@@ -85,8 +81,11 @@ def _plan(shards: ShardSet) -> ExportPlan:
     return plan
 
 
-def _check(note: Note, shards: ShardSet, plan: ExportPlan, tally: Tally) -> None:
+def _check(note: Note, shards: ShardSet, plan: ExportPlan, tally: Tally) -> list[str]:
     """Check that the files of a shard are there, and add what it counted.
+
+    Returns:
+        The names of its copied images.
 
     Raises:
         UserError: they are not.
@@ -101,14 +100,16 @@ def _check(note: Note, shards: ShardSet, plan: ExportPlan, tally: Tally) -> None
         if found != records:
             raise shards.refusal(note, f"{path} holds {found} of its {records} samples")
     names = read_json(note.folder / IMAGE_NAMES)
-    for name in names["copies"]:
+    copies: list[str] = names["copies"]
+    for name in copies:
         if not any((folder / IMAGES / name).is_file() for folder in (note.folder, plan.out_dir)):
             raise shards.refusal(note, f"{note.folder / IMAGES / name} is missing")
     tally.counts.update(note.found["counts"])
-    tally.copies |= set(names["copies"])
-    tally.turned |= set(names["turned"])
+    tally.copies.update(copies)
+    tally.turned.update(names["turned"])
     tally.longer += note.found["longer"]
     tally.unsafe += note.found["unsafe"]
+    return copies
 
 
 class _Samples:

@@ -13,10 +13,7 @@ from typing import Any
 from x3spatial.errors import UserError
 from x3spatial.exporters.base import CardOptions, Format
 from x3spatial.exporters.image_paths import IMAGES
-from x3spatial.exporters.manifest import (
-    MANIFEST,
-    identity,
-)
+from x3spatial.exporters.manifest import MANIFEST, identity
 from x3spatial.exporters.points import ResizeLimits, counts_resized, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.formats.image_paths import ImagePaths
@@ -58,8 +55,8 @@ def plan_export(
     *,
     paths: str | None,
     points: str | None,
-    image_folder: Path | None,
-    image_root: Path | None,
+    image_folder: str | Path | None,
+    image_root: str | Path | None,
     min_pixels: int | None,
     max_pixels: int | None,
     license: str | None,
@@ -71,6 +68,7 @@ def plan_export(
     Raises:
         UserError: an option or a task file cannot be used.
     """
+    folder, root = (None if path is None else absolute(path) for path in (image_folder, image_root))
     kind = _format(to)
     paths = _choice("--paths", paths, kind.paths, to)
     points = _choice("--points", points, kind.points(), to)
@@ -86,17 +84,15 @@ def plan_export(
         "to": to,
         "paths": paths,
         "points": points,
-        "image_folder": None if image_folder is None else str(image_folder),
-        **({} if image_root is None else {"image_root": str(image_root)}),
+        "image_folder": None if folder is None else str(folder),
+        **({} if root is None else {"image_root": str(root)}),
         "min_pixels": limits.min_pixels if counts_resized(points) else None,
         "max_pixels": limits.max_pixels if counts_resized(points) else None,
         **({"license": form.card.license, "title": form.card.title} if form.has_card else {}),
         "limit": limit,
     }
     what = identity(sources, options, form.require())
-    return ExportPlan(
-        out_dir, form, paths, points, limits, image_folder, image_root, limit, outputs, what
-    )
+    return ExportPlan(out_dir, form, paths, points, limits, folder, root, limit, outputs, what)
 
 
 def _has_samples(source: Path, form: Format) -> bool:

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from x3spatial.engine.shards import Shard, parse_shard
-from x3spatial.exporters.manifest import (
-    previous_manifest,
-)
+from x3spatial.exporters.manifest import previous_manifest
 from x3spatial.exporters.plan import absolute, plan_export
 from x3spatial.exporters.sampling import Sampler
 from x3spatial.exporters.shards import export_shard
@@ -59,8 +57,6 @@ def export(
     """
     if isinstance(data_json, (str, Path)):
         data_json = [data_json]
-    image_folder = None if image_folder is None else absolute(image_folder)
-    image_root = None if image_root is None else absolute(image_root)
     out_dir = absolute(out_dir)
     plan = plan_export(
         data_json,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,15 @@ from x3spatial.progress import progress
 _LOG = logging.getLogger("x3spatial")
 
 
-@contextmanager
-def claimed_outputs(plan: ExportPlan, earlier: Mapping[str, Any] | None) -> Iterator[None]:
+def claimed_outputs(
+    plan: ExportPlan, earlier: Mapping[str, Any] | None
+) -> AbstractContextManager[None]:
     """Prepare the folder for the outputs, as ``claimed``.
 
     Raises:
         UserError: one of them exists and no export of ours wrote it.
     """
-    with claimed(plan.out_dir, earlier, {*plan.outputs.values(), *plan.form.companion_names}):
-        yield
+    return claimed(plan.out_dir, earlier, {*plan.outputs.values(), *plan.form.companion_names})
 
 
 def write_export(

@@ -35,37 +35,30 @@ def merge(shards: ShardSet, workers: int) -> ImportSummary:
     summary = ImportSummary(out)
     results: list[SceneResult] = []
     with lock_dir(out, _OPTION):
+        usable: list[tuple[Note, list[SceneRef]]] = []
         for note in shards.notes:
+            summary.problems += [Problem(*problem) for problem in note.found["problems"]]
             refs = _refs(note)
             check_splits(out, refs)
             kept_scenes(out, refs, settings, fresh=False)
             skipped = _skipped(note, refs)
-            for ref in refs:
-                scene = (ref.split, ref.name)
-                if scene not in skipped and not any(
-                    (root / ref.split / ref.name / SCENE_FILE).is_file()
-                    for root in (out, note.folder)
-                ):
+            results += skipped.values()
+            scenes = [ref for ref in refs if ref.key not in skipped]
+            for ref in scenes:
+                file = Path(*ref.key, SCENE_FILE)
+                if not any((root / file).is_file() for root in (out, note.folder)):
                     raise shards.refusal(note, f"{ref.split}/{ref.name} is not there")
-        for note in shards.notes:
-            summary.problems += [Problem(*problem) for problem in note.found["problems"]]
-            refs = _refs(note)
-            skipped = _skipped(note, refs)
+            usable.append((note, scenes))
+        for note, scenes in usable:
             earlier = {(split, name) for split, name in note.found["earlier"]}
-            for ref in refs:
-                scene = (ref.split, ref.name)
-                if scene in skipped:
-                    results.append(skipped[scene])
-                    continue
-                target = out / ref.split / ref.name
+            for ref in scenes:
+                target = out.joinpath(*ref.key)
                 if not target.exists():
                     make_dir(target.parent, _OPTION)
-                    os.replace(note.folder / ref.split / ref.name, target)
+                    os.replace(note.folder.joinpath(*ref.key), target)
                 contents = read_json(target / SCENE_FILE)
-                results.append(result_of(ref, contents, kept=scene in earlier))
-    return summary.with_scenes(
-        sorted(results, key=lambda result: (result.ref.split, result.ref.name))
-    )
+                results.append(result_of(ref, contents, kept=ref.key in earlier))
+    return summary.with_scenes(sorted(results, key=lambda result: result.ref.key))
 
 
 def _refs(note: Note) -> list[SceneRef]:
@@ -77,7 +70,7 @@ def _refs(note: Note) -> list[SceneRef]:
 
 def _skipped(note: Note, refs: Sequence[SceneRef]) -> dict[tuple[str, str], SceneResult]:
     """The scenes of a shard that cannot be used."""
-    known = {(ref.split, ref.name): ref for ref in refs}
+    known = {ref.key: ref for ref in refs}
     found = {}
     for entry in note.found["skipped"]:
         split, name = entry["scene"]

@@ -25,6 +25,11 @@ class SceneRef:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Whatever else the reader needs to open it; picklable."""
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Split and name, unique in a data root."""
+        return self.split, self.name
+
 
 @dataclass(frozen=True)
 class Found:

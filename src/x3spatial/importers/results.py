@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.importers.registry import SceneRef
@@ -17,10 +17,6 @@ from x3spatial.roots.scene_file import SCENE_FILE
 from x3spatial.settings import differences
 from x3spatial.tables import Table, Tabular
 from x3spatial.texts import counted
-
-if TYPE_CHECKING:
-    pass
-
 
 _OPTION = "--out"
 

@@ -132,8 +132,8 @@ def import_scans(
 
     def fill(folder: Path, kept: list[SceneResult]) -> list[SceneResult]:
         """Import the scenes that are not kept into the root ``folder``; the results of all of them."""
-        names = {(result.ref.split, result.ref.name) for result in kept}
-        todo = [r for r in refs if (r.split, r.name) not in names]
+        done = {result.ref.key for result in kept}
+        todo = [ref for ref in refs if ref.key not in done]
         for split in dict.fromkeys(ref.split for ref in todo):
             make_dir(folder / split, _OPTION)
         results = run([job(ref, folder / ref.split) for ref in todo], kept, [folder])
@@ -166,14 +166,14 @@ def _run(
     folders: list[Path],
 ) -> list[SceneResult]:
     """The results of all scenes, sorted by name."""
-    results = {(result.ref.split, result.ref.name): result for result in kept}
+    results = {result.ref.key: result for result in kept}
 
     def name(job: SceneJob) -> str:
-        return f"{job.ref.split}/{job.ref.name}"
+        return "/".join(job.ref.key)
 
     with progress("scenes", len(jobs) + len(kept), done=len(kept)) as advance:
         for result in engine.map(import_scene, jobs, workers=workers, name=name, folders=folders):
-            results[result.ref.split, result.ref.name] = result
+            results[result.ref.key] = result
             advance()
     return [results[key] for key in sorted(results)]
 

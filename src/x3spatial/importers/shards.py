@@ -9,14 +9,10 @@ from typing import Any
 from x3spatial.engine.shard_notes import open_shard
 from x3spatial.engine.shards import Shard
 from x3spatial.importers.registry import SceneRef
-from x3spatial.importers.results import (
-    SceneResult,
-    kept_scenes,
-)
+from x3spatial.importers.results import SceneResult, kept_scenes
 from x3spatial.importers.scene import Problem
 
 KIND = "import"
-_OPTION = "--out"
 
 
 def import_shard(
@@ -46,9 +42,9 @@ def import_shard(
     """
     settings = identity["settings"]
     earlier = kept_scenes(out_dir, refs, settings, fresh=False)
-    with open_shard(shard, out_dir, KIND, identity, fresh=fresh, option=_OPTION) as part:
-        names = {(result.ref.split, result.ref.name) for result in earlier}
-        own = [ref for ref in refs if (ref.split, ref.name) not in names]
+    with open_shard(shard, out_dir, KIND, identity, fresh=fresh) as part:
+        names = {result.ref.key for result in earlier}
+        own = [ref for ref in refs if ref.key not in names]
         results = fill(part.folder, earlier + kept_scenes(part.folder, own, settings, fresh=False))
         found = {
             "scenes": [[ref.kind, ref.split, ref.name, str(ref.path)] for ref in refs],
@@ -56,7 +52,7 @@ def import_shard(
             "problems": [list(problem) for problem in problems],
             "skipped": [
                 {
-                    "scene": [result.ref.split, result.ref.name],
+                    "scene": list(result.ref.key),
                     "problems": [list(problem) for problem in result.problems],
                 }
                 for result in results

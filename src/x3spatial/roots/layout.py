@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from x3spatial.engine.shard_notes import digest
 from x3spatial.errors import UserError
 from x3spatial.io.paths import check_utf8
 from x3spatial.roots import findings, locate
@@ -85,6 +86,11 @@ class RootListing:
     def folder(self, key: ObjectKey) -> Path:
         """Return the folder of an object's files."""
         return self.root / key.split / key.scene / f"uid_{key.uid}"
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same of the objects in all shards of a run."""
+        keys = [list(key) for key in self.objects]
+        return {"objects": len(keys), "listing": digest(keys)}
 
 
 def short_split(split: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from x3spatial.roots.scene_file import SceneFile
@@ -47,8 +47,16 @@ class SceneFiles(Mapping[tuple[str, str], SceneFile]):
     def __len__(self) -> int:
         return len(self._packed)
 
-    def __reduce__(self) -> tuple[type[SceneFiles], tuple[list[tuple[tuple[str, str], SceneFile]]]]:
-        return SceneFiles, (list(self.items()),)
+    @classmethod
+    def _of(cls, packed: dict[tuple[str, str], bytes]) -> SceneFiles:
+        files = cls()
+        files._packed = packed
+        return files
+
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[..., SceneFiles], tuple[dict[tuple[str, str], bytes]]]:
+        return self._of, (self._packed,)
 
 
 class ScenesOfSplit(Mapping[str, SceneFile | None]):

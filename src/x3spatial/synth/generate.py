@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from x3spatial.engine.base import Engine
 from x3spatial.engine.registry import open_engine
@@ -16,13 +15,7 @@ from x3spatial.engine.shards import Shard, parse_shard
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir
 from x3spatial.io.locks import lock_dir
-from x3spatial.synth.options import (
-    FAST,
-    FULL,
-    SCENES,
-    SceneOptions,
-    check_options,
-)
+from x3spatial.synth.options import FAST, FULL, SCENES, SceneOptions, check_options
 from x3spatial.synth.scenes_root import (
     SceneSummary,
     check_origin,
@@ -32,9 +25,6 @@ from x3spatial.synth.scenes_root import (
     scenes_of,
 )
 from x3spatial.synth.shards import render_shard
-
-if TYPE_CHECKING:
-    pass
 
 _OPTION = "--out"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from x3spatial.engine.registry import open_engine
@@ -13,6 +14,7 @@ from x3spatial.io.files import make_dir
 from x3spatial.io.locks import lock_dir
 from x3spatial.synth.options import SceneOptions, scene_name
 from x3spatial.synth.scenes_root import (
+    OTHER_FOLDER,
     SceneSummary,
     check_origin,
     check_root,
@@ -23,7 +25,6 @@ from x3spatial.synth.scenes_root import (
 )
 
 _OPTION = "--out"
-_CURE = "choose another folder"
 
 
 def merge(shards: ShardSet, workers: int) -> SceneSummary:
@@ -40,20 +41,21 @@ def merge(shards: ShardSet, workers: int) -> SceneSummary:
     out = shards.out
     with lock_dir(out, _OPTION):
         check_origin(out)
-        check_root(out, options, scenes, _CURE)
-        for place, scene in enumerate(everything):
-            note = shards.notes[place % shards.n]
-            if not any(is_complete(read_scene(root, *scene)) for root in (out, note.folder)):
-                raise shards.refusal(note, f"{scene_name(*scene)} is not there")
+        check_root(out, options, scenes, OTHER_FOLDER)
+        to_move: list[tuple[Path, Path]] = []
         for place, (split, index) in enumerate(everything):
             if is_complete(read_scene(out, split, index)):
                 continue
-            target = out / split / scene_name(split, index)
+            note = shards.notes[place % shards.n]
+            name = scene_name(split, index)
+            if not is_complete(read_scene(note.folder, split, index)):
+                raise shards.refusal(note, f"{name} is not there")
+            to_move.append((note.folder / split / name, out / split / name))
+        for source, target in to_move:
             make_dir(target.parent, _OPTION)
             if target.exists():
                 shutil.rmtree(target)  # left by an interrupted run
-            folder = shards.notes[place % shards.n].folder
-            os.replace(folder / split / scene_name(split, index), target)
+            os.replace(source, target)
         with open_engine("local") as engine:  # every scene is there: it only counts
             summary = render_into(out, everything, options, engine, workers)
     made = sum(int(note.found["made"]) for note in shards.notes)

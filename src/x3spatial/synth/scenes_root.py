@@ -13,11 +13,7 @@ from x3spatial.engine.base import Engine
 from x3spatial.errors import UserError
 from x3spatial.io.files import make_dir, read_json
 from x3spatial.progress import progress
-from x3spatial.synth.options import (
-    SPLITS,
-    SceneOptions,
-    scene_name,
-)
+from x3spatial.synth.options import SPLITS, SceneOptions, scene_name
 from x3spatial.tables import Table, Tabular
 
 if TYPE_CHECKING:
@@ -25,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _OPTION = "--out"
+OTHER_FOLDER = "choose another folder"
 _SCENE_NAME = re.compile(r"(train|val|test)_\d{4,}")
 
 
@@ -86,8 +83,8 @@ def scene_folders(out_dir: Path) -> list[Path]:
 def check_root(
     out_dir: Path,
     options: SceneOptions,
-    scenes: dict[str, int],
-    cure: str = "choose another folder or add --fresh",
+    scenes: Mapping[str, int],
+    cure: str = f"{OTHER_FOLDER} or add --fresh",
 ) -> None:
     """Check that a root holds only scenes that these options make; ``cure`` ends the error.
 
@@ -125,7 +122,7 @@ def check_origin(out_dir: Path) -> None:
     foreign = [p for p in scene_folders(out_dir) if not _SCENE_NAME.fullmatch(p.name)]
     if foreign:
         raise UserError(
-            f"{_OPTION} {out_dir}: holds scenes of other origin ({foreign[0]}); choose another folder"
+            f"{_OPTION} {out_dir}: holds scenes of other origin ({foreign[0]}); {OTHER_FOLDER}"
         )
 
 

@@ -10,6 +10,7 @@ from x3spatial.engine.shard_notes import open_shard
 from x3spatial.engine.shards import Shard
 from x3spatial.synth.options import SceneOptions
 from x3spatial.synth.scenes_root import (
+    OTHER_FOLDER,
     SceneSummary,
     check_origin,
     check_root,
@@ -20,8 +21,6 @@ from x3spatial.synth.scenes_root import (
 )
 
 KIND = "scenes"
-_OPTION = "--out"
-_CURE = "choose another folder"
 
 
 def render_shard(
@@ -40,15 +39,15 @@ def render_shard(
         UserError: see ``render_scenes`` and ``open_shard``.
     """
     check_origin(out_dir)
-    check_root(out_dir, options, dict(scenes), _CURE)
+    check_root(out_dir, options, scenes, OTHER_FOLDER)
     everything = scenes_of(scenes)
-    left = [one for one in everything if fresh or not is_complete(read_scene(out_dir, *one))]
+    left = {one for one in everything if fresh or not is_complete(read_scene(out_dir, *one))}
     if not left:  # merged already
         return render_into(out_dir, everything, options, engine, workers)
-    mine = set(left)
     identity = {"scenes": dict(scenes), "settings": options.to_json()}
-    with open_shard(shard, out_dir, KIND, identity, fresh=fresh, option=_OPTION) as part:
-        todo = [one for one in shard.of(everything) if one in mine]
+    with open_shard(shard, out_dir, KIND, identity, fresh=fresh) as part:
+        mine = shard.of(everything)
+        todo = [one for one in mine if one in left]
         summary = render_into(part.folder, todo, options, engine, workers)
-        part.finish(len(shard.of(everything)), {"made": len(todo)})
+        part.finish(len(mine), {"made": len(todo)})
     return summary

@@ -46,8 +46,7 @@ def audit_shard(
         "data_root": str(listing.root),
         "tasks": list(tasks),
         "splits": list(listing.splits),
-        "objects": len(listing.objects),
-        "listing": digest([list(key) for key in listing.objects]),
+        **listing.identity(),
         "problems": digest([list(problem) for problem in problems]),
     }
     keys = shard.of(listing.objects)
