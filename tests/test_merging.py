@@ -305,6 +305,19 @@ def test_shards_of_another_version(lab: Lab, two_of_three: Path) -> None:
     assert "x3spatial 0.0.9, not" in refusal(lab, f"{BUILD} --shard 2/3")
 
 
+def test_a_merge_by_another_version(lab: Lab, two_of_three: Path) -> None:
+    lab.done(f"{BUILD} --shard 2/3")
+    for note in sorted(two_of_three.glob(".shard-*/shard.json")):
+        value = json.loads(note.read_text())
+        value["identity"]["x3spatial"] = "9.0.0"
+        value["identity"]["options"]["of_later"] = 1  # an option that is not known here
+        rewrite(note, value)
+    before = tree_bytes(two_of_three, hidden=True)
+    err = refusal(lab, "merge s")
+    assert "made with x3spatial 9.0.0, this is" in err and f"x3 {BUILD} --shard 1/3 --fresh" in err
+    assert tree_bytes(two_of_three, hidden=True) == before
+
+
 def test_shards_of_another_command(lab: Lab, two_of_three: Path) -> None:
     assert "has shards of x3 build" in refusal(
         lab, "import photos rooms -o s --workers 1 --shard 2/3"

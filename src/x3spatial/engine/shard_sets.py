@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import x3spatial
 from x3spatial.engine.shard_notes import NOTE, Note, empty, first_difference, read_notes
 from x3spatial.engine.shards import Shard, shard_folders
 from x3spatial.errors import UserError
@@ -175,6 +176,13 @@ def _complete(out: Path, notes: Mapping[Shard, Note | None]) -> ShardSet:
                 f"{out}: shard {note.shard} was made with other settings than shard {first.shard}"
                 f" ({different}); run it again: {first.to_run(note.shard)} --fresh"
             )
+    # Last: shards that fit together, but not to this package, whose options may have other fields.
+    made_by = first.identity["x3spatial"]
+    if made_by != x3spatial.__version__:
+        raise UserError(
+            f"{out}: its shards were made with x3spatial {made_by}, this is {x3spatial.__version__}; merge"
+            f" them with {made_by}, or run them again: {first.to_run(first.shard)} --fresh"
+        )
     return ShardSet(out, first.kind, first.identity, tuple(present))
 
 
