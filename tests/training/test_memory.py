@@ -209,6 +209,31 @@ def test_any_vlm_of_transformers_from_its_config_alone(
     assert plan(same, "FSDP")["gradients"] > 0
 
 
+def test_layers_without_attention_are_layers(tmp_path: Path) -> None:
+    """Three of four layers of Qwen3.5 have linear attention."""
+    from transformers import Qwen3_5Config
+
+    from x3spatial.training.arguments import ModelArguments
+    from x3spatial.training.memory.skeleton import build_skeleton
+
+    text = {
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4, "num_attention_heads": 2,
+        "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 100, "linear_num_key_heads": 2,
+        "linear_num_value_heads": 2, "linear_key_head_dim": 16, "linear_value_head_dim": 16,
+    }  # fmt: skip
+    vision = {
+        "depth": 2,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_heads": 2,
+        "out_hidden_size": 32,
+    }
+    Qwen3_5Config(text_config=text, vision_config=vision).save_pretrained(tmp_path)
+    skeleton = build_skeleton(ModelArguments(model_name_or_path=str(tmp_path)))
+    decoder = [layer for layer in skeleton.layers if "Decoder" in type(layer).__name__]
+    assert [hasattr(layer, "self_attn") for layer in decoder] == [False, False, False, True]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -69,14 +69,18 @@ class Skeleton:
             layer
             for stack in self.model.modules()
             if isinstance(stack, nn.ModuleList) and len({type(layer) for layer in stack}) == 1
+            if len(stack) > 1 and _holds_layers(stack)
             for layer in stack
-            if len(stack) > 1 and _is_layer(layer)
         ]
 
 
-def _is_layer(module: nn.Module) -> bool:
-    """Whether an item of a list is a layer, and not a part of one, such as an expert."""
-    return any(hasattr(module, name) for name in ("self_attn", "attn", "attention", "mixer"))
+def _holds_layers(stack: nn.ModuleList) -> bool:
+    """Whether the items of a list are layers, and not parts of one, such as experts.
+
+    In hybrid decoders only some of the layers have attention (of every four in Qwen3.5 one).
+    """
+    names = ("self_attn", "attn", "attention", "mixer")
+    return any(hasattr(layer, name) for layer in stack for name in names)
 
 
 def build_skeleton(options: ModelArguments) -> Skeleton:
