@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -26,11 +25,6 @@ TORCH = ("hf", "hf-torchvision", "matching", "roborefer", "train", "dev")
 """Extras that bring torch: measured with the CPU build and with the default one, which has CUDA on Linux."""
 NOT_MEASURED = ("browser",)
 """Extras for the project's own tests."""
-
-_DOWNLOAD = re.compile(r"^\s*Downloading \S+ \(([0-9.]+) (kB|MB|GB)\)", re.MULTILINE)
-_LOCAL = re.compile(r"^Processing (\S+\.whl)$", re.MULTILINE)
-"""Files of a folder that stands in for an index."""
-_UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 
 @dataclass(frozen=True)
@@ -49,8 +43,6 @@ class Installed:
     seconds: float
     bytes: int
     """On the disk, beyond an empty environment."""
-    download: int
-    """As pip says it, in steps of 0.1 MB."""
     packages: int
     failed: str = ""
     """The last line of what failed; empty where all went well."""
@@ -78,46 +70,36 @@ def ways(dist: Path, cpu_torch: Sequence[str]) -> Iterator[Way]:
     yield Way("roborefer.cuda", ((*index, "x3spatial[roborefer]"),))
 
 
-def installed(way: Way, python: str, folder: Path) -> Installed:
+def installed(way: Way, python: str, folder: Path, installer: str) -> Installed:
     """Run one way in a fresh environment below ``folder``, and remove it."""
     environment = folder / way.name
     shutil.rmtree(environment, ignore_errors=True)
     subprocess.run([python, "-m", "venv", str(environment)], check=True)  # noqa: S603
     inside = str(environment / "bin" / "python")
-    before, start, failed, download = _bytes(environment), time.monotonic(), "", 0.0
+    if installer == "pip":
+        install = [inside, "-m", "pip", "--no-cache-dir", "install", "--quiet"]
+    else:
+        install = [installer, "pip", "install", "--quiet", "--compile-bytecode", "--python", inside]
+    before, start, failed = _bytes(environment), time.monotonic(), ""
     for step in way.steps:
-        if failed:
-            break
-        command = [inside, "-m", "pip", "--no-cache-dir", "install", "--progress-bar", "off", *step]
-        failed, printed = _run(command)
-        for number, unit in _DOWNLOAD.findall(printed):
-            download += float(number) * _UNITS[unit]
-        local = map(Path, _LOCAL.findall(printed))
-        download += sum(path.stat().st_size for path in local if path.is_file())
+        failed = failed or _failure([*install, *step])
     seconds = time.monotonic() - start
     size = _bytes(environment) - before
-    failed = failed or _run([inside, "-m", "pip", "check"])[0]
-    failed = failed or _run([str(environment / "bin" / "x3"), "--version"])[0]
-    listed = subprocess.run(  # noqa: S603
-        [inside, "-m", "pip", "list", "--format", "json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    packages = len({p["name"] for p in json.loads(listed.stdout)} - {"pip", "setuptools"})
+    failed = failed or _failure([inside, "-m", "pip", "check"])
+    failed = failed or _failure([str(environment / "bin" / "x3"), "--version"])
+    names = {p.name.partition("-")[0] for p in environment.glob("lib/*/site-packages/*.dist-info")}
+    packages = len(names - {"pip", "setuptools"})
     shutil.rmtree(environment)
-    return Installed(way.name, round(seconds, 1), size, round(download), packages, failed)
+    return Installed(way.name, round(seconds, 1), size, packages, failed)
 
 
-def _run(command: Sequence[str]) -> tuple[str, str]:
-    """(the last line of what failed, or nothing; what was printed)."""
-    done = subprocess.run(  # noqa: S603
-        command, capture_output=True, text=True, check=False
-    )
+def _failure(command: Sequence[str]) -> str:
+    """The last line of what failed, or nothing."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if not done.returncode:
-        return "", done.stdout
+        return ""
     lines = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
-    return f"{' '.join(command[1:])}: {lines[-1]}", done.stdout
+    return f"{' '.join(command[1:])}: {lines[-1]}"
 
 
 def _bytes(folder: Path) -> int:
@@ -136,6 +118,7 @@ def main() -> int:
     parser.add_argument("ways", nargs="*", metavar="WAY")
     parser.add_argument("--dist", type=Path, required=True, help="folder with the wheel")
     parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--installer", default="pip", help="pip (default), or the path of uv")
     parser.add_argument(
         "--cpu-torch",
         default="torch --index-url https://download.pytorch.org/whl/cpu",
@@ -149,7 +132,7 @@ def main() -> int:
     status = 0
     with tempfile.TemporaryDirectory(prefix="x3-install-") as folder:
         for way in chosen:
-            result = installed(way, given.python, Path(folder))
+            result = installed(way, given.python, Path(folder), given.installer)
             status |= bool(result.failed)
             print(json.dumps(asdict(result)), flush=True)
     return status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -56,11 +57,12 @@ def test_the_wheel_of_the_sdist_is_that_of_the_repository(built: Built, tmp_path
         (built.source / "build").rename(tmp_path / "build")
         (built.source / "build-of-before").rename(built.source / "build")
     copy = tmp_path / built.sdist.name
-    with tarfile.open(built.sdist) as old, tarfile.open(copy, "w:gz") as new:
-        for member in reversed(old.getmembers()):
-            file = old.extractfile(member)
+    with tarfile.open(built.sdist) as old:
+        entries = [(member, old.extractfile(member).read()) for member in old]  # type: ignore[union-attr]
+    with tarfile.open(copy, "w:gz", compresslevel=1) as new:
+        for member, content in reversed(entries):
             member.mtime, member.uid, member.uname = 5, 1000, "somebody"
-            new.addfile(member, file)
+            new.addfile(member, io.BytesIO(content))
     assert copy.read_bytes() != built.sdist.read_bytes()
     normalise(copy, EPOCH)
     assert copy.read_bytes() == built.sdist.read_bytes()
