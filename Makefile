@@ -26,7 +26,7 @@ CELLS ?=
 
 .PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
   web check-web check-fullsize check-slurm check-roborefer check-lmms-eval check-inspect check-vlmevalkit \
-  check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray release check-release licences clean
+  check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -41,6 +41,8 @@ help:
 	@echo "make web        build the pages into the package (npm); check-web compares what is committed with it"
 	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
 	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
+	@echo "make release    check, test and build what is published: wheel, sdist, SBOM (after scripts/release.py date)"
+	@echo "make check-release  a release in a clone that is thrown away; make licences: docs/third-party-licences.md"
 	@echo "make bench      run the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
 	@echo "make check-roborefer ROBOREFER=CLONE  compare RoboRefer's own code with ours on checkpoints written here"
@@ -50,8 +52,6 @@ help:
 	@echo "make check-refspatial ROBOREFER=CLONE  RoboRefer's own evaluation on our export for RefSpatial-Bench"
 	@echo "make check-croissant  read the Croissant metadata of an export with its reference implementation"
 	@echo "make check-versions  the fast tests with the oldest and the newest versions of what we depend on"
-	@echo "make release    check, test and build what is published: wheel, sdist, SBOM (after scripts/release.py date)"
-	@echo "make check-release  a release in a clone that is thrown away; make licences: docs/third-party-licences.md"
 	@echo "make tiny       train a small VLM from random weights on synthetic scenes: about 4.5 hours on two cores"
 	@echo "make lint       run ruff, mypy (also on the tests) and import-linter"
 	@echo "make format     format the code and apply ruff's fixes"
@@ -92,6 +92,8 @@ test: lint
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 	@if [ -z "$$(git status --porcelain 2>&1)" ]; then mkdir -p .stamps && git rev-parse HEAD > .stamps/tested; fi
 
+.PHONY: release check-release licences clean-release
+
 # What a maintainer runs after `scripts/release.py date` and a commit. It neither pushes nor uploads.
 $(VENV)-release/.created: requirements/release.txt
 	$(PYTHON) -m venv $(VENV)-release
@@ -104,6 +106,22 @@ release: $(VENV)-release/.created
 # A release in a clone that is thrown away, with the tools that `make release` installs.
 check-release: $(VENV)/.dev $(VENV)-release/.created
 	X3_PEER_RELEASE=$(abspath $(VENV)-release)/bin/python $(BIN)/python -m pytest -m peer -rs tests/release/test_release.py
+
+# All that users can install, at the pinned versions, and nothing of ours for developers.
+EXTRAS = $(shell $(PYTHON) -c 'import tomllib; e = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(",".join(sorted(set(e) - {"dev", "docs", "browser"})))' 2>/dev/null)
+
+$(VENV)-licences/.created: pyproject.toml requirements/constraints.txt
+	$(PYTHON) -m venv $(VENV)-licences
+	$(VENV)-licences/bin/python -m pip --disable-pip-version-check --quiet install --constraint requirements/constraints.txt '.[$(EXTRAS)]'
+	@touch $@
+
+licences: $(VENV)-licences/.created $(VENV)-release/.created
+	$(VENV)-release/bin/python scripts/make_licences.py $(VENV)-licences/bin/python
+
+clean: clean-release
+
+clean-release:
+	rm -rf $(VENV)-release $(VENV)-licences
 
 # The browser is the machine's own: `apt install chromium`, or CHROMIUM=PATH.
 $(VENV)/.browser: $(VENV)/.dev
@@ -222,16 +240,5 @@ check-refspatial: $(VENV)/.dev
 check-versions:
 	$(PYTHON) scripts/check_versions.py $(CELLS)
 
-# All that users can install, at the pinned versions, and nothing of ours for developers.
-EXTRAS := $(shell $(PYTHON) -c 'import tomllib; e = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(",".join(sorted(set(e) - {"dev", "docs", "browser"})))' 2>/dev/null)
-
-$(VENV)-licences/.created: pyproject.toml requirements/constraints.txt
-	$(PYTHON) -m venv $(VENV)-licences
-	$(VENV)-licences/bin/python -m pip --disable-pip-version-check --quiet install --constraint requirements/constraints.txt '.[$(EXTRAS)]'
-	@touch $@
-
-licences: $(VENV)-licences/.created $(VENV)-release/.created
-	$(VENV)-release/bin/python scripts/make_licences.py $(VENV)-licences/bin/python
-
 clean:
-	rm -rf $(VENV) $(VENV)-release $(VENV)-licences $(VENV)-roborefer $(VENV)-peers $(VENV)-versions $(DEMO) $(DEMO)-vlm $(DEMO)-sft
+	rm -rf $(VENV) $(VENV)-roborefer $(VENV)-peers $(VENV)-versions $(DEMO) $(DEMO)-vlm $(DEMO)-sft
