@@ -59,7 +59,7 @@ class Formula(InlineProcessor):
 
 
 class Tree(Treeprocessor):
-    """Links that leave docs, and notes."""
+    """Links that leave docs, notes, and heads of tables."""
 
     def __init__(self, extension: GitHubMarkdown) -> None:
         super().__init__()
@@ -69,6 +69,9 @@ class Tree(Treeprocessor):
         """Change the tree of a page in place."""
         for link in root.iter("a"):
             link.set("href", outside_link(link.get("href", ""), self.extension.page))
+        for cell in root.iter("th"):
+            if not cell.text and not len(cell):
+                cell.tag = "td"  # screen readers announce an empty heading
         for quote in root.iter("blockquote"):
             first = quote[0][0] if len(quote) and len(quote[0]) else None
             if first is not None and first.tag == "strong" and not quote[0].text:
