@@ -14,9 +14,9 @@ HEAD = """# Schemas
 
 Made from the dataclasses of the formats by `scripts/make_schemas.py`; do not edit by hand.
 
-The fields of the two main files as tables. The JSON Schemas themselves (draft 2020-12), for any validator, are
-[task.schema.json](schemas/task.schema.json) and [results.schema.json](schemas/results.schema.json). What the
-fields mean together is explained in [data formats](formats.md). Fields with a star are always there.
+The fields of the two main files as tables. The JSON Schemas themselves (draft 2020-12), for any validator,
+are [task.schema.json](schemas/task.schema.json) and [results.schema.json](schemas/results.schema.json). What
+the fields mean together is explained in [data formats](formats.md). Fields with a star are always there.
 """
 
 

@@ -18,6 +18,7 @@ import latex2mathml.converter
 from markdown import Extension, Markdown
 from markdown.inlinepatterns import InlineProcessor
 from markdown.treeprocessors import Treeprocessor
+from markdown.util import AtomicString
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
@@ -59,7 +60,7 @@ class Formula(InlineProcessor):
 
 
 class Tree(Treeprocessor):
-    """Links that leave docs, notes, and heads of tables."""
+    """Links that leave docs, tables, and notes."""
 
     def __init__(self, extension: GitHubMarkdown) -> None:
         super().__init__()
@@ -72,6 +73,9 @@ class Tree(Treeprocessor):
         for cell in root.iter("th"):
             if not cell.text and not len(cell):
                 cell.tag = "td"  # screen readers announce an empty heading
+        for cell in root.iter("td"):
+            for code in cell.iter("code"):  # GitHub takes the backslash away there, too
+                code.text = AtomicString((code.text or "").replace("\\|", "|"))
         for quote in root.iter("blockquote"):
             first = quote[0][0] if len(quote) and len(quote[0]) else None
             if first is not None and first.tag == "strong" and not quote[0].text:
