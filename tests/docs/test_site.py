@@ -135,15 +135,22 @@ def test_anchors_are_those_of_github(page: str, built: dict[str, HtmlPage]) -> N
     assert [name for name, count in Counter(here).items() if count > 1] == []
 
 
-def test_chinese_pages_are_a_site_of_their_own(site: Path, built: dict[str, HtmlPage]) -> None:
+def test_chinese_pages_have_an_interface_and_a_navigation_of_their_own(
+    site: Path, built: dict[str, HtmlPage]
+) -> None:
+    chinese = {name for name in built if name.startswith("zh/")}
+    assert chinese
     for name, page in built.items():
-        chinese = name.startswith("zh/")
-        assert page.language == ("zh" if chinese else "en"), name
+        assert page.language == ("zh" if name in chinese else "en"), name
         html = (site / name).read_text(encoding="utf-8")
-        side = html[html.index("md-nav--primary") : html.index("<article")]
-        inside = [link for link in re.findall(r'href="([^"#]+)"', side) if "://" not in link]
-        folder = {((site / name).parent / link).resolve().parent for link in inside}
-        assert folder == {site.resolve() / "zh" if chinese else site.resolve()}, name
+        side = html[html.index("md-nav--primary") : html.index("md-sidebar--secondary")]
+        links = {
+            ((site / name).parent / link).resolve().relative_to(site.resolve()).as_posix()
+            for link in re.findall(r'href="([^"#:]+)"', side)
+        } | {name}
+        others = {"commands.html", "faq.html"} if name in chinese else set()
+        assert (chinese <= links) == (name in chinese), name
+        assert others <= links and ("measurements.html" in links) == (name not in chinese), name
 
 
 def test_the_switch_leads_to_the_same_page(built: dict[str, HtmlPage]) -> None:

@@ -33,6 +33,9 @@ NOTES = {
 }  # fmt: skip
 """First, bold words of a quote → its class."""
 
+UNBROKEN = 26
+"""Longest code in a line that is not broken, at hyphens for example; it fits on a phone."""
+
 # As GitHub reads it: no blank inside of the dollars, no letter or digit beside them.
 _FORMULA = r"(?<![\\$\w])\$(?![\s$])([^$\n]+?)(?<![\s\\])\$(?![\w$])"
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -73,6 +76,9 @@ class Tree(Treeprocessor):
         for cell in root.iter("th"):
             if not cell.text and not len(cell):
                 cell.tag = "td"  # screen readers announce an empty heading
+        for code in root.iter("code"):
+            if code.text and len(code.text) <= UNBROKEN:
+                code.set("class", "short")
         for cell in root.iter("td"):
             for code in cell.iter("code"):  # GitHub takes the backslash away there, too
                 code.text = AtomicString((code.text or "").replace("\\|", "|"))
