@@ -27,7 +27,7 @@ CELLS ?=
 .PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
   web check-web check-fullsize check-slurm check-roborefer check-lmms-eval check-inspect check-vlmevalkit \
   check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray \
-  site site-serve clean
+  site site-serve release check-release licences clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -51,6 +51,8 @@ help:
 	@echo "make check-refspatial ROBOREFER=CLONE  RoboRefer's own evaluation on our export for RefSpatial-Bench"
 	@echo "make check-croissant  read the Croissant metadata of an export with its reference implementation"
 	@echo "make check-versions  the fast tests with the oldest and the newest versions of what we depend on"
+	@echo "make release    check, test and build what is published: wheel, sdist, SBOM (after scripts/release.py date)"
+	@echo "make check-release  a release in a clone that is thrown away; make licences: docs/third-party-licences.md"
 	@echo "make tiny       train a small VLM from random weights on synthetic scenes: about 4.5 hours on two cores"
 	@echo "make site       build the documentation into the folder site; site-serve shows it while pages are edited"
 	@echo "make lint       run ruff, mypy (also on the tests) and import-linter"
@@ -90,6 +92,20 @@ tiny: $(VENV)/.dev
 # A file's tests share fixtures, so they stay together.
 test: lint
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	@if [ -z "$$(git status --porcelain 2>&1)" ]; then mkdir -p .stamps && git rev-parse HEAD > .stamps/tested; fi
+
+# What a maintainer runs after `scripts/release.py date` and a commit. It neither pushes nor uploads.
+$(VENV)-release/.created: requirements/release.txt
+	$(PYTHON) -m venv $(VENV)-release
+	$(VENV)-release/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+	@touch $@
+
+release: $(VENV)-release/.created
+	$(VENV)-release/bin/python scripts/release.py build
+
+# A release in a clone that is thrown away, with the tools that `make release` installs.
+check-release: $(VENV)/.dev $(VENV)-release/.created
+	X3_PEER_RELEASE=$(abspath $(VENV)-release)/bin/python $(BIN)/python -m pytest -m peer -rs tests/release/test_release.py
 
 # The browser is the machine's own: `apt install chromium`, or CHROMIUM=PATH.
 $(VENV)/.browser: $(VENV)/.dev
@@ -218,5 +234,17 @@ check-refspatial: $(VENV)/.dev
 check-versions:
 	$(PYTHON) scripts/check_versions.py $(CELLS)
 
+# All that users can install, at the pinned versions, and nothing of ours for developers.
+EXTRAS := $(shell $(PYTHON) -c 'import tomllib; e = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(",".join(sorted(set(e) - {"dev", "docs", "browser"})))' 2>/dev/null)
+
+$(VENV)-licences/.created: pyproject.toml requirements/constraints.txt
+	$(PYTHON) -m venv $(VENV)-licences
+	$(VENV)-licences/bin/python -m pip --disable-pip-version-check --quiet install --constraint requirements/constraints.txt '.[$(EXTRAS)]'
+	@touch $@
+
+licences: $(VENV)-licences/.created $(VENV)-release/.created
+	$(VENV)-release/bin/python scripts/make_licences.py $(VENV)-licences/bin/python
+
 clean:
-	rm -rf $(VENV) $(VENV)-roborefer $(VENV)-peers $(VENV)-versions site $(DEMO) $(DEMO)-vlm $(DEMO)-sft
+	rm -rf $(VENV) $(VENV)-release $(VENV)-licences $(VENV)-roborefer $(VENV)-peers $(VENV)-versions \
+	  site $(DEMO) $(DEMO)-vlm $(DEMO)-sft
