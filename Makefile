@@ -191,10 +191,10 @@ $(VENV)-peers/%/.created: requirements/peers/%.txt $$(wildcard requirements/peer
 # The CPU build of torch has no torchvision that fits, and these exports need none.
 check-lmms-eval: $(VENV)/.dev $(VENV)-peers/lmms-eval/.created
 	$(VENV)-peers/lmms-eval/bin/python -m pip --quiet uninstall --yes torchvision
-	X3_PEER_LMMS_EVAL=$(VENV)-peers/lmms-eval/bin/python $(BIN)/python -m pytest -m peer -rs -k lmms-eval
+	X3_PEER_LMMS_EVAL=$(abspath $(VENV)-peers)/lmms-eval/bin/python $(BIN)/python -m pytest -m peer -rs -k lmms-eval
 
 check-vlmevalkit: clone-of-vlmevalkit $(VENV)/.dev $(VENV)-peers/vlmevalkit/.created
-	VLMEVALKIT=$(abspath $(VLMEVALKIT)) X3_PEER_VLMEVALKIT=$(VENV)-peers/vlmevalkit/bin/python \
+	VLMEVALKIT=$(abspath $(VLMEVALKIT)) X3_PEER_VLMEVALKIT=$(abspath $(VENV)-peers)/vlmevalkit/bin/python \
 	  $(BIN)/python -m pytest -m peer -rs -k vlmevalkit
 
 check-inspect: PEER_TESTS := -k inspect
@@ -203,7 +203,7 @@ check-ms-swift: PEER_TESTS := tests/peers/test_trainers.py -k ms-swift
 check-croissant: PEER_TESTS := tests/peers/test_croissant.py
 
 check-inspect check-llamafactory check-ms-swift check-croissant: check-%: $(VENV)/.dev $(VENV)-peers/%/.created
-	X3_PEER_$(shell echo $* | tr a-z- A-Z_)=$(VENV)-peers/$*/bin/python $(BIN)/python -m pytest -m peer -rs $(PEER_TESTS)
+	X3_PEER_$(shell echo $* | tr a-z- A-Z_)=$(abspath $(VENV)-peers)/$*/bin/python $(BIN)/python -m pytest -m peer -rs $(PEER_TESTS)
 
 check-refspatial: clone-of-roborefer $(VENV)/.dev
 	ROBOREFER=$(abspath $(ROBOREFER)) $(BIN)/python -m pytest -m peer -rs tests/peers/test_refspatial.py
