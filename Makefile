@@ -27,7 +27,7 @@ CELLS ?=
 .PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
   web check-web check-fullsize check-slurm check-roborefer check-lmms-eval check-inspect check-vlmevalkit \
   check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray \
-  site site-serve release check-release licences clean
+  clone-of-roborefer clone-of-vlmevalkit site site-serve release check-release licences clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -192,8 +192,14 @@ $(VENV)-roborefer/.created: requirements/roborefer.txt
 	$(VENV)-roborefer/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
 	@touch $@
 
-check-roborefer: $(VENV)/.train $(VENV)-roborefer/.created
-	@test -n "$(ROBOREFER)" || { echo "name a clone of https://github.com/Zhoues/RoboRefer: make $@ ROBOREFER=PATH"; exit 2; }
+# Before anything is installed: whether the clone that a target needs is there.
+clone-of-roborefer:
+	@test -f "$(ROBOREFER)/llava/entry.py" || { echo "ROBOREFER=$(ROBOREFER): name a clone of https://github.com/Zhoues/RoboRefer"; exit 2; }
+
+clone-of-vlmevalkit:
+	@test -f "$(VLMEVALKIT)/run.py" || { echo "VLMEVALKIT=$(VLMEVALKIT): name a clone of https://github.com/open-compass/VLMEvalKit"; exit 2; }
+
+check-roborefer: clone-of-roborefer $(VENV)/.train $(VENV)-roborefer/.created
 	$(BIN)/python scripts/check_roborefer.py --roborefer $(ROBOREFER) \
 	  --python $(VENV)-roborefer/bin/python $(CHECKPOINTS)
 
@@ -212,11 +218,10 @@ $(VENV)-peers/%/.created: requirements/peers/%.txt $$(wildcard requirements/peer
 # The CPU build of torch has no torchvision that fits, and these exports need none.
 check-lmms-eval: $(VENV)/.dev $(VENV)-peers/lmms-eval/.created
 	$(VENV)-peers/lmms-eval/bin/python -m pip --quiet uninstall --yes torchvision
-	X3_PEER_LMMS_EVAL=$(VENV)-peers/lmms-eval/bin/python $(BIN)/python -m pytest -m peer -rs -k lmms-eval
+	X3_PEER_LMMS_EVAL=$(abspath $(VENV)-peers)/lmms-eval/bin/python $(BIN)/python -m pytest -m peer -rs -k lmms-eval
 
-check-vlmevalkit: $(VENV)/.dev $(VENV)-peers/vlmevalkit/.created
-	@test -f "$(VLMEVALKIT)/run.py" || { echo "VLMEVALKIT=$(VLMEVALKIT): name a clone of VLMEvalKit"; exit 2; }
-	VLMEVALKIT=$(abspath $(VLMEVALKIT)) X3_PEER_VLMEVALKIT=$(VENV)-peers/vlmevalkit/bin/python \
+check-vlmevalkit: clone-of-vlmevalkit $(VENV)/.dev $(VENV)-peers/vlmevalkit/.created
+	VLMEVALKIT=$(abspath $(VLMEVALKIT)) X3_PEER_VLMEVALKIT=$(abspath $(VENV)-peers)/vlmevalkit/bin/python \
 	  $(BIN)/python -m pytest -m peer -rs -k vlmevalkit
 
 check-inspect: PEER_TESTS := -k inspect
@@ -225,10 +230,9 @@ check-ms-swift: PEER_TESTS := tests/peers/test_trainers.py -k ms-swift
 check-croissant: PEER_TESTS := tests/peers/test_croissant.py
 
 check-inspect check-llamafactory check-ms-swift check-croissant: check-%: $(VENV)/.dev $(VENV)-peers/%/.created
-	X3_PEER_$(shell echo $* | tr a-z- A-Z_)=$(VENV)-peers/$*/bin/python $(BIN)/python -m pytest -m peer -rs $(PEER_TESTS)
+	X3_PEER_$(shell echo $* | tr a-z- A-Z_)=$(abspath $(VENV)-peers)/$*/bin/python $(BIN)/python -m pytest -m peer -rs $(PEER_TESTS)
 
-check-refspatial: $(VENV)/.dev
-	@test -d "$(ROBOREFER)/Evaluation" || { echo "ROBOREFER=$(ROBOREFER): name a clone of RoboRefer"; exit 2; }
+check-refspatial: clone-of-roborefer $(VENV)/.dev
 	ROBOREFER=$(abspath $(ROBOREFER)) $(BIN)/python -m pytest -m peer -rs tests/peers/test_refspatial.py
 
 check-versions:
