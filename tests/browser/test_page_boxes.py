@@ -24,7 +24,7 @@ CORNERS = {"t1_multi": (200, 250, 600, 650), "t1_concat": (600, 250, 800, 650)}
 
 @pytest.fixture(scope="module", params=["t1_multi", "t1_concat"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of a set whose first run says boxes, one of them beyond the image, and whose second a point."""
+    """A report of a run that says boxes, one of them beyond the image, and of one that says points."""
     task: str = request.param
     folder = tmp_path_factory.mktemp(task)
     size = (80 if task == "t1_concat" else 40, 24)
