@@ -105,7 +105,7 @@ release: $(VENV)-release/.created
 
 # A release in a clone that is thrown away, with the tools that `make release` installs.
 check-release: $(VENV)/.dev $(VENV)-release/.created
-	X3_PEER_RELEASE=$(abspath $(VENV)-release)/bin/python $(BIN)/python -m pytest -m peer -rs tests/release/test_release.py
+	X3_PEER_RELEASE=$(abspath $(VENV)-release)/bin/python $(BIN)/python -m pytest -m peer -rs tests/releasing/test_release.py
 
 # The browser is the machine's own: `apt install chromium`, or CHROMIUM=PATH.
 $(VENV)/.browser: $(VENV)/.dev

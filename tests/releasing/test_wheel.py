@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import FIXTURES, REPOSITORY, SRC
-from release.conftest import EPOCH, Built
+from releasing.conftest import EPOCH, Built
 
 VERSION = re.search(r'__version__ = "(.*)"', (SRC / "x3spatial/__init__.py").read_text())
 
