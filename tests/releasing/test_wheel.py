@@ -77,7 +77,7 @@ def test_metadata(built: Built) -> None:
     assert metadata["Description-Content-Type"] == "text/markdown"
     relative = [
         target
-        for target in re.findall(r"\]\(([^)\s]+)\)", metadata.get_payload())
+        for target in re.findall(r"\]\(([^)\s]+)\)", str(metadata.get_payload()))
         if not re.match(r"https?://|#", target)
     ]
     if relative:
