@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import FIXTURES, REPOSITORY, SRC
-from release.conftest import EPOCH, Built
+from releasing.conftest import EPOCH, Built
 
 VERSION = re.search(r'__version__ = "(.*)"', (SRC / "x3spatial/__init__.py").read_text())
 
@@ -77,7 +77,7 @@ def test_metadata(built: Built) -> None:
     assert metadata["Description-Content-Type"] == "text/markdown"
     relative = [
         target
-        for target in re.findall(r"\]\(([^)\s]+)\)", metadata.get_payload())
+        for target in re.findall(r"\]\(([^)\s]+)\)", str(metadata.get_payload()))
         if not re.match(r"https?://|#", target)
     ]
     if relative:
