@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from figure_tools import install
 from figure_tools.files import REPOSITORY, Cell, FigureError, write_figures
 from figure_tools.quantities import RATIO, SIZE, TIME, Value
 
@@ -92,7 +93,12 @@ def benchmarks() -> Path:
     return _write("benchmarks", values, {})
 
 
-MAKERS: dict[str, Callable[[], Path]] = {"demo": demo, "tiny": tiny, "benchmarks": benchmarks}
+MAKERS: dict[str, Callable[[], Path]] = {
+    "demo": demo,
+    "tiny": tiny,
+    "benchmarks": benchmarks,
+    "install": install.make,
+}
 
 
 def _write(name: str, values: Mapping[str, Value], tables: Mapping[str, Any]) -> Path:
