@@ -83,7 +83,7 @@ def folder(tmp_path: Path) -> Path:
         "takes 131 s<!-- fig: run.seconds -->",
         "takes 2.2 min<!-- fig: run.seconds --> here",
         "takes two minutes<!-- fig: run.seconds -->",
-        "需要 2.2 分钟<!-- fig: run.seconds -->",
+        "需要 2.2 分钟<!-- fig: run.seconds -->，约两分钟<!-- fig: run.seconds -->",
         "40 CPU s<!-- fig: run.cpu -->",
         "needs 310 MB<!-- fig: run.disk -->, or 0.31 GB<!-- fig: run.disk -->",
         "**0.462 [0.40, 0.518]**<!-- fig: run.hit -->",
@@ -127,6 +127,9 @@ def test_tables_are_written_and_compared(folder: Path) -> None:
     english = with_figures("README.md", empty, folder)
     assert "| model | Hit@Mask |\n|---|---|\n| sift | 0.46 [0.40, 0.52] |" in english
     assert "| 模型 | 命中率 |" in with_figures("README.zh-CN.md", empty, folder)
+    assert (
+        with_figures("README.md", empty.replace("run.both", "run"), folder).count("| sift |") == 1
+    )
     assert marker_errors("README.md", english, folder) == [] == unmarked("README.md", english)
     assert marker_errors("docs/zh/index.md", english, folder) != []
     changed = english.replace("0.46", "0.47")
@@ -169,6 +172,7 @@ def test_pages_follow_when_a_figure_changes(folder: Path) -> None:
         ("a rate of 0.462, of 0.46", ["0.462", "0.46"]),
         ("44.9 [36.7, 53.3] and 7 ± 2", ["44.9 [36.7, 53.3]", "7"]),
         ("耗时 3 秒，约 2 分钟，快 2 倍", ["3 秒", "2 分钟", "2 倍"]),
+        ("耗时三秒，十分快，快两倍", ["三秒", "两倍"]),
         ("| a | peak, GiB |\n|---|---|\n| 3 | 14.4 |\n", ["14.4"]),
         ("3<!-- fig: run.a --> to 5 s", ["5 s"]),
         ("3 to 5 s<!-- fig: run.a -->", ["3"]),
@@ -195,6 +199,7 @@ def test_measured_figures_are_found(text: str, found: list[str]) -> None:
         "- `--timeout S`: 30 s at first,\n  then 60 s",
         "within 10 minutes<!-- limit -->, 0.2 to 1.5 ms<!-- cited -->",
         "`0.05` and version 1.16.0, in 2026",
+        "连续三次失败，第三次，一次，两次<!-- limit -->",
     ],
 )
 def test_what_is_no_measured_figure_needs_no_marker(text: str) -> None:
