@@ -29,7 +29,7 @@ FREE = (
 _A_RATE = re.compile(r"[+\-−]?[01]\.\d{2,}")
 _UNIT_OF_COLUMN = re.compile(rf"(?:^|[\s(,]){'(?:' + UNIT + '|' + RATE + ')'}\)?\s*$")
 _OCCASIONS = ("次",)
-"""Chinese has one word for "three times in a row" and another, which is measured, for "three times as fast"."""
+"""In Chinese "three times in a row" has this unit, and "three times as fast", a measurement, another."""
 _BETWEEN = re.compile(r"\s*(?:to|and|or|,|/|–|-|至|到|或|~)\s*")
 _OPTION = re.compile(r"^\s*(?:\|\s*|[-*]\s+)`-")
 _RULE = re.compile(r"^[|:\-\s]+$")

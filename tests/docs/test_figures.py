@@ -226,3 +226,46 @@ def test_a_value_that_is_no_number_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"values": {"a": {"value": 1}}}))
     with pytest.raises(FigureError, match=r"run\.json: has no made_by"):
         read_figures("run", tmp_path)
+
+
+def test_results_and_benchmarks_become_values(tmp_path: Path) -> None:
+    for name, hits in (("sift", 0.25), ("x3-tiny", None)):
+        content = {
+            "metrics": {"total": 32, "hit_at_mask": hits, "balanced_accuracy": 0.6},
+            "ci95": {"hit_at_mask": [0.1, 0.4], "balanced_accuracy": None},
+            "chance": {"uniform": {"hit_at_mask": 0.02}, "copy-reference": None},
+        }
+        path = tmp_path / name / "t1_val_multi.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(content))
+    assert makers._results(tmp_path) == {
+        "t1_multi.samples": Value(32),
+        "t1_multi.sift.hit_at_mask": Value(0.25, "", 0.1, 0.4),
+        "t1_multi.sift.balanced_accuracy": Value(0.6),
+        "t1_multi.x3-tiny.balanced_accuracy": Value(0.6),
+        "t1_multi.chance-uniform.hit_at_mask": Value(0.02),
+    }
+    line = {"seconds": 2, "cpu": {"wall_s": 3.5, "peak_mb": 2}, "equal": True, "name": "a"}
+    assert dict(makers._numbers("build", line)) == {
+        "build.seconds": Value(2),
+        "build.cpu.wall_s": Value(3.5, "s"),
+        "build.cpu.peak_mb": Value(2e6, "B"),
+    }
+
+
+def test_command_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def call(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["figures.py", *arguments])
+        return figures.main()
+
+    assert call("--list") == 0
+    assert {line.partition(":")[0] for line in capsys.readouterr().out.splitlines()} == set(
+        makers.MAKERS
+    )
+    assert call("--check", "docs/lost.md") == 2
+    assert "docs/lost.md: no such page" in capsys.readouterr().err
+    assert call("--check", "docs/lab-book.md") == 1  # measured figures without markers
+    assert "docs/lab-book.md:" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        call("speed")
+    assert ended.value.code == 2
