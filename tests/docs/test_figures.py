@@ -12,6 +12,7 @@ import pytest
 from helpers.paths import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
+import figures
 from figure_tools import makers
 from figure_tools.files import (
     FIGURES,
