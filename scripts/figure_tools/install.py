@@ -23,9 +23,9 @@ from figure_tools.quantities import SIZE, TIME, Value
 CPU_TORCH = "torch --index-url https://download.pytorch.org/whl/cpu"
 """What pip installs for the CPU build of torch."""
 CONSTRAINTS = REPOSITORY / "requirements" / "constraints.txt"
-TORCH = ("hf", "hf-torchvision", "matching", "roborefer", "train", "dev")
+TORCH = ("hf", "hf-torchvision", "matching", "roborefer", "train")
 """Extras that bring torch: measured with the CPU build and with the default one, which has CUDA on Linux."""
-NOT_MEASURED = ("browser",)
+NOT_MEASURED = ("browser", "dev", "docs")
 """Extras for the project's own tests."""
 
 
@@ -63,7 +63,9 @@ def ways(dist: Path, cpu_torch: Sequence[str]) -> Iterator[Way]:
     yield Way("base", ((*index, "x3spatial"),))
     for extra in project["optional-dependencies"]:
         if extra in TORCH:
-            yield Way(f"{extra}.cpu", (tuple(cpu_torch), (*index, f"x3spatial[{extra}]")))
+            # Installed later, torchvision would replace torch by the build that it was made with.
+            first = (*cpu_torch, *(["torchvision"] if extra == "hf-torchvision" else []))
+            yield Way(f"{extra}.cpu", (first, (*index, f"x3spatial[{extra}]")))
         elif extra not in NOT_MEASURED:
             yield Way(extra, ((*index, f"x3spatial[{extra}]"),))
     yield Way("clone.base", ((str(REPOSITORY),),))
