@@ -97,7 +97,7 @@ WIDTHS = [(320, "en-GB"), (360, "zh-CN"), (768, "en-GB"), (1920, "zh-CN"), (3840
 
 
 @pytest.mark.parametrize(("width", "locale"), WIDTHS)
-@pytest.mark.parametrize("view", ["overview", "plots", "gallery", "strata", "detail"])
+@pytest.mark.parametrize("view", ["overview", "plots", "gallery", "detail"])
 def test_nothing_is_wider_than_the_screen(
     written: Written, opened: Opener, view: str, width: int, locale: str
 ) -> None:
