@@ -209,10 +209,15 @@ def _shown(links: Counter[tuple[str, str, str]]) -> Counter[str]:
 
 def _unlike(what: str, a: Counter[str], b: Counter[str]) -> list[str]:
     lost, added = sorted((a - b).elements()), sorted((b - a).elements())
-    found = [f"{what} lost in translation: {', '.join(lost)}"] if lost else []
+    found = [f"{what} lost in translation: {_listed(lost)}"] if lost else []
     return found + (
-        [f"{what} that the English page does not have: {', '.join(added)}"] if added else []
+        [f"{what} that the English page does not have: {_listed(added)}"] if added else []
     )
+
+
+def _listed(names: list[str], most: int = 12) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _first_unlike(a: str, b: str) -> str:

@@ -72,7 +72,10 @@ def test_punctuation_and_spaces(page: str) -> None:
     for number, line in prose(page):
         plain = re.sub(r"<!--.*?-->", "", line)
         words = (
-            re.sub(r"\]\([^)]*\)", "]", plain).replace("*", "").replace("[", "").replace("]", "")
+            re.sub(r"\]\([^)]*\)|\]\[[^\]]*\]", "]", plain)
+            .replace("*", "")
+            .replace("[", "")
+            .replace("]", "")
         )
         words = re.sub(r"`[^`]*`", "x", words)
         for found in re.finditer(
