@@ -13,7 +13,8 @@ from typing import Any, get_args
 import pytest
 
 from helpers.paths import REPOSITORY, SRC
-from x3spatial.evaluation.statistics.chance import ASKED
+from x3spatial.evaluation.statistics.chance import ASKED, ASKED_FOR_BOXES
+from x3spatial.evaluation.statistics.chance_boxes import CENTRE_BOX
 from x3spatial.formats.results_head import CiUnit
 from x3spatial.formats.results_table import masks_in_words
 from x3spatial.reports.figures import all_metrics
@@ -40,7 +41,7 @@ KEYS: dict[str, set[str]] = {
     "outcomes": set(OUTCOMES),
     "strata": set(STRATA),
     "values": set(ABSENCES),
-    "chance": {*ASKED, "uniform"},
+    "chance": {*ASKED, *ASKED_FOR_BOXES, CENTRE_BOX, "uniform"},
     "units": set(get_args(CiUnit)),
     "levels": {level.value for level in Level},
     # Two that the pages add: pictures that cannot be shown, and findings of nobody.

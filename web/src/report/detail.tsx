@@ -7,10 +7,10 @@ import { whole } from "../language";
 import { isTyping } from "./keys";
 import { named, outcomeName, stratumName } from "./names";
 import { Dialog, RunName, say, Told } from "./parts";
-import { ImageBox, Overlay, pointsOf, type Point } from "./picture";
+import { boxesOf, ImageBox, Overlay, pointsOf, type Boxes, type Point } from "./picture";
 import { copy } from "./save";
 import { change, report, state } from "./state";
-import type { Picture, Report } from "./types";
+import type { Picture, Report, Said } from "./types";
 import { words } from "./words";
 import { Zoom, type Zoomable } from "./zoom";
 
@@ -35,6 +35,7 @@ export function DetailView(props: {
   const a = set.concat ? undefined : index.pictureA(sample);
   const b = index.pictureB(sample);
   const points = pointsOf(index, sample, runs);
+  const boxes = boxesOf(detail, runs);
   const truth = index.truth[sample] === 0 && !Number.isNaN(index.tx[sample]) ? { x: index.tx[sample], y: index.ty[sample] } : null;
   const label = index.nameOf(index.label, sample);
   const truthText =
@@ -96,6 +97,7 @@ export function DetailView(props: {
             outline={detail?.outline}
             truth={truth}
             points={points}
+            boxes={boxes}
             overlay={s.overlay}
             handle={zoom}
             at={s.zoom}
@@ -158,8 +160,8 @@ export function DetailView(props: {
                         </div>
                       )}
                     </td>
-                    <td>{said?.point ? `${said.point[0]}, ${said.point[1]}` : "–"}</td>
-                    <td>{error === error ? fixed(error, 4) : "–"}</td>
+                    <td>{said ? <Place said={said} /> : "–"}</td>
+                    <td>{error === error ? fixed(error, 4) : typeof said?.iou === "number" ? `IoU ${fixed(said.iou, 4)}` : "–"}</td>
                   </tr>
                 );
               })}
@@ -187,6 +189,19 @@ export function DetailView(props: {
   );
 }
 
+/** The numbers that were said; of boxes the centre is judged as well. */
+function Place({ said }: { said: Said }) {
+  const w = words.value;
+  if (said.point) return <>{`${said.point[0]}, ${said.point[1]}`}</>;
+  if (!said.box) return <>–</>;
+  return (
+    <>
+      {`${w.box}${w.colon}${said.box.map((value) => fixed(value, 3)).join(", ")}`}
+      {typeof said.centre_in_mask === "boolean" && <div class="muted">{said.centre_in_mask ? w.centreIn : w.centreOut}</div>}
+    </>
+  );
+}
+
 const Fact = ({ name, value }: { name: string; value: string }) => (
   <div>
     <dt>{name}</dt>
@@ -200,6 +215,7 @@ function Large(props: {
   outline?: number[][];
   truth: { x: number; y: number } | null;
   points: Point[];
+  boxes?: Boxes;
   overlay: boolean;
   handle?: { current: Zoomable | null };
   at?: [number, number, number] | null;
@@ -220,7 +236,7 @@ function Large(props: {
     >
       <ImageBox image={picture} alt={props.caption}>
         {props.overlay && view.fit > 0 && (
-          <Overlay image={picture} unit={1 / (view.fit * view.scale)} outline={props.outline} truth={props.truth} points={props.points} big />
+          <Overlay image={picture} unit={1 / (view.fit * view.scale)} outline={props.outline} truth={props.truth} points={props.points} boxes={props.boxes} big />
         )}
       </ImageBox>
     </Zoom>
