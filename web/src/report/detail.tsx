@@ -3,13 +3,15 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { outcomeOf, SIGN, useDetail, verdict } from "./card";
 import type { SetIndex } from "./data";
 import { fixed, short } from "./format";
+import { whole } from "../language";
 import { isTyping } from "./keys";
-import { Dialog, RunName, say } from "./parts";
-import { ImageBox, Overlay, pointsOf, type Point } from "./picture";
+import { named, outcomeName, stratumName } from "./names";
+import { Dialog, RunName, say, Told } from "./parts";
+import { boxesOf, ImageBox, Overlay, pointsOf, type Boxes, type Point } from "./picture";
 import { copy } from "./save";
 import { change, report, state } from "./state";
-import type { Picture, Report } from "./types";
-import { named, words } from "./words";
+import type { Picture, Report, Said } from "./types";
+import { words } from "./words";
 import { Zoom, type Zoomable } from "./zoom";
 
 export function DetailView(props: {
@@ -33,6 +35,7 @@ export function DetailView(props: {
   const a = set.concat ? undefined : index.pictureA(sample);
   const b = index.pictureB(sample);
   const points = pointsOf(index, sample, runs);
+  const boxes = boxesOf(detail, runs);
   const truth = index.truth[sample] === 0 && !Number.isNaN(index.tx[sample]) ? { x: index.tx[sample], y: index.ty[sample] } : null;
   const label = index.nameOf(index.label, sample);
   const truthText =
@@ -65,7 +68,7 @@ export function DetailView(props: {
         <button type="button" class="button" onClick={() => props.onMove(1)} disabled={props.place < 0 || props.place >= props.count - 1}>
           {w.next} →
         </button>
-        <span class="muted">{props.place >= 0 ? `${(props.place + 1).toLocaleString()} / ${props.count.toLocaleString()}` : ""}</span>
+        <span class="muted">{props.place >= 0 ? `${whole(props.place + 1)} / ${whole(props.count)}` : ""}</span>
         <span class="group-buttons" role="group" aria-label={w.keys.zoom}>
           <button type="button" class="button" aria-label={w.zoomIn} title={`${w.zoomIn} (+)`} onClick={() => zoom.current?.by(1.4)}>
             +
@@ -94,6 +97,7 @@ export function DetailView(props: {
             outline={detail?.outline}
             truth={truth}
             points={points}
+            boxes={boxes}
             overlay={s.overlay}
             handle={zoom}
             at={s.zoom}
@@ -107,13 +111,13 @@ export function DetailView(props: {
         <Fact name={w.scene} value={index.nameOf(index.scene, sample)} />
         {[...index.numbers.keys()].map((name) => {
           const value = index.stratum(name)![sample];
-          return value === value ? <Fact key={name} name={named(found.strata[name]?.title ?? name)} value={`${short(value)} ${found.strata[name]?.unit ?? ""}`} /> : null;
+          return value === value ? <Fact key={name} name={stratumName(name, found.strata)} value={`${short(value)} ${found.strata[name]?.unit ?? ""}`} /> : null;
         })}
         {[...index.named].map(([name, column]) => {
           const value = index.nameOf(column, sample);
-          return value ? <Fact key={name} name={named(found.strata[name]?.title ?? name)} value={named(value)} /> : null;
+          return value ? <Fact key={name} name={stratumName(name, found.strata)} value={named("values", value)} /> : null;
         })}
-        <Fact name="id" value={props.id} />
+        <Fact name={w.id} value={props.id} />
       </dl>
       {runs.length > 0 && (
         <div class="scroll" role="region" aria-label={w.answers} tabIndex={0}>
@@ -139,23 +143,25 @@ export function DetailView(props: {
                       <RunName run={run} />
                     </th>
                     <td class={right}>
-                      <span aria-hidden="true">{SIGN[right]}</span> {outcome === null ? w.noAnswer : named(outcome.words)}
+                      <span aria-hidden="true">{SIGN[right]}</span> {outcome === null ? w.noAnswer : outcomeName(outcome)}
                     </td>
                     <td>
                       {said && (said.text ? <pre>{said.text}</pre> : <span class="muted">{w.emptyText}</span>)}
                       {said?.flags?.map((flag) => (
                         <span class="tag warn" key={flag}>
-                          {named(flag)}
+                          {named("flags", flag)}
                         </span>
                       ))}
                       {said?.reason && (
                         <div class="muted reason">
-                          {w.reason}: {said.reason}
+                          {w.reason}
+                          {w.colon}
+                          <Told text={said.reason} />
                         </div>
                       )}
                     </td>
-                    <td>{said?.point ? `${said.point[0]}, ${said.point[1]}` : "–"}</td>
-                    <td>{error === error ? fixed(error, 4) : "–"}</td>
+                    <td>{said ? <Place said={said} /> : "–"}</td>
+                    <td>{error === error ? fixed(error, 4) : typeof said?.iou === "number" ? `IoU ${fixed(said.iou, 4)}` : "–"}</td>
                   </tr>
                 );
               })}
@@ -183,6 +189,19 @@ export function DetailView(props: {
   );
 }
 
+/** The numbers that were said; of boxes the centre is judged as well. */
+function Place({ said }: { said: Said }) {
+  const w = words.value;
+  if (said.point) return <>{`${said.point[0]}, ${said.point[1]}`}</>;
+  if (!said.box) return <>–</>;
+  return (
+    <>
+      {`${w.box}${w.colon}${said.box.map((value) => fixed(value, 3)).join(", ")}`}
+      {typeof said.centre_in_mask === "boolean" && <div class="muted">{said.centre_in_mask ? w.centreIn : w.centreOut}</div>}
+    </>
+  );
+}
+
 const Fact = ({ name, value }: { name: string; value: string }) => (
   <div>
     <dt>{name}</dt>
@@ -196,6 +215,7 @@ function Large(props: {
   outline?: number[][];
   truth: { x: number; y: number } | null;
   points: Point[];
+  boxes?: Boxes;
   overlay: boolean;
   handle?: { current: Zoomable | null };
   at?: [number, number, number] | null;
@@ -216,7 +236,7 @@ function Large(props: {
     >
       <ImageBox image={picture} alt={props.caption}>
         {props.overlay && view.fit > 0 && (
-          <Overlay image={picture} unit={1 / (view.fit * view.scale)} outline={props.outline} truth={props.truth} points={props.points} big />
+          <Overlay image={picture} unit={1 / (view.fit * view.scale)} outline={props.outline} truth={props.truth} points={props.points} boxes={props.boxes} big />
         )}
       </ImageBox>
     </Zoom>

@@ -2,11 +2,13 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { SetIndex } from "./data";
 import { short } from "./format";
+import { whole } from "../language";
+import { named, outcomeName, stratumName } from "./names";
 import { Menu, RunBadge, RunName } from "./parts";
 import { SetChoice } from "./setchoice";
 import { change, INITIAL, ORDERS, report, state, type Order, type State } from "./state";
 import { NO_ANSWER, type Report } from "./types";
-import { named, words } from "./words";
+import { words } from "./words";
 
 const filtered = (part: Partial<State>) => change({ ...part, at: 0 });
 
@@ -111,6 +113,14 @@ export function Filters(props: {
             {found.kind === "root" ? w.legendMask : w.legendTruth}
           </span>
         )}
+        {s.overlay && found.cells.some((cell) => cell.set === index?.number && runs.includes(cell.run) && "mean_iou" in cell.metrics) && (
+          <span class="legend-truth">
+            <svg viewBox="0 0 26 16" width="26" height="16" aria-hidden="true">
+              <rect x="1.5" y="1.5" width="23" height="13" class="legend-outline" stroke-dasharray="4 3" />
+            </svg>
+            {w.legendBox}
+          </span>
+        )}
         {runs.map((run) => (
           <RunName key={run} run={run} />
         ))}
@@ -189,8 +199,8 @@ function OutcomeFilter({ index, runs }: { index: SetIndex; runs: readonly number
               })
             }
           />
-          {named(outcome.words)}
-          <span class="muted end">{outcome.count.toLocaleString()}</span>
+          {outcomeName(outcome)}
+          <span class="muted end">{whole(outcome.count)}</span>
         </label>
       ))}
       {s.of !== null && <RunBadge run={s.of} />}
@@ -206,11 +216,11 @@ function StrataFilter({ index }: { index: SetIndex }) {
   return (
     <Menu name={w.facts} label={active ? `${w.facts} (${active})` : w.facts} class="strata-menu">
       {[...index.numbers.keys()].map((name) => (
-        <Range key={name} index={index} name={name} title={named(found.strata[name]?.title ?? name)} unit={found.strata[name]?.unit ?? ""} />
+        <Range key={name} index={index} name={name} title={stratumName(name, found.strata)} unit={found.strata[name]?.unit ?? ""} />
       ))}
       {[...index.named].map(([name, column]) => (
         <fieldset key={name}>
-          <legend>{named(found.strata[name]?.title ?? name)}</legend>
+          <legend>{stratumName(name, found.strata)}</legend>
           {column.names.map((kind) => (
             <label class="check" key={kind}>
               <input
@@ -225,7 +235,7 @@ function StrataFilter({ index }: { index: SetIndex }) {
                   filtered({ kinds });
                 }}
               />
-              {named(kind)}
+              {named("values", kind)}
             </label>
           ))}
         </fieldset>

@@ -148,18 +148,23 @@ function sortRows(rows: Row[], chosen: Chosen): void {
   });
 }
 
-/** Chance depends on data and scoring alone, so that the first run that was asked about all samples has it. */
+/**
+ * Chance depends on data and scoring alone, so that the first run that was asked about all samples has it; runs
+ * that were asked for boxes have rows of their own.
+ */
 function chanceRows(set: number, cells: readonly Cell[], chosen: Chosen): Row[] {
-  const full = [...cells].sort((a, b) => b.total - a.total)[0];
-  return Object.entries(full.chance ?? {}).filter(([, values]) => values !== null).map(([name, values]) => ({
+  const full = [...cells].sort((a, b) => b.total - a.total);
+  const names = new Set(full.flatMap((cell) => Object.entries(cell.chance ?? {}).flatMap(([name, row]) => (row ? [name] : []))));
+  return [...names].map((name) => ({
     kind: "chance" as const,
     set,
     run: null,
     name,
     entries: chosen.metrics.map((metric): Entry => {
-      const value = values?.[metric.key] ?? null;
+      const known = full.find((cell) => cell.chance?.[name]?.[metric.key] !== undefined);
+      const value = known?.chance?.[name]?.[metric.key] ?? null;
       const text =
-        full.chance_text?.[name]?.[metric.key] ??
+        known?.chance_text?.[name]?.[metric.key] ??
         (value === null ? "–" : fixed(metric.percent ? 100 * value : value, metric.percent ? 1 : metric.count ? 0 : 3));
       return { text, value, interval: null, bold: false, difference: null };
     }),
@@ -169,16 +174,17 @@ function chanceRows(set: number, cells: readonly Cell[], chosen: Chosen): Row[] 
 export interface Texts {
   run: string;
   set: string;
-  chance: string;
   mark: (run: number | null) => string;
-  name: (name: string) => string;
+  metric: (metric: Metric) => string;
+  /** The name of a chance baseline's row. */
+  chance: (name: string) => string;
   notes: string[];
 }
 
-const header = (metric: Metric, texts: Texts): string => texts.name(metric.title) + (metric.percent ? " (%)" : "");
+const header = (metric: Metric, texts: Texts): string => texts.metric(metric) + (metric.percent ? " (%)" : "");
 const bracket = (interval: [string, string] | null): string => (interval ? ` [${interval[0]}, ${interval[1]}]` : "");
 const rowName = (row: Row, texts: Texts): string =>
-  row.kind === "chance" ? `${texts.chance}: ${texts.name(row.name)}` : row.name + texts.mark(row.run);
+  row.kind === "chance" ? texts.chance(row.name) : row.name + texts.mark(row.run);
 const change = (entry: Entry): string =>
   entry.difference ? ` (${entry.difference.text}${bracket(entry.difference.interval)}${entry.difference.significant ? "*" : ""})` : "";
 
