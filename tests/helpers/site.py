@@ -52,7 +52,7 @@ class HtmlPage:
 def build_site(folder: Path) -> Path:
     """Build the site with warnings as errors, as `make site` does; a test fails with what is wrong."""
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=REPOSITORY,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(SRC)},
         capture_output=True,
