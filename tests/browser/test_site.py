@@ -17,17 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 WIDTHS = {360: 740, 820: 1100, 1440: 900}
-LOOKED_AT = (
-    "index",
-    "install",
-    "commands",
-    "api",
-    "models",
-    "faq",
-    "metrics",
-    "gallery",
-    "zh/index",
-)
+LOOKED_AT = ("index", "install", "models", "metrics", "gallery", "faq", "zh/index")
 """Pages of every kind: cards, code, long tables, formulas, pictures, Chinese."""
 
 _OVERFLOW = """() => {
@@ -53,7 +43,6 @@ def names(site: Path) -> list[str]:
 
 def go(page: Page, site: Path, name: str) -> None:
     page.goto((site / f"{name}.html").as_uri())
-    page.wait_for_timeout(100)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -72,8 +61,9 @@ def test_no_page_is_wider_than_the_screen(site: Path, opened: Opener, width: int
     assert wide == {}
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    ("width", "dark"), [(360, False), (820, True), (1440, False), (1440, True)]
+)
 def test_axe_finds_nothing(site: Path, opened: Opener, width: int, dark: bool) -> None:
     """Contrast included, in both colour schemes."""
     page = opened(site, size=(width, WIDTHS[width]), dark=dark)
@@ -88,26 +78,22 @@ def test_axe_finds_nothing(site: Path, opened: Opener, width: int, dark: bool) -
 def search(page: Page, text: str) -> list[str]:
     """The titles of the pages that are found."""
     page.keyboard.press("/")
-    field = page.locator(".md-search__input")
-    field.fill(text)
-    page.locator(
-        ".md-search-result__item, .md-search-result__meta >> text=/No |没有/"
-    ).first.wait_for()
-    return page.locator(
-        ".md-search-result__item > a h1, .md-search-result__item h1"
-    ).all_inner_texts()
+    page.locator(".md-search__input").press_sequentially(text)
+    page.locator(".md-search-result__item").first.wait_for()
+    page.wait_for_timeout(500)  # for the last letter
+    return page.locator(".md-search-result__item h1").all_inner_texts()
 
 
 @pytest.mark.parametrize(
-    ("text", "title"), [("hit_at_mask", ""), ("use-dilated-mask", "Commands"), ("安装", "安装")]
+    ("text", "title"),
+    [("hit_at_mask", "Schemas"), ("use-dilated-mask", "Commands"), ("微调", "微调")],
 )
 def test_search_works_from_a_folder(site: Path, opened: Opener, text: str, title: str) -> None:
     page = opened(site)
-    titles = search(page, text)
-    assert titles and any(title in found for found in titles), titles
+    assert title in search(page, text)
     page.locator(".md-search-result__link").first.click()
     page.wait_for_load_state()
-    assert "?h=" in page.url and page.locator("article mark").count() > 0
+    page.locator("article mark").first.wait_for()
 
 
 def test_search_with_its_results_has_no_violations(site: Path, opened: Opener) -> None:
@@ -136,7 +122,7 @@ def test_the_switch_of_languages(site: Path, opened: Opener) -> None:
     assert page.locator("html").get_attribute("lang") == "zh"
     page.locator(".x3-language").click()
     page.wait_for_load_state()
-    assert page.url.endswith("/site0/install.html")
+    assert page.url == (site / "install.html").as_uri()
 
 
 def test_keys_alone_reach_the_content(site: Path, opened: Opener) -> None:

@@ -81,8 +81,9 @@ def text_of(html: str) -> str:
 
 
 def words(text: str) -> str:
-    """``text`` with single blanks."""
-    return re.sub(r"\s+", " ", text).strip()
+    """``text`` with single blanks, and none within Chinese text."""
+    cjk = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+    return re.sub(f"(?<={cjk}) (?={cjk})", "", re.sub(r"\s+", " ", text).strip())
 
 
 class _Parser(HTMLParser):
