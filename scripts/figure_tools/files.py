@@ -12,13 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from figure_tools.quantities import Value
+from figure_tools.quantities import Value, base_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIGURES = REPOSITORY / "docs" / "figures"
 LANGUAGES = ("en", "zh")
 Cell = str | Mapping[str, Any]
-"""A text, the same in all languages; a text per language; or ``{"of": KEY, "decimals": N}``, a value."""
+"""A text, the same in all languages; a text per language; or a value.
+
+A value is ``{"of": KEY, "decimals": N, "unit": UNIT}``. The unit, which the header names, is one of the
+value's kind; without it the value is printed in its base unit.
+"""
 
 
 class FigureError(Exception):
@@ -170,7 +174,10 @@ def _cell_text(name: str, content: Mapping[str, Any], cell: Cell, language: str)
         return str(cell[language])
     known = _value(name, content, cell["of"])
     places = int(cell.get("decimals", 3))
-    text = f"{known.value:,.{places}f}"
+    base, factor = base_of(cell["unit"]) if "unit" in cell else (known.unit, 1.0)
+    if base != known.unit:
+        raise FigureError(f"{name}.{cell['of']}: is in {known.unit}, not in {base}")
+    text = f"{known.value / factor:,.{places}f}"
     if known.low is None or known.high is None:
         return text
-    return f"{text} [{known.low:.{places}f}, {known.high:.{places}f}]"
+    return f"{text} [{known.low / factor:.{places}f}, {known.high / factor:.{places}f}]"

@@ -24,7 +24,7 @@ from figure_tools.quantities import NUMBER, PRINTED, RATE, UNIT
 
 FREE = (
     re.compile(r"(?<![\d.,])(?:0|100)\s?%"),
-    re.compile(r"95\s?%[\s-](?:confidence\s)?intervals?|95\s?%\s?(?:的)?(?:置信)?区间"),
+    re.compile(r"95\s?%[\s-]+(?:confidence\s+)?intervals?|95\s?%\s?(?:的)?(?:置信)?区间"),
 )
 _A_RATE = re.compile(r"[+\-−]?[01]\.\d{2,}")
 _UNIT_OF_COLUMN = re.compile(rf"(?:^|[\s(,]){'(?:' + UNIT + '|' + RATE + ')'}\)?\s*$")
