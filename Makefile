@@ -26,7 +26,8 @@ CELLS ?=
 
 .PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
   web check-web check-fullsize check-slurm check-roborefer check-lmms-eval check-inspect check-vlmevalkit \
-  check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray clean
+  check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray \
+  site site-serve clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -51,6 +52,7 @@ help:
 	@echo "make check-croissant  read the Croissant metadata of an export with its reference implementation"
 	@echo "make check-versions  the fast tests with the oldest and the newest versions of what we depend on"
 	@echo "make tiny       train a small VLM from random weights on synthetic scenes: about 4.5 hours on two cores"
+	@echo "make site       build the documentation into the folder site; site-serve shows it while pages are edited"
 	@echo "make lint       run ruff, mypy (also on the tests) and import-linter"
 	@echo "make format     format the code and apply ruff's fixes"
 	@echo "make clean      remove .venv and the demo"
@@ -107,6 +109,16 @@ web: web/node_modules/.package-lock.json
 
 check-web: web/node_modules/.package-lock.json
 	cd web && npm run --silent check && node build.mjs ../build/web-check && cd .. && diff -r build/web-check $(ASSETS)
+
+# Material prints an advertisement of its successor otherwise.
+site site-serve: export NO_MKDOCS_2_WARNING = 1
+
+site: $(VENV)/.dev
+	$(BIN)/mkdocs build --strict --site-dir $@
+	@echo "open site/index.html"
+
+site-serve: $(VENV)/.dev
+	$(BIN)/mkdocs serve --strict
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
@@ -207,4 +219,4 @@ check-versions:
 	$(PYTHON) scripts/check_versions.py $(CELLS)
 
 clean:
-	rm -rf $(VENV) $(VENV)-roborefer $(VENV)-peers $(VENV)-versions $(DEMO) $(DEMO)-vlm $(DEMO)-sft
+	rm -rf $(VENV) $(VENV)-roborefer $(VENV)-peers $(VENV)-versions site $(DEMO) $(DEMO)-vlm $(DEMO)-sft

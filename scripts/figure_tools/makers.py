@@ -169,12 +169,13 @@ def _results(folder: Path) -> dict[str, Value]:
         task = path.stem.replace("_val_", "_")
         found[f"{task}.samples"] = Value(content["metrics"]["total"])
         for metric in METRICS:
-            value, interval = content["metrics"].get(metric), content["ci95"].get(metric)
+            value = content["metrics"].get(metric)
             if value is not None:
-                low, high = interval or (None, None)
+                low, high = content["ci95"].get(metric) or (None, None)
                 found[f"{task}.{path.parent.name}.{metric}"] = Value(value, RATIO, low, high)
             for name, chance in content["chance"].items():
-                if chance.get(metric) is not None:
+                # A baseline without a value is one that the set has no use for.
+                if chance is not None and chance.get(metric) is not None:
                     found[f"{task}.chance-{name}.{metric}"] = Value(chance[metric])
     return found
 

@@ -11,8 +11,7 @@ import pytest
 
 from helpers.page_data import Page as Written
 from helpers.page_data import put
-from helpers.pages import Opener
-from helpers.paths import REPOSITORY
+from helpers.pages import Opener, violations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-AXE = REPOSITORY / "web" / "node_modules" / "axe-core" / "axe.min.js"
 NARROW = (320, 760)
 
 
@@ -58,20 +56,6 @@ VIEWS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "detail": ("#/gallery", press("Enter")),
     "help": ("", press("?")),
 }
-
-
-def violations(page: Page) -> list[str]:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not installed (npm ci in web/)")
-    page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate(
-        # Without preload: axe would ask for the style sheets again, which file:// forbids.
-        "rules => axe.run(document, {preload: false, runOnly: rules})",
-        ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    )
-    return [
-        f"{v['id']}: {[node['html'][:120] for node in v['nodes'][:3]]}" for v in found["violations"]
-    ]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -272,12 +272,13 @@ def test_a_line_is_a_line() -> None:
     assert len(long) < 2001 and long.endswith(" the fix")
 
 
-def test_a_signal_while_handlers_are_installed_is_an_interrupt() -> None:
-    """It arrived in ``install`` itself, before anything would catch it, and was a traceback."""
+@pytest.mark.parametrize("step", ["signals.install", "streams.protect"])
+def test_a_signal_during_the_first_steps_is_an_interrupt(step: str) -> None:
+    """It arrived where nothing would have caught it, and was a traceback."""
     code = (
-        "from x3spatial.program import run_program, signals\n"
-        "def install(): raise KeyboardInterrupt\n"
-        "signals.install = install\n"
+        "from x3spatial.program import run_program, signals, streams\n"
+        "def interrupted(): raise KeyboardInterrupt\n"
+        f"{step} = interrupted\n"
         "run_program(lambda: 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

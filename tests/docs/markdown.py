@@ -11,8 +11,8 @@ from pathlib import Path
 
 from helpers.paths import REPOSITORY
 
-GENERATED = frozenset({"docs/api.md", "docs/audit.md"})
-"""Made from the docstrings, which have checks of their own."""
+GENERATED = frozenset({"docs/api.md", "docs/audit.md", "docs/commands.md", "docs/schemas.md"})
+"""Made from the code, which has checks of its own."""
 
 _FENCE = re.compile(r"^(\s*)```(\S*)")
 _COMMENT = re.compile(r"^\s*<!--\s*(not run|needs):\s*(.+?)\s*-->\s*$")
