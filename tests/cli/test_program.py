@@ -283,3 +283,22 @@ def test_a_signal_during_the_first_steps_is_an_interrupt(step: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (signals.EXIT_CODE, INTERRUPTED)
+
+
+def test_an_interrupted_program_ends_before_its_objects_are_freed() -> None:
+    """Threads that torch left behind aborted the process then, with a line of their own on stderr."""
+    code = (
+        "import os\n"
+        "from x3spatial.program import run_program\n"
+        "class Freed:\n"
+        "    def __del__(self, write=os.write): write(2, b'freed')\n"
+        "freed = Freed()\n"
+        "def work():\n"
+        "    import atexit\n"
+        "    atexit.register(print, 'left', flush=True)\n"
+        "    raise KeyboardInterrupt\n"
+        "run_program(work)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (signals.EXIT_CODE, INTERRUPTED)
+    assert done.stdout == "left\n"

@@ -28,4 +28,7 @@ def run_program(work: Callable[[], int]) -> NoReturn:
 
     code = guarded(guarded_work)
     signals.work_is_over()
-    sys.exit(streams.close(code))
+    code = streams.close(code)
+    if code == signals.EXIT_CODE:
+        signals.end_without_finalization()
+    sys.exit(code)
