@@ -102,13 +102,21 @@ def value_of(source: str, folder: Path = FIGURES) -> Value:
 
 
 def table_of(source: str, language: str, folder: Path = FIGURES) -> str:
-    """The Markdown of the table that a marker names (``NAME.TABLE``), in a language of `LANGUAGES`.
+    """The Markdown of the table that a marker names, in a language of `LANGUAGES`.
+
+    Args:
+        source: ``NAME.TABLE``, or ``NAME`` of a file with one table.
+        language: of the page.
+        folder: of the figure files.
 
     Raises:
         FigureError: there is no such file or table.
     """
     name, _, table = source.partition(".")
-    return table_text(name, read_figures(name, folder), table, language)
+    content = read_figures(name, folder)
+    if not table and len(content.get("tables", {})) == 1:
+        (table,) = content["tables"]
+    return table_text(name, content, table, language)
 
 
 def table_text(name: str, content: Mapping[str, Any], table: str, language: str) -> str:
@@ -120,7 +128,8 @@ def table_text(name: str, content: Mapping[str, Any], table: str, language: str)
     try:
         known = content["tables"][table]
     except KeyError:
-        raise FigureError(f"docs/figures/{name}.json: has no table {table}") from None
+        tables = ", ".join(content.get("tables", {})) or "none"
+        raise FigureError(f"docs/figures/{name}.json: has no table {table}; has {tables}") from None
     columns = known["columns"].get(language)
     if columns is None:
         raise FigureError(f"{name}.{table}: has no header in {language}")
