@@ -22,6 +22,8 @@ _SPAN = re.compile(r"`([^`]+)`")
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.,])\d(?:[\d,]*\.\d+|[\d,]*\d)(?![A-Za-z0-9_]|\.\d)")
 """Of two digits or more; small ones may be words."""
 _SHELL_COMMENT = re.compile(r"(^|\s)#\s.*$", re.MULTILINE)
+_REASONS = frozenset({"default", "limit", "definition", "example", "cited"})
+"""Marks of numbers that are no measurement; a language that has a word there needs none."""
 _WITH_COMMENTS = frozenset({"bash", "python", "yaml", "toml"})
 
 
@@ -69,7 +71,8 @@ def structure(text: str) -> Structure:
             if heading := _HEADING.match(line):
                 found.levels.append(len(heading[1]))
                 found.anchors.append(anchor_of(heading[2]))
-    found.comments.update(" ".join(one.split()) for one in _COMMENT.findall("\n".join(prose)))
+    comments = (" ".join(one.split()) for one in _COMMENT.findall("\n".join(prose)))
+    found.comments.update(one for one in comments if one not in _REASONS)
     plain = _COMMENT.sub("", MEASURED.sub("", "\n".join(prose)))
     found.tables = tables_of(plain.splitlines())
     found.items = sum(bool(re.match(r"\s*(?:[-*]|\d+\.) ", line)) for line in plain.splitlines())

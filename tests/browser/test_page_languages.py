@@ -141,6 +141,36 @@ def test_no_english_is_left_in_the_chinese_report(
     assert left_in_english(texts, data, english_table("report/words.ts")) == []
 
 
+def test_no_english_is_left_in_the_chinese_page_of_a_data_root(
+    written: Written, opened: Opener, tmp_path: Path
+) -> None:
+    folder = tmp_path / "report"
+    shutil.copytree(written.folder, folder)
+    empty: dict[str, list[object]] = {
+        key: [] for key in ("runs", "cells", "comparisons", "outcomes", "metrics")
+    }
+    facts = {"scenes": 1, "objects": 2, "views_visible": 7, "views_not_visible": 3}
+    problem = {"path": "val/a.png", "reason": "view left out: it has no mask"}
+    report: dict[str, Any] = {
+        **written.report,
+        **empty,
+        "kind": "root",
+        "sets": [{**one, "facts": facts} for one in written.report["sets"]],
+        "problems": [{**problem, "kind": "MASK_MISSING", "level": "left out"}],
+        "findings": [{"kind": "MASK_MISSING", "count": 1, "words": problem["reason"]}],
+    }
+    put(folder, "report", report)
+    data = {*data_of({**report, "runs": []}), "MASK_MISSING"}
+    page = opened(folder, locale="zh-CN")
+    assert page.locator(".problems .first").inner_text() == "缺少掩码"
+    page.locator(".problems summary").click()
+    assert left_in_english(page.evaluate(WALK), data, english_table("report/words.ts")) == []
+    assert "缺少掩码 (MASK_MISSING)，已排除" in page.locator(".problems tbody").inner_text()
+    english = opened(folder)
+    assert "1 scene, 2 objects" in english.locator(".tile").first.inner_text()
+    assert english.locator(".problems .first").inner_text() == problem["reason"]
+
+
 def test_the_walk_finds_english(talkative: Written, opened: Opener) -> None:
     page = opened(talkative.folder, "#/plots")
     table = english_table("report/words.ts")

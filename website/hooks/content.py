@@ -39,6 +39,13 @@ BOOST = {"commands.md": 2, "error-log.md": 0.5, "lab-book.md": 0.5, "measurement
 UNBROKEN = 26
 """Longest code in a line that is not broken, at hyphens for example; it fits on a phone."""
 
+_MARKS = "\u3000-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+_CHINESE = "\u3400-\u9fff"
+BETWEEN_CHINESE = re.compile(
+    f"(?<=[{_MARKS}])\\n|\\n(?=[{_MARKS}])|(?<=[{_CHINESE}])\\n(?=[{_CHINESE}])"
+)
+"""Ends of lines beside full-width marks and between Chinese letters: browsers show a blank there."""
+
 # As GitHub reads it: no blank inside of the dollars, no letter or digit beside them.
 _FORMULA = r"(?<![\\$\w])\$(?![\s$])([^$\n]+?)(?<![\s\\])\$(?![\w$])"
 BAR = '<mo stretchy="false" lspace="0" rspace="0">|</mo>'
@@ -80,6 +87,11 @@ class Tree(Treeprocessor):
         """Change the tree of a page in place."""
         for link in root.iter("a"):
             link.set("href", outside_link(link.get("href", ""), self.extension.page))
+        for element in root.iter():
+            if element.text and not isinstance(element.text, AtomicString):
+                element.text = BETWEEN_CHINESE.sub("", element.text)
+            if element.tail:
+                element.tail = BETWEEN_CHINESE.sub("", element.tail)
         for cell in root.iter("th"):
             if not cell.text and not len(cell):
                 cell.tag = "td"  # screen readers announce an empty heading

@@ -144,6 +144,12 @@ function kindOf({ kind = "", level }: Problem): string {
   return [name === kind ? kind : `${name} (${kind})`, ...(level ? [named("levels", level)] : [])].join(words.value.and);
 }
 
+/** The kind where it has a name in the page's language, else the reason. */
+function inBrief({ kind, reason }: Problem): string {
+  const name = kind === undefined ? kind : named("findings", kind);
+  return name === undefined || name === kind ? reason : name;
+}
+
 const PROBLEMS = 500;
 function Problems({ problems }: { problems: Problem[] }) {
   const w = words.value;
@@ -153,7 +159,7 @@ function Problems({ problems }: { problems: Problem[] }) {
         <span class="warn-sign" aria-hidden="true">!</span>
         {w.problems(problems.length)}
         <span class="first">
-          <Told text={problems[0].reason} />
+          <Told text={inBrief(problems[0])} />
         </span>
       </summary>
       <div class="scroll" role="region" aria-label={w.problems(problems.length)} tabIndex={0}>

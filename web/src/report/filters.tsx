@@ -298,7 +298,7 @@ function Range({ index, name, title, unit }: { index: SetIndex; name: string; ti
         max={STEPS}
         value={stepOf(from)}
         data-stratum={name}
-        aria-label={w.from0(title)}
+        aria-label={w.leastOf(title)}
         aria-valuetext={short(from)}
         onInput={(event) => set(valueAt(Number(event.currentTarget.value)), to)}
       />
@@ -307,7 +307,7 @@ function Range({ index, name, title, unit }: { index: SetIndex; name: string; ti
         min={0}
         max={STEPS}
         value={stepOf(to)}
-        aria-label={w.to0(title)}
+        aria-label={w.greatestOf(title)}
         aria-valuetext={short(to)}
         onInput={(event) => set(from, valueAt(Number(event.currentTarget.value)))}
       />

@@ -259,7 +259,7 @@ function Strata({ cells }: { cells: Cell[] }) {
       }
       draw={(colors) => (
         <BandChart
-          label={`${title(metric)}, ${stratumName(stratum, found.strata)}${w.colon}${cells.map(runName).join(", ")}`}
+          label={`${title(metric)}${w.and}${stratumName(stratum, found.strata)}${w.colon}${cells.map(runName).join(", ")}`}
           x={stratumName(stratum, found.strata)}
           y={title(metric)}
           percent={isPercent}
@@ -353,7 +353,7 @@ function Maps({ cells }: { cells: Cell[] }) {
         const total = counts.reduce((sum, count) => sum + count, 0);
         const most = Math.max(...counts);
         const outside = cell.map!.outside ?? 0;
-        const notes = [[w.mapPoints(total), ...(outside ? [w.outside(outside)] : [])].join("; "), w.mapNote(percent(most / total))];
+        const notes = [[w.mapPoints(total), ...(outside ? [w.outside(outside)] : [])].join(w.semicolon), w.mapNote(percent(most / total))];
         const fullest = counts
           .map((count, at) => ({ count, at }))
           .filter(({ count }) => count > 0)
@@ -375,7 +375,7 @@ function Maps({ cells }: { cells: Cell[] }) {
             table={table}
             note={w.mapHelp}
             draw={(colors) => (
-              <HeatMap label={`${w.mapTitle}${w.colon}${runName(cell)}; ${notes.join("; ")}`} title={`${cell.run + 1}  ${runName(cell)}`} notes={notes} size={size} counts={counts} colors={colors} />
+              <HeatMap label={`${w.mapTitle}${w.colon}${[runName(cell), ...notes].join(w.semicolon)}`} title={`${cell.run + 1}  ${runName(cell)}`} notes={notes} size={size} counts={counts} colors={colors} />
             )}
           />
         );
