@@ -23,7 +23,7 @@ NAMES = (
     "build_tasks audit render_scenes evaluate score compare zeroshot export check_model read_tasks"
     " score_answers score_text read_results Benchmark BuildOptions EvalOptions Model UserError"
     " report view ReportOptions agreement ask plot render_table score_people table bench_engines"
-    " inpaint import_scans ChoiceOptions ReadOptions PoolOptions merge pack Shard"
+    " inpaint import_scans ChoiceOptions ReadOptions PoolOptions merge pack Shard preview"
 )
 
 

@@ -149,7 +149,7 @@ def test_a_task_from_build_to_preview(root: Path, tmp_path: Path) -> None:
         text = (tmp_path / "sharegpt" / "toy_val_added.json").read_text()
         assert "on what was added" in text and "NOT_VISIBLE" not in text
         sheet = preview(data_json=data, output=tmp_path / "sheet.png", results=tmp_path / "o.json")
-        assert sheet.stat().st_size > 1000
+        assert sheet.path.stat().st_size > 1000
         assert [task.name for task in spec.zero_shot_tasks()][-1] == "toy_added"
     assert "toy_added" not in spec.TASKS
     with pytest.raises(UserError, match="'toy_added'"):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from x3spatial.pipeline import zeroshot
     from x3spatial.reports.people.ask import ask
     from x3spatial.reports.plot import plot
+    from x3spatial.reports.preview import preview
     from x3spatial.reports.table import table
     from x3spatial.reports.table_text import render_table
     from x3spatial.reports.web.options import ReportOptions
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from x3spatial.roots.audit.run import audit
     from x3spatial.synth.generate import render_scenes
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _API = {
     "Benchmark": "harnesses.benchmark",
@@ -73,6 +74,7 @@ _API = {
     "merge": "merging",
     "pack": "packs.run",
     "plot": "reports.plot",
+    "preview": "reports.preview",
     "read_results": "formats.results_file",
     "read_tasks": "formats.task_file",
     "render_scenes": "synth.generate",
@@ -113,6 +115,7 @@ __all__ = [
     "merge",
     "pack",
     "plot",
+    "preview",
     "read_results",
     "read_tasks",
     "render_scenes",

@@ -99,17 +99,25 @@ class Table:
                 {place for place, i in enumerate(part) if i in left},
             )
 
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        """The representation in notebooks."""
+        return self.html()
+
     def html(self) -> str:
         """The table as HTML; texts are escaped."""
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.columns)
+        left = {*range(self.keys), *([len(self.columns) - 1] if self.prose else [])}
+        head = "".join(f"<th>{_in_html(cell)}</th>" for cell in self.columns)
         rows = "".join(
             "<tr>"
-            + "".join(_cell(cell, left=index == 0) for index, cell in enumerate(row))
+            + "".join(_cell(cell, left=index in left) for index, cell in enumerate(row))
             + "</tr>"
             for row in self.rows
         )
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        caption = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
+        caption = f"<caption>{_in_html(self.title)}</caption>" if self.title else ""
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{notes}"
 
 
@@ -279,6 +287,11 @@ def _widest(texts: Iterable[str]) -> int:
 
 def _total(widths: Sequence[int], gap: str = _GAP) -> int:
     return sum(widths) + len(gap) * (len(widths) - 1)
+
+
+def _in_html(text: str) -> str:
+    """``text`` with its line breaks."""
+    return html.escape(text).replace("\n", "<br>")
 
 
 def _cell(text: str, *, left: bool) -> str:

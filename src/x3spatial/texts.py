@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 QUOTE = 200
 """Most characters of a quoted answer or server reply in a message."""
@@ -23,6 +24,14 @@ def printable(text: str) -> str:
     return "".join(
         char.encode("unicode_escape").decode("ascii") if _steers(char) else char for char in text
     )
+
+
+def shown_path(path: Path) -> str:
+    """The shortest form of a path: relative to the current folder if possible."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, FileNotFoundError):
+        return str(path)
 
 
 def print_line(text: str) -> None:

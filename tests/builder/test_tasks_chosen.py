@@ -108,7 +108,7 @@ def test_t0_can_be_evaluated_previewed_and_exported(root: Path, tmp_path: Path) 
     assert result.chance["centre"] is not None and result.chance["uniform"] is not None
     # Copying the reference point would be the right answer here, so there is no such chance level.
     assert result.chance["copy-reference"] is None
-    assert preview(data_json=task_file, output=tmp_path / "p.png").is_file()
+    assert preview(data_json=task_file, output=tmp_path / "p.png").path.is_file()
     folder = tmp_path / "export"
     export(data_json=[task_file], out_dir=folder, to="sharegpt", point_format="thousand")
     exported = next(folder.rglob("*marked*.json"))

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from helpers.paths import REPOSITORY
 
-GENERATED = frozenset({"docs/api.md", "docs/audit.md"})
-"""Made from the docstrings, which have checks of their own."""
+GENERATED = frozenset({"docs/api.md", "docs/audit.md", "docs/commands.md", "docs/schemas.md"})
+"""Made from the code, which has checks of its own."""
 
 _FENCE = re.compile(r"^(\s*)```(\S*)")
 _COMMENT = re.compile(r"^\s*<!--\s*(not run|needs):\s*(.+?)\s*-->\s*$")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
+_DEFINITION = re.compile(r"^\[[^\]]+\]: (\S+)$", re.MULTILINE)
+_ANY_COMMENT = re.compile(r"<!--.*?-->")
 _CODE = re.compile(r"`[^`]*`")
 
 
@@ -114,9 +116,14 @@ def links(document: str) -> list[tuple[int, str]]:
 
 
 def joined_links(document: str) -> list[str]:
-    """The targets of every link, those that are broken over two lines included."""
-    text = "\n".join(line for _, line in prose(document))
-    return _LINK.findall(_CODE.sub("", text))
+    """The targets of every link, those that are broken over two lines and definitions included."""
+    text = _CODE.sub("", "\n".join(line for _, line in prose(document)))
+    return _LINK.findall(text) + _DEFINITION.findall(text)
+
+
+def without_comments(line: str) -> str:
+    """The line as a reader sees it: without HTML comments."""
+    return _ANY_COMMENT.sub("", line)
 
 
 def code_spans(document: str) -> list[str]:

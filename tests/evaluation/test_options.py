@@ -53,7 +53,7 @@ def test_every_verb_takes_strings(root: Path, tmp_path: Path) -> None:
     score(out, data, str(tmp_path / "s.json"))
     assert compare(out, str(tmp_path / "s.json")).samples
     assert export(data, str(tmp_path / "export"), "llava").records
-    assert preview(data, str(tmp_path / "p.png"), results=out).is_file()
+    assert preview(data, str(tmp_path / "p.png"), results=out).path.is_file()
     assert crop_root(str(root), str(tmp_path / "near")).objects
     assert make_composites(str(tmp_path / "flat"), scenes=1) == 1
     check_model("oracle", str(tmp_path / "check"), dots=4, max_new_tokens=20)

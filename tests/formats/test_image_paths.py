@@ -45,7 +45,7 @@ def check_all(tasks: Path, **options: Any) -> None:
         assert (result.metrics["hit_at_mask"] == 1.0) if visible else True
         again = score(tasks.parent / "r" / name, tasks / name, workers=1, mask="tight", **options)
         assert again.metrics["hit_at_mask_count"] == visible
-        assert preview(tasks / name, out / name.replace(".json", ".png"), **options).is_file()
+        assert preview(tasks / name, out / name.replace(".json", ".png"), **options).path.is_file()
     export(tasks / NAMES[0], out / "sharegpt", "sharegpt", paths="copy", **options)
     export(tasks / NAMES[0], out / "px", "ms-swift", point_format="qwen3-1000", **options)
     seen: list[str] = []

@@ -126,7 +126,7 @@ def test_pages_sheets_and_reports_show_its_images(packed: Packed, tmp_path: Path
 
     named_alike = shutil.copy(packed.json(), tmp_path / packed.set().name)  # sheets show the name
     sheets = [
-        preview(source, tmp_path / f"{n}.png", limit=3).read_bytes()
+        preview(source, tmp_path / f"{n}.png", limit=3).path.read_bytes()
         for n, source in enumerate((Path(named_alike), packed.set()))
     ]
     assert sheets[0] == sheets[1]

@@ -48,7 +48,7 @@ def test_each_task_shows_its_marks(name: str, tasks: Path, tmp_path: Path) -> No
     data = tasks / f"{name}.json"
     results = tmp_path / "r.json"
     evaluate(data_json=data, output_json=results, model="uniform", workers=1)
-    path = preview(data_json=data, output=tmp_path / "p.png", results=results)
+    path = preview(data_json=data, output=tmp_path / "p.png", results=results).path
     seen = colours(path)
     assert ANSWER in seen
     assert (TRUTH in seen) == (OUTLINE in seen) == (name != "t2a_val_multi")

@@ -8,7 +8,7 @@ from typing import Any
 
 from x3spatial.builder.not_made import NotMade, read_not_made, remarks
 from x3spatial.tables import Table, Tabular
-from x3spatial.texts import counted
+from x3spatial.texts import counted, shown_path
 
 _COUNTS = (
     "objects", "views", "views_not_visible", "views_left_out", "pairs", "pairs_with_empty_reference",
@@ -71,4 +71,4 @@ class BuildSummary(Tabular):
             f" ({self.objects_built} built now), {counted(self.manifest['skipped_total'], 'problem')}"
         )
         notes = (note, *self.remarks)
-        return Table(f"{self.out_dir}: {self.conditions}", columns, rows, notes)
+        return Table(f"{shown_path(self.out_dir)}: {self.conditions}", columns, rows, notes)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +14,7 @@ import typer
 from x3spatial.cli.help import RUN
 from x3spatial.formats.typed_json import document
 from x3spatial.tables import Line, Table, terminal_width
-from x3spatial.texts import printable, shortened
+from x3spatial.texts import printable, shortened, shown_path
 
 AsJson = Annotated[
     bool,
@@ -89,9 +88,4 @@ def problems(found: Sequence[tuple[str, str]], where: str) -> None:
         typer.echo(printable(f"... and {len(found) - SHOWN_PROBLEMS} more: {where}"), err=True)
 
 
-def shown(path: Path) -> str:
-    """The shortest form of a path: relative to the current folder if possible."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except (ValueError, FileNotFoundError):
-        return str(path)
+shown = shown_path

@@ -13,14 +13,12 @@ from x3spatial.cli.logs import LOG
 from x3spatial.cli.options import ImageFolder, ImageRoot, ShardOf, Tasks, listed, names
 from x3spatial.cli.output import Outcome
 from x3spatial.cli.shards import of_shard
-from x3spatial.errors import UserError
 from x3spatial.exporters.base import CardOptions
 from x3spatial.exporters.image_paths import PATHS
 from x3spatial.exporters.points import AS_RECORDED, PLACEHOLDER, ResizeLimits, point_formats
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.sampling import LEFT_OUT
 from x3spatial.exporters.summary import ExportSummary
-from x3spatial.io.packs import is_pack
 from x3spatial.reports.outcomes import FILTERS, SORTS
 from x3spatial.texts import counted
 
@@ -80,8 +78,6 @@ def preview(
     below each sample, and its frame is green or red. Of a data root (a folder instead of TASKS) every view
     of its objects is drawn.
     """
-    if data_json.is_dir() and not is_pack(data_json):
-        return _preview_root(data_json, png, limit, bool(results or only or sample_id))
     from x3spatial.reports.preview import preview as draw
 
     path = draw(
@@ -94,20 +90,7 @@ def preview(
         sort=sort,
         image_folder=image_folder,
         image_root=image_root,
-    )
-    return Outcome(lambda: {"picture": str(path)}, lambda: output.line(f"see {output.shown(path)}"))
-
-
-def _preview_root(data_root: Path, png: Path, limit: int, asked_more: bool) -> Outcome:
-    """The contact sheet of a data root."""
-    from x3spatial.reports.root_sheet import draw_root
-
-    if asked_more:
-        raise UserError(
-            f"{data_root}: is a folder, so the views of a data root are drawn; --results, --only and"
-            " --id are for task files"
-        )
-    path = draw_root(data_root, png, limit=limit)
+    ).path
     return Outcome(lambda: {"picture": str(path)}, lambda: output.line(f"see {output.shown(path)}"))
 
 

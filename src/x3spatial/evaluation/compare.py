@@ -101,10 +101,22 @@ class Comparison(Tabular):
         notes = (f"95 % intervals over {' or '.join(units)}",) if units else ()
         return Table(f"by {STRATA[name].title}", columns, tuple(rows), notes, keys=3)
 
+    def tables(self) -> list[Table]:
+        """The table of all samples, and one per chosen stratum that is known of them."""
+        return [
+            self.table(),
+            *(self.stratum_table(name) for name, found in self.by_stratum.items() if found),
+        ]
+
     def render(self) -> str:
         """The tables as plain text."""
-        parts = (self.stratum_table(name) for name, found in self.by_stratum.items() if found)
-        return "\n\n".join([self.table().text(), *(table.text() for table in parts)])
+        return "\n\n".join(table.text() for table in self.tables())
+
+    def __repr__(self) -> str:
+        return self.render()
+
+    def _repr_html_(self) -> str:
+        return "".join(table.html() for table in self.tables())
 
 
 _FIGURES = ("A", "B", "B - A", "95 %", "")

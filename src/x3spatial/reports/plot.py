@@ -10,13 +10,14 @@ from typing import Any
 from x3spatial.errors import UserError, packages_of
 from x3spatial.io.files import check_output, replacing
 from x3spatial.reports.gather import Gathered, gather
+from x3spatial.reports.picture import Inline
 from x3spatial.reports.plot_options import SUFFIXES, WIDTHS, PlotOptions, Series
 from x3spatial.reports.table import choose_sets
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
-    """A written figure."""
+class Plot(Inline):
+    """A written figure; notebooks show PNG and SVG."""
 
     path: Path
     kind: str

@@ -1,4 +1,4 @@
-"""``x3 preview``: samples as a model sees them, with ground truth and stored answers."""
+"""``x3 preview``: samples as a model sees them, with ground truth and answers; or a root's views."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from x3spatial.formats.results_file import ResultsFile, read_results
 from x3spatial.formats.results_table import masks_in_words
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.members import is_member
+from x3spatial.io.packs import is_pack
 from x3spatial.reports.marks import ANSWERS
 from x3spatial.reports.outcomes import (
     OUTCOMES,
@@ -35,6 +36,8 @@ from x3spatial.reports.panel import (
     panel,
     question_text,
 )
+from x3spatial.reports.picture import Picture
+from x3spatial.reports.root_sheet import draw_root
 from x3spatial.reports.sheet import check_sheet, compose, write_sheet
 
 _FRAME = 8
@@ -61,15 +64,15 @@ def preview(
     sort: str = "file",
     image_folder: str | Path | None = None,
     image_root: str | Path | None = None,
-) -> Path:
-    """Draw samples of a task file into one picture.
+) -> Picture:
+    """Draw samples of a task file into one picture, or the views of a data root.
 
     Each panel shows the images of one sample in order, its question, and whether the answers are right, in
     words and by the colour of the frame. Green: ground-truth point; yellow: outline of the mask that was
     scored; cyan: reference point of the side-by-side form; crosses: the models' answers.
 
     Args:
-        data_json: a task file.
+        data_json: a task file; or a data root, of which every view of ``limit`` objects is drawn.
         output: the PNG or JPEG to write; only an earlier contact sheet is replaced.
         results: results files on that task file, one or several: their answers.
         limit: number of samples; the first ones of ``worst`` and ``best``, else spread evenly.
@@ -81,13 +84,20 @@ def preview(
         image_root: where the data root is now, if it was moved after the build.
 
     Returns:
-        ``output``.
+        The picture at ``output``; notebooks show it.
 
     Raises:
         UserError: a file is missing or malformed, an option or id is unknown, no sample is selected, no
             result belongs to a sample of the task file, or ``output`` cannot be written.
     """
     data_json, output = Path(data_json), Path(output)
+    if data_json.is_dir() and not is_pack(data_json):
+        if results or only or ids:
+            raise UserError(
+                f"{data_json}: is a folder, so the views of a data root are drawn; --results, --only and"
+                " --id are for task files"
+            )
+        return draw_root(data_json, output, limit=limit)
     images = ImagePaths(
         data_json,
         None if image_folder is None else Path(image_folder),
@@ -138,7 +148,7 @@ def preview(
     notes = [f"{masks[0].upper()}{masks[1:]}. {what}.", *_counts(runs)]
     notes += [f"Question: {questions.pop()}"] if alike else []
     write_sheet(output, compose(panels, title, notes, marks, models))
-    return output
+    return Picture(output)
 
 
 def _read_runs(paths: Sequence[Path], records: Sequence[TaskRecord], source: Path) -> list[_Run]:

@@ -10,6 +10,7 @@ from x3spatial.errors import UserError
 from x3spatial.io.images import ImageError, read_mask, read_rgb, resize_mask, resize_rgb
 from x3spatial.reports.lettering import INK, MUTED, clean, cut, font, line_height
 from x3spatial.reports.marks import outline
+from x3spatial.reports.picture import Picture
 from x3spatial.reports.sheet import check_sheet, compose, write_sheet
 from x3spatial.roots.layout import (
     DILATED,
@@ -29,7 +30,7 @@ _WIDTH, _GAP = 190, 4
 _TEXT = 13
 
 
-def draw_root(data_root: str | Path, output: str | Path, *, limit: int = LIMIT) -> Path:
+def draw_root(data_root: str | Path, output: str | Path, *, limit: int = LIMIT) -> Picture:
     """Draw objects of a data root, spread evenly over it, into one picture.
 
     Args:
@@ -38,7 +39,7 @@ def draw_root(data_root: str | Path, output: str | Path, *, limit: int = LIMIT) 
         limit: number of objects.
 
     Returns:
-        ``output``.
+        The picture at ``output``.
 
     Raises:
         UserError: the root has no object, ``limit`` is below 1, or ``output`` cannot be written.
@@ -59,7 +60,7 @@ def draw_root(data_root: str | Path, output: str | Path, *, limit: int = LIMIT) 
     title = f"{data_root.resolve().name}: {number} of {counted(len(listing.objects), 'object')}"
     notes = ["Views in order of rank; where they do not show the object, why."]
     write_sheet(output, compose(panels, title, notes, frozenset({"mask"}), []))
-    return output
+    return Picture(output)
 
 
 def _scene(item: ObjectFiles) -> SceneFile | None:

@@ -11,12 +11,24 @@ from x3spatial.errors import UserError
 from x3spatial.evaluation.statistics.chance import joined_chance
 from x3spatial.formats.results_file import Interval
 from x3spatial.formats.results_table import conditions
-from x3spatial.reports.figures import Metric, choose_metrics, metric_text
+from x3spatial.reports.figures import (
+    MISSING,
+    Metric,
+    choose_metrics,
+    difference_text,
+    interval_text,
+    metric_text,
+)
 from x3spatial.reports.gather import Found, Gathered, GatherOptions, Run, gather
 from x3spatial.reports.web.comparisons import Comparisons
+from x3spatial.tables import Table, Tabular
 from x3spatial.texts import counted
 
 Kind = Literal["run", "people", "privileged", "chance"]
+MARKS: dict[Kind, str] = {"privileged": "*", "people": "†"}
+"""Behind the name of a run; the notes of a table say what they mean."""
+BOLD = ">"
+"""Before a figure that is bold, where there is plain text only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +99,9 @@ class SetHead:
         return f"{self.title}{split}, {counted(self.samples, 'sample')}, {self.conditions}"
 
 
-@dataclass(frozen=True, slots=True)
-class ResultsTable:
-    """Results as rows and columns, not yet as text."""
+@dataclass(frozen=True, slots=True, repr=False)
+class ResultsTable(Tabular):
+    """Results as rows and columns; ``reports.table_text`` has their texts for papers and programs."""
 
     sets: tuple[SetHead, ...]
     metrics: tuple[Metric, ...]
@@ -139,6 +151,37 @@ class ResultsTable:
         if any(row.kind == "people" for row in self.rows):
             found.append("†: a person; never bold.")
         return found
+
+    def texts_of(self, metric: Metric, cell: Cell | None) -> tuple[str, str]:
+        """A printed figure, and its bracket: the difference to the baseline, or the interval."""
+        if cell is None or cell.value is None:
+            return MISSING, ""
+        figure = metric_text(metric.key, cell.value)
+        if self.baseline is None or cell.difference is None:
+            return figure, interval_text(metric.key, cell.ci95) if self.intervals else ""
+        bounds = cell.difference_ci95 if self.intervals else None
+        between = [difference_text(metric.key, bound) for bound in bounds or ()]
+        interval = f" [{', '.join(between)}]" if between else ""
+        return figure, f"({difference_text(metric.key, cell.difference)}{interval})"
+
+    def table(self) -> Table:
+        """A row per set and run. ``>`` marks what the other texts have in bold."""
+        metrics = self.metrics_of()
+        rows = [
+            (
+                head.title,
+                f"{row.name}{MARKS.get(row.kind, '')}",
+                *(self._marked(metric, row.cells.get((number, metric.key))) for metric in metrics),
+            )
+            for number, head in enumerate(self.sets)
+            for row in self.rows_of(number)
+        ]
+        notes = tuple(note.replace("Bold:", f"{BOLD}:") for note in self.notes())
+        return Table("", ("set", "run", *(m.head for m in metrics)), tuple(rows), notes, keys=2)
+
+    def _marked(self, metric: Metric, cell: Cell | None) -> str:
+        text = " ".join(filter(None, self.texts_of(metric, cell)))
+        return f"{BOLD} {text}" if cell is not None and cell.bold else text
 
     def records(self) -> list[dict[str, Any]]:
         """One object per run, set and metric, for programs."""

@@ -13,18 +13,13 @@ from x3spatial.errors import UserError
 from x3spatial.io.files import check_output, write_text
 from x3spatial.reports.figures import (
     MINUS,
-    MISSING,
     Metric,
-    difference_text,
-    interval_text,
-    metric_text,
 )
-from x3spatial.reports.table import Cell, ResultsTable, Row
+from x3spatial.reports.table import MARKS, Cell, ResultsTable, Row
 from x3spatial.texts import printable
 
 SETS_AS = ("rows", "columns")
 """Sets as blocks of rows, or each set with each metric as a column."""
-_MARKS = {"privileged": "*", "people": "†"}
 _CSV_HEAD = "set,split,run,kind,metric,value,"
 
 
@@ -158,7 +153,7 @@ class _Line:
         self.row = row
         note = row.notes.get(number) if number is not None else None
         note = note or ("; ".join(row.notes.values()) if number is None else None)
-        self.name = row.name + _MARKS.get(row.kind, "") + (f" ({note})" if note else "")
+        self.name = row.name + MARKS.get(row.kind, "") + (f" ({note})" if note else "")
         self.cells = [(metric, row.cells.get((s, metric.key))) for s, metric in columns]
 
 
@@ -212,21 +207,7 @@ _Style = Callable[[str, str, bool], str]
 
 
 def _cell(table: ResultsTable, metric: Metric, cell: Cell | None, style: _Style) -> str:
-    if cell is None or cell.value is None:
-        return style(MISSING, "", False)
-    figure = metric_text(metric.key, cell.value)
-    if table.baseline is not None and cell.difference is not None:
-        bounds = cell.difference_ci95
-        between = (
-            f" [{', '.join(difference_text(metric.key, bound) for bound in bounds)}]"
-            if bounds and table.intervals
-            else ""
-        )
-        return style(
-            figure, f"({difference_text(metric.key, cell.difference)}{between})", cell.bold
-        )
-    bracket = interval_text(metric.key, cell.ci95) if table.intervals else ""
-    return style(figure, bracket, cell.bold)
+    return style(*table.texts_of(metric, cell), cell is not None and cell.bold)
 
 
 def _in_markdown(figure: str, bracket: str, bold: bool) -> str:
