@@ -26,7 +26,8 @@ CELLS ?=
 
 .PHONY: help demo demo-vlm demo-sft tiny test test-gpu test-slow test-browser campaign fuzz lint format bench \
   web check-web check-fullsize check-slurm check-roborefer check-lmms-eval check-inspect check-vlmevalkit \
-  check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray clean
+  check-llamafactory check-ms-swift check-refspatial check-croissant check-versions test-scans test-ray \
+  clone-of-roborefer clone-of-vlmevalkit site site-serve release check-release licences clean
 
 help:
 	@echo "make demo       install, render scenes, build, evaluate the baselines, print the summary"
@@ -50,7 +51,10 @@ help:
 	@echo "make check-refspatial ROBOREFER=CLONE  RoboRefer's own evaluation on our export for RefSpatial-Bench"
 	@echo "make check-croissant  read the Croissant metadata of an export with its reference implementation"
 	@echo "make check-versions  the fast tests with the oldest and the newest versions of what we depend on"
+	@echo "make release    check, test and build what is published: wheel, sdist, SBOM (after scripts/release.py date)"
+	@echo "make check-release  a release in a clone that is thrown away; make licences: docs/third-party-licences.md"
 	@echo "make tiny       train a small VLM from random weights on synthetic scenes: about 4.5 hours on two cores"
+	@echo "make site       build the documentation into the folder site; site-serve shows it while pages are edited"
 	@echo "make lint       run ruff, mypy (also on the tests) and import-linter"
 	@echo "make format     format the code and apply ruff's fixes"
 	@echo "make clean      remove .venv and the demo"
@@ -88,6 +92,20 @@ tiny: $(VENV)/.dev
 # A file's tests share fixtures, so they stay together.
 test: lint
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	@if [ -z "$$(git status --porcelain 2>&1)" ]; then mkdir -p .stamps && git rev-parse HEAD > .stamps/tested; fi
+
+# What a maintainer runs after `scripts/release.py date` and a commit. It neither pushes nor uploads.
+$(VENV)-release/.created: requirements/release.txt
+	$(PYTHON) -m venv $(VENV)-release
+	$(VENV)-release/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+	@touch $@
+
+release: $(VENV)-release/.created
+	$(VENV)-release/bin/python scripts/release.py build
+
+# A release in a clone that is thrown away, with the tools that `make release` installs.
+check-release: $(VENV)/.dev $(VENV)-release/.created
+	X3_PEER_RELEASE=$(abspath $(VENV)-release)/bin/python $(BIN)/python -m pytest -m peer -rs tests/releasing/test_release.py
 
 # The browser is the machine's own: `apt install chromium`, or CHROMIUM=PATH.
 $(VENV)/.browser: $(VENV)/.dev
@@ -107,6 +125,16 @@ web: web/node_modules/.package-lock.json
 
 check-web: web/node_modules/.package-lock.json
 	cd web && npm run --silent check && node build.mjs ../build/web-check && cd .. && diff -r build/web-check $(ASSETS)
+
+# Material prints an advertisement of its successor otherwise.
+site site-serve: export NO_MKDOCS_2_WARNING = 1
+
+site: $(VENV)/.dev
+	$(BIN)/mkdocs build --strict --site-dir $@
+	@echo "open site/index.html"
+
+site-serve: $(VENV)/.dev
+	$(BIN)/mkdocs serve --strict
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
@@ -164,8 +192,14 @@ $(VENV)-roborefer/.created: requirements/roborefer.txt
 	$(VENV)-roborefer/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
 	@touch $@
 
-check-roborefer: $(VENV)/.train $(VENV)-roborefer/.created
-	@test -n "$(ROBOREFER)" || { echo "name a clone of https://github.com/Zhoues/RoboRefer: make $@ ROBOREFER=PATH"; exit 2; }
+# Before anything is installed: whether the clone that a target needs is there.
+clone-of-roborefer:
+	@test -f "$(ROBOREFER)/llava/entry.py" || { echo "ROBOREFER=$(ROBOREFER): name a clone of https://github.com/Zhoues/RoboRefer"; exit 2; }
+
+clone-of-vlmevalkit:
+	@test -f "$(VLMEVALKIT)/run.py" || { echo "VLMEVALKIT=$(VLMEVALKIT): name a clone of https://github.com/open-compass/VLMEvalKit"; exit 2; }
+
+check-roborefer: clone-of-roborefer $(VENV)/.train $(VENV)-roborefer/.created
 	$(BIN)/python scripts/check_roborefer.py --roborefer $(ROBOREFER) \
 	  --python $(VENV)-roborefer/bin/python $(CHECKPOINTS)
 
@@ -184,11 +218,10 @@ $(VENV)-peers/%/.created: requirements/peers/%.txt $$(wildcard requirements/peer
 # The CPU build of torch has no torchvision that fits, and these exports need none.
 check-lmms-eval: $(VENV)/.dev $(VENV)-peers/lmms-eval/.created
 	$(VENV)-peers/lmms-eval/bin/python -m pip --quiet uninstall --yes torchvision
-	X3_PEER_LMMS_EVAL=$(VENV)-peers/lmms-eval/bin/python $(BIN)/python -m pytest -m peer -rs -k lmms-eval
+	X3_PEER_LMMS_EVAL=$(abspath $(VENV)-peers)/lmms-eval/bin/python $(BIN)/python -m pytest -m peer -rs -k lmms-eval
 
-check-vlmevalkit: $(VENV)/.dev $(VENV)-peers/vlmevalkit/.created
-	@test -f "$(VLMEVALKIT)/run.py" || { echo "VLMEVALKIT=$(VLMEVALKIT): name a clone of VLMEvalKit"; exit 2; }
-	VLMEVALKIT=$(abspath $(VLMEVALKIT)) X3_PEER_VLMEVALKIT=$(VENV)-peers/vlmevalkit/bin/python \
+check-vlmevalkit: clone-of-vlmevalkit $(VENV)/.dev $(VENV)-peers/vlmevalkit/.created
+	VLMEVALKIT=$(abspath $(VLMEVALKIT)) X3_PEER_VLMEVALKIT=$(abspath $(VENV)-peers)/vlmevalkit/bin/python \
 	  $(BIN)/python -m pytest -m peer -rs -k vlmevalkit
 
 check-inspect: PEER_TESTS := -k inspect
@@ -197,14 +230,25 @@ check-ms-swift: PEER_TESTS := tests/peers/test_trainers.py -k ms-swift
 check-croissant: PEER_TESTS := tests/peers/test_croissant.py
 
 check-inspect check-llamafactory check-ms-swift check-croissant: check-%: $(VENV)/.dev $(VENV)-peers/%/.created
-	X3_PEER_$(shell echo $* | tr a-z- A-Z_)=$(VENV)-peers/$*/bin/python $(BIN)/python -m pytest -m peer -rs $(PEER_TESTS)
+	X3_PEER_$(shell echo $* | tr a-z- A-Z_)=$(abspath $(VENV)-peers)/$*/bin/python $(BIN)/python -m pytest -m peer -rs $(PEER_TESTS)
 
-check-refspatial: $(VENV)/.dev
-	@test -d "$(ROBOREFER)/Evaluation" || { echo "ROBOREFER=$(ROBOREFER): name a clone of RoboRefer"; exit 2; }
+check-refspatial: clone-of-roborefer $(VENV)/.dev
 	ROBOREFER=$(abspath $(ROBOREFER)) $(BIN)/python -m pytest -m peer -rs tests/peers/test_refspatial.py
 
 check-versions:
 	$(PYTHON) scripts/check_versions.py $(CELLS)
 
+# All that users can install, at the pinned versions, and nothing of ours for developers.
+EXTRAS := $(shell $(PYTHON) -c 'import tomllib; e = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(",".join(sorted(set(e) - {"dev", "docs", "browser"})))' 2>/dev/null)
+
+$(VENV)-licences/.created: pyproject.toml requirements/constraints.txt
+	$(PYTHON) -m venv $(VENV)-licences
+	$(VENV)-licences/bin/python -m pip --disable-pip-version-check --quiet install --constraint requirements/constraints.txt '.[$(EXTRAS)]'
+	@touch $@
+
+licences: $(VENV)-licences/.created $(VENV)-release/.created
+	$(VENV)-release/bin/python scripts/make_licences.py $(VENV)-licences/bin/python
+
 clean:
-	rm -rf $(VENV) $(VENV)-roborefer $(VENV)-peers $(VENV)-versions $(DEMO) $(DEMO)-vlm $(DEMO)-sft
+	rm -rf $(VENV) $(VENV)-release $(VENV)-licences $(VENV)-roborefer $(VENV)-peers $(VENV)-versions \
+	  site $(DEMO) $(DEMO)-vlm $(DEMO)-sft

@@ -133,7 +133,7 @@ def install(cell: Cell, base: str, python: Path) -> None:
     if "train" in cell.extras:
         # Wheels of one torch fit one kind of machine, so it is the pinned one in every cell.
         # TRL decides on the version of datasets.
-        wanted += [pinned_torch(), *([f"trl=={bounds()['trl']}.*"] if oldest(cell) else ["trl"])]
+        wanted += [pinned_torch(), exactly("trl", bounds()["trl"]) if oldest(cell) else "trl"]
     call(str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *wanted)
     (folder / ".created").touch()
 
@@ -151,7 +151,16 @@ def requirements(cell: Cell) -> list[str]:
     wanted = [name for name in dict.fromkeys(wanted) if not name.startswith(("torch", "x3spatial"))]
     if not oldest(cell):
         return wanted
-    return [f"{name}=={bound}.*" for name, bound in map(split, wanted) if bound]
+    return [exactly(name, bound) for name, bound in map(split, wanted) if bound]
+
+
+def exactly(name: str, bound: str) -> str:
+    """The requirement of a lower bound itself: ``numpy>=2.0`` → ``numpy==2.0.0.*``.
+
+    The star is for builds of one release, such as 4.11.0.86 of OpenCV.
+    """
+    parts = bound.split(".")
+    return f"{name}=={'.'.join(parts + ['0'] * (3 - len(parts)))}.*"
 
 
 def bounds() -> dict[str, str]:

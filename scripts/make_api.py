@@ -58,7 +58,7 @@ def _class(name: str, value: type) -> str:
             f"| `{field.name}` | {_default(field)} | {docs.get(field.name, '')} |"
             for field in dataclasses.fields(value)
         ]
-        text += "\n".join(["| field | default | |", "|---|---|---|", *rows]) + "\n"
+        text += "\n".join(["", "| field | default | |", "|---|---|---|", *rows]) + "\n"
     elif not issubclass(value, Exception):
         for method, found in vars(value).items():
             function = getattr(found, "__func__", found)

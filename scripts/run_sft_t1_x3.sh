@@ -5,8 +5,8 @@
 #     bash scripts/run_sft_t1_x3.sh [more options of x3 sft]
 #
 # The same command continues a run that was stopped. From the environment: FREEZE_VISION (1: the vision
-# tower is not trained), MODEL (the checkpoint), DATA_ROOT_X3 (the views, needed if the task files are not
-# there), OUT_DIR (task files), RUN_DIR (the run; its log is RUN_DIR/train.log), EVAL_DIR (results),
+# tower is not trained), MODEL (the checkpoint), DATA_ROOT_X3 (the views: needed if the task files are not
+# there, or the views were moved since), OUT_DIR (task files), RUN_DIR (the run; its log is RUN_DIR/train.log), EVAL_DIR (results),
 # NPROC (processes of torchrun), BF16 (True or False), DEEPSPEED (a configuration), EVALUATE (0: train only),
 # PYTHON (the interpreter).
 set -euo pipefail
@@ -23,13 +23,17 @@ EVAL_DIR=${EVAL_DIR:-runs/eval_sft_x3}
 TUNE_VISION=True
 if [ "${FREEZE_VISION:-0}" = 1 ]; then TUNE_VISION=False; fi
 
+if [ -n "${DATA_ROOT_X3:-}" ] && [ ! -d "$DATA_ROOT_X3" ]; then
+  echo "x3: DATA_ROOT_X3 $DATA_ROOT_X3: no such folder" >&2
+  exit 2
+fi
 if [ ! -f "$OUT_DIR/t1_train_multi.json" ]; then
   if [ -z "${DATA_ROOT_X3:-}" ]; then
     echo "x3: $OUT_DIR/t1_train_multi.json is missing; set DATA_ROOT_X3 to build it, or run" \
       "python tools/build_spatial_tasks_x3.py --data_root ROOT --out_dir $OUT_DIR first" >&2
     exit 2
   fi
-  if [ -d "$DATA_ROOT_X3" ] && [ ! -d "$DATA_ROOT_X3/train" ]; then
+  if [ ! -d "$DATA_ROOT_X3/train" ]; then
     echo "x3: DATA_ROOT_X3 $DATA_ROOT_X3 has no train split (no folder train), so there is nothing to train on" >&2
     exit 2
   fi
@@ -45,6 +49,7 @@ fi
 "${LAUNCH[@]}" \
   --model_name_or_path "$MODEL" --chat_template qwen2 \
   --data_mixture "" --data_path "$OUT_DIR/t1_train_multi.json" --image_folder / \
+  ${DATA_ROOT_X3:+--image_root "$DATA_ROOT_X3"} \
   ${VISION_TOWER:+--vision_tower "$VISION_TOWER"} \
   --mm_vision_select_feature cls_patch --mm_vision_select_layer -2 \
   --mm_projector mlp_downsample_3x3_fix --enable_depth False --use_depth_tower False \
@@ -61,5 +66,5 @@ fi
 if [ "${EVALUATE:-1}" = 1 ]; then
   "$PYTHON" -m x3spatial.training.before_after --base "$MODEL" --trained "$RUN_DIR" \
     --train_json "$OUT_DIR/t1_train_multi.json" --held_out_json "$OUT_DIR/t1_val_multi.json" \
-    --eval_dir "$EVAL_DIR"
+    --eval_dir "$EVAL_DIR" ${DATA_ROOT_X3:+--image_root "$DATA_ROOT_X3"}
 fi

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from x3spatial.roots.audit.run import audit
     from x3spatial.synth.generate import render_scenes
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _API = {
     "Benchmark": "harnesses.benchmark",

@@ -100,9 +100,8 @@ def _child(request: dict[str, Any], out: int, err: int) -> int:
     words = [os.fsdecode(bytes.fromhex(word)) for word in request["arguments"]]
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SENT)
-    except (
-        KeyboardInterrupt
-    ):  # sent before the command began: docs/limits.md, signals in the first moments
+    except KeyboardInterrupt:
+        # Sent before the command began: docs/limits.md, signals in the first moments.
         return 130
     if request["exec"]:
         os.execv(sys.executable, [sys.executable, "-m", "x3spatial", *words])
@@ -124,9 +123,13 @@ def _child(request: dict[str, Any], out: int, err: int) -> int:
         main(words)
     except SystemExit as error:
         code = error.code
-    except BaseException:
-        traceback.print_exc()
-        code = 1
+    except BaseException as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if isinstance(error, KeyboardInterrupt) and "guarded" not in {one.name for one in frames}:
+            code = 130  # before the program began, as above
+        else:
+            traceback.print_exc()
+            code = 1
     with contextlib.suppress(BaseException):
         threading._shutdown()  # type: ignore[attr-defined]  # as at the end of the interpreter
         atexit._run_exitfuncs()

@@ -272,13 +272,33 @@ def test_a_line_is_a_line() -> None:
     assert len(long) < 2001 and long.endswith(" the fix")
 
 
-def test_a_signal_while_handlers_are_installed_is_an_interrupt() -> None:
-    """It arrived in ``install`` itself, before anything would catch it, and was a traceback."""
+@pytest.mark.parametrize("step", ["signals.install", "streams.protect"])
+def test_a_signal_during_the_first_steps_is_an_interrupt(step: str) -> None:
+    """It arrived where nothing would have caught it, and was a traceback."""
     code = (
-        "from x3spatial.program import run_program, signals\n"
-        "def install(): raise KeyboardInterrupt\n"
-        "signals.install = install\n"
+        "from x3spatial.program import run_program, signals, streams\n"
+        "def interrupted(): raise KeyboardInterrupt\n"
+        f"{step} = interrupted\n"
         "run_program(lambda: 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (signals.EXIT_CODE, INTERRUPTED)
+
+
+def test_an_interrupted_program_ends_before_its_objects_are_freed() -> None:
+    """Threads that torch left behind aborted the process then, with a line of their own on stderr."""
+    code = (
+        "import os\n"
+        "from x3spatial.program import run_program\n"
+        "class Freed:\n"
+        "    def __del__(self, write=os.write): write(2, b'freed')\n"
+        "freed = Freed()\n"
+        "def work():\n"
+        "    import atexit\n"
+        "    atexit.register(print, 'left', flush=True)\n"
+        "    raise KeyboardInterrupt\n"
+        "run_program(work)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (signals.EXIT_CODE, INTERRUPTED)
+    assert done.stdout == "left\n"

@@ -13,12 +13,16 @@ from docs.reasons import Reason
 from helpers.paths import REPOSITORY
 
 OF_NOTEBOOK = "docs/notebook.md"
-GENERATED = frozenset({"docs/api.md", "docs/audit.md", OF_NOTEBOOK})
-"""Made from docstrings and from the notebook, which have checks of their own."""
+GENERATED = frozenset(
+    {"docs/api.md", "docs/audit.md", "docs/commands.md", "docs/schemas.md", OF_NOTEBOOK}
+)
+"""Made from the code and from the notebook, which have checks of their own."""
 
 _FENCE = re.compile(r"^(\s*)```(\S*)")
 _COMMENT = re.compile(r"^\s*<!--\s*(not run|needs):\s*(.+?)\s*-->\s*$")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
+_DEFINITION = re.compile(r"^\[[^\]]+\]: (\S+)$", re.MULTILINE)
+_ANY_COMMENT = re.compile(r"<!--.*?-->")
 _CODE = re.compile(r"`[^`]*`")
 _SEPARATORS = frozenset(";&|")
 
@@ -148,9 +152,14 @@ def links(document: str) -> list[tuple[int, str]]:
 
 
 def joined_links(document: str) -> list[str]:
-    """The targets of every link, those that are broken over two lines included."""
-    text = "\n".join(line for _, line in prose(document))
-    return _LINK.findall(_CODE.sub("", text))
+    """The targets of every link, those that are broken over two lines and definitions included."""
+    text = _CODE.sub("", "\n".join(line for _, line in prose(document)))
+    return _LINK.findall(text) + _DEFINITION.findall(text)
+
+
+def without_comments(line: str) -> str:
+    """The line as a reader sees it: without HTML comments."""
+    return _ANY_COMMENT.sub("", line)
 
 
 def code_spans(document: str) -> list[str]:

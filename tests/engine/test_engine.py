@@ -57,29 +57,21 @@ def test_every_unit_gives_one_result(engine: Engine, tmp_path: Path) -> None:
     assert sorted(found) == [number**2 for number in range(20)]
 
 
-def test_results_in_the_order_of_the_units(engine: Engine, tmp_path: Path) -> None:
-    found = engine.map(square, units(tmp_path, 20), workers=3, threads=True, ordered=True)
-    assert list(found) == [number**2 for number in range(20)]
-
-
 def test_a_unit_that_fails_once_is_tried_again(engine: Engine, tmp_path: Path) -> None:
     todo = units(tmp_path, 6)
     assert sorted(engine.map(fails_once, todo, workers=2, threads=True)) == [0, 1, 4, 9, 16, 25]
     assert [unit.tries for unit in todo] == [1, 2, 1, 2, 1, 2]
 
 
-@pytest.mark.parametrize("ordered", [False, True])
 def test_a_unit_that_always_fails_is_named_and_the_others_are_done(
-    engine: Engine, tmp_path: Path, ordered: bool
+    engine: Engine, tmp_path: Path
 ) -> None:
     found: list[int] = []
     todo = units(tmp_path, 6)
     with pytest.raises(
         UnitsFailed, match="1 failed, all others are done; unit 3: ValueError: three"
     ) as caught:
-        for value in engine.map(
-            three_fails, todo, workers=2, name=name, threads=True, retries=2, ordered=ordered
-        ):
+        for value in engine.map(three_fails, todo, workers=2, name=name, threads=True, retries=2):
             found.append(value)
     assert sorted(found) == [0, 1, 4, 16, 25]
     assert todo[3].tries == 3

@@ -89,9 +89,9 @@ def test_units_are_done_on_both_nodes_with_the_code_of_the_driver(
     assert all("runtime_resources/py_modules_files" in folder for _, folder in found)
 
 
-def test_results_in_the_order_of_the_units(engine: Engine, tmp_path: Path) -> None:
+def test_a_unit_is_done_once(engine: Engine, tmp_path: Path) -> None:
     todo = units(tmp_path, 9)
-    assert list(engine.map(square, todo, ordered=True, workers=1)) == [n * n for n in range(9)]
+    assert sorted(engine.map(square, todo, workers=1)) == [n * n for n in range(9)]
     assert [unit.tries for unit in todo] == [1] * 9
 
 

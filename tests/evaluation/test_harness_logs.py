@@ -181,6 +181,34 @@ def test_damaged_logs_are_named(
     assert line.startswith(f"x3: {log}: ")
 
 
+@pytest.mark.parametrize("name", ["run.eval", "x.xlsx"])
+def test_what_unpacks_to_too_much_is_not_read(
+    name: str,
+    tasks: Path,
+    records: list[TaskRecord],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from x3spatial.formats.answers import inspect_log, workbook
+
+    log = write(name, tmp_path, records)
+    for module in (inspect_log, workbook):
+        monkeypatch.setattr(module, "MOST_BYTES", 100_000)
+    assert x3.score_answers(tasks, log, convention="unit").matched is not None
+    large = sample(records[0], "a" * 100_000)
+    if name == "run.eval":
+        write_eval(log, [large, *(sample(r, "(0.1, 0.1)") for r in records[1:])], HEADER)
+        found = x3.score_answers(tasks, log, convention="unit").matched
+        assert found is not None and found.missing == (records[0].id,)
+        assert found.unreadable == ("samples/0_epoch_1.json: has more than 100,000 bytes",)
+    else:
+        write_workbook(log, [["id", "prediction"], *([str(n), f"a{n}" * 9] for n in range(5000))])
+        with pytest.raises(
+            x3.UserError, match=r"x\.xlsx: xl/\S+ in it has more than 100,000 bytes"
+        ):
+            x3.score_answers(tasks, log, convention="unit")
+
+
 def test_a_number_for_a_text_in_a_workbook(
     tasks: Path, records: list[TaskRecord], tmp_path: Path
 ) -> None:

@@ -150,15 +150,16 @@ def test_boxes_are_the_tight_ones_of_the_masks(tmp_path: Path) -> None:
     )
 
 
-def test_names_of_images_need_tags(tmp_path: Path) -> None:
+def test_names_of_images_stand_before_their_tags(tmp_path: Path) -> None:
     source = four_set(tmp_path / "data")
-    with pytest.raises(UserError, match=r"--points qwen3-pictures-1000: .*"):
-        export(
-            data_json=[source],
-            out_dir=tmp_path / "out",
-            to="trl",
-            point_format="qwen3-pictures-1000",
-        )
+    for to in ("lmms-eval", "hf-benchmark"):  # which place the images themselves
+        with pytest.raises(UserError, match=r"--points qwen3-pictures-1000: .*"):
+            export(
+                data_json=[source],
+                out_dir=tmp_path / "out",
+                to=to,
+                point_format="qwen3-pictures-1000",
+            )
     export(
         data_json=[source],
         out_dir=tmp_path / "out",

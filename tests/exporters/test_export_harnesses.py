@@ -20,10 +20,16 @@ from helpers.export_sets import four_set
 from helpers.roots import make_root, tree_bytes
 from helpers.task_sets import make_set, write_set
 from x3spatial.errors import UserError
-from x3spatial.exporters.harnesses.base import METRICS, QUESTIONS, TASK_FILE, harness_name
+from x3spatial.exporters.harnesses.base import (
+    BOX_METRICS,
+    METRICS,
+    QUESTIONS,
+    TASK_FILE,
+    harness_name,
+)
 from x3spatial.exporters.registry import FORMATS
 from x3spatial.exporters.run import export
-from x3spatial.harnesses.benchmark import Benchmark, exported
+from x3spatial.harnesses.benchmark import Benchmark, exported, interleaved
 from x3spatial.tasks.spec import TASKS
 
 HARNESSES = ("lmms-eval", "vlmevalkit", "inspect")
@@ -139,6 +145,54 @@ def test_points_of_another_family_are_asked_and_read(tasks: Path, tmp_path: Path
     assert (score["status"], score["hit_mask"], score["correct"]) == ("answered", 1, True)
     wrong = source.benchmark.score(visible["id"], "NOT_VISIBLE")
     assert (wrong["not_visible"], wrong["correct"]) == (True, False)
+
+
+def test_boxes_are_asked_and_have_their_own_figures(tasks: Path, tmp_path: Path) -> None:
+    source = tasks / "t1_val_multi.json"
+    export(source, tmp_path, "lmms-eval", point_format="qwen3-box-1000")
+    config = lmms_config(tmp_path / source.stem)
+    assert [entry["metric"] for entry in config["metric_list"]] == list(BOX_METRICS)
+    found = exported(tmp_path / source.stem)
+    rows = found.questions()
+    texts = {row["id"]: row["answer"] if n % 3 else "[]" for n, row in enumerate(rows)}
+    expected = x3.score_answers(source, texts, convention="qwen3-box-1000")
+    logged = [config["process_results"](row, [texts[row["id"]]]) for row in rows]
+    assert logged[0].keys() == BOX_METRICS.keys()
+    for entry in config["metric_list"]:
+        name = entry["metric"]
+        figure = entry["aggregation"]([log[name] for log in logged])
+        if name in expected.metrics:
+            assert figure == expected.metrics[name], name
+        assert not math.isnan(figure) or "ci95" in name, name
+    whole = expected.chance["whole-image"]
+    figures = found.benchmark.figures(texts)
+    assert whole is not None and figures["chance_whole-image_mean_iou"] == whole["mean_iou"]
+    visible = next(row for row in rows if "bbox_2d" in row["answer"])
+    score = found.benchmark.score(visible["id"], visible["answer"])
+    assert score["correct"] is True and score["iou"] > 0.5 and score["point"] is None
+    wrong = found.benchmark.score(visible["id"], '[{"bbox_2d": [0, 0, 10, 10]}]')
+    assert (wrong["correct"], wrong["box"]) == (False, [0.0, 0.0, 0.01, 0.01])
+
+
+@pytest.mark.parametrize("to", ["inspect", "vlmevalkit"])
+def test_images_are_shown_after_their_names(to: str, tasks: Path, tmp_path: Path) -> None:
+    family = "qwen3-pictures-1000"
+    files = [tasks / "t1_val_multi.json", tasks / "t1_val_concat.json"]
+    export(files, tmp_path, to, point_format=family)
+    source = exported(tmp_path / "t1_val_multi")
+    row = source.questions()[0]
+    names = source.names(row)
+    assert names == ("Picture 1: ", "Picture 2: ") and "Picture 2" in row["prompt"]
+    assert interleaved(names, row["images"]) == [
+        names[0], row["images"][0], names[1], row["images"][1],
+    ]  # fmt: skip
+    single = exported(tmp_path / "t1_val_concat")
+    row = single.questions()[0]
+    assert single.names(row) == () and interleaved((), row["images"]) == row["images"]
+    # VLMEvalKit's own class would show the images without their names.
+    assert not list(tmp_path.glob("t1_val_multi/*.tsv"))
+    with pytest.raises(UserError, match=rf"--points {family}"):
+        export(files, tmp_path / "other", "lmms-eval", point_format=family)
 
 
 def test_the_tsv_of_vlmevalkit(tasks: Path, tmp_path: Path) -> None:

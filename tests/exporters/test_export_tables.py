@@ -86,6 +86,46 @@ def test_trl_parquet_loads_with_pictures(tmp_path: Path, paths: str) -> None:
         assert np.array_equal(np.asarray(row["query_mask"]) > 0, read_mask(Path(record.query_mask)))
 
 
+def test_images_stand_after_their_names_in_trl(tmp_path: Path) -> None:
+    source = four_set(tmp_path / "data")
+    export(source, tmp_path / "out", "trl", point_format="qwen3-pictures-1000")
+    loaded = load_parquet(tmp_path / "out/mixed.parquet", tmp_path / "cache")
+    for row, record in zip(loaded, read_records(source), strict=True):
+        (turn,) = row["prompt"]
+        parts = [part["text"] or part["type"] for part in turn["content"]]
+        if len(record.images) == 1:  # one image needs no name
+            assert parts[:-1] == ["image"]
+        else:
+            assert parts[:-1] == ["Picture 1: ", "image", "Picture 2: ", "image"]
+        assert "Where is it?" in parts[-1] and "Picture 1:" not in parts[-1]
+        assert row["completion"] == [{"role": "assistant", "content": row["answer"]}]
+
+
+def test_trl_fills_the_images_in_where_they_are_named(tmp_path: Path) -> None:
+    data_utils = pytest.importorskip("trl.data_utils", reason="TRL is not installed")
+    source = four_set(tmp_path / "data")
+    export(source, tmp_path / "out", "trl", point_format="qwen3-pictures-1000")
+    row = load_parquet(tmp_path / "out/mixed.parquet", tmp_path / "cache")[0]
+    (turn,) = data_utils.prepare_multimodal_messages(row["prompt"], row["images"])
+    kinds = [part["type"] for part in turn["content"]]
+    assert kinds == ["text", "image", "text", "image", "text"]
+    assert [part["image"] for part in turn["content"] if part["type"] == "image"] == row["images"]
+
+
+def test_names_of_images_are_a_column_of_hf_datasets(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    source = four_set(tmp_path / "data")
+    for family in ("qwen3-pictures-1000", "qwen3-1000"):
+        export(source, tmp_path / family, "hf-datasets", point_format=family)
+    named = datasets.load_from_disk(str(tmp_path / "qwen3-pictures-1000/mixed"))
+    pictures = ["Picture 1", "Picture 2"]
+    assert [row["image_names"] for row in named] == [
+        pictures if len(record.images) == 2 else [] for record in read_records(source)
+    ]
+    plain = datasets.load_from_disk(str(tmp_path / "qwen3-1000/mixed"))
+    assert "image_names" not in plain.column_names
+
+
 @pytest.mark.parametrize("to", ["hf-datasets", "trl"])
 def test_what_only_some_records_have_is_in_columns(tmp_path: Path, to: str) -> None:
     datasets = pytest.importorskip("datasets")

@@ -12,7 +12,8 @@ import pytest
 
 import x3spatial as x3
 from packing.conftest import Packed
-from x3spatial.io.locations import url_of
+from x3spatial.io import packs
+from x3spatial.io.locations import UrlFolder, url_of
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -53,6 +54,34 @@ def test_written_and_evaluated(packed: Packed, tmp_path: Path, memory: Any, spel
     x3.compare(tmp_path / "a.json", tmp_path / "b.json", by=["size"])
     x3.report([tmp_path / "b.json"], tmp_path / "report")
     assert any((tmp_path / "report" / "images").rglob("*.webp"))
+
+
+def test_an_evaluation_reads_the_manifest_once(
+    packed: Packed, tmp_path: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x3.pack(packed.json(), "memory://once", shard_size="60K")
+    packs._opened.clear()
+    asked: list[str] = []
+    for name in ("read", "size"):
+        real = getattr(UrlFolder, name)
+
+        def counted(self: Any, file: str, *args: Any, real: Any = real, name: str = name) -> Any:
+            asked.append(f"{name} {file}")
+            return real(self, file, *args)
+
+        monkeypatch.setattr(UrlFolder, name, counted)
+    place = "memory://once/t1_val_multi"
+    x3.evaluate(place, tmp_path / "a.json", "centre", limit=4)
+    x3.score(tmp_path / "a.json", place, tmp_path / "b.json")
+    # The first call looks for a manifest in the set and finds that of the pack.
+    assert [call for call in asked if call == "read x3-pack.json"] == ["read x3-pack.json"] * 2
+    sizes = [call for call in asked if call.startswith("size")]
+    assert len(sizes) == len(set(sizes)) > 1
+    # A pack that is written again is noticed.
+    other = tmp_path / "t1_val_multi.json"
+    other.write_text(json.dumps(json.loads(packed.json().read_text())[:3]))
+    x3.pack(other, "memory://once", shard_size="60K")
+    assert x3.evaluate(place, tmp_path / "c.json", "centre").metrics["total"] == 3
 
 
 def test_resumed(packed: Packed, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -285,7 +285,7 @@ def test_sizes_that_are_none(given: str) -> None:
         parse_size(given, "--shard-size")
 
 
-@pytest.mark.parametrize("licence", ["", "cc by", "x\ny: z"])
+@pytest.mark.parametrize("licence", ["", "cc by", "x\ny: z", "MIT"])
 def test_a_licence_is_an_identifier(packed: Packed, tmp_path: Path, licence: str) -> None:
     with pytest.raises(x3.UserError, match="--license"):
         pack(packed.json(), tmp_path / "pack", license=licence)

@@ -289,3 +289,15 @@ def test_the_sft_script_from_nothing_to_an_evaluated_checkpoint(
     assert frozen == (freeze == "1")
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert again.returncode == 0 and "nothing to do" in again.stdout
+
+
+def test_the_sft_script_says_that_the_views_are_not_there(tmp_path: Path) -> None:
+    """Also where the task files exist, because the views may have been moved since."""
+    (tmp_path / "t1_train_multi.json").write_text("[]")
+    place = str(tmp_path / "gone")
+    environment = {
+        **os.environ, "PYTHON": sys.executable, "DATA_ROOT_X3": place, "OUT_DIR": str(tmp_path),
+    }  # fmt: skip
+    command = ["bash", str(REPOSITORY / "scripts" / "run_sft_t1_x3.sh")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, f"x3: DATA_ROOT_X3 {place}: no such folder\n")

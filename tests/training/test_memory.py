@@ -246,6 +246,10 @@ def test_layers_without_attention_are_layers(tmp_path: Path) -> None:
         (["--memory", "--model-name-or-path", "{text}"], "'bert' is no image-text model"),
         (["--memory", "--model-name-or-path", "{odd}"], "{odd}: no model can be built"),
         (
+            ["--memory", "--model-name-or-path", "roborefer-2b", "--data-path", "{text}"],
+            "--data-path: roborefer-2b has sizes but no tokenizer",
+        ),
+        (
             ["--memory", "--model-name-or-path", str(CHECKPOINT), "--optim", "adamw_bnb_8bit"],
             "--optim adamw_bnb_8bit: ",
         ),

@@ -23,7 +23,13 @@ from x3spatial.exporters.hf_datasets import HfDatasets
 from x3spatial.exporters.run import export
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import encode_mask_png
-from x3spatial.training.rewards import NEAR, hit_at_mask, near_mask
+from x3spatial.training.rewards import (
+    NEAR,
+    box_centre_in_mask,
+    box_iou,
+    hit_at_mask,
+    near_mask,
+)
 
 MASK = box_mask(32, 24, 8, 6, 15, 11)  # x in [0.25, 0.5), y in [0.25, 0.5)
 HIT, MISS = "[(0.3, 0.3)]", "[(0.6, 0.3)]"
@@ -74,9 +80,44 @@ def test_completions_of_conversations() -> None:
     assert rewards == [1.0, 1.0, 1.0, 1.0, 0.0, 0.0]
 
 
-def test_boxes_have_no_reward_of_points() -> None:
-    with pytest.raises(UserError, match="qwen3-box-1000 answers with boxes"):
-        hit_at_mask(["[]"], [None], ["NOT_VISIBLE"], convention="qwen3-box-1000")
+def test_boxes_and_points_have_rewards_of_their_own() -> None:
+    for reward in (hit_at_mask, near_mask):
+        with pytest.raises(UserError, match="qwen3-box-1000 answers with boxes; use box_iou"):
+            reward(["[]"], [None], ["NOT_VISIBLE"], convention="qwen3-box-1000")
+    for reward in (box_iou, box_centre_in_mask):
+        with pytest.raises(UserError, match="qwen3-1000 answers with points; use hit_at_mask"):
+            reward(["[]"], [None], ["NOT_VISIBLE"], convention="qwen3-1000")
+
+
+def boxed(*corners: float) -> str:
+    return f'[{{"bbox_2d": {list(corners)}}}]'
+
+
+def test_rewards_of_boxes_are_their_scores() -> None:
+    right = boxed(250, 250, 500, 500)
+    said: list[tuple[str, float, float]] = [
+        (right, 1.0, 1.0),
+        (boxed(250, 250, 500, 375), 0.5, 1.0),
+        (boxed(500, 500, 250, 250), 1.0, 1.0),  # swapped corners
+        (boxed(0, 0, 1000, 1000), 1 / 16, 0.0),
+        (boxed(500, 250, 750, 500), 0.0, 0.0),
+        ('[{"point_2d": [300, 300]}]', 0.0, 0.0),  # a point is no box
+        ("NOT_VISIBLE", 0.0, 0.0),
+        (f"{right} or NOT_VISIBLE", 0.0, 0.0),
+    ]
+    texts, count = [text for text, _, _ in said], len(said)
+    logged: dict[str, float] = {}
+    rewards = box_iou(texts, [MASK] * count, [right] * count, log_metric=logged.__setitem__)
+    assert rewards == pytest.approx([iou for _, iou, _ in said])
+    assert logged["mean_iou"] == pytest.approx(sum(rewards) / count)
+    assert logged["false_not_visible_rate"] == 2 / count and "hit_at_mask" not in logged
+    assert box_centre_in_mask(texts, [MASK] * count, [right] * count) == [c for _, _, c in said]
+    hidden = box_iou(["[]", right], [None] * 2, ["NOT_VISIBLE"] * 2, task="t2a_multi")
+    assert hidden == [1.0, 0.0]
+    # Side by side a box is written in the whole image, and judged in its right half.
+    concat = [boxed(625, 250, 750, 500), boxed(125, 250, 250, 500)]
+    found = box_iou(concat, [MASK] * 2, [concat[0]] * 2, task="t1_concat")
+    assert found == pytest.approx([1.0, 0.0])
 
 
 @pytest.mark.parametrize(

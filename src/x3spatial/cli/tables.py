@@ -15,7 +15,7 @@ from x3spatial.texts import QUOTE, counted, shortened
 
 if TYPE_CHECKING:
     from x3spatial.evaluation.result import EvalResult
-    from x3spatial.formats.results_file import ConsistencyRow, StratumRow
+    from x3spatial.formats.results_file import ConsistencyRow, SizeRow, StratumRow
     from x3spatial.tasks.strata import Stratum
 
 PRIVILEGED = (
@@ -133,6 +133,7 @@ def consistency_table(
 
 def stratum_table(stratum: Stratum, rows: Sequence[StratumRow]) -> Table:
     """The metrics of one stratum, a row per bin; metrics that no bin has are left out."""
+    boxes = _of_boxes(rows)
     shown = [
         (head, key)
         for head, key in _BY_STRATUM
@@ -143,12 +144,18 @@ def stratum_table(stratum: Stratum, rows: Sequence[StratumRow]) -> Table:
             row.name or range_text(row.least, row.most),
             str(row.samples),
             *(figure(row.metrics.get(key), row.ci95.get(key)) for _, key in shown),
-            figure(row.chance),
+            *(() if boxes else (figure(row.chance),)),
         )
         for row in rows
     )
-    heads = ("", "samples", *(head for head, _ in shown), "uniform point")
+    of_points = () if boxes else ("uniform point",)
+    heads = ("", "samples", *(head for head, _ in shown), *of_points)
     return Table(f"by {stratum.title}", heads, table)
+
+
+def _of_boxes(rows: Sequence[SizeRow | StratumRow]) -> bool:
+    """Whether the model was asked for boxes, which no uniform point is compared with."""
+    return any("mean_iou" in row.metrics for row in rows)
 
 
 def nothing_known(stratum: Stratum) -> str:
@@ -191,7 +198,7 @@ def _show(result: EvalResult, title: str, by: Sequence[Stratum]) -> None:
 
 def _show_sizes(result: EvalResult) -> None:
     """Print Hit@Mask (of boxes, mean IoU) by apparent size of the object, if there are visible samples."""
-    boxes = any("mean_iou" in row.metrics for row in result.by_mask_area)
+    boxes = _of_boxes(result.by_mask_area)
     head, key = ("mean IoU", "mean_iou") if boxes else ("Hit@Mask", "hit_at_mask")
     rows = tuple(
         (
@@ -199,15 +206,13 @@ def _show_sizes(result: EvalResult) -> None:
             str(row.samples),
             figure(row.metrics[key], row.ci95[key]),
             figure(row.metrics["false_not_visible_rate"]),
-            figure(row.metrics["median_l2_error"]),
-            figure(row.chance),
+            *(() if boxes else (figure(row.metrics["median_l2_error"]), figure(row.chance))),
         )
         for row in result.by_mask_area
     )
     if any(row.samples for row in result.by_mask_area):
-        columns = (
-            "share of the image", "samples", head, "false NOT_VISIBLE", "median L2", "uniform point",
-        )  # fmt: skip
+        of_points = () if boxes else ("median L2", "uniform point")
+        columns = ("share of the image", "samples", head, "false NOT_VISIBLE", *of_points)
         output.table(Table("by size of the object", columns, rows))
 
 

@@ -15,7 +15,6 @@ from x3spatial.cli.tables import (
     unread_text,
     warn_of,
 )
-from x3spatial.models.registry import is_privileged
 from x3spatial.tables import Table, figure
 from x3spatial.texts import counted
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 _HEADLINES = (
     ("Hit@Mask", "hit_at_mask"),
+    ("mean IoU", "mean_iou"),
     ("balanced\naccuracy", "balanced_accuracy"),
     ("NOT_VISIBLE\naccuracy", "not_visible_accuracy"),
     ("accuracy", "accuracy"),
@@ -32,6 +32,9 @@ _HEADLINES = (
 """Metrics of the first table; NOT_VISIBLE accuracy is a part of balanced accuracy where that exists."""
 _COLUMNS = (
     ("Hit@Mask", "hit_at_mask"),
+    ("mean IoU", "mean_iou"),
+    ("IoU >= 0.5", "iou_050"),
+    ("centre in mask", "centre_in_mask"),
     ("NOT_VISIBLE acc", "not_visible_accuracy"),
     ("balanced acc", "balanced_accuracy"),
     ("accuracy", "accuracy"),
@@ -41,7 +44,9 @@ _COLUMNS = (
     ("S@0.05", "success_005"),
     ("S@0.10", "success_010"),
 )
-_WITH_INTERVAL = {"hit_at_mask", "not_visible_accuracy", "balanced_accuracy", "accuracy"}
+_WITH_INTERVAL = {
+    "hit_at_mask", "mean_iou", "centre_in_mask", "not_visible_accuracy", "balanced_accuracy", "accuracy",
+}  # fmt: skip
 _INTERVALS = "square brackets: 95 % intervals over {units}"
 
 
@@ -53,8 +58,7 @@ def show(summary: ZeroshotSummary) -> None:
     for part in summary.sets:
         output.line("")
         output.table(_set_table(part))
-        sizes = _size_table(part)
-        if sizes is not None:
+        for sizes in _size_tables(part):
             output.line("")
             output.table(sizes)
     consistency = consistency_table(summary.consistency, conditions_of(summary))
@@ -126,6 +130,8 @@ def _best_chance(rows: Iterable[Mapping[str, Any] | None], key: str) -> float | 
 
 def _set_table(part: SetSummary) -> Table:
     """One set: a row per model and per chance baseline; metrics that nobody has are left out."""
+    from x3spatial.evaluation.statistics.chance import knows_truth
+
     found: list[tuple[str, Mapping[str, Any], Mapping[str, Any], tuple[str, str]]] = []
     notes, units = [], set()
     for cell in part.cells:
@@ -144,7 +150,7 @@ def _set_table(part: SetSummary) -> Table:
             notes.append(f"{cell.model}: {unread}")
     for baseline, row in part.chance.items():
         if row is not None:
-            name = marked(f"chance: {baseline}", is_privileged(baseline))
+            name = marked(f"chance: {baseline}", knows_truth(baseline))
             found.append((name, row, {}, ("-", "-")))
     shown = [
         (head, key)
@@ -175,20 +181,26 @@ def _set_table(part: SetSummary) -> Table:
     return Table(title, columns, rows, tuple(notes))
 
 
-def _size_table(part: SetSummary) -> Table | None:
-    """Hit@Mask of one set by apparent size of the object; None without a visible sample."""
+def _size_tables(part: SetSummary) -> Iterable[Table]:
+    """Hit@Mask of one set by apparent size of the object, and mean IoU of the models that answer with boxes;
+    none without a visible sample.
+    """
     asked = [(cell.model, cell.result) for cell in part.cells if cell.result is not None]
-    if not asked or not any(row.samples for row in asked[0][1].by_mask_area):
-        return None
-    sizes = asked[0][1].by_mask_area
-    rows = [("samples", *(str(row.samples) for row in sizes))]
-    for name, result in asked:
-        figures = (figure(row.metrics["hit_at_mask"]) for row in result.by_mask_area)
-        rows.append((marked(name, result.privileged), *figures))
-    rows.append(("chance: uniform", *(figure(row.chance) for row in sizes)))
-    title = f"{part.name}: Hit@Mask by the share of the image that the object covers"
-    heads = (size_range(row.least, row.most) for row in sizes)
-    return Table(title, ("", *heads), tuple(rows))
+    boxes = [(name, result) for name, result in asked if "mean_iou" in result.metrics]
+    points = [(name, result) for name, result in asked if "mean_iou" not in result.metrics]
+    for head, key, chosen in (("Hit@Mask", "hit_at_mask", points), ("mean IoU", "mean_iou", boxes)):
+        if not chosen or not any(row.samples for row in chosen[0][1].by_mask_area):
+            continue
+        sizes = chosen[0][1].by_mask_area
+        rows = [("samples", *(str(row.samples) for row in sizes))]
+        for name, result in chosen:
+            figures = (figure(row.metrics[key]) for row in result.by_mask_area)
+            rows.append((marked(name, result.privileged), *figures))
+        if key == "hit_at_mask":
+            rows.append(("chance: uniform", *(figure(row.chance) for row in sizes)))
+        title = f"{part.name}: {head} by the share of the image that the object covers"
+        heads = (size_range(row.least, row.most) for row in sizes)
+        yield Table(title, ("", *heads), tuple(rows))
 
 
 def _results(summary: ZeroshotSummary) -> Iterable[tuple[SetSummary, str, EvalResult]]:

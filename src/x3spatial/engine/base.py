@@ -145,7 +145,6 @@ class Engine(ABC):
         name: Callable[[T], str] | None = None,
         threads: bool = False,
         retries: int = 1,
-        ordered: bool = False,
         folders: Sequence[Path] = (),
     ) -> Iterator[R]:
         """Yield ``work(unit)`` for every unit, in the order of completion.
@@ -162,7 +161,6 @@ class Engine(ABC):
             threads: the local engine uses threads in place of processes. They start faster and suit work that
                 spends its time in codecs, which release the GIL. Other engines ignore it.
             retries: further tries of a unit that failed, or whose worker died.
-            ordered: results in the order of the units; those that come early wait in memory.
             folders: folders that units read or write; workers on other machines must see them.
 
         Raises:
@@ -181,8 +179,6 @@ class Engine(ABC):
                 yield number, unit
 
         failed: list[tuple[str, Failed]] = []
-        early: dict[int, Outcome[R]] = {}
-        due = 0
         plan = Plan(workers, retries, threads)
         with closing(self.run(task, numbered(), plan)) as outcomes:
             for number, outcome in outcomes:
@@ -192,15 +188,8 @@ class Engine(ABC):
                         raise outcome.stop
                     failed.append((str(unit) if name is None else name(unit), outcome))
                     _LOG.debug("%s failed\n%s", failed[-1][0], outcome.details)
-                if ordered:
-                    early[number] = outcome
-                elif isinstance(outcome, Done):
+                else:
                     yield outcome.value
-                while due in early:
-                    ready = early.pop(due)
-                    due += 1
-                    if isinstance(ready, Done):
-                        yield ready.value
         if failed:
             raise _report(failed)
 

@@ -89,11 +89,9 @@ def shard_folders(out: Path) -> dict[Shard, Path]:
             if not entry.name.startswith(f"{prefix}.shard-"):
                 continue
             named = _FOLDER.fullmatch(entry.name[len(prefix) :])
-            if (
-                named
-                and entry.is_dir()
-                and not entry.is_symlink()
-                and int(named[1]) <= int(named[2])
-            ):
-                found[Shard(int(named[1]), int(named[2]))] = entry
+            if named is None or entry.is_symlink() or not entry.is_dir():
+                continue
+            k, n = int(named[1]), int(named[2])
+            if k <= n <= MOST:  # else no shard of ours has this name
+                found[Shard(k, n)] = entry
     return dict(sorted(found.items(), key=lambda item: (item[0].n, item[0].k)))

@@ -199,7 +199,8 @@ def score_run(
     """
     family = find_convention(convention)
     finder = MaskFinder(mask, None)
-    chance = Chance(None, finder.read)
+    boxes = family.answers == "box"
+    chance = Chance(None, finder.read, boxes=boxes)
 
     def part(chosen: Sequence[TaskRecord]) -> _Part:
         scores: list[Score] = []
@@ -238,7 +239,7 @@ def score_run(
         ci95=found.ci95,
         ci_method=found.method,
         ci_unit=clusters.unit,
-        chance=chance_rows(ChanceTable.joined([one.chance for one in done])),
+        chance=chance_rows(ChanceTable.joined([one.chance for one in done]), boxes=boxes),
         by_mask_area=size_rows(samples),
         by_stratum=stratum_rows(records, samples),
         consistency=consistency(records, scores),

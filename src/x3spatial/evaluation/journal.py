@@ -24,7 +24,7 @@ from x3spatial.errors import UserError
 from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.settings import AnswerSettings
 from x3spatial.evaluation.stored import stored_replies
-from x3spatial.formats.results_file import read_results, run_identity
+from x3spatial.formats.results_file import open_results, run_identity
 from x3spatial.formats.typed_json import encode
 from x3spatial.io.journal import Journal
 from x3spatial.io.locks import lock_file
@@ -271,8 +271,9 @@ def finished_replies(output_json: Path, settings: AnswerSettings) -> dict[str, R
         UserError: the output is damaged, or was written with other settings.
     """
     try:
-        results = read_results(output_json)
+        head, entries = open_results(output_json)
+        replies = stored_replies(entries)
     except UserError as error:
         raise UserError(f"{error}; choose another --out, or use --fresh to replace it") from None
-    settings.check(output_json, encode(results.settings), "a run")
-    return stored_replies(results)
+    settings.check(output_json, encode(head.settings), "a run")
+    return replies

@@ -18,10 +18,9 @@ from x3spatial.evaluation.shards import RESULTS, model_of, settings_of
 from x3spatial.evaluation.stored import stored_replies
 from x3spatial.formats.image_paths import ImagePaths
 from x3spatial.formats.results_file import (
-    ResultsFile,
     RunInfo,
     check_replaceable,
-    read_results,
+    open_results,
     write_results,
 )
 from x3spatial.formats.task_file import read_records
@@ -58,15 +57,15 @@ def merge(shards: ShardSet, workers: int) -> EvalResult:
     runs: list[RunInfo] = []
     for note in shards.notes:
         try:
-            found: ResultsFile = read_results(note.folder / RESULTS)
+            head, entries = open_results(note.folder / RESULTS)
+            here = stored_replies(entries)
         except UserError as error:
             raise shards.refusal(note, str(error)) from None
-        here = stored_replies(found)
         missing = [r.id for r in note.shard.of(records) if r.id not in here]
         if missing:
             raise shards.refusal(note, f"{note.folder / RESULTS} lacks {missing[0]}")
         replies |= here
-        runs.append(found.run)
+        runs.append(head.run)
     scored = score_run(
         records,
         replies,

@@ -14,6 +14,7 @@ from x3spatial.engine.shards import is_in_shard
 from x3spatial.errors import UserError
 from x3spatial.evaluation.journal import journal_path
 from x3spatial.evaluation.settings import same_model
+from x3spatial.evaluation.statistics.chance import joined_chance
 from x3spatial.formats.results_file import ResultsFile, read_results
 from x3spatial.formats.task_source import data_sha256, file_name, is_task_source
 from x3spatial.formats.typed_json import finite
@@ -116,6 +117,8 @@ def add_results_below(folder: Path, sets: list[dict[str, Any]]) -> None:
         }
         if hashes.setdefault(name, found.data.sha256) != found.data.sha256:
             entry["other_data"] = True
+        else:
+            places[name]["chance"] = joined_chance((places[name]["chance"], found.chance))
         places[name]["models"].append(entry)
 
 

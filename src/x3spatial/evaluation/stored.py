@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from x3spatial.evaluation.inference import Reply
 from x3spatial.evaluation.scoring.scores import SUCCESS_RADII, Score
 from x3spatial.formats.results_entry import (
@@ -90,9 +92,9 @@ def score_of(entry: SampleResult) -> Score:
     )
 
 
-def stored_replies(results: ResultsFile) -> dict[str, Reply]:
+def stored_replies(entries: Iterable[SampleResult]) -> dict[str, Reply]:
     """Sample id → the model's reply."""
-    return {entry.id: reply_of(entry) for entry in results.results}
+    return {entry.id: reply_of(entry) for entry in entries}
 
 
 def reply_of(entry: SampleResult) -> Reply:

@@ -32,6 +32,9 @@ class Format(ABC):
     """Whether the trainer scales points itself; placeholders are then the default."""
     tags: ClassVar[bool] = True
     """Whether its prompts contain one ``<image>`` per image."""
+    places_names: ClassVar[bool] = False
+    """Whether its reader puts the names of images before them, where a convention names them. With tags the
+    names stand in the prompt, so that every format with tags can."""
     with_files: ClassVar[bool] = False
     """Whether it refers to all files of a record, masks included, rather than to the images only."""
     with_mask: ClassVar[bool] = False
@@ -54,12 +57,12 @@ class Format(ABC):
     def points(cls) -> tuple[str, ...]:
         """The supported values of ``--points``; the first is the default.
 
-        Without image tags the trainer places the images, so that none can stand after its name.
+        Without image tags the reader places the images: after their names only if it is told them.
         """
         found = [
             name
             for name, convention in point_formats().items()
-            if cls.tags or not convention.picture_names(2)
+            if cls.tags or cls.places_names or not convention.picture_names(2)
         ]
         return (*((PLACEHOLDER,) if cls.placeholders else ()), AS_RECORDED, *found)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from x3spatial.exporters.base import Format
+from x3spatial.exporters.points import names_images
 from x3spatial.exporters.samples import Sample
 from x3spatial.exporters.tables import (
     batches,
@@ -28,6 +29,7 @@ class HfDatasets(Format):
     describes = "folders for datasets.load_from_disk, images and masks inside"
     paths = ("embed",)
     tags = False
+    places_names = True
     with_mask = True
 
     def require(self) -> dict[str, str]:
@@ -43,7 +45,7 @@ class HfDatasets(Format):
         import datasets
         import pyarrow
 
-        features = row_features(datasets)
+        features = row_features(datasets, named=names_images(self.point_format))
         arrow = path.with_name(f"{path.name}.arrow")
         table = part_path(arrow)
         try:

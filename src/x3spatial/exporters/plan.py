@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,12 @@ from x3spatial.exporters.image_paths import IMAGES
 from x3spatial.exporters.manifest import MANIFEST, identity
 from x3spatial.exporters.points import ResizeLimits, counts_resized, point_formats
 from x3spatial.exporters.registry import FORMATS
+from x3spatial.formats.hub import check_license
 from x3spatial.formats.image_paths import ImagePaths
 from x3spatial.formats.task_file import TaskRecord, iter_records
 from x3spatial.formats.task_source import source_at
 from x3spatial.tasks.spec import says_absent
 
-_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
-"""The Hub's identifiers of licences."""
 _LOG = logging.getLogger("x3spatial")
 
 
@@ -137,10 +135,7 @@ def _card(kind: type[Format], license: str | None, title: str | None) -> CardOpt
             raise UserError(f"--{option} {value}: --to {kind.name} has no card")
         if value is not None and (not value.strip() or not value.isprintable()):
             raise UserError(f"--{option} {value!r}: must be one line of text")
-    if license is not None and not _LICENSE.fullmatch(license):
-        raise UserError(
-            f"--license {license}: must be an identifier such as cc-by-4.0, apache-2.0 or other"
-        )
+    check_license(license)
     return CardOptions(**{name: value for name, value in given.items() if value is not None})
 
 

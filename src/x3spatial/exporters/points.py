@@ -36,6 +36,12 @@ def counts_resized(points: str) -> bool:
     return found is not None and found.pixels == "resized"
 
 
+def names_images(points: str) -> bool:
+    """Whether the images of the format ``points`` have names, which stand before them in the message."""
+    found = point_formats().get(points)
+    return found is not None and bool(found.picture_names(2))
+
+
 @dataclass(frozen=True, slots=True)
 class ResizeLimits:
     """Bounds of the image area of the Qwen2.5-VL processor, in pixels."""

@@ -84,13 +84,17 @@ def common_values(sample: Sample, convention: str) -> dict[str, Any]:
     }
 
 
-def row_features(datasets: Any) -> Any:
-    """The columns of a table that is read without a trainer in mind: also question and provenance."""
+def row_features(datasets: Any, *, named: bool = False) -> Any:
+    """The columns of a table that is read without a trainer in mind: also question and provenance.
+
+    ``named``: also ``image_names``, what each image is called in the message; empty for a single image.
+    """
     text = datasets.Value("string")
     return datasets.Features(
         {
             **common_features(datasets),
             "prompt": text,
+            **({"image_names": datasets.List(text)} if named else {}),
             "question": text,
             "reference_point": datasets.List(datasets.Value("float64")),
             **dict.fromkeys(SOURCE, text),
@@ -106,6 +110,7 @@ def table_rows(samples: Iterable[Sample], convention: str) -> Iterator[dict[str,
         yield {
             **common_values(sample, convention),
             "prompt": sample.prompt,
+            "image_names": list(sample.names),
             "question": record.question,
             "reference_point": None if point is None else list(point),
             **{name: getattr(record, name) for name in SOURCE},

@@ -9,20 +9,24 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from x3spatial.conventions.base import named_parts
 from x3spatial.conventions.registry import find_convention
 from x3spatial.errors import UserError
 from x3spatial.evaluation.answers import score_answers, score_text
 from x3spatial.evaluation.options import AnswersOptions
-from x3spatial.exporters.harnesses.base import QUESTIONS, SETTINGS, TASK_FILE
+from x3spatial.exporters.harnesses.base import QUESTIONS, SETTINGS, TASK_FILE, metrics_of
 from x3spatial.formats.image_paths import ImagePaths
 from x3spatial.formats.task_file import TaskRecord, read_records
 from x3spatial.io.files import read_json
+from x3spatial.tasks.boxes import HALF
+
+Part = TypeVar("Part")
 
 
 class Benchmark:
@@ -70,7 +74,8 @@ class Benchmark:
 
         Returns:
             ``id``, ``scene``, ``status``, ``not_visible`` (of the answer), ``point`` ([x, y] or None),
-            ``l2_error``, ``hit_mask`` and ``correct``, the last three None where they do not apply.
+            ``l2_error``, ``hit_mask`` and ``correct``, the last three None where they do not apply; in a
+            convention of boxes also ``box`` ([x1, y1, x2, y2] or None), ``iou`` and ``centre_in_mask``.
 
         Raises:
             UserError: the task file has no such id.
@@ -82,6 +87,15 @@ class Benchmark:
             right: bool | None = bool(said.is_not_visible)
         else:
             right = entry.correct if entry.hit_mask is None else entry.hit_mask == 1
+        boxes = {}
+        if entry.box is not None:
+            if entry.box.iou is not None:
+                right = entry.box.iou >= HALF
+            boxes = {
+                "box": None if said.box is None else list(said.box),
+                "iou": entry.box.iou,
+                "centre_in_mask": entry.box.centre_in_mask,
+            }
         return {
             "id": id,
             "scene": record.place or record.scene,
@@ -91,6 +105,7 @@ class Benchmark:
             "l2_error": entry.l2_error,
             "hit_mask": entry.hit_mask,
             "correct": right,
+            **boxes,
         }
 
     def figures(self, texts: Mapping[str, str | None]) -> dict[str, float]:
@@ -136,12 +151,21 @@ class Exported:
     task: str
     """The name of the task in the harness."""
     benchmark: Benchmark
+    metrics: Mapping[str, bool | None]
+    """The figures that the harness shows, and whether more is better."""
 
     def questions(self) -> list[dict[str, Any]]:
-        """The samples in file order: ``id``, ``images`` (absolute paths), ``prompt``, ``answer``, facts."""
+        """The samples in file order: ``id``, ``images`` (absolute paths), ``prompt``, ``answer``, facts, and
+        ``image_names`` where the convention names images.
+        """
         with open(self.folder / QUESTIONS, encoding="utf-8") as file:
             rows = [json.loads(line) for line in file]
         return [{**row, "images": [self.path(name) for name in row["images"]]} for row in rows]
+
+    @staticmethod
+    def names(row: Mapping[str, Any]) -> tuple[str, ...]:
+        """The texts before each image of a row of ``questions``; empty for images without names."""
+        return named_parts(row.get("image_names", ()))
 
     def path(self, name: str) -> str:
         """The absolute path of a file that the folder names."""
@@ -157,7 +181,14 @@ def exported(folder: Path) -> Exported:
     """
     settings = read_json(folder / SETTINGS)
     benchmark = Benchmark(folder / TASK_FILE, settings["convention"])
-    return Exported(folder, settings["task"], benchmark)
+    return Exported(folder, settings["task"], benchmark, metrics_of(settings["convention"]))
+
+
+def interleaved(names: Sequence[Part], images: Sequence[Part]) -> list[Part]:
+    """The parts of a message before its text: each image after its name, if images have names."""
+    if not names:
+        return [*images]
+    return [part for pair in zip(names, images, strict=True) for part in pair]
 
 
 def _number(value: float | int | None) -> float:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from x3spatial.errors import UserError
-from x3spatial.exporters.harnesses.base import METRICS
-from x3spatial.harnesses.benchmark import Exported, exported
+from x3spatial.harnesses.benchmark import Exported, exported, interleaved
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -34,7 +33,10 @@ def inspect_task(folder: Path) -> Task:
             input=[
                 ChatMessageUser(
                     content=[
-                        *(ContentImage(image=path) for path in row["images"]),
+                        *interleaved(
+                            [ContentText(text=name) for name in source.names(row)],
+                            [ContentImage(image=path) for path in row["images"]],
+                        ),
                         ContentText(text=row["prompt"]),
                     ]
                 )
@@ -66,7 +68,7 @@ def _pointing(source: Exported) -> Scorer:
             if len(texts) < len(answers):
                 raise UserError("a sample has several answers; run it with one epoch")
             found = source.benchmark.figures(texts)
-            return {name: found[name] for name in METRICS}
+            return {name: found[name] for name in source.metrics}
 
         # inspect_ai evaluates the annotation, which as a text would need the name in this module.
         compute.__annotations__["scores"] = list[SampleScore]

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from x3spatial.exporters.harnesses.base import METRICS, QUESTIONS
+from x3spatial.exporters.harnesses.base import BOX_METRICS, METRICS, QUESTIONS
 from x3spatial.harnesses.benchmark import exported
 
 
@@ -38,8 +38,9 @@ class LmmsEvalTask:
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
         """What the log keeps of a sample: its id and text, once with the score."""
         answer = {"id": doc["id"], "text": results[0]}
-        first, *others = METRICS
-        score = exported(self._folder).benchmark.score(doc["id"], results[0])
+        source = exported(self._folder)
+        first, *others = source.metrics
+        score = source.benchmark.score(doc["id"], results[0])
         return {first: {**score, **answer}, **dict.fromkeys(others, answer)}
 
     def aggregation(self, metric: str) -> Callable[[Sequence[Mapping[str, str]]], float]:
@@ -48,7 +49,7 @@ class LmmsEvalTask:
         Raises:
             AttributeError: there is no such metric; modules ask for other names too.
         """
-        if metric not in METRICS:
+        if metric not in METRICS and metric not in BOX_METRICS:
             raise AttributeError(metric)
 
         def figure(answers: Sequence[Mapping[str, str]]) -> float:

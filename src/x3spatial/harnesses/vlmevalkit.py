@@ -12,8 +12,8 @@ from typing import Any
 import cv2  # noqa: F401 - before decord, whose copy of zlib breaks the PNG reader of an OpenCV loaded later
 
 from x3spatial.errors import UserError
-from x3spatial.exporters.harnesses.base import METRICS, SETTINGS
-from x3spatial.harnesses.benchmark import Exported, exported
+from x3spatial.exporters.harnesses.base import SETTINGS
+from x3spatial.harnesses.benchmark import Exported, exported, interleaved
 
 CHECKOUT = "VLMEVALKIT"
 """The variable with the folder of VLMEvalKit's code."""
@@ -66,13 +66,15 @@ def _dataset_class(sources: dict[str, Exported]) -> type[Any]:
             return list(sources)
 
         def load_data(self, dataset: str) -> Any:
-            rows = sources[dataset].questions()
+            source = sources[dataset]
+            rows = source.questions()
             return pd.DataFrame(
                 [
                     {
                         "index": index,
                         "id": row["id"],
                         "image_path": row["images"],
+                        "names": source.names(row),
                         "question": row["prompt"],
                         "answer": row["answer"],
                         "scene": row["scene"],
@@ -82,14 +84,25 @@ def _dataset_class(sources: dict[str, Exported]) -> type[Any]:
                 ]
             )
 
+        def build_prompt(self, line: Any) -> list[dict[str, str]]:
+            row = self.data.iloc[line] if isinstance(line, int) else line
+            return [
+                *interleaved(
+                    [{"type": "text", "value": name} for name in row["names"]],
+                    [{"type": "image", "value": path} for path in row["image_path"]],
+                ),
+                {"type": "text", "value": row["question"]},
+            ]
+
         def evaluate(self, eval_file: str, **judge_kwargs: Any) -> Any:
             table = load(eval_file)
             texts: dict[str, str | None] = {}
             for id, text in zip(table["id"], table["prediction"], strict=True):
                 said = "" if isinstance(text, float) and math.isnan(text) else str(text)
                 texts[str(id)] = None if INFER_FAIL_MSG in said else said
-            found = sources[self.dataset_name].benchmark.figures(texts)
-            row = pd.DataFrame([{name: found[name] for name in METRICS}])
+            source = sources[self.dataset_name]
+            found = source.benchmark.figures(texts)
+            row = pd.DataFrame([{name: found[name] for name in source.metrics}])
             dump(row, get_intermediate_file_path(eval_file, "_acc", "csv"))
             return row
 

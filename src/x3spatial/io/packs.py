@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ EXTRA = "pack"
 RECORD = "record"
 """The column with a record's JSON."""
 _BATCH_ROWS = 256
+_KNOWN_SECONDS = 60.0
+"""So long a manifest behind a URL is not read again: one evaluation asks for its set a dozen times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class PackedSet:
         self.name = name
         self.info = info
         self._places: dict[str, Place] | None = None
+        self._checked = False
 
     @property
     def place(self) -> str:
@@ -80,14 +84,17 @@ class PackedSet:
         """Another process opens the pack itself."""
         return _reopened, (self._folder.place, self.name)
 
-    def check(self) -> None:
-        """Check that all files are there in their sizes.
+    def check(self, *, again: bool = True) -> None:
+        """Check that all files are there in their sizes; ``again``: also if that was done before.
 
         Raises:
             UserError: one is not.
         """
+        if self._checked and not again:
+            return
         for stored in (*self.info.shards, self.info.index):
             self._check(stored)
+        self._checked = True
 
     def _check(self, stored: StoredFile) -> None:
         size = self._folder.size(stored.file)
@@ -198,6 +205,8 @@ class Pack:
     folder: Folder
     manifest: bytes
     sets: Mapping[str, PackedSet]
+    read_at: float
+    """When the manifest was read, of ``time.monotonic``."""
 
 
 _opened: dict[str, Pack] = {}
@@ -229,14 +238,20 @@ def read_manifest(folder: Folder) -> tuple[bytes, dict[str, Any]] | None:
     return data, value
 
 
-def open_pack(place: str | Path) -> Pack | None:
+def open_pack(place: str | Path, *, again: bool = False) -> Pack | None:
     """The pack at a path or URL, checked; None if there is no manifest.
+
+    On this machine the manifest is read each time, behind a URL after ``_KNOWN_SECONDS``, or ``again``.
 
     Raises:
         UserError: it is incomplete or damaged.
     """
     key = url_of(place) or os.path.abspath(local_path(place))  # noqa: PTH100 - links stay
     known = _opened.get(key)
+    now = time.monotonic()
+    known_now = known is not None and now - known.read_at < _KNOWN_SECONDS
+    if known_now and not again and url_of(place) is not None:
+        return known
     folder = folder_at(key) if known is None else known.folder
     found = read_manifest(folder)
     if found is None:
@@ -253,7 +268,8 @@ def open_pack(place: str | Path) -> Pack | None:
         except (KeyError, TypeError, ValueError, AttributeError):
             named = folder.named(MANIFEST)
             raise UserError(f"{named}: is damaged; copy or pack it again") from None
-        known = _opened[key] = Pack(folder, data, sets)
+        known = Pack(folder, data, sets, now)
+    known = _opened[key] = replace(known, read_at=now)
     return known
 
 
@@ -286,6 +302,10 @@ def _pack_of(path: Path) -> tuple[Pack, str | None] | None:
     """The pack that ``path`` is or is a set of, and the name of the set; None: neither."""
     if url_of(path) is None and not local_path(path).is_dir():
         return None
+    if _is_known_set(path):
+        above = open_pack(path.parent)
+        if above is not None and path.name in above.sets:
+            return above, path.name
     pack = open_pack(path)
     if pack is not None:
         return pack, None
@@ -293,10 +313,17 @@ def _pack_of(path: Path) -> tuple[Pack, str | None] | None:
     return None if above is None or path.name not in above.sets else (above, path.name)
 
 
+def _is_known_set(path: Path) -> bool:
+    """Whether ``path`` is a URL of a set that was opened before, so that no manifest is sought in it."""
+    above = url_of(path.parent)
+    known = None if above is None else _opened.get(above)
+    return known is not None and path.name in known.sets
+
+
 def find_set(path: Path) -> PackedSet | None:
     """The set that ``path`` names: ``PACK/SET``, or a pack with one set. None: it is no pack.
 
-    All its files are checked by size.
+    All its files are checked by size, behind a URL once.
 
     Raises:
         UserError: a URL without a pack, a pack with several sets, or a damaged one.
@@ -316,7 +343,7 @@ def find_set(path: Path) -> PackedSet | None:
             )
         (name,) = pack.sets
     chosen = pack.sets[name]
-    chosen.check()
+    chosen.check(again=url_of(path) is None)
     return chosen
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from x3spatial.engine.local import default_workers, map_unordered
 from x3spatial.errors import UserError
+from x3spatial.formats.hub import check_license
 from x3spatial.formats.image_paths import ImagePaths
 from x3spatial.formats.task_file import check_exists
 from x3spatial.formats.task_source import build_facts, data_sha256, file_name, source_at
@@ -35,7 +36,6 @@ from x3spatial.tables import Table, Tabular
 SHARD_SIZE = "500M"
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TAKEN = frozenset({"README"})
-_LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -113,8 +113,7 @@ def pack(
             else.
     """
     size = parse_size(str(shard_size), "--shard-size")
-    if license is not None and not _LICENCE.fullmatch(license):
-        raise UserError(f"--license {license}: expected an identifier such as cc-by-4.0")
+    check_license(license)
     version = require_pyarrow("x3 pack")
     sources = _sources(tasks, image_folder, image_root)
     folder = folder_at(out)
@@ -133,7 +132,7 @@ def pack(
             kept += reused
         manifest = {"format": FORMAT, "pyarrow": version, **settings, "sets": sets}
         output.finish(manifest, card(sets, license))
-    opened = open_pack(folder.place)
+    opened = open_pack(folder.place, again=True)
     assert opened is not None
     for each in opened.sets.values():
         each.check()
@@ -281,7 +280,7 @@ def _still_holds(
     if manifest is None or any(manifest.get(name) != value for name, value in settings.items()):
         return False
     try:
-        pack = open_pack(output.folder.place)
+        pack = open_pack(output.folder.place, again=True)
         if pack is None or set(pack.sets) != {source.name for source in sources}:
             return False
         for source in sources:

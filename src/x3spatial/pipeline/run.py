@@ -27,6 +27,7 @@ from x3spatial.evaluation.results_folders import (
     recorded,
 )
 from x3spatial.evaluation.run import chance_of, evaluate
+from x3spatial.evaluation.statistics.chance import joined_chance
 from x3spatial.io.files import make_dir, read_manifest, write_json
 from x3spatial.io.paths import check_utf8
 from x3spatial.models import registry
@@ -277,8 +278,8 @@ def _check_tasks(tasks_dir: Path, chosen: Sequence[tuple[str, str]], sets: str) 
 
 def _summary(part: EvalSet, cells: Sequence[Cell], options: EvalOptions, leads: bool) -> SetSummary:
     """The summary of one set; rank 0 computes the chance of a set that no model was asked."""
-    chance = next((cell.result.chance for cell in cells if cell.result), None)
-    if chance is None:
+    chance = joined_chance(cell.result.chance for cell in cells if cell.result)
+    if not any(cell.result for cell in cells):
         chance = chance_of(part.data_json, options) if part.samples and leads else {}
     samples = part.samples
     if samples is not None and options.limit is not None:

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     ("Hit@Mask", "hit_at_mask"),
+    ("mean IoU", "mean_iou"),
     ("NOT_VISIBLE acc", "not_visible_accuracy"),
     ("balanced acc", "balanced_accuracy"),
     ("unparsed", "parse_failures"),
     ("errors", "errors"),
 )
-"""Column heads and metrics of the summary table."""
+"""Column heads and metrics of the summary table; those that no result has are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +77,20 @@ class ZeroshotSummary(Tabular):
     def table(self) -> Table:
         """One row per set and model."""
         rows = []
+        results = [cell.result for part in self.sets for cell in part.cells if cell.result]
+        columns = [
+            (head, name) for head, name in _COLUMNS if any(name in one.metrics for one in results)
+        ]
         for part in self.sets:
             for cell in part.cells:
                 if cell.result is not None:
                     metrics, ci95 = cell.result.metrics, cell.result.ci95
-                    figures = [figure(metrics[name], ci95.get(name)) for _, name in _COLUMNS]
+                    figures = [figure(metrics.get(name), ci95.get(name)) for _, name in columns]
                     name = f"{cell.model}*" if cell.result.privileged else cell.model
                     rows.append((part.name, name, *figures))
-        heads = tuple(head for head, _ in _COLUMNS)
+        heads = tuple(head for head, _ in columns)
         notes = [f"no {part.name}: {part.reason}" for part in self.sets if part.reason]
         notes.append(f"summary: {self.summary_json}")
-        results = [cell.result for part in self.sets for cell in part.cells if cell.result]
         if any(result.privileged for result in results):
             notes.insert(0, "* reads masks or right answers")
         conditions = "; ".join(sorted({r.conditions for r in results if r.conditions}))

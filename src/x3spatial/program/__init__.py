@@ -19,12 +19,16 @@ def run_program(work: Callable[[], int]) -> NoReturn:
     Signals end it as Ctrl-C does, errors are one line on stderr, and output that nobody reads does not stop
     the work.
     """
-    streams.protect()  # first: a file that is opened may get the number of a closed stream
 
     def guarded_work() -> int:
-        signals.install()  # inside: a signal may arrive while the last handler is installed
+        # Inside, because a signal may arrive during both.
+        streams.protect()  # first: a file that is opened may get the number of a closed stream
+        signals.install()
         return work()
 
     code = guarded(guarded_work)
     signals.work_is_over()
-    sys.exit(streams.close(code))
+    code = streams.close(code)
+    if code == signals.EXIT_CODE:
+        signals.end_without_finalization()
+    sys.exit(code)

@@ -8,6 +8,7 @@ a second thread is told of each signal at once, and ends the process if nothing 
 from __future__ import annotations
 
 import _thread
+import atexit
 import os
 import signal
 import sys
@@ -45,6 +46,8 @@ class _State:
     """When the first signal was handled."""
     over: bool = False
     """Whether the work has ended; signals raise no exception any more."""
+    ends_early: bool = False
+    """Whether the process ends before Python frees its objects."""
 
 
 def install() -> None:
@@ -56,6 +59,7 @@ def install() -> None:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _on_signal)
     sys.unraisablehook = _on_unraisable
+    atexit.register(_leave)  # before others register: the last one to run
     if hasattr(os, "register_at_fork"):
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
@@ -86,6 +90,20 @@ def work_is_over() -> None:
     # An interrupt that left the text of an exec (dataclasses do that while they are imported) makes Python
     # end the process by SIGINT in place of its exit code, unless another one has run since.
     exec("")  # noqa: S102
+
+
+def end_without_finalization() -> None:
+    """Let this process, which was interrupted, end after the functions of ``atexit``.
+
+    An interrupted collective leaves threads of torch behind. They end as soon as Python frees its objects,
+    some of them with ``terminate called without an active exception`` and an abort (Python up to 3.13).
+    """
+    _State.ends_early = True
+
+
+def _leave() -> None:
+    if _State.ends_early and _State.owner == os.getpid():
+        os._exit(EXIT_CODE)
 
 
 def announces() -> bool:

@@ -80,8 +80,9 @@ def close(code: int) -> int:
     A reader that has gone did not want the rest. Any other error means that output is missing: code 2, if
     it was 0.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed, and the work was interrupted before ``protect``
+            stream.flush()
     lost = None if _State.output is None else _State.output.lost
     if lost is None or lost.errno in _READER_GONE:
         return code

@@ -129,11 +129,13 @@ def is_selected(entry: SampleResult, names: Sequence[str]) -> bool:
 def badness(entry: SampleResult) -> tuple[int, float]:
     """A key that sorts samples from best to worst.
 
-    Wrong answers follow right ones; among them a larger L2 follows a smaller one. Wrong answers without a
-    distance precede those with one, so that the worst are points far from the object.
+    Wrong answers follow right ones; among them a larger L2 (of boxes: a smaller IoU) follows a smaller one.
+    Wrong answers without a distance precede those with one, so that the worst are points far from the object.
     """
     outcome = outcome_of(entry)
     rank = {True: 0, None: 1, False: 2}[outcome.right]
+    if entry.pred_parsed.box is not None and _iou(entry) >= 0:
+        return rank, 1.0 - _iou(entry)
     return rank, -math.inf if entry.l2_error is None else entry.l2_error
 
 

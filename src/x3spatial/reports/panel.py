@@ -253,10 +253,17 @@ def _answer(answer: ShownAnswer, width: int, *, several: bool) -> tuple[str, Col
         return f"{who}not in these results", (95, 95, 95), []
     outcome = outcome_of(entry)
     notes = [] if entry.l2_error is None else [f"L2 {entry.l2_error:.3f}"]
+    verdict = f"{who}{outcome.verdict}"
+    if entry.box is not None and entry.box.iou is not None and entry.pred_parsed.box is not None:
+        verdict += f" ({entry.box.iou:.2f})"
+        notes += [f"centre {'in' if entry.box.centre_in_mask else 'beside'} the mask"]
     notes += ["out of range"] if entry.out_of_range else []
     notes += ["contradictory"] if entry.contradictory else []
     said = f"error: {entry.error}" if entry.status == "error" else f"answer: {entry.pred_text}"
     if entry.pred_text is not None and not entry.pred_text.strip():
         said = "answer: (empty)"
-    verdict = ", ".join([f"{who}{outcome.verdict}", *notes])
-    return verdict, outcome.colour, wrap(clean(said), width, _SIZE, _ANSWER_LINES)
+    return (
+        ", ".join([verdict, *notes]),
+        outcome.colour,
+        wrap(clean(said), width, _SIZE, _ANSWER_LINES),
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from x3spatial.errors import UserError
+from x3spatial.evaluation.statistics.chance import joined_chance
 from x3spatial.formats.results_file import Interval
 from x3spatial.formats.results_table import conditions
 from x3spatial.reports.figures import (
@@ -398,18 +399,18 @@ def _wins(difference: _Difference, higher_is_better: bool | None) -> bool:
 def _chance_rows(
     files: Iterable[Found], numbers: Mapping[int, int], metrics: Sequence[Metric]
 ) -> list[Row]:
-    """The chance baselines of each set, as the first of its results files has them."""
-    cells: dict[str, dict[tuple[int, str], Cell]] = {}
-    seen: set[int] = set()
+    """The chance baselines of each set, as its finished results files have them."""
+    by_set: dict[int, list[Found]] = {}
     for found in files:
-        if found.set in seen or not found.finished:
-            continue
-        seen.add(found.set)
-        for name, values in found.head.chance.items():
+        if found.finished:
+            by_set.setdefault(found.set, []).append(found)
+    cells: dict[str, dict[tuple[int, str], Cell]] = {}
+    for number, own in by_set.items():
+        for name, values in joined_chance(found.head.chance for found in own).items():
             for metric in metrics:
                 if values is not None and metric.key in values:
                     cell = Cell(values[metric.key])
-                    cells.setdefault(name, {})[numbers[found.set], metric.key] = cell
+                    cells.setdefault(name, {})[numbers[number], metric.key] = cell
     return [Row(f"chance: {name}", "chance", found) for name, found in cells.items()]
 
 

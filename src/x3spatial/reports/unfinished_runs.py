@@ -42,7 +42,7 @@ def scored_so_far(
         settings: RunSettings = decode(RunSettings, {**run.settings, "limit": limit})
     except Malformed as error:
         raise UserError(f"{run.output_json}: damaged journal: {error}") from None
-    replies = {} if earlier is None else stored_replies(earlier)
+    replies = {} if earlier is None else stored_replies(earlier.results)
     replies |= run.replies
     folder = image_folder or _existing(settings.image_folder)
     root = image_root or _existing(about.get("image_root"))

@@ -34,6 +34,7 @@ def measure_before_after(
     eval_dir: Path,
     limit: int | None = None,
     image_folder: Path | None = None,
+    image_root: Path | None = None,
 ) -> dict[tuple[str, str], Figures]:
     """Metrics by (split, checkpoint): splits ``training`` and ``held out``, checkpoints ``zero-shot``
     and ``trained``. Answers are stored in ``eval_dir``; a repeated call only asks for missing ones.
@@ -59,6 +60,7 @@ def measure_before_after(
                     model=model,
                     limit=limit,
                     image_folder=image_folder,
+                    image_root=image_root,
                 )
                 found[split, name] = result.metrics
     return found
@@ -91,6 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     for name in ("base", "trained", "train_json", "held_out_json", "eval_dir"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--image_folder", type=Path)
+    parser.add_argument("--image_root", type=Path)
     parser.add_argument("--limit", type=int)
     given = vars(parser.parse_args(list(arguments)))
     with packages_of("train", "the evaluation before and after"):

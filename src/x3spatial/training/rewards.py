@@ -1,11 +1,12 @@
-"""Rewards for reinforcement learning on points, for example with TRL's ``GRPOTrainer``.
+"""Rewards for reinforcement learning on points or boxes, for example with TRL's ``GRPOTrainer``.
 
 A reward is computed from the columns that ``x3 export --to trl`` and ``--to hf-datasets`` write, by the
 parsing and the scoring of ``x3 score``. A function gets one list per column, as TRL passes them, and returns
 a number per completion. Nothing here needs torch.
 
 A right ``NOT_VISIBLE`` counts 1. So a model that is unsure gains by refusing, and the mean reward does not
-show it: with TRL, ``false_not_visible_rate`` and ``hit_at_mask`` of each batch are logged beside it.
+show it: with TRL, ``false_not_visible_rate`` and ``hit_at_mask`` (of boxes ``mean_iou``) of each batch are
+logged beside it.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from x3spatial.errors import UserError
 from x3spatial.evaluation.questions import question_of
 from x3spatial.evaluation.scoring.masks import Masks
 from x3spatial.evaluation.scoring.scores import Score, Truth, score_answer
+from x3spatial.formats.results_entry import BoxScore
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.io.images import ImageError, decode_mask, read_mask, set_pixels
-from x3spatial.tasks.answers import AnswerKind
+from x3spatial.tasks.answers import Answer, AnswerKind
 from x3spatial.tasks.frames import Frame
 from x3spatial.tasks.spec import TASKS
 from x3spatial.texts import quoted
@@ -111,6 +113,76 @@ def near_mask(
     )  # fmt: skip
 
 
+def box_iou(
+    completions: Sequence[Any],
+    query_mask: Sequence[Any],
+    answer: Sequence[str],
+    task: str | Sequence[str] = "t1_multi",
+    convention: str | Sequence[str] = "qwen3-box-1000",
+    pixel_sizes: Sequence[Any] | None = None,
+    log_metric: LogMetric | None = None,
+    **columns: Any,
+) -> list[float]:
+    """The IoU of a box with the tight box of the mask; 1.0 for the absent token where nothing is to be seen.
+
+    For conventions whose families answer with boxes, which the other rewards of points refuse.
+
+    Args:
+        completions: see ``hit_at_mask``.
+        query_mask: see ``hit_at_mask``.
+        answer: the ground truth of each sample, a box or the absent token in the convention.
+        task: see ``hit_at_mask``.
+        convention: how completions and ground truth write a box; per sample, or for all.
+        pixel_sizes: see ``hit_at_mask``.
+        log_metric: see ``hit_at_mask``.
+        **columns: other columns; unused.
+
+    Returns:
+        A reward per completion.
+
+    Raises:
+        UserError: see ``hit_at_mask``; also for a convention of points.
+    """
+    return _rewards(
+        lambda score, frame, mask: _box_right(score, lambda box: box.iou),
+        completions, query_mask, answer, task, convention, pixel_sizes, log_metric, boxes=True,
+    )  # fmt: skip
+
+
+def box_centre_in_mask(
+    completions: Sequence[Any],
+    query_mask: Sequence[Any],
+    answer: Sequence[str],
+    task: str | Sequence[str] = "t1_multi",
+    convention: str | Sequence[str] = "qwen3-box-1000",
+    pixel_sizes: Sequence[Any] | None = None,
+    log_metric: LogMetric | None = None,
+    **columns: Any,
+) -> list[float]:
+    """As ``box_iou``, but 1.0 for a box whose centre lies in the mask and 0.0 for others.
+
+    Args:
+        completions: see ``hit_at_mask``.
+        query_mask: see ``hit_at_mask``.
+        answer: see ``box_iou``.
+        task: see ``hit_at_mask``.
+        convention: see ``box_iou``.
+        pixel_sizes: see ``hit_at_mask``.
+        log_metric: see ``hit_at_mask``.
+        **columns: other columns; unused.
+
+    Returns:
+        A reward per completion.
+
+    Raises:
+        UserError: see ``box_iou``.
+    """
+    return _rewards(
+        lambda score, frame, mask: _box_right(score, lambda box: box.centre_in_mask),
+        completions, query_mask, answer, task, convention, pixel_sizes, log_metric, boxes=True,
+    )  # fmt: skip
+
+
 def _rewards(
     reward: _Reward,
     completions: Sequence[Any],
@@ -120,6 +192,8 @@ def _rewards(
     convention: str | Sequence[str],
     pixel_sizes: Sequence[Any] | None,
     log_metric: LogMetric | None,
+    *,
+    boxes: bool = False,
 ) -> list[float]:
     """The reward of each row. Each mask is decoded once, and dropped with its row."""
     count = len(completions)
@@ -136,7 +210,7 @@ def _rewards(
         raise UserError(f"rewards: the columns have different lengths: {sorted(lengths)}")
     scores, rewards = [], []
     for number, row in enumerate(zip(*columns, strict=True), start=1):
-        score, frame, mask = _score(number, *row)
+        score, frame, mask = _score(number, *row, boxes=boxes)
         scores.append(score)
         rewards.append(reward(score, frame, mask))
     _log(scores, log_metric)
@@ -144,17 +218,25 @@ def _rewards(
 
 
 def _score(
-    number: int, completion: Any, mask: Any, answer: str, task: str, convention: str, sizes: Any
+    number: int,
+    completion: Any,
+    mask: Any,
+    answer: str,
+    task: str,
+    convention: str,
+    sizes: Any,
+    *,
+    boxes: bool,
 ) -> tuple[Score, Frame, Bool | None]:
     """The score of one completion, and what it was scored by; ``number`` names the row in errors."""
     if task not in TASKS:
         raise UserError(f"task {task!r} of row {number}: known are {', '.join(TASKS)}")
     spec = TASKS[task]
     family = find_convention(convention)
-    if family.answers == "box":
-        raise UserError(
-            f"row {number}: {convention} answers with boxes; these rewards are for points"
-        )
+    if (family.answers == "box") != boxes:
+        use = "hit_at_mask or near_mask" if boxes else "box_iou or box_centre_in_mask"
+        kind = "points" if boxes else "boxes"
+        raise UserError(f"row {number}: {convention} answers with {kind}; use {use}")
     shown = tuple((int(width), int(height)) for width, height in sizes or ())
     names = tuple(f"image {place}" for place in range(1, spec.image_count + 1))
     record = TaskRecord(
@@ -175,9 +257,12 @@ def _score(
         raise UserError(
             f"row {number}: the ground truth {quoted(answer)} is no answer in the convention {convention}"
         )
+    if gold.box is not None:  # the truth is a point and its mask, however it is written
+        gold = Answer(AnswerKind.POINT, gold.box.centre)
     truth = Truth(answer, gold, spec.frame)
     chosen = mask_of(mask, f"query_mask of row {number}") if truth.visible else None
-    return score_answer(record, truth, text, said, Masks(chosen, None)), spec.frame, chosen
+    score = score_answer(record, truth, text, said, Masks(chosen, None), boxes=boxes)
+    return score, spec.frame, chosen
 
 
 def text_of(completion: Any) -> str:
@@ -233,6 +318,13 @@ def _right(score: Score) -> float:
     return score.hit or 0.0
 
 
+def _box_right(score: Score, figure: Callable[[BoxScore], float | bool | None]) -> float:
+    """What an answer counts where a box was asked for."""
+    if score.box is None or score.gt_absent or score.correct is not None:
+        return _right(score)
+    return float(figure(score.box) or 0.0)
+
+
 def _nearness(score: Score, frame: Frame, mask: Bool | None) -> float:
     """What a point that misses counts."""
     point = score.pred_point
@@ -256,7 +348,10 @@ def _log(scores: Sequence[Score], log_metric: LogMetric | None) -> None:
     visible = [score for score in scores if not score.gt_absent]
     absent = [score for score in scores if score.gt_absent]
     if visible:
-        log_metric("hit_at_mask", _mean([_right(score) for score in visible]))
+        if any(score.box is not None for score in visible):
+            log_metric("mean_iou", _mean([_box_right(s, lambda box: box.iou) for s in visible]))
+        else:
+            log_metric("hit_at_mask", _mean([_right(score) for score in visible]))
         refused = [float(score.said_not_visible) for score in visible]
         log_metric("false_not_visible_rate", _mean(refused))
     if absent:

@@ -1,7 +1,7 @@
 // A sample in the gallery: both images with the answers, and what became of each run.
 import { useEffect, useState } from "preact/hooks";
 import { detailNow, loadDetail, type SetIndex } from "./data";
-import { ImageBox, Overlay, pointsOf } from "./picture";
+import { boxesOf, ImageBox, Overlay, pointsOf } from "./picture";
 import { RunBadge } from "./parts";
 import { report } from "./state";
 import { NO_ANSWER, type Detail, type Outcome, type Report } from "./types";
@@ -85,7 +85,14 @@ export function Card(props: {
           )}
           <ImageBox image={b} alt={isRoot ? w.inpainted : set.concat ? w.pictureBoth : w.pictureB}>
             {b && props.overlay && (
-              <Overlay image={b} unit={unitOf(b)} outline={detail?.outline} truth={truth} points={pointsOf(index, sample, runs)} />
+              <Overlay
+                image={b}
+                unit={unitOf(b)}
+                outline={detail?.outline}
+                truth={truth}
+                points={pointsOf(index, sample, runs)}
+                boxes={boxesOf(detail, runs)}
+              />
             )}
           </ImageBox>
         </div>
@@ -102,12 +109,15 @@ export function Card(props: {
             const error = index.runs.get(run)?.error[sample] ?? NaN;
             const text = outcome === null ? w.noAnswer : named(outcome.words);
             const right = verdict(outcome);
+            const name = found.runs[run].name;
+            const said = detail?.runs[String(run)];
+            const iou = said?.box && typeof said.iou === "number" ? `IoU ${said.iou.toFixed(2)}` : "";
             return (
-              <li key={run} class={right} title={`${found.runs[run].name}: ${text}`}>
+              <li key={run} class={right} title={`${name}: ${[text, iou].filter(Boolean).join(", ")}`}>
                 <RunBadge run={run} />
                 <span aria-hidden="true">{SIGN[right]}</span>
                 <span class={runs.length > 4 ? "away" : "words"}>
-                  {text}
+                  {iou || text}
                   {error === error && right !== "neither" ? ` ${error.toFixed(3)}` : ""}
                 </span>
               </li>

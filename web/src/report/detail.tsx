@@ -5,10 +5,10 @@ import type { SetIndex } from "./data";
 import { fixed, short } from "./format";
 import { isTyping } from "./keys";
 import { Dialog, RunName, say } from "./parts";
-import { ImageBox, Overlay, pointsOf, type Point } from "./picture";
+import { boxesOf, ImageBox, Overlay, pointsOf, type Boxes, type Point } from "./picture";
 import { copy } from "./save";
 import { change, report, state } from "./state";
-import type { Picture, Report } from "./types";
+import type { Picture, Report, Said } from "./types";
 import { named, words } from "./words";
 import { Zoom, type Zoomable } from "./zoom";
 
@@ -33,6 +33,7 @@ export function DetailView(props: {
   const a = set.concat ? undefined : index.pictureA(sample);
   const b = index.pictureB(sample);
   const points = pointsOf(index, sample, runs);
+  const boxes = boxesOf(detail, runs);
   const truth = index.truth[sample] === 0 && !Number.isNaN(index.tx[sample]) ? { x: index.tx[sample], y: index.ty[sample] } : null;
   const label = index.nameOf(index.label, sample);
   const truthText =
@@ -94,6 +95,7 @@ export function DetailView(props: {
             outline={detail?.outline}
             truth={truth}
             points={points}
+            boxes={boxes}
             overlay={s.overlay}
             handle={zoom}
             at={s.zoom}
@@ -154,8 +156,8 @@ export function DetailView(props: {
                         </div>
                       )}
                     </td>
-                    <td>{said?.point ? `${said.point[0]}, ${said.point[1]}` : "–"}</td>
-                    <td>{error === error ? fixed(error, 4) : "–"}</td>
+                    <td>{said ? <Place said={said} /> : "–"}</td>
+                    <td>{error === error ? fixed(error, 4) : typeof said?.iou === "number" ? `IoU ${fixed(said.iou, 4)}` : "–"}</td>
                   </tr>
                 );
               })}
@@ -183,6 +185,19 @@ export function DetailView(props: {
   );
 }
 
+/** The numbers that were said; of boxes the centre is judged as well. */
+function Place({ said }: { said: Said }) {
+  const w = words.value;
+  if (said.point) return <>{`${said.point[0]}, ${said.point[1]}`}</>;
+  if (!said.box) return <>–</>;
+  return (
+    <>
+      {`${w.box}: ${said.box.map((value) => fixed(value, 3)).join(", ")}`}
+      {typeof said.centre_in_mask === "boolean" && <div class="muted">{said.centre_in_mask ? w.centreIn : w.centreOut}</div>}
+    </>
+  );
+}
+
 const Fact = ({ name, value }: { name: string; value: string }) => (
   <div>
     <dt>{name}</dt>
@@ -196,6 +211,7 @@ function Large(props: {
   outline?: number[][];
   truth: { x: number; y: number } | null;
   points: Point[];
+  boxes?: Boxes;
   overlay: boolean;
   handle?: { current: Zoomable | null };
   at?: [number, number, number] | null;
@@ -216,7 +232,7 @@ function Large(props: {
     >
       <ImageBox image={picture} alt={props.caption}>
         {props.overlay && view.fit > 0 && (
-          <Overlay image={picture} unit={1 / (view.fit * view.scale)} outline={props.outline} truth={props.truth} points={props.points} big />
+          <Overlay image={picture} unit={1 / (view.fit * view.scale)} outline={props.outline} truth={props.truth} points={props.points} boxes={props.boxes} big />
         )}
       </ImageBox>
     </Zoom>

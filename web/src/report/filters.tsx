@@ -111,6 +111,14 @@ export function Filters(props: {
             {found.kind === "root" ? w.legendMask : w.legendTruth}
           </span>
         )}
+        {s.overlay && found.cells.some((cell) => cell.set === index?.number && runs.includes(cell.run) && "mean_iou" in cell.metrics) && (
+          <span class="legend-truth">
+            <svg viewBox="0 0 26 16" width="26" height="16" aria-hidden="true">
+              <rect x="1.5" y="1.5" width="23" height="13" class="legend-outline" stroke-dasharray="4 3" />
+            </svg>
+            {w.legendBox}
+          </span>
+        )}
         {runs.map((run) => (
           <RunName key={run} run={run} />
         ))}

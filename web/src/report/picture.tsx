@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { runColor, runShape } from "./colors";
 import { Mark } from "./charts";
 import type { SetIndex } from "./data";
-import type { Picture as Image } from "./types";
+import type { Corners, Detail, Picture as Image } from "./types";
 import { words } from "./words";
 
 export interface Point {
@@ -25,6 +25,22 @@ export function pointsOf(index: SetIndex, sample: number, runs: readonly number[
   return found;
 }
 
+/** The boxes that the chosen runs said of one sample, and the true one; they are part of its details. */
+export interface Boxes {
+  said: { run: number; box: Corners }[];
+  truth: Corners | null;
+}
+
+export function boxesOf(detail: Detail | undefined, runs: readonly number[]): Boxes {
+  const found: Boxes = { said: [], truth: null };
+  for (const run of runs) {
+    const one = detail?.runs[String(run)];
+    if (one?.box) found.said.push({ run, box: one.box });
+    found.truth ??= one?.true_box ?? null;
+  }
+  return found;
+}
+
 /** Widths are in pixels of the screen: `unit` is how many pixels of the image one of them is. */
 export function Overlay(props: {
   image: Image;
@@ -32,6 +48,7 @@ export function Overlay(props: {
   outline?: number[][];
   truth: { x: number; y: number } | null;
   points: readonly Point[];
+  boxes?: Boxes;
   big?: boolean;
 }) {
   const { image, unit, truth } = props;
@@ -46,6 +63,18 @@ export function Overlay(props: {
     .join("");
   const r = (props.big ? 10 : 8) * unit;
   const clamp = (value: number) => Math.max(0, Math.min(1, value));
+  /** Corners in pixels of the image; what lies outside is cut off at its edge. */
+  const inPixels = ([x1, y1, x2, y2]: Corners) => {
+    const [left, right] = [clamp(Math.min(x1, x2)) * w, clamp(Math.max(x1, x2)) * w];
+    const [top, bottom] = [clamp(Math.min(y1, y2)) * h, clamp(Math.max(y1, y2)) * h];
+    return { x: left, y: top, width: right - left, height: bottom - top };
+  };
+  const boxes = props.boxes?.said ?? [];
+  // Boxes have their number in their centre, because that is scored as well.
+  const marks = [
+    ...boxes.map(({ run, box: [x1, y1, x2, y2] }) => ({ run, x: x1 / 2 + x2 / 2, y: y1 / 2 + y2 / 2 })),
+    ...props.points,
+  ];
   return (
     <svg class="overlay" viewBox={`0 0 ${w} ${h}`} preserveAspectRatio="xMidYMid meet" aria-hidden="true">
       {path && (
@@ -54,8 +83,17 @@ export function Overlay(props: {
           <path d={path} fill="#7CFC6A" fill-opacity="0.12" stroke="#8dff7d" stroke-width={1.6 * unit} stroke-linejoin="round" />
         </>
       )}
+      {props.boxes?.truth && (
+        <rect class="truth-box" {...inPixels(props.boxes.truth)} fill="none" stroke="#8dff7d" stroke-width={1.6 * unit} stroke-dasharray={`${5 * unit} ${4 * unit}`} />
+      )}
+      {boxes.map(({ run, box }) => (
+        <g key={run} class="answer-box" data-run={run}>
+          <rect {...inPixels(box)} fill="none" stroke="#fff" stroke-opacity="0.85" stroke-width={4 * unit} stroke-linejoin="round" />
+          <rect {...inPixels(box)} fill="none" stroke={runColor(run)} stroke-width={2.2 * unit} stroke-linejoin="round" />
+        </g>
+      ))}
       {truth && <Cross x={truth.x * w} y={truth.y * h} r={7 * unit} unit={unit} />}
-      {props.points.map((point) => {
+      {marks.map((point) => {
         const x = clamp(point.x) * w;
         const y = clamp(point.y) * h;
         return (

@@ -148,18 +148,23 @@ function sortRows(rows: Row[], chosen: Chosen): void {
   });
 }
 
-/** Chance depends on data and scoring alone, so that the first run that was asked about all samples has it. */
+/**
+ * Chance depends on data and scoring alone, so that the first run that was asked about all samples has it; runs
+ * that were asked for boxes have rows of their own.
+ */
 function chanceRows(set: number, cells: readonly Cell[], chosen: Chosen): Row[] {
-  const full = [...cells].sort((a, b) => b.total - a.total)[0];
-  return Object.entries(full.chance ?? {}).filter(([, values]) => values !== null).map(([name, values]) => ({
+  const full = [...cells].sort((a, b) => b.total - a.total);
+  const names = new Set(full.flatMap((cell) => Object.entries(cell.chance ?? {}).flatMap(([name, row]) => (row ? [name] : []))));
+  return [...names].map((name) => ({
     kind: "chance" as const,
     set,
     run: null,
     name,
     entries: chosen.metrics.map((metric): Entry => {
-      const value = values?.[metric.key] ?? null;
+      const known = full.find((cell) => cell.chance?.[name]?.[metric.key] !== undefined);
+      const value = known?.chance?.[name]?.[metric.key] ?? null;
       const text =
-        full.chance_text?.[name]?.[metric.key] ??
+        known?.chance_text?.[name]?.[metric.key] ??
         (value === null ? "–" : fixed(metric.percent ? 100 * value : value, metric.percent ? 1 : metric.count ? 0 : 3));
       return { text, value, interval: null, bold: false, difference: null };
     }),

@@ -154,9 +154,15 @@ export interface SetFile {
   images: Picture[];
   runs: Record<string, { outcome: Packed; error: Packed; x: Packed; y: Packed }>;
 }
+export type Corners = [number, number, number, number];
 export interface Said {
   text: string | null;
   point: [number, number] | null;
+  /** Of runs that were asked for boxes: x1, y1, x2, y2 in the frame of the answers; corners may be swapped. */
+  box?: Corners | null;
+  true_box?: Corners | null;
+  iou?: number | null;
+  centre_in_mask?: boolean | null;
   reason: string | null;
   flags?: string[];
 }

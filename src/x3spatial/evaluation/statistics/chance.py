@@ -1,12 +1,13 @@
 """Chance baselines on the scored samples, in the frame of the query image.
 
 Each row except ``uniform`` is the baseline model of that name, asked and scored like any model; ``uniform``
-is the exact expectation for a uniformly drawn point.
+is the exact expectation for a uniformly drawn point. Runs in a convention of boxes have the rows of
+``chance_boxes`` instead: a point is no answer there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,16 +25,29 @@ from x3spatial.evaluation.scoring.scores import (
     read_text,
     score_answer,
 )
+from x3spatial.evaluation.statistics.chance_boxes import (
+    BOX_METRICS,
+    CENTRE_BOX,
+    COPY_REFERENCE_BOX,
+    WHOLE_IMAGE,
+    BoxGuesses,
+    centre_box_row,
+)
 from x3spatial.evaluation.statistics.metrics import Table, applies, table_of, value_of
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.models import registry
 from x3spatial.models.base import Model, as_output
 from x3spatial.models.baselines.common import load_mask
 from x3spatial.models.baselines.copy_reference import CopyReference
+from x3spatial.tasks.answers import Answer, AnswerKind
+from x3spatial.tasks.boxes import Box, mask_box
 from x3spatial.tasks.geometry import Point
 from x3spatial.tasks.question import Question
 
-ASKED = ("centre", "copy-reference", "always-not-visible")
+NOTHING = "always-not-visible"
+ASKED = ("centre", "copy-reference", NOTHING)
+ASKED_FOR_BOXES = (WHOLE_IMAGE, COPY_REFERENCE_BOX, NOTHING)
+"""In place of ``ASKED`` where the model was asked for boxes."""
 METRICS = (
     "hit_at_mask",
     "hit_at_mask_tight",
@@ -64,6 +78,8 @@ class ChanceSample:
     """Share of the query image that is covered by the mask; None if the object is not visible."""
     area_removed: float | None = None
     """The same of the mask of an object that was removed."""
+    true_box: Box | None = None
+    """The tight box of the mask in the query image; only for runs that ask for boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,8 @@ class ChanceTable:
     """``[N, 2]``, of the visible samples."""
     areas: dict[str, Float64]
     """``area``, ``area_tight``, ``area_removed`` of the samples that have one."""
+    true_boxes: Float64
+    """``[N, 4]``, of the samples that have one."""
 
     @classmethod
     def of(cls, samples: Sequence[ChanceSample]) -> ChanceTable:
@@ -83,7 +101,7 @@ class ChanceTable:
         return cls(
             {
                 kind: table_of([s.scores[kind] for s in samples if kind in s.scores])
-                for kind in ASKED
+                for kind in _KINDS
             },
             np.array([s.target for s in samples if s.target is not None], np.float64).reshape(
                 -1, 2
@@ -94,6 +112,9 @@ class ChanceTable:
                 )
                 for name in _AREAS
             },
+            np.array([s.true_box for s in samples if s.true_box is not None], np.float64).reshape(
+                -1, 4
+            ),
         )
 
     @classmethod
@@ -101,13 +122,15 @@ class ChanceTable:
         """The samples of several tables, in order."""
         parts = parts or [cls.of([])]
         return cls(
-            {kind: Table.joined([part.scores[kind] for part in parts]) for kind in ASKED},
+            {kind: Table.joined([part.scores[kind] for part in parts]) for kind in _KINDS},
             np.concatenate([part.targets for part in parts]),
             {name: np.concatenate([part.areas[name] for part in parts]) for name in _AREAS},
+            np.concatenate([part.true_boxes for part in parts]),
         )
 
 
 _AREAS = ("area", "area_tight", "area_removed")
+_KINDS = tuple(dict.fromkeys((*ASKED, *ASKED_FOR_BOXES)))
 
 
 class Chance:
@@ -116,14 +139,22 @@ class Chance:
     Args:
         image_folder: base folder for relative paths, or None.
         read_mask: reads a reference mask; the cached reader of the query masks, because a view is both.
+        boxes: whether the model of the run is asked for boxes; the baselines then answer with boxes too.
     """
 
     def __init__(
-        self, image_folder: Path | None, read_mask: Callable[[Path], Bool] = load_mask
+        self,
+        image_folder: Path | None,
+        read_mask: Callable[[Path], Bool] = load_mask,
+        *,
+        boxes: bool = False,
     ) -> None:
         self._folder = image_folder
-        self._models: dict[str, Model] = {kind: registry.create(kind) for kind in ASKED}
-        self._models["copy-reference"] = CopyReference(read_mask=read_mask)
+        kinds = (NOTHING,) if boxes else ASKED
+        self._models: dict[str, Model] = {kind: registry.create(kind) for kind in kinds}
+        self._guesses = BoxGuesses(read_mask) if boxes else None
+        if not boxes:
+            self._models["copy-reference"] = CopyReference(read_mask=read_mask)
 
     def sample(self, record: TaskRecord, truth: Truth, masks: Masks) -> ChanceSample:
         """The data of one sample; always scored by rule ``x3``."""
@@ -133,10 +164,16 @@ class Chance:
             for kind, model in self._models.items()
             if model.can_answer(record.task)
         }
+        if self._guesses is not None:
+            for kind, guess in self._guesses.of(question).items():
+                scores[kind] = _box_score(guess, record, truth, masks)
         if not truth.visible:
             return ChanceSample(scores, None, None, None, area_removed=masks.area)
         point = None if truth.point is None else truth.frame.to_local(truth.point)
-        return ChanceSample(scores, point, masks.area, masks.area_tight)
+        box = None
+        if self._guesses is not None and point is not None and masks.chosen is not None:
+            box = mask_box(masks.chosen)
+        return ChanceSample(scores, point, masks.area, masks.area_tight, true_box=box)
 
     def _score(
         self, model: Model, question: Question, record: TaskRecord, truth: Truth, masks: Masks
@@ -146,22 +183,70 @@ class Chance:
         except Exception as error:  # a missing reference mask only affects one sample of this row
             return failed(record, truth, str(error))
         text = as_output(said).text
-        return score_answer(record, truth, text, read_text(record.spec, text), masks)
-
-
-def chance_rows(samples: ChanceTable) -> dict[str, dict[str, float | None] | None]:
-    """Row → metric → value; None for a baseline that could not answer any sample."""
-    rows: dict[str, dict[str, float | None] | None] = {}
-    for kind in ASKED:
-        table = samples.scores[kind]
-        scored = len(table) > 0 and not table.error.all()
-        rows[kind] = (
-            {name: value_of(name, table) for name in METRICS if applies(name, table)}
-            if scored
-            else None
+        return score_answer(
+            record,
+            truth,
+            text,
+            read_text(record.spec, text),
+            masks,
+            boxes=self._guesses is not None,
         )
+
+
+def _box_score(guess: Callable[[], Box], record: TaskRecord, truth: Truth, masks: Masks) -> Score:
+    try:
+        box = guess()
+    except Exception as error:  # as for points
+        return failed(record, truth, str(error))
+    answer = Answer(AnswerKind.BOX, box=box.mapped(truth.frame, to_full=True))
+    return score_answer(record, truth, "", answer, masks, boxes=True)
+
+
+def chance_rows(
+    samples: ChanceTable, *, boxes: bool = False
+) -> dict[str, dict[str, float | None] | None]:
+    """Row → metric → value; None for a baseline that could not answer any sample.
+
+    ``boxes``: whether the model was asked for boxes.
+    """
+    if boxes:
+        rows = {kind: _row(samples.scores[kind], BOX_METRICS) for kind in ASKED_FOR_BOXES}
+        rows[CENTRE_BOX] = centre_box_row(rows[WHOLE_IMAGE], samples.true_boxes)
+        return rows
+    rows = {kind: _row(samples.scores[kind], METRICS) for kind in ASKED}
     rows["uniform"] = _uniform_row(samples)
     return rows
+
+
+def _row(table: Table, metrics: Sequence[str]) -> dict[str, float | None] | None:
+    if not len(table) or table.error.all():
+        return None
+    return {name: value_of(name, table) for name in metrics if applies(name, table)}
+
+
+def joined_chance(
+    found: Iterable[Mapping[str, Mapping[str, float | None] | None]],
+) -> dict[str, dict[str, float | None] | None]:
+    """The chance rows of several runs on one set: runs that were asked for boxes have others than the rest.
+
+    What two runs have, the first says.
+    """
+    rows: dict[str, dict[str, float | None] | None] = {}
+    for one in found:
+        for name, row in one.items():
+            known = rows.setdefault(name, None)
+            if row is not None:
+                known = known or {}
+                more = {metric: row[metric] for metric in row if metric not in known}
+                rows[name] = {**known, **more}
+    return rows
+
+
+def knows_truth(row: str) -> bool:
+    """Whether a chance row reads masks or right answers, so that it is marked as a privileged model is."""
+    return row in (CENTRE_BOX, COPY_REFERENCE_BOX) or (
+        row in registry.KINDS and registry.is_privileged(row)
+    )
 
 
 def _uniform_row(samples: ChanceTable) -> dict[str, float | None] | None:

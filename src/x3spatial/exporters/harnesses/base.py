@@ -26,13 +26,7 @@ QUESTIONS = "questions.jsonl"
 """One object per sample: ``id``, ``images`` (paths), ``prompt``, ``answer``, and what to group by."""
 SETTINGS = "x3_export.json"
 """What the folder's code reads: the convention of the answers, and titles."""
-METRICS: dict[str, bool | None] = {
-    "hit_at_mask": True,
-    "hit_at_mask_ci95_low": None,
-    "hit_at_mask_ci95_high": None,
-    "chance_uniform_hit_at_mask": None,
-    "success_010": True,
-    "mean_l2_error": False,
+_VISIBILITY: dict[str, bool | None] = {
     "not_visible_accuracy": True,
     "false_not_visible_rate": False,
     "balanced_accuracy": True,
@@ -40,7 +34,32 @@ METRICS: dict[str, bool | None] = {
     "balanced_accuracy_ci95_high": None,
     "parse_failures": False,
 }
+METRICS: dict[str, bool | None] = {
+    "hit_at_mask": True,
+    "hit_at_mask_ci95_low": None,
+    "hit_at_mask_ci95_high": None,
+    "chance_uniform_hit_at_mask": None,
+    "success_010": True,
+    "mean_l2_error": False,
+    **_VISIBILITY,
+}
 """Figure → whether more is better; None for what is not a quality. ``x3 score`` on a log gives the others."""
+BOX_METRICS: dict[str, bool | None] = {
+    "mean_iou": True,
+    "mean_iou_ci95_low": None,
+    "mean_iou_ci95_high": None,
+    "chance_whole-image_mean_iou": None,
+    "chance_centre-box_mean_iou": None,
+    "iou_050": True,
+    "centre_in_mask": True,
+    **_VISIBILITY,
+}
+"""The same where the model is asked for boxes."""
+
+
+def metrics_of(convention: str) -> dict[str, bool | None]:
+    """The figures that a harness shows of answers in a convention."""
+    return BOX_METRICS if CONVENTIONS[convention].answers == "box" else METRICS
 
 
 class HarnessFormat(Format):
@@ -52,6 +71,7 @@ class HarnessFormat(Format):
 
     paths = ("absolute", "copy")
     tags = False
+    places_names = True
     with_files = True
     refuses_empty = True
 
@@ -59,14 +79,12 @@ class HarnessFormat(Format):
     def points(cls) -> tuple[str, ...]:
         """See ``Format.points``.
 
-        A harness does not tell the size of resized images, and its figures are those of points.
+        A harness does not tell the size of resized images.
         """
         return tuple(
             name
             for name in super().points()
-            if name != PLACEHOLDER
-            and CONVENTIONS[name].pixels != "resized"
-            and CONVENTIONS[name].answers == "point"
+            if name != PLACEHOLDER and CONVENTIONS[name].pixels != "resized"
         )
 
     def output_name(self, stem: str) -> str:
@@ -113,6 +131,7 @@ def question_row(sample: Sample, images: list[str]) -> dict[str, Any]:
         "id": record.id,
         "images": images,
         "prompt": sample.prompt,
+        **({"image_names": list(sample.names)} if sample.names else {}),
         "answer": sample.answer,
         "task": record.task,
         "split": record.split,

@@ -21,7 +21,8 @@ class VlmEvalKit(HarnessFormat):
     """VLMEvalKit is no package of an index: the script runs inside of its checkout.
 
     The TSV file serves ``--mode infer`` without our class. It is written with absolute paths only, because
-    VLMEvalKit looks for relative ones in a folder of its own.
+    VLMEvalKit looks for relative ones in a folder of its own, and not where images have names, which its own
+    class would not show.
     """
 
     name = "vlmevalkit"
@@ -33,6 +34,8 @@ class VlmEvalKit(HarnessFormat):
         with open(folder / QUESTIONS, encoding="utf-8") as file:
             rows = [json.loads(line) for line in file]
         if not all(os.path.isabs(name) for row in rows for name in row["images"]):  # noqa: PTH117
+            return
+        if any("image_names" in row for row in rows):
             return
         # VLMEvalKit takes a data set for multiple choice unless its name ends like this.
         write_text(folder / f"{settings['task']}_openended.tsv", _tsv(rows))

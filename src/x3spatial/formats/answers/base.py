@@ -19,6 +19,8 @@ TEXT_FIELDS = (
     "model_output", "generated_text", "completion", "answer",
 )  # fmt: skip
 """Fields that hold an answer's text."""
+MOST_BYTES = 1 << 28
+"""Of one file inside of an archive, unpacked: 1 MB of an archive can hold a thousand of them."""
 SIZES_FIELD = "pixel_sizes"
 """Field with [[width, height], ...] of the images, in the pixels that the answer counts."""
 SECONDS_FIELD, PARTICIPANT_FIELD = "seconds", "participant"

@@ -10,6 +10,7 @@ from typing import Any
 
 from x3spatial.errors import UserError
 from x3spatial.formats.answers.base import (
+    MOST_BYTES,
     AnswerFields,
     AnswersReader,
     AnswerText,
@@ -44,6 +45,9 @@ class InspectArchive(AnswersReader):
         with _archive(path) as archive:
             names = [name for name in archive.namelist() if name.startswith(_SAMPLES)]
             for name in names:
+                if archive.getinfo(name).file_size > MOST_BYTES:
+                    yield BadEntry(name, f"has more than {MOST_BYTES:,} bytes")
+                    continue
                 try:
                     value = json.loads(archive.read(name))
                 except (ValueError, RecursionError, zipfile.BadZipFile) as error:
@@ -59,6 +63,8 @@ class InspectArchive(AnswersReader):
         """See ``AnswersReader.declares``."""
         with _archive(path) as archive:
             if _HEADER not in archive.namelist():  # the run was interrupted
+                return {}
+            if archive.getinfo(_HEADER).file_size > MOST_BYTES:
                 return {}
             try:
                 return _model(json.loads(archive.read(_HEADER)))

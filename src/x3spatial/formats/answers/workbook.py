@@ -8,6 +8,7 @@ from pathlib import Path
 
 from x3spatial.errors import UserError
 from x3spatial.formats.answers.base import (
+    MOST_BYTES,
     TEXT_FIELDS,
     AnswerFields,
     AnswersReader,
@@ -38,6 +39,10 @@ class Workbook(AnswersReader):
                 f"{path}: reading workbooks needs openpyxl: pip install 'x3spatial[logs]'"
             ) from None
         try:
+            with zipfile.ZipFile(path) as archive:
+                large = [i.filename for i in archive.infolist() if i.file_size > MOST_BYTES]
+            if large:
+                raise UserError(f"{path}: {large[0]} in it has more than {MOST_BYTES:,} bytes")
             book = load_workbook(path, read_only=True, data_only=True)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(f"{path}: cannot read this workbook: {error}") from None

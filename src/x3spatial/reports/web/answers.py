@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +75,7 @@ def read_answers(
             {
                 "text": entry.pred_text,
                 "point": point,
+                **_box(entry),
                 "reason": _reason(entry, samples, place, results.model.convention, shorten),
                 **({"flags": flags} if (flags := _flags(entry)) else {}),
             }
@@ -94,6 +96,18 @@ def read_answers(
         ),
         strangers,
     )
+
+
+def _box(entry: SampleResult) -> dict[str, Any]:
+    """The box that was said, the true one and their IoU; nothing of samples that were not asked for a box."""
+    if entry.box is None:
+        return {}
+    return {
+        "box": entry.pred_parsed.box,
+        "true_box": entry.box.truth,
+        "iou": entry.box.iou,
+        "centre_in_mask": entry.box.centre_in_mask,
+    }
 
 
 def _reason(

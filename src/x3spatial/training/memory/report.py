@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from x3spatial.training.data_module import make_supervised_data_module
 from x3spatial.training.lora import core
 from x3spatial.training.memory.activations import decoder_of, head, tower_of
 from x3spatial.training.memory.plans import Plan, plans, weights_of
-from x3spatial.training.memory.skeleton import Skeleton, build_skeleton
+from x3spatial.training.memory.skeleton import ROBOREFER_2B, Skeleton, build_skeleton
 from x3spatial.training.muon import MuonAndRest, is_hidden_matrix
 from x3spatial.training.setup import parameter_counts, read_base
 
@@ -185,6 +186,12 @@ def _tokens(chosen: Arguments, skeleton: Skeleton) -> tuple[int, str]:
     if not skeleton.roborefer:
         return OTHER_TOKENS, "assumed, see --sample-tokens"
     if data.data_path or data.data_mixture:
+        if chosen.model.model_name_or_path == ROBOREFER_2B and not Path(ROBOREFER_2B).exists():
+            option = "--data-path" if data.data_path else "--data-mixture"
+            raise UserError(
+                f"{option}: {ROBOREFER_2B} has sizes but no tokenizer to count tokens with; name a checkpoint"
+                f" with --model-name-or-path, or leave {option} out and say --sample-tokens N"
+            )
         processor = load_processor(
             read_base(chosen.model), image_aspect_ratio=data.image_aspect_ratio
         )

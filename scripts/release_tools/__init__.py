@@ -1,0 +1,1 @@
+"""What scripts/release.py does, step by step."""
