@@ -17,8 +17,13 @@ LAB_BOOK = frozenset(
     }
 )  # fmt: skip
 """Pages of dated records, which state machine and command themselves."""
-GENERATED = frozenset({"docs/api.md", "docs/audit.md", "docs/commands.md", "docs/faq.md"})
-"""Made from the code and from the error log."""
+GENERATED = frozenset(
+    {
+        "docs/api.md", "docs/audit.md", "docs/commands.md", "docs/faq.md", "docs/notebook.md",
+        "docs/schemas.md", "docs/third-party-licences.md",
+    }
+)  # fmt: skip
+"""Made by scripts from the code, from the error log, and from what the notebook printed."""
 REASONS = frozenset({"default", "limit", "definition", "example", "cited"})
 """Why a number is no measurement: default of an option, limit in the code, ..., figure of somebody else."""
 
