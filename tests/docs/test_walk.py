@@ -31,7 +31,7 @@ def walked(document: str) -> list[tuple[Block, str]]:
     found: list[tuple[Block, str]] = []
     everything = blocks(document)
     for block, following in zip(everything, [*everything[1:], None], strict=True):
-        if block.not_run and REASON in block.not_run:
+        if block.not_run and REASON in block.not_run.words:
             printed = following is not None and following.language == "text"
             found.append((block, following.text if printed and following else ""))
     return found
@@ -77,7 +77,7 @@ def test_the_walk_prints_what_the_pages_show(tmp_path: Path) -> None:
                 done = subprocess.run(
                     [sys.executable, "-m", "x3spatial", *words[1:]],
                     cwd=tmp_path,
-                    env=environment(COLUMNS="200"),
+                    env={**environment(tmp_path), "COLUMNS": "200"},
                     capture_output=True,
                     text=True,
                     check=False,
