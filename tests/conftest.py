@@ -17,7 +17,7 @@ from x3spatial.progress import show_bars
 def pytest_configure(config: pytest.Config) -> None:
     """Hide GPUs, except for `pytest -m gpu`: the figures that tests compare with are those of a CPU.
 
-    Properties have no deadline: how long one example takes says more about the machine's other work.
+    Properties are not judged by time: how long one example takes says more about the machine's other work.
     """
     if config.option.markexpr != "gpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -25,9 +25,10 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     # `make test-scans` and `make test-gpu` run in environments that may not have it.
     if importlib.util.find_spec("hypothesis") and not config.getoption("--hypothesis-profile"):
-        from hypothesis import settings
+        from hypothesis import HealthCheck, settings
 
-        settings.register_profile("x3", settings(), deadline=None)
+        slow = (HealthCheck.too_slow,)
+        settings.register_profile("x3", settings(), deadline=None, suppress_health_check=slow)
         settings.load_profile("x3")
 
 
