@@ -4,7 +4,6 @@ the reader's own (photos, masks, answers, a log)."""
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import stat
@@ -141,11 +140,3 @@ _FILES: dict[str, Callable[[Path, Path], None]] = {
     r"(export/t1_train_negatives)\b": _negatives,
 }
 """What names a file of the reader's → how its stand-in is made."""
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Our sources and the programs of ``clone`` first, one thread, this interpreter for scripts."""
-    sources = os.pathsep.join(filter(None, [str(REPOSITORY / "src"), os.environ.get("PYTHONPATH")]))
-    path = os.pathsep.join([str(folder / ".bin"), os.environ.get("PATH", "")])
-    fixed = {"PYTHONPATH": sources, "PATH": path, "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
-    return {**os.environ, **fixed}

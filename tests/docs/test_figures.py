@@ -12,6 +12,7 @@ import pytest
 from helpers.paths import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
+import figures
 from figure_tools import makers
 from figure_tools.files import (
     FIGURES,
@@ -245,11 +246,15 @@ def test_results_and_benchmarks_become_values(tmp_path: Path) -> None:
         "t1_multi.x3-tiny.balanced_accuracy": Value(0.6),
         "t1_multi.chance-uniform.hit_at_mask": Value(0.02),
     }
-    line = {"seconds": 2, "cpu": {"wall_s": 3.5, "peak_mb": 2}, "equal": True, "name": "a"}
+    one = {"wall_s": 3.5, "client_cpu_ms": 4, "peak_mb": 2, "answers_per_s": 30.5, "ratio": 0.5}
+    line = {"seconds": 2, "one": one, "equal": True, "name": "a", "all": [1, 2]}
     assert dict(makers._numbers("build", line)) == {
-        "build.seconds": Value(2),
-        "build.cpu.wall_s": Value(3.5, "s"),
-        "build.cpu.peak_mb": Value(2e6, "B"),
+        "build.seconds": Value(2, "s"),
+        "build.one.wall_s": Value(3.5, "s"),
+        "build.one.client_cpu_ms": Value(0.004, "CPU s"),
+        "build.one.peak_mb": Value(2e6, "B"),
+        "build.one.answers_per_s": Value(30.5, "answers/s"),
+        "build.one.ratio": Value(0.5),
     }
 
 
@@ -269,3 +274,26 @@ def test_command_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     with pytest.raises(SystemExit) as ended:
         call("speed")
     assert ended.value.code == 2
+
+
+def test_cells_print_values_in_the_unit_of_their_column(tmp_path: Path) -> None:
+    def write(unit: str, columns: dict[str, list[str]]) -> None:
+        cell = {"of": "peak", "decimals": 1, "unit": unit}
+        write_figures(
+            "run",
+            made_by="python scripts/figures.py run",
+            values={"peak": Value(3 * 2**30, "B")},
+            tables={"one": {"columns": columns, "rows": [["DDP", cell]]}},
+            folder=tmp_path,
+        )
+
+    both = {"en": ["", "GiB"], "zh": ["", "GiB"]}
+    write("GiB", both)
+    page = "<!-- figures: run.one -->\n<!-- end of figures -->\n"
+    assert "| DDP | 3.0 |" in with_figures("README.md", page, tmp_path)
+    with pytest.raises(FigureError, match=r"run\.peak: is in B, not in s"):
+        write("s", both)
+    with pytest.raises(FigureError, match=r"run\.one: has no header in zh"):
+        write("GiB", {"en": ["", "GiB"]})
+    with pytest.raises(FigureError, match="a row of 2 cells, not 1"):
+        write("GiB", {"en": ["GiB"], "zh": ["GiB"]})
