@@ -69,6 +69,10 @@ def _records(folder: Path) -> list[TaskRecord]:
     return read_records(folder / "tasks" / SET)
 
 
+def _results(path: Path, folder: Path) -> None:
+    evaluate(data_json=folder / "tasks" / SET, output_json=path, model="centre")
+
+
 def _answers(path: Path, folder: Path) -> None:
     """In the convention qwen3-1000, as the page says."""
     text = json.dumps([{"point_2d": [500, 500], "label": "x"}])
@@ -133,6 +137,7 @@ _FILES: dict[str, Callable[[Path, Path], None]] = {
     r"x3 score (answers\.jsonl)": _answers,
     r"x3 score (answers-\w+\.jsonl)": _of_person,
     r"x3 score (answers)/ ": _of_people,
+    r"x3 score (results/mine/t1_val_multi\.json)": _results,
     r"(logs/\S+\.jsonl)": _log,
     r"x3 import photos (my-room)\b": _room,
     r"x3 import photos (rooms)\b": _rooms,
