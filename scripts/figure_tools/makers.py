@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from figure_tools.files import REPOSITORY, Cell, FigureError, write_figures
-from figure_tools.quantities import RATIO, SIZE, TIME, Value
+from figure_tools.quantities import CPU, RATIO, SIZE, TIME, Value
 
 METRICS = ("hit_at_mask", "balanced_accuracy", "not_visible_accuracy", "median_l2_error")
-QUICK = ("build", "eval", "serve", "bootstrap", "packs", "report")
-"""Benchmarks that take seconds to a minute each."""
+QUICK = ("bootstrap", "build", "eval", "serve")
+"""Benchmarks that take seconds to a minute each on an idle machine."""
 _COLUMNS = {
     "en": [
         "model",
@@ -211,7 +212,25 @@ def _numbers(prefix: str, content: Any) -> Iterable[tuple[str, Value]]:
         for name, one in content.items():
             yield from _numbers(f"{prefix}.{name}", one)
     elif isinstance(content, (int, float)) and not isinstance(content, bool):
-        units = {"_s": (TIME, 1.0), "_ms": (TIME, 1e-3), "_mb": (SIZE, 1e6)}
-        ending = prefix[prefix.rfind("_") :] if "_" in prefix else ""
-        unit, factor = units.get(ending, (RATIO, 1.0))
+        unit, factor = _unit(prefix.rpartition(".")[2])
         yield prefix, Value(content * factor, unit)
+
+
+def _unit(name: str) -> tuple[str, float]:
+    """Base unit and factor of a number that is called so in a JSON line."""
+    rate = re.fullmatch(r"(?:.*_)?(\w+?)_per_s(?:econd)?", name)
+    if rate:
+        return f"{rate[1]}/s", 1.0
+    for pattern, unit, factor in _ENDINGS:
+        if re.fullmatch(rf"(?:.*_)?(?:{pattern})", name):
+            return unit, factor
+    return RATIO, 1.0
+
+
+_ENDINGS = (
+    ("cpu_s|cpu_seconds", CPU, 1.0),
+    ("cpu_ms", CPU, 1e-3),
+    ("s|seconds", TIME, 1.0),
+    ("ms", TIME, 1e-3),
+    ("mb|megabytes", SIZE, 1e6),
+)

@@ -13,7 +13,7 @@ from figure_tools.quantities import PRINTED, rewritten, same
 LAB_BOOK = frozenset(
     {
         "docs/lab-book.md", "docs/training-a-tiny-model.md", "docs/measurements.md",
-        "docs/error-log.md",
+        "docs/error-log.md", "CHANGELOG.md",
     }
 )  # fmt: skip
 """Pages of dated records, which state machine and command themselves."""
@@ -51,8 +51,8 @@ class Problem:
 
 
 def checked_pages(repository: Path = REPOSITORY) -> list[str]:
-    """README in all languages and the pages of docs, but for the lab book and what is generated."""
-    found = [*repository.glob("README*.md"), *(repository / "docs").rglob("*.md")]
+    """The pages of the repository's top and of docs, but for the lab book and what is generated."""
+    found = [*repository.glob("*.md"), *(repository / "docs").rglob("*.md")]
     names = sorted(path.relative_to(repository).as_posix() for path in found)
     return [name for name in names if name not in LAB_BOOK | GENERATED]
 

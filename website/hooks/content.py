@@ -33,11 +33,24 @@ NOTES = {
 }  # fmt: skip
 """First, bold words of a quote → its class."""
 
+BOOST = {"commands.md": 2, "error-log.md": 0.5, "lab-book.md": 0.5, "measurements.md": 0.5}
+"""How much more, or less, a page counts in the search."""
+
 UNBROKEN = 26
 """Longest code in a line that is not broken, at hyphens for example; it fits on a phone."""
 
+_MARKS = "\u3000-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+_CHINESE = "\u3400-\u9fff"
+BETWEEN_CHINESE = re.compile(
+    f"(?<=[{_MARKS}])\\n *|\\n *(?=[{_MARKS}])|(?<=[{_CHINESE}])\\n *(?=[{_CHINESE}])"
+)
+"""Ends of lines beside full-width marks and between Chinese letters: browsers show a blank there."""
+
 # As GitHub reads it: no blank inside of the dollars, no letter or digit beside them.
 _FORMULA = r"(?<![\\$\w])\$(?![\s$])([^$\n]+?)(?<![\s\\])\$(?![\w$])"
+_CJK = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+_CHINESE_BREAK = re.compile(f"(?<={_CJK})\n(?={_CJK})")
+"""The end of a line within Chinese text, which browsers would show as a blank."""
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 
@@ -73,9 +86,18 @@ class Tree(Treeprocessor):
         """Change the tree of a page in place."""
         for link in root.iter("a"):
             link.set("href", outside_link(link.get("href", ""), self.extension.page))
+        for element in root.iter():
+            if element.text and not isinstance(element.text, AtomicString):
+                element.text = BETWEEN_CHINESE.sub("", element.text)
+            if element.tail:
+                element.tail = BETWEEN_CHINESE.sub("", element.tail)
         for cell in root.iter("th"):
             if not cell.text and not len(cell):
                 cell.tag = "td"  # screen readers announce an empty heading
+        for element in root.iter():
+            if element.tag not in ("code", "pre"):
+                element.text = _CHINESE_BREAK.sub("", element.text or "") or None
+            element.tail = _CHINESE_BREAK.sub("", element.tail or "") or None
         for code in root.iter("code"):
             if code.text and len(code.text) <= UNBROKEN:
                 code.set("class", "short")
@@ -136,7 +158,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> None:
-    """Say which file is rendered next."""
+    """Say which file is rendered next, and what it counts in the search."""
+    page.meta["search"] = {"boost": BOOST.get(page.file.src_uri, 1)}
     extension.page = Path(page.file.abs_src_path or "")
 
 
