@@ -274,3 +274,26 @@ def test_command_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     with pytest.raises(SystemExit) as ended:
         call("speed")
     assert ended.value.code == 2
+
+
+def test_cells_print_values_in_the_unit_of_their_column(tmp_path: Path) -> None:
+    def write(unit: str, columns: dict[str, list[str]]) -> None:
+        cell = {"of": "peak", "decimals": 1, "unit": unit}
+        write_figures(
+            "run",
+            made_by="python scripts/figures.py run",
+            values={"peak": Value(3 * 2**30, "B")},
+            tables={"one": {"columns": columns, "rows": [["DDP", cell]]}},
+            folder=tmp_path,
+        )
+
+    both = {"en": ["", "GiB"], "zh": ["", "GiB"]}
+    write("GiB", both)
+    page = "<!-- figures: run.one -->\n<!-- end of figures -->\n"
+    assert "| DDP | 3.0 |" in with_figures("README.md", page, tmp_path)
+    with pytest.raises(FigureError, match=r"run\.peak: is in B, not in s"):
+        write("s", both)
+    with pytest.raises(FigureError, match=r"run\.one: has no header in zh"):
+        write("GiB", {"en": ["", "GiB"]})
+    with pytest.raises(FigureError, match="a row of 2 cells, not 1"):
+        write("GiB", {"en": ["GiB"], "zh": ["GiB"]})

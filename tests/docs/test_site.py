@@ -135,7 +135,7 @@ def test_lines_of_chinese_are_joined_without_blanks(site: Path) -> None:
     assert len(pages) > 10
     for page in pages:
         assert not re.findall(
-            r"[，。；：、]\n\w|[\u4e00-\u9fff]\n[\u4e00-\u9fff]", page.read_text("utf-8")
+            r"[，。；：、]\n *\w|[\u4e00-\u9fff]\n *[\u4e00-\u9fff]", page.read_text("utf-8")
         )
 
 

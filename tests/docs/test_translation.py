@@ -17,6 +17,7 @@ from docs.markdown import anchors, joined_links, prose
 from helpers.paths import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
+import translations
 from translation.pages import (
     ONLY_CHINESE,
     README_ZH,
@@ -237,3 +238,27 @@ def test_links_go_to_the_chinese_page_where_there_is_one(pair: Pair) -> None:
     (pair.root / "docs/zh/metrics.md").write_text("# 指标\n\n## 命中率\n", encoding="utf-8")
     assert "links lost in translation: docs/zh/metrics.md#命中率" in "\n".join(differences(pair))
     assert changed(pair, pair.chinese, "../metrics.md#hitmask", "metrics.md#命中率") == []
+
+
+def test_the_script_lists_what_is_behind_and_records_what_is_done(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["translations.py", *arguments])
+        code = translations.main()
+        return code, *capsys.readouterr()
+
+    monkeypatch.setattr(translations, "pairs", lambda: [pair])
+    monkeypatch.setattr(translations, "REPOSITORY", pair.root)
+    monkeypatch.chdir(pair.root)
+    assert run() == (0, "All Chinese pages follow their English ones.\n", "")
+    changed(pair, pair.english, "Takes", "It takes")
+    code, out, _ = run()
+    assert code == 1 and "docs/rooms.md has changed since it was translated" in out
+    assert run("--done", pair.chinese) == (0, "", "")
+    assert run()[0] == 0
+    assert run("--done", "docs/rooms.md") == (
+        2,
+        "",
+        "translations.py: docs/rooms.md: no such Chinese page\n",
+    )

@@ -42,7 +42,7 @@ UNBROKEN = 26
 _MARKS = "\u3000-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 _CHINESE = "\u3400-\u9fff"
 BETWEEN_CHINESE = re.compile(
-    f"(?<=[{_MARKS}])\\n|\\n(?=[{_MARKS}])|(?<=[{_CHINESE}])\\n(?=[{_CHINESE}])"
+    f"(?<=[{_MARKS}])\\n *|\\n *(?=[{_MARKS}])|(?<=[{_CHINESE}])\\n *(?=[{_CHINESE}])"
 )
 """Ends of lines beside full-width marks and between Chinese letters: browsers show a blank there."""
 
