@@ -36,7 +36,7 @@ _ENGLISH = [
     "eleven",
     "twelve",
 ]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 WORDS = {word: number for number, word in enumerate(_ENGLISH, 2)}
 WORDS |= {word: 10 * number for number, word in enumerate(_TENS, 2)}
 _CHINESE = {word: number for number, word in enumerate("二三四五六七八九十", 2)} | {"两": 2}
