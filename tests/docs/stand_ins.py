@@ -104,7 +104,8 @@ def _log(path: Path, folder: Path) -> None:
     lines = []
     for row, record in enumerate(_records(folder)):
         answer = {"id": record.id, "text": "[(0.5, 0.5)]"}
-        lines.append({"doc_id": row, "target": record.answer, "hit_at_mask": answer})
+        values = {"target": record.answer, "filtered_resps": answer["text"], "hit_at_mask": answer}
+        lines.append({"doc_id": row, **values})
     _lines(path, lines)
 
 
@@ -137,7 +138,7 @@ _FILES: dict[str, Callable[[Path, Path], None]] = {
     r"x3 score (answers\.jsonl)": _answers,
     r"x3 score (answers-\w+\.jsonl)": _of_person,
     r"x3 score (answers)/ ": _of_people,
-    r"x3 score (results/mine/t1_val_multi\.json)": _results,
+    r"\"(results/mine/t1_val_multi\.json)\"": _results,
     r"(logs/\S+\.jsonl)": _log,
     r"x3 import photos (my-room)\b": _room,
     r"x3 import photos (rooms)\b": _rooms,
