@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 import latex2mathml.converter
 from markdown import Extension, Markdown
@@ -48,6 +48,7 @@ BETWEEN_CHINESE = re.compile(
 
 # As GitHub reads it: no blank inside of the dollars, no letter or digit beside them.
 _FORMULA = r"(?<![\\$\w])\$(?![\s$])([^$\n]+?)(?<![\s\\])\$(?![\w$])"
+BAR = '<mo stretchy="false" lspace="0" rspace="0">|</mo>'
 _CJK = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
 _CHINESE_BREAK = re.compile(f"(?<={_CJK})\n(?={_CJK})")
 """The end of a line within Chinese text, which browsers would show as a blank."""
@@ -98,12 +99,13 @@ class Tree(Treeprocessor):
             if element.tag not in ("code", "pre"):
                 element.text = _CHINESE_BREAK.sub("", element.text or "") or None
             element.tail = _CHINESE_BREAK.sub("", element.tail or "") or None
-        for code in root.iter("code"):
-            if code.text and len(code.text) <= UNBROKEN:
-                code.set("class", "short")
         for cell in root.iter("td"):
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", cell.text or ""):
+                cell.set("class", "short")
             for code in cell.iter("code"):  # GitHub takes the backslash away there, too
                 code.text = AtomicString((code.text or "").replace("\\|", "|"))
+        for code in root.iter("code"):
+            unbroken(code)
         for quote in root.iter("blockquote"):
             first = quote[0][0] if len(quote) and len(quote[0]) else None
             if first is not None and first.tag == "strong" and not quote[0].text:
@@ -112,13 +114,28 @@ class Tree(Treeprocessor):
                     quote.set("class", f"note note-{kind}")
 
 
+def unbroken(code: Element) -> None:
+    """Mark code, or its words, not to be broken: browsers break options at their hyphens."""
+    words = (code.text or "").split(" ")
+    if len(code.text or "") <= UNBROKEN:
+        code.set("class", "short")
+    elif len(words) > 1 and not len(code):
+        code.text = None
+        for word in words:
+            part = SubElement(code, "span", {"class": "short"} if len(word) <= UNBROKEN else {})
+            part.text, part.tail = AtomicString(word), " "
+        part.tail = None
+
+
 def mathml(latex: str, display: str) -> str:
     """A formula of a page; one that cannot be read is a warning."""
     try:
-        return str(latex2mathml.converter.convert(html.unescape(latex), display=display))
+        made = str(latex2mathml.converter.convert(html.unescape(latex), display=display))
     except Exception as error:
         log.warning("%s: formula %r: %s", extension.page, latex, error)
         return html.escape(latex)
+    # Bars of |A| would grow and keep the distance of a relation.
+    return re.sub(r"<mo[^>]*>(?:\||&#x0007C;)</mo>", BAR, made)
 
 
 def math_fence(source: str, *_: Any, **__: Any) -> str:
