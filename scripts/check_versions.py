@@ -108,7 +108,7 @@ def run(cell: Cell) -> tuple[tuple[str, ...], bool]:
     marks = ("-m", "not gpu and not peer and not browser") if cell.slow else ()
     done = subprocess.run(  # noqa: S603
         [
-            str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default",
+            str(python), "-m", "pytest", "-p", "no:cacheprovider", "-o", "filterwarnings=default",
             *marks, *cell.tests,
         ],
         cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")},
@@ -132,8 +132,9 @@ def install(cell: Cell, base: str, python: Path) -> None:
     wanted = [*requirements(cell), "pytest", "hypothesis", "pyyaml", "jsonschema"]
     if "train" in cell.extras:
         # Wheels of one torch fit one kind of machine, so it is the pinned one in every cell.
-        # TRL decides on the version of datasets.
-        wanted += [pinned_torch(), exactly("trl", bounds()["trl"]) if oldest(cell) else "trl"]
+        # TRL decides on the version of datasets, and 1.0 imports requests without requiring it.
+        trl = [exactly("trl", bounds()["trl"]), "requests"] if oldest(cell) else ["trl"]
+        wanted += [pinned_torch(), *trl]
     call(str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *wanted)
     (folder / ".created").touch()
 
