@@ -36,7 +36,9 @@ _ENGLISH = [
     "eleven",
     "twelve",
 ]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 WORDS = {word: number for number, word in enumerate(_ENGLISH, 2)}
+WORDS |= {word: 10 * number for number, word in enumerate(_TENS, 2)}
 _CHINESE = {word: number for number, word in enumerate("二三四五六七八九十", 2)} | {"两": 2}
 _PLURAL = ("second", "minute", "hour", "day", "CPU second", "CPU minute")
 
@@ -46,7 +48,7 @@ UNIT = "(?:" + "|".join(re.escape(name).replace(r"\ ", r"\s+") for name in _NAME
 RATE = r"(?:\w+/s\b|\w+\s+(?:a|per)\s+second\b)"
 """Such as `samples/s`; a unit of its own, whatever is counted."""
 
-_WORD = rf"(?:\b(?:{'|'.join(_ENGLISH)})|(?<![第十百])[{''.join(_CHINESE)}])"
+_WORD = rf"(?:\b(?:{'|'.join(WORDS)})(?![a-z])|(?<![第十百])[{''.join(_CHINESE)}])"
 _UNIT_END = r"(?![A-Za-z0-9_])(?<![x×](?=\s?\d))"
 """In `640 x 480` the x is no unit."""
 INTERVAL = rf"\[\s*{NUMBER},\s*{NUMBER}\s*\]"

@@ -165,6 +165,7 @@ def test_pages_follow_when_a_figure_changes(folder: Path) -> None:
         ("It took 4 min 43 s.", ["4 min", "43 s"]),
         ("It took 72 CPU\n  seconds and 1.5 hours", ["72 CPU seconds", "1.5 hours"]),
         ("three minutes, four times as slow", ["three minutes", "four times"]),
+        ("forty times as slow, in thirty seconds", ["forty times", "thirty seconds"]),
         ("0.2 to 1.5 ms", ["0.2", "1.5 ms"]),
         ("87 and 86 MB of 24 GiB", ["87", "86 MB", "24 GiB"]),
         ("115 samples/s, 31 answers a second", ["115 samples/s", "31 answers a second"]),
