@@ -42,11 +42,10 @@ def main() -> int:
             parser.error(f"{' '.join(unknown) or 'NAME'}: known are {', '.join(MAKERS)}")
         for name in given.names:
             print(f"wrote {MAKERS[name]().relative_to(REPOSITORY)}")
-        write()
+        return write()
     except FigureError as error:
         print(f"figures.py: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def check(pages: list[str]) -> int:
@@ -62,15 +61,22 @@ def check(pages: list[str]) -> int:
     return 1 if problems else 0
 
 
-def write() -> None:
-    """Write the marked numbers and tables of all pages anew."""
+def write() -> int:
+    """Write the marked numbers and tables of all pages anew; 2 if a page names what there is not."""
+    code = 0
     for page in checked_pages():
         path = REPOSITORY / page
         text = path.read_text(encoding="utf-8")
-        new = with_figures(page, text)
+        try:
+            new = with_figures(page, text)
+        except FigureError as error:
+            print(f"figures.py: {page}: {error}", file=sys.stderr)
+            code = 2
+            continue
         if new != text:
             path.write_text(new, encoding="utf-8")
             print(f"changed {page}")
+    return code
 
 
 if __name__ == "__main__":

@@ -12,13 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from figure_tools.quantities import Value
+from figure_tools.quantities import Value, base_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIGURES = REPOSITORY / "docs" / "figures"
 LANGUAGES = ("en", "zh")
 Cell = str | Mapping[str, Any]
-"""A text, the same in all languages; a text per language; or ``{"of": KEY, "decimals": N}``, a value."""
+"""A text, the same in all languages; a text per language; or a value.
+
+A value is ``{"of": KEY, "decimals": N, "unit": UNIT}``. The unit, which the header names, is one of the
+value's kind; without it the value is printed in its base unit.
+"""
 
 
 class FigureError(Exception):
@@ -98,13 +102,21 @@ def value_of(source: str, folder: Path = FIGURES) -> Value:
 
 
 def table_of(source: str, language: str, folder: Path = FIGURES) -> str:
-    """The Markdown of the table that a marker names (``NAME.TABLE``), in a language of `LANGUAGES`.
+    """The Markdown of the table that a marker names, in a language of `LANGUAGES`.
+
+    Args:
+        source: ``NAME.TABLE``, or ``NAME`` of a file with one table.
+        language: of the page.
+        folder: of the figure files.
 
     Raises:
         FigureError: there is no such file or table.
     """
     name, _, table = source.partition(".")
-    return table_text(name, read_figures(name, folder), table, language)
+    content = read_figures(name, folder)
+    if not table and len(content.get("tables", {})) == 1:
+        (table,) = content["tables"]
+    return table_text(name, content, table, language)
 
 
 def table_text(name: str, content: Mapping[str, Any], table: str, language: str) -> str:
@@ -116,7 +128,8 @@ def table_text(name: str, content: Mapping[str, Any], table: str, language: str)
     try:
         known = content["tables"][table]
     except KeyError:
-        raise FigureError(f"docs/figures/{name}.json: has no table {table}") from None
+        tables = ", ".join(content.get("tables", {})) or "none"
+        raise FigureError(f"docs/figures/{name}.json: has no table {table}; has {tables}") from None
     columns = known["columns"].get(language)
     if columns is None:
         raise FigureError(f"{name}.{table}: has no header in {language}")
@@ -170,7 +183,10 @@ def _cell_text(name: str, content: Mapping[str, Any], cell: Cell, language: str)
         return str(cell[language])
     known = _value(name, content, cell["of"])
     places = int(cell.get("decimals", 3))
-    text = f"{known.value:,.{places}f}"
+    base, factor = base_of(cell["unit"]) if "unit" in cell else (known.unit, 1.0)
+    if base != known.unit:
+        raise FigureError(f"{name}.{cell['of']}: is in {known.unit}, not in {base}")
+    text = f"{known.value / factor:,.{places}f}"
     if known.low is None or known.high is None:
         return text
-    return f"{text} [{known.low:.{places}f}, {known.high:.{places}f}]"
+    return f"{text} [{known.low / factor:.{places}f}, {known.high / factor:.{places}f}]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -12,12 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from figure_tools import install
 from figure_tools.files import REPOSITORY, Cell, FigureError, write_figures
-from figure_tools.quantities import RATIO, SIZE, TIME, Value
+from figure_tools.quantities import CPU, RATIO, SIZE, TIME, Value
 
 METRICS = ("hit_at_mask", "balanced_accuracy", "not_visible_accuracy", "median_l2_error")
-QUICK = ("build", "eval", "serve", "bootstrap", "packs", "report")
-"""Benchmarks that take seconds to a minute each."""
+QUICK = ("bootstrap", "build", "eval", "serve")
+"""Benchmarks that take seconds to a minute each on an idle machine."""
 _COLUMNS = {
     "en": [
         "model",
@@ -40,6 +42,11 @@ _SHOWN = (
     ("t2a_multi", "not_visible_accuracy"),
     ("t2b_multi", "hit_at_mask"),
 )
+_PARTS = ("weights", "gradients", "optimizer", "buffers", "activations", "total")
+_MEMORY_COLUMNS = {
+    "en": ["GiB", *_PARTS, "activations *", "total *"],
+    "zh": ["GiB", "权重", "梯度", "优化器", "缓冲区", "激活值", "合计", "激活值 *", "合计 *"],
+}
 
 
 def demo() -> Path:
@@ -75,8 +82,8 @@ def tiny() -> Path:
         seconds = _run(["sh", str(script)], folder, {"X3": str(command), "OUT": str(out)})
         values = {"seconds": Value(seconds, TIME), "written": Value(_size(out), SIZE)}
         values |= _results(out / "results")
-    models = ("x3-tiny", "sift", "pixel-diff", "oracle", "chance-uniform", "chance-centre")
-    rows = _rows(values, (*models, "chance-always-not-visible"))
+    models = ("x3-tiny", "sift", "pixel-diff", "chance-uniform", "chance-always-not-visible")
+    rows = _rows(values, models)
     return _write("tiny", values, {"results": {"columns": _COLUMNS, "rows": rows}})
 
 
@@ -92,7 +99,39 @@ def benchmarks() -> Path:
     return _write("benchmarks", values, {})
 
 
-MAKERS: dict[str, Callable[[], Path]] = {"demo": demo, "tiny": tiny, "benchmarks": benchmarks}
+def memory() -> Path:
+    """`x3 sft --memory` for the 2B model on 16 GPUs, which docs/training.md shows: computed, not measured."""
+    options = [
+        "--model-name-or-path",
+        "roborefer-2b",
+        "--tune-vision-tower",
+        "False",
+        "--gpus",
+        "16",
+    ]
+    command = [sys.executable, "-m", "x3spatial", "sft", "--memory", *options, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+    if done.returncode:
+        raise FigureError(f"x3 sft --memory: {done.stderr.strip().splitlines()[-1]}")
+    values: dict[str, Value] = {}
+    rows: list[list[Cell]] = []
+    for plan in json.loads(done.stdout)["plans"]:
+        saved, kept = (plan[f"activations_{how}_checkpointing"] for how in ("with", "without"))
+        sizes = {part: plan[part] for part in _PARTS}
+        sizes |= {"activations_kept": kept, "total_kept": plan["total"] - saved + kept}
+        values |= {f"{plan['plan']}.{part}": Value(size, SIZE) for part, size in sizes.items()}
+        cells = ({"of": f"{plan['plan']}.{part}", "decimals": 2, "unit": "GiB"} for part in sizes)
+        rows.append([plan["plan"], *cells])
+    return _write("memory", values, {"plans": {"columns": _MEMORY_COLUMNS, "rows": rows}})
+
+
+MAKERS: dict[str, Callable[[], Path]] = {
+    "demo": demo,
+    "tiny": tiny,
+    "memory": memory,
+    "install": install.make,
+    "benchmarks": benchmarks,
+}
 
 
 def _write(name: str, values: Mapping[str, Value], tables: Mapping[str, Any]) -> Path:
@@ -133,12 +172,13 @@ def _results(folder: Path) -> dict[str, Value]:
         task = path.stem.replace("_val_", "_")
         found[f"{task}.samples"] = Value(content["metrics"]["total"])
         for metric in METRICS:
-            value, interval = content["metrics"].get(metric), content["ci95"].get(metric)
+            value = content["metrics"].get(metric)
             if value is not None:
-                low, high = interval or (None, None)
+                low, high = content["ci95"].get(metric) or (None, None)
                 found[f"{task}.{path.parent.name}.{metric}"] = Value(value, RATIO, low, high)
             for name, chance in content["chance"].items():
-                if chance.get(metric) is not None:
+                # A baseline without a value is one that the set has no use for.
+                if chance is not None and chance.get(metric) is not None:
                     found[f"{task}.chance-{name}.{metric}"] = Value(chance[metric])
     return found
 
@@ -174,7 +214,25 @@ def _numbers(prefix: str, content: Any) -> Iterable[tuple[str, Value]]:
         for name, one in content.items():
             yield from _numbers(f"{prefix}.{name}", one)
     elif isinstance(content, (int, float)) and not isinstance(content, bool):
-        units = {"_s": (TIME, 1.0), "_ms": (TIME, 1e-3), "_mb": (SIZE, 1e6)}
-        ending = prefix[prefix.rfind("_") :] if "_" in prefix else ""
-        unit, factor = units.get(ending, (RATIO, 1.0))
+        unit, factor = _unit(prefix.rpartition(".")[2])
         yield prefix, Value(content * factor, unit)
+
+
+def _unit(name: str) -> tuple[str, float]:
+    """Base unit and factor of a number that is called so in a JSON line."""
+    rate = re.fullmatch(r"(?:.*_)?(\w+?)_per_s(?:econd)?", name)
+    if rate:
+        return f"{rate[1]}/s", 1.0
+    for pattern, unit, factor in _ENDINGS:
+        if re.fullmatch(rf"(?:.*_)?(?:{pattern})", name):
+            return unit, factor
+    return RATIO, 1.0
+
+
+_ENDINGS = (
+    ("cpu_s|cpu_seconds", CPU, 1.0),
+    ("cpu_ms", CPU, 1e-3),
+    ("s|seconds", TIME, 1.0),
+    ("ms", TIME, 1e-3),
+    ("mb|megabytes", SIZE, 1e6),
+)

@@ -24,10 +24,12 @@ from figure_tools.quantities import NUMBER, PRINTED, RATE, UNIT
 
 FREE = (
     re.compile(r"(?<![\d.,])(?:0|100)\s?%"),
-    re.compile(r"95\s?%[\s-](?:confidence\s)?intervals?|95\s?%\s?(?:的)?(?:置信)?区间"),
+    re.compile(r"95\s?%[\s-]+(?:confidence\s+)?intervals?|95\s?%\s?(?:的)?(?:置信)?区间"),
 )
 _A_RATE = re.compile(r"[+\-−]?[01]\.\d{2,}")
 _UNIT_OF_COLUMN = re.compile(rf"(?:^|[\s(,]){'(?:' + UNIT + '|' + RATE + ')'}\)?\s*$")
+_OCCASIONS = ("次",)
+"""In Chinese "three times in a row" has this unit, and "three times as fast", a measurement, another."""
 _BETWEEN = re.compile(r"\s*(?:to|and|or|,|/|–|-|至|到|或|~)\s*")
 _OPTION = re.compile(r"^\s*(?:\|\s*|[-*]\s+)`-")
 _RULE = re.compile(r"^[|:\-\s]+$")
@@ -65,7 +67,7 @@ def _measured(text: str) -> Iterator[tuple[int, int]]:
 
 def _is_measured(readable: str, match: re.Match[str], columns: list[tuple[int, int]]) -> bool:
     if match["unit"] is not None or match["interval"] is not None:
-        return True
+        return match["unit"] not in _OCCASIONS
     if not match["number"][-1].isdigit():
         return False  # a number word without a unit
     start, end = match.span()

@@ -13,12 +13,17 @@ from figure_tools.quantities import PRINTED, rewritten, same
 LAB_BOOK = frozenset(
     {
         "docs/lab-book.md", "docs/training-a-tiny-model.md", "docs/measurements.md",
-        "docs/error-log.md",
+        "docs/error-log.md", "CHANGELOG.md",
     }
 )  # fmt: skip
 """Pages of dated records, which state machine and command themselves."""
-GENERATED = frozenset({"docs/api.md", "docs/audit.md", "docs/commands.md", "docs/faq.md"})
-"""Made from the code and from the error log."""
+GENERATED = frozenset(
+    {
+        "docs/api.md", "docs/audit.md", "docs/commands.md", "docs/faq.md", "docs/notebook.md",
+        "docs/schemas.md", "docs/third-party-licences.md",
+    }
+)  # fmt: skip
+"""Made by scripts from the code, from the error log, and from what the notebook printed."""
 REASONS = frozenset({"default", "limit", "definition", "example", "cited"})
 """Why a number is no measurement: default of an option, limit in the code, ..., figure of somebody else."""
 
@@ -46,8 +51,8 @@ class Problem:
 
 
 def checked_pages(repository: Path = REPOSITORY) -> list[str]:
-    """README in all languages and the pages of docs, but for the lab book and what is generated."""
-    found = [*repository.glob("README*.md"), *(repository / "docs").rglob("*.md")]
+    """The pages of the repository's top and of docs, but for the lab book and what is generated."""
+    found = [*repository.glob("*.md"), *(repository / "docs").rglob("*.md")]
     names = sorted(path.relative_to(repository).as_posix() for path in found)
     return [name for name in names if name not in LAB_BOOK | GENERATED]
 

@@ -19,28 +19,27 @@ UNITS: dict[str, tuple[str, float]] = {
     "KB": (SIZE, 1e3), "kB": (SIZE, 1e3), "MB": (SIZE, 1e6), "GB": (SIZE, 1e9), "TB": (SIZE, 1e12),
     "KiB": (SIZE, 2**10), "MiB": (SIZE, 2**20), "GiB": (SIZE, 2**30), "TiB": (SIZE, 2**40),
     "%": (RATIO, 0.01), "times": (RATIO, 1), "x": (RATIO, 1), "×": (RATIO, 1), "倍": (RATIO, 1),
+    "次": (RATIO, 1),
 }  # fmt: skip
 """How a unit is printed: the base unit of its kind, and the factor to it."""
 
-WORDS = dict(
-    zip(
-        [
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-        ],
-        range(2, 13),
-        strict=True,
-    )
-)
+_ENGLISH = [
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+WORDS = {word: number for number, word in enumerate(_ENGLISH, 2)}
+WORDS |= {word: 10 * number for number, word in enumerate(_TENS, 2)}
+_CHINESE = {word: number for number, word in enumerate("二三四五六七八九十", 2)} | {"两": 2}
 _PLURAL = ("second", "minute", "hour", "day", "CPU second", "CPU minute")
 
 NUMBER = r"[+\-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\.?\d)"
@@ -49,7 +48,7 @@ UNIT = "(?:" + "|".join(re.escape(name).replace(r"\ ", r"\s+") for name in _NAME
 RATE = r"(?:\w+/s\b|\w+\s+(?:a|per)\s+second\b)"
 """Such as `samples/s`; a unit of its own, whatever is counted."""
 
-_WORD = rf"\b(?:{'|'.join(WORDS)})"
+_WORD = rf"(?:\b(?:{'|'.join(WORDS)})(?![a-z])|(?<![第十百])[{''.join(_CHINESE)}])"
 _UNIT_END = r"(?![A-Za-z0-9_])(?<![x×](?=\s?\d))"
 """In `640 x 480` the x is no unit."""
 INTERVAL = rf"\[\s*{NUMBER},\s*{NUMBER}\s*\]"
@@ -90,14 +89,15 @@ def decimals(printed: str) -> int:
 
 def number(printed: str) -> float:
     """The value of a printed number or number word."""
-    word = WORDS.get(printed)
+    word = WORDS.get(printed) or _CHINESE.get(printed)
     return float(word) if word else float(printed.replace(",", "").replace("−", "-"))
 
 
 def written(value: float, like: str) -> str:
     """The value with the decimals, sign and thousands separators of another printed number."""
-    if like in WORDS:
-        words = {one: word for word, one in WORDS.items()}
+    known = WORDS if like in WORDS else _CHINESE
+    if like in known:
+        words = {one: word for word, one in known.items()}
         return words.get(round(value), f"{value:.0f}")
     sign = "+" if like.startswith("+") else ""
     comma = "," if "," in like or abs(value) >= 10_000 else ""

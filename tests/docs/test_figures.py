@@ -12,6 +12,7 @@ import pytest
 from helpers.paths import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
+import figures
 from figure_tools import makers
 from figure_tools.files import (
     FIGURES,
@@ -83,7 +84,7 @@ def folder(tmp_path: Path) -> Path:
         "takes 131 s<!-- fig: run.seconds -->",
         "takes 2.2 min<!-- fig: run.seconds --> here",
         "takes two minutes<!-- fig: run.seconds -->",
-        "需要 2.2 分钟<!-- fig: run.seconds -->",
+        "需要 2.2 分钟<!-- fig: run.seconds -->，约两分钟<!-- fig: run.seconds -->",
         "40 CPU s<!-- fig: run.cpu -->",
         "needs 310 MB<!-- fig: run.disk -->, or 0.31 GB<!-- fig: run.disk -->",
         "**0.462 [0.40, 0.518]**<!-- fig: run.hit -->",
@@ -127,6 +128,9 @@ def test_tables_are_written_and_compared(folder: Path) -> None:
     english = with_figures("README.md", empty, folder)
     assert "| model | Hit@Mask |\n|---|---|\n| sift | 0.46 [0.40, 0.52] |" in english
     assert "| 模型 | 命中率 |" in with_figures("README.zh-CN.md", empty, folder)
+    assert (
+        with_figures("README.md", empty.replace("run.both", "run"), folder).count("| sift |") == 1
+    )
     assert marker_errors("README.md", english, folder) == [] == unmarked("README.md", english)
     assert marker_errors("docs/zh/index.md", english, folder) != []
     changed = english.replace("0.46", "0.47")
@@ -161,6 +165,7 @@ def test_pages_follow_when_a_figure_changes(folder: Path) -> None:
         ("It took 4 min 43 s.", ["4 min", "43 s"]),
         ("It took 72 CPU\n  seconds and 1.5 hours", ["72 CPU seconds", "1.5 hours"]),
         ("three minutes, four times as slow", ["three minutes", "four times"]),
+        ("forty times as slow, in thirty seconds", ["forty times", "thirty seconds"]),
         ("0.2 to 1.5 ms", ["0.2", "1.5 ms"]),
         ("87 and 86 MB of 24 GiB", ["87", "86 MB", "24 GiB"]),
         ("115 samples/s, 31 answers a second", ["115 samples/s", "31 answers a second"]),
@@ -169,6 +174,7 @@ def test_pages_follow_when_a_figure_changes(folder: Path) -> None:
         ("a rate of 0.462, of 0.46", ["0.462", "0.46"]),
         ("44.9 [36.7, 53.3] and 7 ± 2", ["44.9 [36.7, 53.3]", "7"]),
         ("耗时 3 秒，约 2 分钟，快 2 倍", ["3 秒", "2 分钟", "2 倍"]),
+        ("耗时三秒，十分快，快两倍", ["三秒", "两倍"]),
         ("| a | peak, GiB |\n|---|---|\n| 3 | 14.4 |\n", ["14.4"]),
         ("3<!-- fig: run.a --> to 5 s", ["5 s"]),
         ("3 to 5 s<!-- fig: run.a -->", ["3"]),
@@ -195,6 +201,7 @@ def test_measured_figures_are_found(text: str, found: list[str]) -> None:
         "- `--timeout S`: 30 s at first,\n  then 60 s",
         "within 10 minutes<!-- limit -->, 0.2 to 1.5 ms<!-- cited -->",
         "`0.05` and version 1.16.0, in 2026",
+        "连续三次失败，第三次，一次，两次<!-- limit -->",
     ],
 )
 def test_what_is_no_measured_figure_needs_no_marker(text: str) -> None:
@@ -221,3 +228,73 @@ def test_a_value_that_is_no_number_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"values": {"a": {"value": 1}}}))
     with pytest.raises(FigureError, match=r"run\.json: has no made_by"):
         read_figures("run", tmp_path)
+
+
+def test_results_and_benchmarks_become_values(tmp_path: Path) -> None:
+    for name, hits in (("sift", 0.25), ("x3-tiny", None)):
+        content = {
+            "metrics": {"total": 32, "hit_at_mask": hits, "balanced_accuracy": 0.6},
+            "ci95": {"hit_at_mask": [0.1, 0.4], "balanced_accuracy": None},
+            "chance": {"uniform": {"hit_at_mask": 0.02}, "copy-reference": None},
+        }
+        path = tmp_path / name / "t1_val_multi.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(content))
+    assert makers._results(tmp_path) == {
+        "t1_multi.samples": Value(32),
+        "t1_multi.sift.hit_at_mask": Value(0.25, "", 0.1, 0.4),
+        "t1_multi.sift.balanced_accuracy": Value(0.6),
+        "t1_multi.x3-tiny.balanced_accuracy": Value(0.6),
+        "t1_multi.chance-uniform.hit_at_mask": Value(0.02),
+    }
+    one = {"wall_s": 3.5, "client_cpu_ms": 4, "peak_mb": 2, "answers_per_s": 30.5, "ratio": 0.5}
+    line = {"seconds": 2, "one": one, "equal": True, "name": "a", "all": [1, 2]}
+    assert dict(makers._numbers("build", line)) == {
+        "build.seconds": Value(2, "s"),
+        "build.one.wall_s": Value(3.5, "s"),
+        "build.one.client_cpu_ms": Value(0.004, "CPU s"),
+        "build.one.peak_mb": Value(2e6, "B"),
+        "build.one.answers_per_s": Value(30.5, "answers/s"),
+        "build.one.ratio": Value(0.5),
+    }
+
+
+def test_command_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def call(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["figures.py", *arguments])
+        return figures.main()
+
+    assert call("--list") == 0
+    assert {line.partition(":")[0] for line in capsys.readouterr().out.splitlines()} == set(
+        makers.MAKERS
+    )
+    assert call("--check", "docs/lost.md") == 2
+    assert "docs/lost.md: no such page" in capsys.readouterr().err
+    assert call("--check", "docs/lab-book.md") == 1  # measured figures without markers
+    assert "docs/lab-book.md:" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        call("speed")
+    assert ended.value.code == 2
+
+
+def test_cells_print_values_in_the_unit_of_their_column(tmp_path: Path) -> None:
+    def write(unit: str, columns: dict[str, list[str]]) -> None:
+        cell = {"of": "peak", "decimals": 1, "unit": unit}
+        write_figures(
+            "run",
+            made_by="python scripts/figures.py run",
+            values={"peak": Value(3 * 2**30, "B")},
+            tables={"one": {"columns": columns, "rows": [["DDP", cell]]}},
+            folder=tmp_path,
+        )
+
+    both = {"en": ["", "GiB"], "zh": ["", "GiB"]}
+    write("GiB", both)
+    page = "<!-- figures: run.one -->\n<!-- end of figures -->\n"
+    assert "| DDP | 3.0 |" in with_figures("README.md", page, tmp_path)
+    with pytest.raises(FigureError, match=r"run\.peak: is in B, not in s"):
+        write("s", both)
+    with pytest.raises(FigureError, match=r"run\.one: has no header in zh"):
+        write("GiB", {"en": ["", "GiB"]})
+    with pytest.raises(FigureError, match="a row of 2 cells, not 1"):
+        write("GiB", {"en": ["GiB"], "zh": ["GiB"]})
