@@ -25,7 +25,9 @@ Made from `x3 COMMAND --help` by `scripts/make_commands.py`; do not edit by hand
 `x3` without a command lists them; every command has `-h`, and `-V` prints the version. Exit codes: 0 done, 1
 problems in the data or samples without an answer, 2 a mistake in the command, 130 interrupted.
 """
-EXAMPLES = "<!-- not run: examples of the help, with files of your own -->"
+EXAMPLES = (
+    "<!-- not run: help: with files of your own; tests/cli/test_help.py checks the examples -->"
+)
 
 
 @dataclass

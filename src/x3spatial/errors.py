@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
@@ -57,6 +58,9 @@ def flag(name: str) -> str:
 def packages_of(extra: str, wanted_by: str) -> Iterator[None]:
     """Convert import errors in the block to a ``UserError`` with the command that installs the package.
 
+    tqdm, which many of them import, warns in notebooks without ipywidgets that it has no widget; that is left
+    out.
+
     Args:
         extra: the optional dependency group that contains the packages.
         wanted_by: the command or option that needs them.
@@ -65,7 +69,9 @@ def packages_of(extra: str, wanted_by: str) -> Iterator[None]:
         UserError: a package other than x3spatial cannot be found.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("x3spatial"):
             raise

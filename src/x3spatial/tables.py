@@ -30,7 +30,7 @@ class Line(Enum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Table:
     """A title, column heads and rows of texts; the first column is left-aligned.
 
@@ -99,7 +99,7 @@ class Table:
                 {place for place, i in enumerate(part) if i in left},
             )
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
 
     def _repr_html_(self) -> str:

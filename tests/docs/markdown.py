@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from docs.reasons import Reason
 from helpers.paths import REPOSITORY
 
-GENERATED = frozenset({"docs/api.md", "docs/audit.md", "docs/commands.md", "docs/schemas.md"})
-"""Made from the code, which has checks of its own."""
+OF_NOTEBOOK = "docs/notebook.md"
+GENERATED = frozenset(
+    {"docs/api.md", "docs/audit.md", "docs/commands.md", "docs/schemas.md", OF_NOTEBOOK}
+)
+"""Made from the code and from the notebook, which have checks of their own."""
 
 _FENCE = re.compile(r"^(\s*)```(\S*)")
 _COMMENT = re.compile(r"^\s*<!--\s*(not run|needs):\s*(.+?)\s*-->\s*$")
@@ -20,6 +24,7 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
 _DEFINITION = re.compile(r"^\[[^\]]+\]: (\S+)$", re.MULTILINE)
 _ANY_COMMENT = re.compile(r"<!--.*?-->")
 _CODE = re.compile(r"`[^`]*`")
+_SEPARATORS = frozenset(";&|")
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,8 @@ class Block:
     """Of the opening fence, from 1."""
     language: str
     text: str
-    not_run: str | None = None
-    """The reason in ``<!-- not run: ... -->`` right before the block."""
+    not_run: Reason | None = None
+    """The reason in ``<!-- not run: KIND: ... -->`` right before the block."""
     needs: tuple[str, ...] = ()
     """The modules in ``<!-- needs: ... -->`` right before the block."""
 
@@ -40,10 +45,41 @@ class Block:
         return f"{self.document}:{self.line}"
 
     def commands(self) -> list[list[str]]:
-        """The words of each command of a shell block; continued lines joined, comments left out."""
-        joined = self.text.replace("\\\n", " ")
-        lines = (shlex.split(line, comments=True) for line in joined.splitlines())
-        return [words for words in lines if words]
+        """The words of each command of a shell block, those in loops and pipes too; without comments."""
+        found: list[list[str]] = []
+        for line in self.text.replace("\\\n", " ").splitlines():
+            lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+            lexer.whitespace_split = True
+            words: list[str] = []
+            for token in [*lexer, ";"]:
+                if token and set(token) <= _SEPARATORS:
+                    found.append(_without_keywords(words))
+                    words = []
+                else:
+                    words.append(token)
+        return [words for words in found if words]
+
+
+def _without_keywords(words: list[str]) -> list[str]:
+    """A command without the words of the shell's own language before it."""
+    while words and words[0] in ("do", "then", "else", "done", "fi"):
+        words = words[1:]
+    return [] if words[:1] in (["for"], ["if"]) else words
+
+
+def with_blocks() -> list[str]:
+    """All documents whose blocks a test runs: both READMEs, CONTRIBUTING, every page of docs at any depth.
+
+    The page of the notebook is left out; its blocks are the notebook's cells.
+    """
+    top = [name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md") if _there(name)]
+    pages = sorted((REPOSITORY / "docs").rglob("*.md"))
+    names = [page.relative_to(REPOSITORY).as_posix() for page in pages]
+    return [*top, *(name for name in names if name != OF_NOTEBOOK)]
+
+
+def _there(document: str) -> bool:
+    return (REPOSITORY / document).is_file()
 
 
 def documents() -> list[str]:
@@ -87,7 +123,7 @@ def blocks(document: str) -> list[Block]:
                 line=start + 1,
                 language=opening[2],
                 text=textwrap.dedent("\n".join(lines[start + 1 : number])),
-                not_run=value if kind == "not run" else None,
+                not_run=Reason.parse(value) if kind == "not run" else None,
                 needs=tuple(value.replace(",", " ").split()) if kind == "needs" else (),
             )
         )

@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from helpers.paths import REPOSITORY
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
 
@@ -22,6 +26,8 @@ document.addEventListener("securitypolicyviolation", (event) => {
   window.violations.push(event.violatedDirective);
 });
 """
+
+AXE = REPOSITORY / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 Opener = Callable[..., "Page"]
 
@@ -95,3 +101,18 @@ def column(page: Page, row: str, at: int) -> str:
     """The figure of a row in the first set's table."""
     cell = page.locator(".results tbody").first.locator("tr", has_text=row).locator("td").nth(at)
     return cell.locator(".figure").inner_text()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds in the page as it is now."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed (npm ci in web/)")
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate(
+        # Without preload: axe would ask for the style sheets again, which file:// forbids.
+        "rules => axe.run(document, {preload: false, runOnly: rules})",
+        ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    )
+    return [
+        f"{v['id']}: {[node['html'][:120] for node in v['nodes'][:3]]}" for v in found["violations"]
+    ]

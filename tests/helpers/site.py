@@ -52,7 +52,7 @@ class HtmlPage:
 def build_site(folder: Path) -> Path:
     """Build the site with warnings as errors, as `make site` does; a test fails with what is wrong."""
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=REPOSITORY,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(SRC)},
         capture_output=True,
@@ -81,8 +81,9 @@ def text_of(html: str) -> str:
 
 
 def words(text: str) -> str:
-    """``text`` with single blanks."""
-    return re.sub(r"\s+", " ", text).strip()
+    """``text`` with single blanks, and none within Chinese text."""
+    cjk = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+    return re.sub(f"(?<={cjk}) (?={cjk})", "", re.sub(r"\s+", " ", text).strip())
 
 
 class _Parser(HTMLParser):

@@ -20,6 +20,7 @@ from helpers.peers import run_peer
 from helpers.roots import make_root
 from x3spatial.exporters.harnesses.base import TASK_FILE
 from x3spatial.exporters.run import export
+from x3spatial.harnesses.benchmark import exported
 
 pytestmark = pytest.mark.peer
 
@@ -98,6 +99,40 @@ def test_figures_are_those_of_x3_score(
         assert same(said["metrics"][name], ours.metrics[name]), name
     if kind == "oracle":
         assert said["metrics"]["hit_at_mask"] == said["metrics"]["balanced_accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("peer", "family", "metric"),
+    [
+        *((peer, "qwen3-box-1000", "mean_iou") for peer in PEERS),
+        *((peer, "qwen3-pictures-1000", "hit_at_mask") for peer in ("inspect", "vlmevalkit")),
+    ],
+)
+def test_boxes_and_named_images(
+    peer: str, family: str, metric: str, tasks: Path, tmp_path: Path
+) -> None:
+    script, variable = PEERS[peer]
+    if variable not in os.environ:
+        pytest.skip(f"{variable}: no environment of {peer}; see make check-{peer}")
+    folder = tmp_path / "export"
+    export(tasks / "t1_val_multi.json", folder, peer, limit=24, point_format=family)
+    source = exported(folder / "t1_val_multi")
+    rows = source.questions()
+    # Every third answer is that of another sample.
+    texts = [rows[n - 1 if n % 3 else n]["answer"] for n in range(len(rows))]
+    (tmp_path / "answers.json").write_text(json.dumps(texts))
+    said = run_peer(
+        os.environ[variable], script,
+        folder, tmp_path / "answers.json", tmp_path / "run", "x3_t1_multi",
+        PYTHONPATH=str(Path(x3.__file__).parents[1]), HF_HUB_OFFLINE="1",
+    )  # fmt: skip
+    found = source.benchmark.figures({row["id"]: t for row, t in zip(rows, texts, strict=True)})
+    assert 0 < found[metric] < 1
+    shared = said["metrics"].keys() & source.metrics.keys()
+    assert {metric, "balanced_accuracy", "parse_failures"} <= shared
+    for name in shared:
+        ours = found[name]
+        assert same(said["metrics"][name], None if math.isnan(ours) else ours), name
 
 
 def same(theirs: float | None, ours: float | None) -> bool:

@@ -42,8 +42,12 @@ def main(export: Path, answers: Path, out: Path, task: str) -> None:
 
         def generate(self, message: list[dict[str, str]], dataset: str | None = None) -> str:
             kinds = [part["type"] for part in message]
-            assert kinds[-1] == "text" and set(kinds[:-1]) == {"image"}, kinds
-            assert all(Path(part["value"]).is_file() for part in message[:-1])
+            images = [part["value"] for part in message if part["type"] == "image"]
+            named = ["text", "image"] * len(images)
+            assert kinds in ([*["image"] * len(images), "text"], [*named, "text"]), kinds
+            assert all(Path(path).is_file() for path in images)
+            if kinds[0] == "text":
+                assert [part["value"] for part in message[:3:2]] == ["Picture 1: ", "Picture 2: "]
             self.row += 1
             return str(texts[self.row - 1])
 

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 import latex2mathml.converter
 from markdown import Extension, Markdown
@@ -33,11 +33,25 @@ NOTES = {
 }  # fmt: skip
 """First, bold words of a quote → its class."""
 
+BOOST = {"commands.md": 2, "error-log.md": 0.5, "lab-book.md": 0.5, "measurements.md": 0.5}
+"""How much more, or less, a page counts in the search."""
+
 UNBROKEN = 26
 """Longest code in a line that is not broken, at hyphens for example; it fits on a phone."""
 
+_MARKS = "\u3000-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+_CHINESE = "\u3400-\u9fff"
+BETWEEN_CHINESE = re.compile(
+    f"(?<=[{_MARKS}])\\n *|\\n *(?=[{_MARKS}])|(?<=[{_CHINESE}])\\n *(?=[{_CHINESE}])"
+)
+"""Ends of lines beside full-width marks and between Chinese letters: browsers show a blank there."""
+
 # As GitHub reads it: no blank inside of the dollars, no letter or digit beside them.
 _FORMULA = r"(?<![\\$\w])\$(?![\s$])([^$\n]+?)(?<![\s\\])\$(?![\w$])"
+BAR = '<mo stretchy="false" lspace="0" rspace="0">|</mo>'
+_CJK = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+_CHINESE_BREAK = re.compile(f"(?<={_CJK})\n(?={_CJK})")
+"""The end of a line within Chinese text, which browsers would show as a blank."""
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 
@@ -73,15 +87,25 @@ class Tree(Treeprocessor):
         """Change the tree of a page in place."""
         for link in root.iter("a"):
             link.set("href", outside_link(link.get("href", ""), self.extension.page))
+        for element in root.iter():
+            if element.text and not isinstance(element.text, AtomicString):
+                element.text = BETWEEN_CHINESE.sub("", element.text)
+            if element.tail:
+                element.tail = BETWEEN_CHINESE.sub("", element.tail)
         for cell in root.iter("th"):
             if not cell.text and not len(cell):
                 cell.tag = "td"  # screen readers announce an empty heading
-        for code in root.iter("code"):
-            if code.text and len(code.text) <= UNBROKEN:
-                code.set("class", "short")
+        for element in root.iter():
+            if element.tag not in ("code", "pre"):
+                element.text = _CHINESE_BREAK.sub("", element.text or "") or None
+            element.tail = _CHINESE_BREAK.sub("", element.tail or "") or None
         for cell in root.iter("td"):
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", cell.text or ""):
+                cell.set("class", "short")
             for code in cell.iter("code"):  # GitHub takes the backslash away there, too
                 code.text = AtomicString((code.text or "").replace("\\|", "|"))
+        for code in root.iter("code"):
+            unbroken(code)
         for quote in root.iter("blockquote"):
             first = quote[0][0] if len(quote) and len(quote[0]) else None
             if first is not None and first.tag == "strong" and not quote[0].text:
@@ -90,13 +114,28 @@ class Tree(Treeprocessor):
                     quote.set("class", f"note note-{kind}")
 
 
+def unbroken(code: Element) -> None:
+    """Mark code, or its words, not to be broken: browsers break options at their hyphens."""
+    words = (code.text or "").split(" ")
+    if len(code.text or "") <= UNBROKEN:
+        code.set("class", "short")
+    elif len(words) > 1 and not len(code):
+        code.text = None
+        for word in words:
+            part = SubElement(code, "span", {"class": "short"} if len(word) <= UNBROKEN else {})
+            part.text, part.tail = AtomicString(word), " "
+        part.tail = None
+
+
 def mathml(latex: str, display: str) -> str:
     """A formula of a page; one that cannot be read is a warning."""
     try:
-        return str(latex2mathml.converter.convert(html.unescape(latex), display=display))
+        made = str(latex2mathml.converter.convert(html.unescape(latex), display=display))
     except Exception as error:
         log.warning("%s: formula %r: %s", extension.page, latex, error)
         return html.escape(latex)
+    # Bars of |A| would grow and keep the distance of a relation.
+    return re.sub(r"<mo[^>]*>(?:\||&#x0007C;)</mo>", BAR, made)
 
 
 def math_fence(source: str, *_: Any, **__: Any) -> str:
@@ -136,7 +175,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> None:
-    """Say which file is rendered next."""
+    """Say which file is rendered next, and what it counts in the search."""
+    page.meta["search"] = {"boost": BOOST.get(page.file.src_uri, 1)}
     extension.page = Path(page.file.abs_src_path or "")
 
 

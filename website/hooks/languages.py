@@ -18,6 +18,7 @@ from mkdocs.structure.pages import Page
 CHINESE = "zh"
 NAMES = {"en": "English", CHINESE: "简体中文"}
 
+SEARCH = {"en": "Search", CHINESE: "搜索"}
 ENGLISH_ONLY = {"参考（英文）": "Reference", "问答（英文）": "FAQ"}
 """Chinese title → section of the English navigation that Chinese pages list as well."""
 
@@ -73,6 +74,11 @@ def on_page_context(
         code=other, name=NAMES[other], link=_counterpart(page, other)
     )
     return context
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Give the dialog of the theme's search the name that screen readers ask for."""
+    return output.replace('role="dialog"', f'role="dialog" aria-label="{SEARCH[language(page)]}"')
 
 
 def _counterpart(page: Page, code: str) -> str:

@@ -74,9 +74,9 @@ def preview(
     image_folder: ImageFolder = DEFAULT,
     image_root: ImageRoot = DEFAULT,
 ) -> Outcome:
-    """Green: right point; yellow: mask; cyan: reference point; crosses: answers. RIGHT or WRONG stands
-    below each sample, and its frame is green or red. Of a data root (a folder instead of TASKS) every view
-    of its objects is drawn.
+    """Green: right point; yellow: mask; cyan: reference point; crosses: answers (and boxes). RIGHT or WRONG
+    stands below each sample, and its frame is green or red. Of a data root (a folder instead of TASKS)
+    every view of its objects is drawn.
     """
     from x3spatial.reports.preview import preview as draw
 

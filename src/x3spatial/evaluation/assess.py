@@ -52,6 +52,7 @@ from x3spatial.formats.results_file import (
 )
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.program.collector import collector_paused
+from x3spatial.tasks.question import Question
 
 _PART = 256
 """Samples that a thread scores at once: a multiple of those that share masks."""
@@ -148,8 +149,9 @@ def score_reply(
     *,
     convention: Convention,
     rule: ScoringRule,
+    question: Question | None = None,
 ) -> Score:
-    """Score the reply to one record.
+    """Score the reply to one record; ``question`` is that of the record, None to make it.
 
     Raises:
         UserError: the reply lacks the image sizes that the convention needs.
@@ -159,7 +161,8 @@ def score_reply(
         return replace(
             outcome, images_seen=reply.seen, pixel_sizes=reply.sizes, details=reply.details
         )
-    question = question_of(record, None)
+    if question is None:
+        question = question_of(record, None)
     try:
         answer = convention.parse(reply.text, question, reply.sizes)
     except ValueError as error:  # the results file lacks the image sizes
@@ -211,8 +214,13 @@ def score_run(
             shown = truth.visible or record.spec.mask_of_removed
             masks = finder.masks(record) if shown else NO_MASKS
             reply = replies.get(record.id, _NEVER_ASKED)
-            scores.append(score_reply(record, truth, masks, reply, convention=family, rule=rule))
-            samples.append(chance.sample(record, truth, masks))
+            question = question_of(record, None, privileged=True)
+            scores.append(
+                score_reply(
+                    record, truth, masks, reply, convention=family, rule=rule, question=question
+                )
+            )
+            samples.append(chance.sample(record, truth, masks, question))
             if masks.problem is not None:
                 problems.setdefault(*masks.problem)
         areas = np.array([sample.area for sample in samples], np.float64)

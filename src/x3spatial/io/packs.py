@@ -188,6 +188,9 @@ class PackedSet:
             self._check(stored)
             raise
         except (pyarrow.ArrowException, OSError, IndexError, KeyError, ValueError) as error:
+            self._check(
+                stored
+            )  # a file that was cut short since says more than what is wrong in it
             raise self._damaged(stored, error) from None
 
     def _damaged(self, stored: StoredFile, why: object) -> UserError:

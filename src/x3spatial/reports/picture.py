@@ -27,7 +27,7 @@ class Inline:
         return None if content is None else content.decode("utf-8")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Picture(Inline):
     """A written picture. Functions that take a path take it, too."""
 
@@ -38,6 +38,9 @@ class Picture(Inline):
 
     def __str__(self) -> str:
         return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"Picture({str(self.path)!r})"
 
 
 def _content(path: Path, *suffixes: str) -> bytes | None:

@@ -69,7 +69,8 @@ def preview(
 
     Each panel shows the images of one sample in order, its question, and whether the answers are right, in
     words and by the colour of the frame. Green: ground-truth point; yellow: outline of the mask that was
-    scored; cyan: reference point of the side-by-side form; crosses: the models' answers.
+    scored; cyan: reference point of the side-by-side form; crosses: the models' answers, with the box where
+    a box was asked for.
 
     Args:
         data_json: a task file; or a data root, of which every view of ``limit`` objects is drawn.

@@ -6,7 +6,8 @@ import { button, make } from "./dom";
 import { Pane } from "./pane";
 import { Store } from "./store";
 import type { Progress, Question, Questions } from "./types";
-import { WORDS, type Language } from "./words";
+import { announce, LANGUAGES, preferred, type Language } from "../language";
+import { WORDS } from "./words";
 
 declare global {
   interface Window {
@@ -34,10 +35,8 @@ class App {
     private readonly data: Questions,
   ) {
     this.store = new Store(data.set);
-    const language = this.store.preference("language") ?? navigator.language.slice(0, 2);
-    this.language = language === "zh" ? "zh" : "en";
+    this.language = preferred(this.store.preference("language"));
     this.applyTheme();
-    document.title = data.title;
     document.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("visibilitychange", () => (document.hidden ? this.stopClock() : this.startClock()));
     window.addEventListener("pagehide", () => {
@@ -49,6 +48,15 @@ class App {
 
   private get words() {
     return WORDS[this.language];
+  }
+
+  private get other(): Language {
+    return this.language === "en" ? "zh" : "en";
+  }
+
+  /** The title that somebody gave, or the page's own one in its language. */
+  private get title(): string {
+    return this.data.title === WORDS.en.title ? this.words.title : this.data.title;
   }
 
   private get questions(): Question[] {
@@ -64,7 +72,8 @@ class App {
   private render(): void {
     for (const pane of this.panes) pane.close();
     this.panes = [];
-    document.documentElement.lang = this.language === "zh" ? "zh-Hans" : "en";
+    announce(this.language);
+    document.title = this.title;
     const screens = { start: () => this.start(), question: () => this.ask(), end: () => this.end() };
     this.root.replaceChildren(this.header(), screens[this.screen]());
     this.root.dataset.screen = this.screen;
@@ -76,7 +85,7 @@ class App {
     return make(
       "header",
       {},
-      make("h1", {}, this.screen === "question" ? words.question(this.progress.at + 1, this.questions.length) : this.data.title),
+      make("h1", {}, this.screen === "question" ? words.question(this.progress.at + 1, this.questions.length) : this.title),
       this.screen === "question"
         ? make("progress", { max: this.questions.length, value: done, "aria-label": words.answered(done) })
         : null,
@@ -84,7 +93,7 @@ class App {
         "span",
         { class: "tools" },
         this.screen === "question" ? button("⤓", () => this.download(), { class: "small", title: words.download, "aria-label": words.download, id: "download-now" }) : null,
-        button(words.language, () => this.setLanguage(), { class: "small", id: "language", lang: this.language === "en" ? "zh-Hans" : "en" }),
+        button(LANGUAGES[this.other].name, () => this.setLanguage(), { class: "small", id: "language", lang: LANGUAGES[this.other].tag }),
         button("◐", () => this.setTheme(), { class: "small", title: words.theme, "aria-label": words.theme, id: "theme" }),
       ),
     );
@@ -131,7 +140,8 @@ class App {
       "main",
       { class: "text" },
       make("p", {}, words.intro(count)),
-      make("p", {}, words.how + (asksAbsent ? ` ${words.howAbsent}` : "")),
+      make("p", {}, words.how),
+      asksAbsent ? make("p", {}, words.howAbsent) : null,
       form,
       make("p", { class: this.store.works ? "hint" : "warning", id: "storage" }, this.store.works ? words.private : words.noStorage),
       this.keys(asksAbsent),
@@ -438,7 +448,7 @@ class App {
   }
 
   private setLanguage(): void {
-    this.language = this.language === "en" ? "zh" : "en";
+    this.language = this.other;
     this.store.prefer("language", this.language);
     this.stopClock();
     this.render();

@@ -1,11 +1,13 @@
-// Words of the interface. Questions are shown as the task file has them.
+// Words of the interface: a key that one language lacks does not compile. Questions are shown as the task file
+// has them.
+import { counted, type Language } from "../language";
 
 const en = {
   start: "Start",
   resume: (done: number, all: number) => `Continue (${done} of ${all} answered)`,
   name: "Your name or code",
   nameHint: "It is saved with your answers. Another name starts another set of answers.",
-  intro: (n: number) => `${n} ${n === 1 ? "question" : "questions"} about images.`,
+  intro: (n: number) => counted(n, "# question about images.", "# questions about images."),
   how:
     "Read the question, then point at the place in the last image: click or tap, or move the cross with the arrow keys. Zoom in for small things.",
   howAbsent: "If the question allows it and there is nothing to point at, choose that answer instead.",
@@ -42,8 +44,8 @@ const en = {
   chosenAbsent: (word: string) => `Chosen: ${word}`,
   noAnswer: "No answer yet",
   endTitle: "Thank you",
-  endAll: (n: number) => `All ${n} questions are answered.`,
-  endOpen: (n: number) => `${n} ${n === 1 ? "question is" : "questions are"} without an answer.`,
+  endAll: (n: number) => counted(n, "The question is answered.", "All # questions are answered."),
+  endOpen: (n: number) => counted(n, "# question is without an answer.", "# questions are without an answer."),
   endTime: (s: string) => `Median time per answer: ${s} s.`,
   endSend: "Download the file and hand it to the person who asked you.",
   toOpen: "Go to the first open question",
@@ -55,7 +57,7 @@ const en = {
   noData: "The questions could not be loaded: the folder of this page is not complete.",
   empty: "This page has no questions.",
   theme: "Light or dark",
-  language: "中文",
+  title: "Questions about images",
 };
 
 export type Words = typeof en;
@@ -114,8 +116,7 @@ const zh: Words = {
   noData: "无法载入题目：此页面的文件夹不完整。",
   empty: "此页面没有题目。",
   theme: "浅色或深色",
-  language: "English",
+  title: "看图问答",
 };
 
-export const WORDS = { en, zh };
-export type Language = keyof typeof WORDS;
+export const WORDS: Record<Language, Words> = { en, zh };

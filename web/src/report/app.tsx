@@ -1,23 +1,24 @@
 // The frame around the views: title, problems, choice of runs, language and theme.
-import { useEffect } from "preact/hooks";
 import { Gallery } from "./gallery";
 import { Help, helpShown } from "./help";
 import { Overview } from "./overview";
-import { Menu, Notice, RunName } from "./parts";
+import { Menu, Notice, RunName, Told } from "./parts";
 import { Plots } from "./plots";
 import { chooseTheme, theme, type Theme } from "./prefs";
 import { RootOverview } from "./root";
 import { change, chosenRuns, report, state, type ViewName } from "./state";
 import type { Problem, Report } from "./types";
-import { chooseLanguage, language, words, type Language } from "./words";
+import { LANGUAGES, type Language } from "../language";
+import { named, told } from "./names";
+import { chooseLanguage, language, words } from "./words";
+
+/** Each language in its own words. */
+const LANGUAGE_CHOICE = Object.entries(LANGUAGES).map(([key, { name, tag }]): Option => [key, name, tag]);
 
 export function App() {
   const found = report.value as Report;
   const s = state.value;
   const w = words.value;
-  useEffect(() => {
-    document.documentElement.lang = language.value === "zh" ? "zh-CN" : "en";
-  }, [language.value]);
   const views: ViewName[] = found.kind === "root" ? ["overview", "gallery"] : ["overview", "plots", "gallery"];
   const view = views.includes(s.view) ? s.view : "overview";
   return (
@@ -31,7 +32,7 @@ export function App() {
       <header class="top">
         <h1>
           <Logo />
-          <span>{found.title}</span>
+          <span>{told(found.title)}</span>
           {found.live && <span class="tag live">{w.live}</span>}
         </h1>
         <nav aria-label={w.views} class="tabs">
@@ -51,7 +52,7 @@ export function App() {
           <Choice
             name={w.language}
             value={language.value}
-            options={[["en", "English"], ["zh", "中文"]]}
+            options={LANGUAGE_CHOICE}
             onChange={(value) => chooseLanguage(value as Language)}
           />
           <Choice
@@ -92,13 +93,15 @@ const Logo = () => (
   </svg>
 );
 
-function Choice(props: { name: string; value: string; options: [string, string][]; onChange: (value: string) => void }) {
+/** Value, text, and the language of the text if it is not the page's. */
+type Option = [value: string, text: string, tag?: string];
+function Choice(props: { name: string; value: string; options: Option[]; onChange: (value: string) => void }) {
   return (
     <label class="choice">
       <span class="away">{props.name}</span>
       <select value={props.value} title={props.name} onChange={(event) => props.onChange(event.currentTarget.value)}>
-        {props.options.map(([value, text]) => (
-          <option key={value} value={value}>
+        {props.options.map(([value, text, tag]) => (
+          <option key={value} value={value} lang={tag}>
             {text}
           </option>
         ))}
@@ -135,6 +138,18 @@ function RunChooser() {
   );
 }
 
+/** In English the code, which the audit's options and documents use; in Chinese its meaning as well. */
+function kindOf({ kind = "", level }: Problem): string {
+  const name = named("findings", kind);
+  return [name === kind ? kind : `${name} (${kind})`, ...(level ? [named("levels", level)] : [])].join(words.value.and);
+}
+
+/** The kind where it has a name in the page's language, else the reason. */
+function inBrief({ kind, reason }: Problem): string {
+  const name = kind === undefined ? kind : named("findings", kind);
+  return name === undefined || name === kind ? reason : name;
+}
+
 const PROBLEMS = 500;
 function Problems({ problems }: { problems: Problem[] }) {
   const w = words.value;
@@ -143,7 +158,9 @@ function Problems({ problems }: { problems: Problem[] }) {
       <summary>
         <span class="warn-sign" aria-hidden="true">!</span>
         {w.problems(problems.length)}
-        <span class="first">{problems[0].reason}</span>
+        <span class="first">
+          <Told text={inBrief(problems[0])} />
+        </span>
       </summary>
       <div class="scroll" role="region" aria-label={w.problems(problems.length)} tabIndex={0}>
         <table class="plain">
@@ -158,8 +175,10 @@ function Problems({ problems }: { problems: Problem[] }) {
             {problems.slice(0, PROBLEMS).map((problem, at) => (
               <tr key={at}>
                 <td class="path">{problem.path}</td>
-                <td>{problem.reason}</td>
-                {problem.kind && <td>{[problem.kind, problem.level].filter(Boolean).join(", ")}</td>}
+                <td>
+                  <Told text={problem.reason} />
+                </td>
+                {problem.kind && <td>{kindOf(problem)}</td>}
               </tr>
             ))}
           </tbody>

@@ -5,7 +5,8 @@ import { boxesOf, ImageBox, Overlay, pointsOf } from "./picture";
 import { RunBadge } from "./parts";
 import { report } from "./state";
 import { NO_ANSWER, type Detail, type Outcome, type Report } from "./types";
-import { named, words } from "./words";
+import { outcomeName } from "./names";
+import { words } from "./words";
 
 /** Wait before details are loaded: what flies past while somebody scrolls is not loaded at all. */
 const PAUSE = 120;
@@ -107,13 +108,13 @@ export function Card(props: {
           {runs.map((run) => {
             const outcome = outcomeOf(index, run, sample);
             const error = index.runs.get(run)?.error[sample] ?? NaN;
-            const text = outcome === null ? w.noAnswer : named(outcome.words);
+            const text = outcome === null ? w.noAnswer : outcomeName(outcome);
             const right = verdict(outcome);
             const name = found.runs[run].name;
             const said = detail?.runs[String(run)];
             const iou = said?.box && typeof said.iou === "number" ? `IoU ${said.iou.toFixed(2)}` : "";
             return (
-              <li key={run} class={right} title={`${name}: ${[text, iou].filter(Boolean).join(", ")}`}>
+              <li key={run} class={right} title={`${name}${w.colon}${[text, iou].filter(Boolean).join(w.and)}`}>
                 <RunBadge run={run} />
                 <span aria-hidden="true">{SIGN[right]}</span>
                 <span class={runs.length > 4 ? "away" : "words"}>

@@ -3,13 +3,15 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { outcomeOf, SIGN, useDetail, verdict } from "./card";
 import type { SetIndex } from "./data";
 import { fixed, short } from "./format";
+import { whole } from "../language";
 import { isTyping } from "./keys";
-import { Dialog, RunName, say } from "./parts";
+import { named, outcomeName, stratumName } from "./names";
+import { Dialog, RunName, say, Told } from "./parts";
 import { boxesOf, ImageBox, Overlay, pointsOf, type Boxes, type Point } from "./picture";
 import { copy } from "./save";
 import { change, report, state } from "./state";
 import type { Picture, Report, Said } from "./types";
-import { named, words } from "./words";
+import { words } from "./words";
 import { Zoom, type Zoomable } from "./zoom";
 
 export function DetailView(props: {
@@ -66,7 +68,7 @@ export function DetailView(props: {
         <button type="button" class="button" onClick={() => props.onMove(1)} disabled={props.place < 0 || props.place >= props.count - 1}>
           {w.next} →
         </button>
-        <span class="muted">{props.place >= 0 ? `${(props.place + 1).toLocaleString()} / ${props.count.toLocaleString()}` : ""}</span>
+        <span class="muted">{props.place >= 0 ? `${whole(props.place + 1)} / ${whole(props.count)}` : ""}</span>
         <span class="group-buttons" role="group" aria-label={w.keys.zoom}>
           <button type="button" class="button" aria-label={w.zoomIn} title={`${w.zoomIn} (+)`} onClick={() => zoom.current?.by(1.4)}>
             +
@@ -109,13 +111,13 @@ export function DetailView(props: {
         <Fact name={w.scene} value={index.nameOf(index.scene, sample)} />
         {[...index.numbers.keys()].map((name) => {
           const value = index.stratum(name)![sample];
-          return value === value ? <Fact key={name} name={named(found.strata[name]?.title ?? name)} value={`${short(value)} ${found.strata[name]?.unit ?? ""}`} /> : null;
+          return value === value ? <Fact key={name} name={stratumName(name, found.strata)} value={`${short(value)} ${found.strata[name]?.unit ?? ""}`} /> : null;
         })}
         {[...index.named].map(([name, column]) => {
           const value = index.nameOf(column, sample);
-          return value ? <Fact key={name} name={named(found.strata[name]?.title ?? name)} value={named(value)} /> : null;
+          return value ? <Fact key={name} name={stratumName(name, found.strata)} value={named("values", value)} /> : null;
         })}
-        <Fact name="id" value={props.id} />
+        <Fact name={w.id} value={props.id} />
       </dl>
       {runs.length > 0 && (
         <div class="scroll" role="region" aria-label={w.answers} tabIndex={0}>
@@ -141,18 +143,20 @@ export function DetailView(props: {
                       <RunName run={run} />
                     </th>
                     <td class={right}>
-                      <span aria-hidden="true">{SIGN[right]}</span> {outcome === null ? w.noAnswer : named(outcome.words)}
+                      <span aria-hidden="true">{SIGN[right]}</span> {outcome === null ? w.noAnswer : outcomeName(outcome)}
                     </td>
                     <td>
                       {said && (said.text ? <pre>{said.text}</pre> : <span class="muted">{w.emptyText}</span>)}
                       {said?.flags?.map((flag) => (
                         <span class="tag warn" key={flag}>
-                          {named(flag)}
+                          {named("flags", flag)}
                         </span>
                       ))}
                       {said?.reason && (
                         <div class="muted reason">
-                          {w.reason}: {said.reason}
+                          {w.reason}
+                          {w.colon}
+                          <Told text={said.reason} />
                         </div>
                       )}
                     </td>
@@ -192,7 +196,7 @@ function Place({ said }: { said: Said }) {
   if (!said.box) return <>–</>;
   return (
     <>
-      {`${w.box}: ${said.box.map((value) => fixed(value, 3)).join(", ")}`}
+      {`${w.box}${w.colon}${said.box.map((value) => fixed(value, 3)).join(", ")}`}
       {typeof said.centre_in_mask === "boolean" && <div class="muted">{said.centre_in_mask ? w.centreIn : w.centreOut}</div>}
     </>
   );

@@ -2,11 +2,13 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { SetIndex } from "./data";
 import { short } from "./format";
+import { whole } from "../language";
+import { named, outcomeName, stratumName } from "./names";
 import { Menu, RunBadge, RunName } from "./parts";
 import { SetChoice } from "./setchoice";
 import { change, INITIAL, ORDERS, report, state, type Order, type State } from "./state";
 import { NO_ANSWER, type Report } from "./types";
-import { named, words } from "./words";
+import { words } from "./words";
 
 const filtered = (part: Partial<State>) => change({ ...part, at: 0 });
 
@@ -197,8 +199,8 @@ function OutcomeFilter({ index, runs }: { index: SetIndex; runs: readonly number
               })
             }
           />
-          {named(outcome.words)}
-          <span class="muted end">{outcome.count.toLocaleString()}</span>
+          {outcomeName(outcome)}
+          <span class="muted end">{whole(outcome.count)}</span>
         </label>
       ))}
       {s.of !== null && <RunBadge run={s.of} />}
@@ -214,11 +216,11 @@ function StrataFilter({ index }: { index: SetIndex }) {
   return (
     <Menu name={w.facts} label={active ? `${w.facts} (${active})` : w.facts} class="strata-menu">
       {[...index.numbers.keys()].map((name) => (
-        <Range key={name} index={index} name={name} title={named(found.strata[name]?.title ?? name)} unit={found.strata[name]?.unit ?? ""} />
+        <Range key={name} index={index} name={name} title={stratumName(name, found.strata)} unit={found.strata[name]?.unit ?? ""} />
       ))}
       {[...index.named].map(([name, column]) => (
         <fieldset key={name}>
-          <legend>{named(found.strata[name]?.title ?? name)}</legend>
+          <legend>{stratumName(name, found.strata)}</legend>
           {column.names.map((kind) => (
             <label class="check" key={kind}>
               <input
@@ -233,7 +235,7 @@ function StrataFilter({ index }: { index: SetIndex }) {
                   filtered({ kinds });
                 }}
               />
-              {named(kind)}
+              {named("values", kind)}
             </label>
           ))}
         </fieldset>
@@ -296,7 +298,7 @@ function Range({ index, name, title, unit }: { index: SetIndex; name: string; ti
         max={STEPS}
         value={stepOf(from)}
         data-stratum={name}
-        aria-label={w.from0(title)}
+        aria-label={w.leastOf(title)}
         aria-valuetext={short(from)}
         onInput={(event) => set(valueAt(Number(event.currentTarget.value)), to)}
       />
@@ -305,7 +307,7 @@ function Range({ index, name, title, unit }: { index: SetIndex; name: string; ti
         min={0}
         max={STEPS}
         value={stepOf(to)}
-        aria-label={w.to0(title)}
+        aria-label={w.greatestOf(title)}
         aria-valuetext={short(to)}
         onInput={(event) => set(from, valueAt(Number(event.currentTarget.value)))}
       />

@@ -4,7 +4,9 @@ import { App } from "./app";
 import { followChanges, forget, loadReport } from "./data";
 import { followKeys } from "./keys";
 import { followAddress, report, state } from "./state";
-import { words } from "./words";
+import { announce } from "../language";
+import { told } from "./names";
+import { language, words } from "./words";
 import "./report.css";
 
 const place = document.getElementById("app") as HTMLElement;
@@ -14,13 +16,15 @@ function fail(error: unknown): void {
   render(<p class="empty" role="alert">{words.value.failed(file)}</p>, place);
 }
 
+effect(() => announce(language.value));
+
 async function start(): Promise<void> {
   report.value = await loadReport();
   followAddress();
   followKeys();
   effect(() => {
     const found = report.value;
-    if (found) document.title = `${found.title} · ${words.value[state.value.view]}`;
+    if (found) document.title = `${told(found.title)} · ${words.value[state.value.view]}`;
   });
   render(<App />, place);
   if (report.value.live) {

@@ -1,11 +1,12 @@
 // Runs × sets: the metrics with intervals, chance, paired differences, and the table's text for papers.
 import { useMemo, useState } from "preact/hooks";
+import { metricName, named, told, toldIn } from "./names";
 import { Dialog, Menu, RunName, say } from "./parts";
 import { copy, download } from "./save";
 import { change, chosenRuns, report, state } from "./state";
 import { csv, defaultColumns, latex, markdown, markOf, refusal, tableOf, type Entry, type Group, type Row, type Texts } from "./table";
 import type { Metric, Report } from "./types";
-import { language, named, words } from "./words";
+import { language, words } from "./words";
 
 export function Overview() {
   const found = report.value as Report;
@@ -19,7 +20,8 @@ export function Overview() {
     () => tableOf(found, { runs, metrics, baseline: s.baseline, chance: s.chance, sort: s.sort, descending: s.descending }),
     [found, runs, columns.join(), s.baseline, s.chance, s.sort, s.descending],
   );
-  const units = [...new Set(found.cells.map((cell) => cell.ci_unit).filter((unit) => unit !== null))].map((unit) => (language.value === "en" ? `${unit}s` : named(unit as string))).join(", ");
+  const kinds = [...new Set(found.cells.flatMap((cell) => cell.ci_unit ?? []))];
+  const units = kinds.length ? w.units(kinds.map((unit) => named("units", unit))) : "";
   const baseline = s.baseline === null ? null : (found.runs[s.baseline]?.name ?? null);
   const isAnyBold = groups.some((group) => group.rows.some((row) => row.entries.some((entry) => entry.bold)));
   const notes = [
@@ -29,7 +31,7 @@ export function Overview() {
   const marks = new Set(runs.map((run) => markOf(found, run)).join(""));
   const paperNotes = [...(marks.has("*") ? [w.privilegedNote] : []), ...(marks.has("†") ? [w.peopleNote] : [])];
   const texts: Texts = {
-    run: w.run, set: w.set, chance: w.chanceOf, name: named, mark: (run) => markOf(found, run),
+    run: w.run, set: w.set, metric: metricName, chance: (name) => `${w.chanceOf}${w.colon}${named("chance", name)}`, mark: (run) => markOf(found, run),
     notes: baseline === null ? notes : [...notes, w.differenceNote(baseline)],
   }; // prettier-ignore
   // Numbers begin with the largest, names with A; the third click brings the order of the file back.
@@ -57,7 +59,7 @@ export function Overview() {
                   });
                 }}
               />
-              {named(metric.title)}
+              {metricName(metric)}
             </label>
           ))}
           <button type="button" class="button" onClick={() => change({ columns: null })}>
@@ -70,7 +72,9 @@ export function Overview() {
         </label>
         {s.baseline !== null && (
           <button type="button" class="button" onClick={() => change({ baseline: null })}>
-            {w.unpin}: {baseline}
+            {w.unpin}
+            {w.colon}
+            {baseline}
           </button>
         )}
         <button type="button" class="button primary end" onClick={() => setExporting(true)}>
@@ -88,7 +92,7 @@ export function Overview() {
                 {metrics.map((metric) => (
                   <SortHead
                     key={metric.key}
-                    name={named(metric.title)}
+                    name={metricName(metric)}
                     column={metric.key}
                     onSort={sortBy}
                     unit={metric.percent ? "%" : ""}
@@ -153,7 +157,7 @@ function GroupRows({ group, metrics, report: found }: { group: Group; metrics: r
           <div>
             <span class="group-name">{group.title}</span>
             <span class="muted">
-              {[`${set.samples.toLocaleString()} ${w.samples}`, ...conditions].join(", ")}
+              {[w.samples(set.samples), ...conditions.flatMap((text) => text.split(", ").map(told))].join(w.and)}
             </span>
             {set.described === false && <span class="tag warn">{w.undescribed}</span>}
             <button type="button" class="link" onClick={() => change({ view: "gallery", set: group.set, at: 0, open: null }, true)}>
@@ -184,18 +188,20 @@ function ResultRow({ row }: { row: Row }) {
       <th scope="row" class="name">
         {row.run === null ? (
           <span class="muted">
-            {w.chanceOf}: {named(row.name)}
+            {w.chanceOf}
+            {w.colon}
+            {named("chance", row.name)}
           </span>
         ) : (
           <span class="name-line">
             <RunName run={row.run} unfinished={cell?.state === undefined ? undefined : cell.state === "unfinished"} />
             {cell && cell.missing > 0 && (
               <span class="tag warn">
-                {cell.missing.toLocaleString()} {w.missing}
+                {w.missing(cell.missing)}
               </span>
             )}
             {refused !== null && (
-              <span class="tag warn" title={refused}>
+              <span class="tag warn" title={told(refused)} lang={toldIn(refused)}>
                 {w.noComparison}
               </span>
             )}
@@ -204,7 +210,7 @@ function ResultRow({ row }: { row: Row }) {
               class="pin"
               aria-pressed={pinned}
               title={pinned ? w.unpin : w.pin}
-              aria-label={`${w.pin}: ${row.name}`}
+              aria-label={`${w.pin}${w.colon}${row.name}`}
               onClick={() => change({ baseline: pinned ? null : row.run })}
             >
               <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
@@ -307,7 +313,7 @@ function Export(props: { groups: Group[]; metrics: readonly Metric[]; texts: Tex
           </button>
         ))}
       </div>
-      <textarea readOnly rows={14} spellcheck={false} aria-label={`${w.exportTitle}: ${FORMATS[format][0]}`} value={text} />
+      <textarea readOnly rows={14} spellcheck={false} aria-label={`${w.exportTitle}${w.colon}${FORMATS[format][0]}`} value={text} />
       <div class="bar">
         <button type="button" class="button primary" onClick={async () => (await copy(text)) && say(w.copied)}>
           {w.copy}

@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { runColor, runShape, type Shape } from "./colors";
+import { told, toldIn } from "./names";
 import { report } from "./state";
 import { words } from "./words";
 
@@ -39,6 +40,9 @@ export function RunName({ run, unfinished }: { run: number; unfinished?: boolean
     </span>
   );
 }
+
+/** What the program said, translated where the page knows how; the language of the rest is marked. */
+export const Told = ({ text }: { text: string }) => <span lang={toldIn(text)}>{told(text)}</span>;
 
 /** A button with a panel below it; Escape and a click elsewhere close it. */
 export function Menu(props: { label: ComponentChildren; name: string; class?: string; children: ComponentChildren }) {

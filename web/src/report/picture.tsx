@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { runColor, runShape } from "./colors";
 import { Mark } from "./charts";
 import type { SetIndex } from "./data";
+import { told, toldIn } from "./names";
 import type { Corners, Detail, Picture as Image } from "./types";
 import { words } from "./words";
 
@@ -126,9 +127,9 @@ export function ImageBox(props: { image: Image | undefined; alt: string; caption
   return (
     <div class="image">
       {missing ? (
-        <div class="no-image" role="img" aria-label={`${props.alt}: ${words.value.noPicture}`}>
+        <div class="no-image" role="img" aria-label={`${props.alt}${words.value.colon}${words.value.noPicture}`}>
           <span>{words.value.noPicture}</span>
-          {image?.reason && <span class="muted">{image.reason}</span>}
+          {image?.reason && <span class="muted" lang={toldIn(image.reason)}>{told(image.reason)}</span>}
         </div>
       ) : (
         <img src={image.src!} alt={props.alt} decoding="async" draggable={false} onError={() => setBroken(image.src)} />

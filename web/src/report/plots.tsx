@@ -9,7 +9,8 @@ import { download, pngOf, svgText } from "./save";
 import { change, chosenRuns, report, state } from "./state";
 import type { Cell, Report, StratumRow } from "./types";
 import { SetChoice } from "./setchoice";
-import { named, words } from "./words";
+import { metricName, named, stratumName, told } from "./names";
+import { words } from "./words";
 
 export function Plots() {
   const w = words.value;
@@ -60,7 +61,11 @@ function Figure(props: {
   const save = async (kind: "svg" | "png") => {
     const text = svgText(props.draw(LIGHT));
     if (kind === "svg") download(`${name}.svg`, text, "image/svg+xml");
-    else download(`${name}.png`, await pngOf(text).catch((error) => (say(String(error)), new Blob())));
+    else {
+      const picture = await pngOf(text).catch(() => null);
+      if (picture) download(`${name}.png`, picture);
+      else say(w.undrawn);
+    }
   };
   return (
     <figure class="chart card-surface">
@@ -104,7 +109,7 @@ function Success({ cells }: { cells: Cell[] }) {
       table={table}
       draw={(colors) => (
         <LineChart
-          label={`${w.successTitle}: ${known.map(runName).join(", ")}`}
+          label={`${w.successTitle}${w.colon}${known.map(runName).join(", ")}`}
           x={w.threshold}
           y={w.success}
           percent
@@ -157,7 +162,7 @@ function Errors({ cells }: { cells: Cell[] }) {
       note={isOpen ? w.openBin(short(edges[length - 2])) : undefined}
       draw={(colors) => (
         <LineChart
-          label={`${w.errorsTitle}: ${known.map(runName).join(", ")}`}
+          label={`${w.errorsTitle}${w.colon}${known.map(runName).join(", ")}`}
           x={w.errorAxis}
           y={w.share}
           percent
@@ -174,7 +179,7 @@ function Errors({ cells }: { cells: Cell[] }) {
 }
 
 export function binName(row: StratumRow): string {
-  if (row.name !== null) return named(row.name);
+  if (row.name !== null) return named("values", row.name);
   const number = (value: number) => short(value);
   return row.to === null ? `≥ ${number(row.from ?? 0)}` : `${number(row.from ?? 0)}–${number(row.to)}`;
 }
@@ -208,11 +213,11 @@ function Strata({ cells }: { cells: Cell[] }) {
   const keyOf = (row: StratumRow) => row.name ?? `${row.from}`;
   const bins = [...new Map(all.map((row) => [keyOf(row), row])).values()].sort((a, b) => (a.from ?? 0) - (b.from ?? 0));
   const at = (cell: Cell, bin: StratumRow) => rowsOf(cell).find((row) => keyOf(row) === keyOf(bin));
-  const title = (key: string) => named(found.metrics.find((m) => m.key === key)?.title ?? key);
+  const title = (key: string) => metricName(found.metrics.find((m) => m.key === key) ?? { key, title: key });
   const value = (number: number | null | undefined) =>
     typeof number === "number" ? (isPercent ? percent(number) : fixed(number, 3)) : "–";
   const table = {
-    head: [named(found.strata[stratum]?.title ?? stratum), w.count, ...cells.flatMap((cell) => [runName(cell), w.interval])],
+    head: [stratumName(stratum, found.strata), w.count, ...cells.flatMap((cell) => [runName(cell), w.interval])],
     rows: bins.map((bin) => [
       binName(bin),
       Math.max(...cells.map((cell) => at(cell, bin)?.samples ?? 0)),
@@ -225,7 +230,7 @@ function Strata({ cells }: { cells: Cell[] }) {
   };
   return (
     <Figure
-      title={`${title(metric)}: ${named(found.strata[stratum]?.title ?? stratum)}`}
+      title={`${title(metric)}${w.colon}${stratumName(stratum, found.strata)}`}
       file={`${metric}_by_${stratum}`}
       table={table}
       controls={
@@ -235,7 +240,7 @@ function Strata({ cells }: { cells: Cell[] }) {
             <select value={stratum} onChange={(event) => change({ stratum: event.currentTarget.value })}>
               {strata.map((name) => (
                 <option key={name} value={name}>
-                  {named(found.strata[name]?.title ?? name)}
+                  {stratumName(name, found.strata)}
                 </option>
               ))}
             </select>
@@ -254,8 +259,8 @@ function Strata({ cells }: { cells: Cell[] }) {
       }
       draw={(colors) => (
         <BandChart
-          label={`${title(metric)}, ${named(found.strata[stratum]?.title ?? stratum)}: ${cells.map(runName).join(", ")}`}
-          x={named(found.strata[stratum]?.title ?? stratum)}
+          label={`${title(metric)}${w.and}${stratumName(stratum, found.strata)}${w.colon}${cells.map(runName).join(", ")}`}
+          x={stratumName(stratum, found.strata)}
           y={title(metric)}
           percent={isPercent}
           bands={bins.map(binName)}
@@ -270,7 +275,7 @@ function Strata({ cells }: { cells: Cell[] }) {
           }))}
         />
       )}
-      note={metric === "hit_at_mask" && all.some((row) => row.chance_uniform !== null) ? `- - - ${w.chanceOf}: ${w.uniformChance}` : undefined}
+      note={metric === "hit_at_mask" && all.some((row) => row.chance_uniform !== null) ? `- - - ${w.chanceOf}${w.colon}${w.uniformChance}` : undefined}
     />
   );
 }
@@ -297,7 +302,7 @@ function Absence({ cells, token }: { cells: Cell[]; token: string }) {
       file="absence"
       table={table}
       draw={(colors) => (
-        <CrossChart label={`${w.absenceTitle}: ${points.map((p) => runName(p.cell)).join(", ")}`} x={w.recall} y={w.precision} points={points} colors={colors} />
+        <CrossChart label={`${w.absenceTitle}${w.colon}${points.map((p) => runName(p.cell)).join(", ")}`} x={w.recall} y={w.precision} points={points} colors={colors} />
       )}
     />
   );
@@ -309,7 +314,7 @@ function Consistency({ cells }: { cells: Cell[] }) {
   const rows = cells.flatMap((cell) =>
     Object.entries(cell.consistency ?? {}).map(([name, row]) => [
       runName(cell),
-      named(name),
+      named("consistency", name),
       shareText(row.value),
       row.ci95 ? `[${percent(row.ci95[0])}, ${percent(row.ci95[1])}]` : "–",
       row.units,
@@ -320,7 +325,7 @@ function Consistency({ cells }: { cells: Cell[] }) {
   return (
     <section class="chart card-surface" aria-label={w.consistencyTitle}>
       <h2>{w.consistencyTitle}</h2>
-      <DataTable table={{ head: [w.run, w.unit, w.value, w.interval, w.count, w.independent], rows }} label={`${w.consistencyTitle}: ${w.asTable}`} />
+      <DataTable table={{ head: [w.run, w.unit, w.value, w.interval, w.count, w.independent], rows }} label={`${w.consistencyTitle}${w.colon}${w.asTable}`} />
     </section>
   );
 }
@@ -329,11 +334,11 @@ function Unparsed({ cells }: { cells: Cell[] }) {
   const w = words.value;
   const reasons = [...new Set(cells.flatMap((cell) => Object.keys(cell.unparsed_reasons ?? {})))];
   if (!reasons.length) return null;
-  const table = { head: [w.reason, ...cells.map(runName)], rows: reasons.map((reason) => [reason, ...cells.map((cell) => cell.unparsed_reasons?.[reason] ?? 0)]) };
+  const table = { head: [w.reason, ...cells.map(runName)], rows: reasons.map((reason) => [told(reason), ...cells.map((cell) => cell.unparsed_reasons?.[reason] ?? 0)]) };
   return (
     <section class="chart card-surface" aria-label={w.unparsedTitle}>
       <h2>{w.unparsedTitle}</h2>
-      <DataTable table={table} label={`${w.unparsedTitle}: ${w.asTable}`} />
+      <DataTable table={table} label={`${w.unparsedTitle}${w.colon}${w.asTable}`} />
     </section>
   );
 }
@@ -348,7 +353,7 @@ function Maps({ cells }: { cells: Cell[] }) {
         const total = counts.reduce((sum, count) => sum + count, 0);
         const most = Math.max(...counts);
         const outside = cell.map!.outside ?? 0;
-        const notes = [[w.mapPoints(total), ...(outside ? [w.outside(outside)] : [])].join("; "), w.mapNote(percent(most / total))];
+        const notes = [[w.mapPoints(total), ...(outside ? [w.outside(outside)] : [])].join(w.semicolon), w.mapNote(percent(most / total))];
         const fullest = counts
           .map((count, at) => ({ count, at }))
           .filter(({ count }) => count > 0)
@@ -365,12 +370,12 @@ function Maps({ cells }: { cells: Cell[] }) {
         return (
           <Figure
             key={cell.run}
-            title={`${w.mapTitle}: ${runName(cell)}`}
+            title={`${w.mapTitle}${w.colon}${runName(cell)}`}
             file={`map_${runName(cell)}`}
             table={table}
             note={w.mapHelp}
             draw={(colors) => (
-              <HeatMap label={`${w.mapTitle}: ${runName(cell)}; ${notes.join("; ")}`} title={`${cell.run + 1}  ${runName(cell)}`} notes={notes} size={size} counts={counts} colors={colors} />
+              <HeatMap label={`${w.mapTitle}${w.colon}${[runName(cell), ...notes].join(w.semicolon)}`} title={`${cell.run + 1}  ${runName(cell)}`} notes={notes} size={size} counts={counts} colors={colors} />
             )}
           />
         );

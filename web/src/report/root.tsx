@@ -1,4 +1,6 @@
 // A data root: its splits and what the audit found.
+import { whole } from "../language";
+import { named } from "./names";
 import { change, report } from "./state";
 import type { Report } from "./types";
 import { words } from "./words";
@@ -13,12 +15,12 @@ export function RootOverview() {
         {found.sets.map((set, at) => (
           <button type="button" class="tile" key={at} onClick={() => change({ view: "gallery", set: at, at: 0 }, true)}>
             <span class="tile-name">{set.title || set.name}</span>
-            <span class="tile-number">{set.samples.toLocaleString()}</span>
-            <span class="muted">{w.views2}</span>
+            <span class="tile-number">{whole(set.samples)}</span>
+            <span class="muted">{w.viewsOf(set.samples)}</span>
             {set.facts && (
               <>
-                <span class="muted">{w.rootFacts(number(set.facts.scenes), number(set.facts.objects))}</span>
-                <span class="muted">{w.rootSeen(number(set.facts.views_visible), number(set.facts.views_not_visible))}</span>
+                <span class="muted">{w.rootFacts(set.facts.scenes, set.facts.objects)}</span>
+                <span class="muted">{w.rootSeen(set.facts.views_visible, set.facts.views_not_visible)}</span>
               </>
             )}
           </button>
@@ -38,9 +40,9 @@ export function RootOverview() {
               {kinds.map((kind) => (
                 <tr key={kind.kind}>
                   <th scope="row">
-                    {kind.words ?? kind.kind} {kind.words && <code>{kind.kind}</code>}
+                    {named("findings", kind.kind, kind.words)} {kind.words && <code>{kind.kind}</code>}
                   </th>
-                  <td>{kind.count.toLocaleString()}</td>
+                  <td>{whole(kind.count)}</td>
                 </tr>
               ))}
             </tbody>
@@ -52,8 +54,6 @@ export function RootOverview() {
     </div>
   );
 }
-
-const number = (value: unknown): string => (typeof value === "number" ? value.toLocaleString() : "–");
 
 function count(found: Report): { kind: string; count: number; words?: string }[] {
   const counts = new Map<string, number>();

@@ -1,5 +1,6 @@
 import { change, report, state } from "./state";
 import type { Report, TaskSet } from "./types";
+import { whole } from "../language";
 import { words } from "./words";
 
 /** "Task1 multi · val"; a data root's sets are its splits. */
@@ -22,7 +23,7 @@ export function SetChoice() {
       >
         {sets.map((set, number) => (
           <option key={number} value={String(number)}>
-            {setTitle(set)} ({set.samples.toLocaleString()})
+            {setTitle(set)} ({whole(set.samples)})
           </option>
         ))}
       </select>

@@ -174,16 +174,17 @@ function chanceRows(set: number, cells: readonly Cell[], chosen: Chosen): Row[] 
 export interface Texts {
   run: string;
   set: string;
-  chance: string;
   mark: (run: number | null) => string;
-  name: (name: string) => string;
+  metric: (metric: Metric) => string;
+  /** The name of a chance baseline's row. */
+  chance: (name: string) => string;
   notes: string[];
 }
 
-const header = (metric: Metric, texts: Texts): string => texts.name(metric.title) + (metric.percent ? " (%)" : "");
+const header = (metric: Metric, texts: Texts): string => texts.metric(metric) + (metric.percent ? " (%)" : "");
 const bracket = (interval: [string, string] | null): string => (interval ? ` [${interval[0]}, ${interval[1]}]` : "");
 const rowName = (row: Row, texts: Texts): string =>
-  row.kind === "chance" ? `${texts.chance}: ${texts.name(row.name)}` : row.name + texts.mark(row.run);
+  row.kind === "chance" ? texts.chance(row.name) : row.name + texts.mark(row.run);
 const change = (entry: Entry): string =>
   entry.difference ? ` (${entry.difference.text}${bracket(entry.difference.interval)}${entry.difference.significant ? "*" : ""})` : "";
 

@@ -40,7 +40,8 @@ export interface TaskSet {
   strata: string[];
   /** False where the task file was not found: no images, prompts and records. */
   described?: boolean;
-  facts?: Record<string, unknown>;
+  /** Of a split of a data root. */
+  facts?: { scenes: number; objects: number; views_visible: number; views_not_visible: number };
 }
 export interface Metric {
   key: string;

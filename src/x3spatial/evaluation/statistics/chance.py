@@ -8,7 +8,7 @@ is the exact expectation for a uniformly drawn point. Runs in a convention of bo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from x3spatial.evaluation.statistics.metrics import Table, applies, table_of, va
 from x3spatial.formats.task_file import TaskRecord
 from x3spatial.models import registry
 from x3spatial.models.base import Model, as_output
-from x3spatial.models.baselines.common import load_mask
+from x3spatial.models.baselines.common import LruCache, load_mask
 from x3spatial.models.baselines.copy_reference import CopyReference
 from x3spatial.tasks.answers import Answer, AnswerKind
 from x3spatial.tasks.boxes import Box, mask_box
@@ -46,6 +46,8 @@ from x3spatial.tasks.question import Question
 
 NOTHING = "always-not-visible"
 ASKED = ("centre", "copy-reference", NOTHING)
+_BLIND = ("centre", NOTHING)
+"""Those that answer every question of a task alike: samples of one query view share their scores."""
 ASKED_FOR_BOXES = (WHOLE_IMAGE, COPY_REFERENCE_BOX, NOTHING)
 """In place of ``ASKED`` where the model was asked for boxes."""
 METRICS = (
@@ -133,6 +135,28 @@ _AREAS = ("area", "area_tight", "area_removed")
 _KINDS = tuple(dict.fromkeys((*ASKED, *ASKED_FOR_BOXES)))
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the score of an answer that is the same for every question of a task depends on.
+
+    A query view is asked from several references, with one object for its masks (``MaskFinder``).
+    """
+
+    task: str
+    truth_text: str
+    masks_id: int
+    """Valid as long as ``masks``, which this holds."""
+    record: TaskRecord = field(compare=False)
+    truth: Truth = field(compare=False)
+    masks: Masks = field(compare=False)
+    question: Question = field(compare=False)
+
+    @classmethod
+    def of(cls, record: TaskRecord, truth: Truth, masks: Masks, question: Question) -> _View:
+        """That of one sample."""
+        return cls(record.task, truth.text, id(masks), record, truth, masks, question)
+
+
 class Chance:
     """Scores the chance baselines sample by sample. Thread-safe.
 
@@ -155,12 +179,22 @@ class Chance:
         self._guesses = BoxGuesses(read_mask) if boxes else None
         if not boxes:
             self._models["copy-reference"] = CopyReference(read_mask=read_mask)
+        self._blind = LruCache(self._scores_of_blind, capacity=256)
 
-    def sample(self, record: TaskRecord, truth: Truth, masks: Masks) -> ChanceSample:
-        """The data of one sample; always scored by rule ``x3``."""
-        question = question_of(record, self._folder, privileged=True)
+    def sample(
+        self, record: TaskRecord, truth: Truth, masks: Masks, question: Question | None = None
+    ) -> ChanceSample:
+        """The data of one sample; always scored by rule ``x3``.
+
+        ``question``: that of ``record``, with the record; None to make it.
+        """
+        if question is None:
+            question = question_of(record, self._folder, privileged=True)
+        blind = self._blind(_View.of(record, truth, masks, question))
         scores = {
-            kind: self._score(model, question, record, truth, masks)
+            kind: blind[kind]
+            if kind in blind
+            else self._score(model, question, record, truth, masks)
             for kind, model in self._models.items()
             if model.can_answer(record.task)
         }
@@ -174,6 +208,15 @@ class Chance:
         if self._guesses is not None and point is not None and masks.chosen is not None:
             box = mask_box(masks.chosen)
         return ChanceSample(scores, point, masks.area, masks.area_tight, true_box=box)
+
+    def _scores_of_blind(self, view: _View) -> dict[str, Score]:
+        return {
+            kind: self._score(
+                self._models[kind], view.question, view.record, view.truth, view.masks
+            )
+            for kind in _BLIND
+            if kind in self._models
+        }
 
     def _score(
         self, model: Model, question: Question, record: TaskRecord, truth: Truth, masks: Masks

@@ -1,0 +1,1 @@
+"""Chinese pages and the English ones that they translate."""
