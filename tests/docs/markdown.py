@@ -19,7 +19,7 @@ GENERATED = frozenset(
 """Made from the code and from the notebook, which have checks of their own."""
 
 _FENCE = re.compile(r"^(\s*)```(\S*)")
-_COMMENT = re.compile(r"^\s*<!--\s*(not run|needs):\s*(.+?)\s*-->\s*$")
+_COMMENT = re.compile(r"^\s*<!--\s*(not run|run by|needs):\s*(.+?)\s*-->\s*$")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
 _DEFINITION = re.compile(r"^\[[^\]]+\]: (\S+)$", re.MULTILINE)
 _ANY_COMMENT = re.compile(r"<!--.*?-->")
@@ -38,11 +38,19 @@ class Block:
     text: str
     not_run: Reason | None = None
     """The reason in ``<!-- not run: KIND: ... -->`` right before the block."""
+    run_by: str | None = None
+    """The test in ``<!-- run by: tests/... -->`` right before the block, which runs it in place of ours."""
     needs: tuple[str, ...] = ()
     """The modules in ``<!-- needs: ... -->`` right before the block."""
 
     def __str__(self) -> str:
         return f"{self.document}:{self.line}"
+
+    @property
+    def code(self) -> tuple[str, str]:
+        """Language and text without comments: equal for a block and its translation."""
+        bare = re.sub(r"(?:^|\s)#.*$", "", self.text, flags=re.MULTILINE)
+        return self.language, " ".join(bare.split())
 
     def commands(self) -> list[list[str]]:
         """The words of each command of a shell block, those in loops and pipes too; without comments."""
@@ -124,6 +132,7 @@ def blocks(document: str) -> list[Block]:
                 language=opening[2],
                 text=textwrap.dedent("\n".join(lines[start + 1 : number])),
                 not_run=Reason.parse(value) if kind == "not run" else None,
+                run_by=value if kind == "run by" else None,
                 needs=tuple(value.replace(",", " ").split()) if kind == "needs" else (),
             )
         )

@@ -4,7 +4,6 @@ the reader's own (photos, masks, answers, a log)."""
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import stat
@@ -70,6 +69,10 @@ def _records(folder: Path) -> list[TaskRecord]:
     return read_records(folder / "tasks" / SET)
 
 
+def _results(path: Path, folder: Path) -> None:
+    evaluate(data_json=folder / "tasks" / SET, output_json=path, model="centre")
+
+
 def _answers(path: Path, folder: Path) -> None:
     """In the convention qwen3-1000, as the page says."""
     text = json.dumps([{"point_2d": [500, 500], "label": "x"}])
@@ -101,7 +104,8 @@ def _log(path: Path, folder: Path) -> None:
     lines = []
     for row, record in enumerate(_records(folder)):
         answer = {"id": record.id, "text": "[(0.5, 0.5)]"}
-        lines.append({"doc_id": row, "target": record.answer, "hit_at_mask": answer})
+        values = {"target": record.answer, "filtered_resps": answer["text"], "hit_at_mask": answer}
+        lines.append({"doc_id": row, **values})
     _lines(path, lines)
 
 
@@ -134,6 +138,7 @@ _FILES: dict[str, Callable[[Path, Path], None]] = {
     r"x3 score (answers\.jsonl)": _answers,
     r"x3 score (answers-\w+\.jsonl)": _of_person,
     r"x3 score (answers)/ ": _of_people,
+    r"\"(results/mine/t1_val_multi\.json)\"": _results,
     r"(logs/\S+\.jsonl)": _log,
     r"x3 import photos (my-room)\b": _room,
     r"x3 import photos (rooms)\b": _rooms,
@@ -141,11 +146,3 @@ _FILES: dict[str, Callable[[Path, Path], None]] = {
     r"(export/t1_train_negatives)\b": _negatives,
 }
 """What names a file of the reader's → how its stand-in is made."""
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Our sources and the programs of ``clone`` first, one thread, this interpreter for scripts."""
-    sources = os.pathsep.join(filter(None, [str(REPOSITORY / "src"), os.environ.get("PYTHONPATH")]))
-    path = os.pathsep.join([str(folder / ".bin"), os.environ.get("PATH", "")])
-    fixed = {"PYTHONPATH": sources, "PATH": path, "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
-    return {**os.environ, **fixed}
