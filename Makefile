@@ -42,6 +42,8 @@ help:
 	@echo "make web        build the pages into the package (npm); check-web compares what is committed with it"
 	@echo "make campaign   kills, full disks, bad inputs, faulty servers against every command, for MINUTES=60"
 	@echo "make fuzz      mutated files against every reader (atheris, Linux), for MINUTES=60"
+	@echo "make release    check, test and build what is published: wheel, sdist, SBOM (after scripts/release.py date)"
+	@echo "make check-release  a release in a clone that is thrown away; make licences: docs/third-party-licences.md"
 	@echo "make bench      run the benchmarks, one JSON line each"
 	@echo "make check-fullsize  write, load and ask a random 2B checkpoint (6 GB of disk, 12 GB of memory)"
 	@echo "make check-roborefer ROBOREFER=CLONE  compare RoboRefer's own code with ours on checkpoints written here"
@@ -51,8 +53,6 @@ help:
 	@echo "make check-refspatial ROBOREFER=CLONE  RoboRefer's own evaluation on our export for RefSpatial-Bench"
 	@echo "make check-croissant  read the Croissant metadata of an export with its reference implementation"
 	@echo "make check-versions  the fast tests with the oldest and the newest versions of what we depend on"
-	@echo "make release    check, test and build what is published: wheel, sdist, SBOM (after scripts/release.py date)"
-	@echo "make check-release  a release in a clone that is thrown away; make licences: docs/third-party-licences.md"
 	@echo "make tiny       train a small VLM from random weights on synthetic scenes: about 4.5 hours on two cores"
 	@echo "make site       build the documentation into the folder site; site-serve shows it while pages are edited"
 	@echo "make lint       run ruff, mypy (also on the tests) and import-linter"
@@ -106,6 +106,17 @@ release: $(VENV)-release/.created
 # A release in a clone that is thrown away, with the tools that `make release` installs.
 check-release: $(VENV)/.dev $(VENV)-release/.created
 	X3_PEER_RELEASE=$(abspath $(VENV)-release)/bin/python $(BIN)/python -m pytest -m peer -rs tests/releasing/test_release.py
+
+# All that users can install, at the pinned versions, and nothing of ours for developers.
+EXTRAS = $(shell $(PYTHON) -c 'import tomllib; e = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(",".join(sorted(set(e) - {"dev", "docs", "browser"})))' 2>/dev/null)
+
+$(VENV)-licences/.created: pyproject.toml requirements/constraints.txt
+	$(PYTHON) -m venv $(VENV)-licences
+	$(VENV)-licences/bin/python -m pip --disable-pip-version-check --quiet install --constraint requirements/constraints.txt '.[$(EXTRAS)]'
+	@touch $@
+
+licences: $(VENV)-licences/.created $(VENV)-release/.created
+	$(VENV)-release/bin/python scripts/make_licences.py $(VENV)-licences/bin/python
 
 # The browser is the machine's own: `apt install chromium`, or CHROMIUM=PATH.
 $(VENV)/.browser: $(VENV)/.dev
@@ -237,17 +248,6 @@ check-refspatial: clone-of-roborefer $(VENV)/.dev
 
 check-versions:
 	$(PYTHON) scripts/check_versions.py $(CELLS)
-
-# All that users can install, at the pinned versions, and nothing of ours for developers.
-EXTRAS := $(shell $(PYTHON) -c 'import tomllib; e = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(",".join(sorted(set(e) - {"dev", "docs", "browser"})))' 2>/dev/null)
-
-$(VENV)-licences/.created: pyproject.toml requirements/constraints.txt
-	$(PYTHON) -m venv $(VENV)-licences
-	$(VENV)-licences/bin/python -m pip --disable-pip-version-check --quiet install --constraint requirements/constraints.txt '.[$(EXTRAS)]'
-	@touch $@
-
-licences: $(VENV)-licences/.created $(VENV)-release/.created
-	$(VENV)-release/bin/python scripts/make_licences.py $(VENV)-licences/bin/python
 
 clean:
 	rm -rf $(VENV) $(VENV)-release $(VENV)-licences $(VENV)-roborefer $(VENV)-peers $(VENV)-versions \

@@ -108,7 +108,7 @@ def run(cell: Cell) -> tuple[tuple[str, ...], bool]:
     marks = ("-m", "not gpu and not peer and not browser") if cell.slow else ()
     done = subprocess.run(  # noqa: S603
         [
-            str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default",
+            str(python), "-m", "pytest", "-p", "no:cacheprovider", "-o", "filterwarnings=default",
             *marks, *cell.tests,
         ],
         cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")},

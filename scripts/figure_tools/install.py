@@ -7,8 +7,6 @@ Nothing is taken from pip's cache, so the seconds hold the downloads of the mach
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -16,14 +14,18 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from figure_tools.files import REPOSITORY, FigureError, write_figures
+from figure_tools.quantities import SIZE, TIME, Value
+
+CPU_TORCH = "torch --index-url https://download.pytorch.org/whl/cpu"
+"""What pip installs for the CPU build of torch."""
 CONSTRAINTS = REPOSITORY / "requirements" / "constraints.txt"
-TORCH = ("hf", "hf-torchvision", "matching", "roborefer", "train", "dev")
+TORCH = ("hf", "hf-torchvision", "matching", "roborefer", "train")
 """Extras that bring torch: measured with the CPU build and with the default one, which has CUDA on Linux."""
-NOT_MEASURED = ("browser",)
+NOT_MEASURED = ("browser", "dev", "docs")
 """Extras for the project's own tests."""
 
 
@@ -61,7 +63,9 @@ def ways(dist: Path, cpu_torch: Sequence[str]) -> Iterator[Way]:
     yield Way("base", ((*index, "x3spatial"),))
     for extra in project["optional-dependencies"]:
         if extra in TORCH:
-            yield Way(f"{extra}.cpu", (tuple(cpu_torch), (*index, f"x3spatial[{extra}]")))
+            # Installed later, torchvision would replace torch by the build that it was made with.
+            first = (*cpu_torch, *(["torchvision"] if extra == "hf-torchvision" else []))
+            yield Way(f"{extra}.cpu", (first, (*index, f"x3spatial[{extra}]")))
         elif extra not in NOT_MEASURED:
             yield Way(extra, ((*index, f"x3spatial[{extra}]"),))
     yield Way("clone.base", ((str(REPOSITORY),),))
@@ -112,31 +116,62 @@ def _bytes(folder: Path) -> int:
     return sum(files.values())
 
 
-def main() -> int:
-    """Measure the named ways (default: all) and print a JSON line of each; 1 if one fails."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("ways", nargs="*", metavar="WAY")
-    parser.add_argument("--dist", type=Path, required=True, help="folder with the wheel")
-    parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--installer", default="pip", help="pip (default), or the path of uv")
-    parser.add_argument(
-        "--cpu-torch",
-        default="torch --index-url https://download.pytorch.org/whl/cpu",
-        help="what pip installs for the CPU build of torch (default: %(default)s)",
-    )
-    given = parser.parse_args()
-    chosen = [
-        way for way in ways(given.dist, given.cpu_torch.split())
-        if not given.ways or way.name in given.ways
-    ]  # fmt: skip
-    status = 0
-    with tempfile.TemporaryDirectory(prefix="x3-install-") as folder:
-        for way in chosen:
-            result = installed(way, given.python, Path(folder), given.installer)
-            status |= bool(result.failed)
-            print(json.dumps(asdict(result)), flush=True)
-    return status
+def labels(name: str) -> dict[str, str]:
+    """What a row of the table calls a way, per language."""
+    clone, pinned = name.startswith("clone."), name.endswith(".pinned")
+    extra = name.removeprefix("clone.").removesuffix(".pinned")
+    extra, _, torch = extra.partition(".")
+    what = "." if clone else "x3spatial"
+    code = f"`{what}`" if extra == "base" else f"`{what}[{extra}]`"
+    words = {
+        "cpu": ("the CPU build of torch, then {}", "先装 CPU 版 torch，再装 {}"),
+        "cuda": ("{}, with torch for CUDA", "{}，torch 为 CUDA 版"),
+        "": ("{}", "{}"),
+    }[torch]
+    ends = ("", "")
+    if clone:
+        ends = (" from a clone", "（在克隆的仓库里）")
+    if pinned:
+        ends = (" from a clone, pinned versions", "（在克隆的仓库里，固定版本）")
+    return {
+        language: word.format(code) + end
+        for language, word, end in zip(("en", "zh"), words, ends, strict=True)
+    }
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+def write(results: Sequence[Installed], made_by: str) -> Path:
+    """Write docs/figures/install.json.
+
+    Raises:
+        FigureError: A way failed.
+    """
+    values, rows = {}, []
+    for one in results:
+        if one.failed:
+            raise FigureError(f"{one.name}: {one.failed}")
+        values[f"{one.name}.disk"] = Value(one.bytes, SIZE)
+        values[f"{one.name}.seconds"] = Value(one.seconds, TIME)
+        values[f"{one.name}.packages"] = Value(one.packages)
+        large = one.bytes >= 1e9
+        disk = f"{one.bytes / 1e9:.1f} GB" if large else f"{one.bytes / 1e6:.0f} MB"
+        rows.append([labels(one.name), f"{one.packages}", disk])
+    columns = {
+        "en": ["installed", "packages", "disk"],
+        "zh": ["安装内容", "软件包数", "占用磁盘"],
+    }
+    table = {"columns": columns, "rows": rows}
+    return write_figures("install", made_by=made_by, values=values, tables={"sizes": table})
+
+
+def make() -> Path:
+    """Every way to install, with pip, from a wheel of this repository: packages, disk, time. An hour."""
+    with tempfile.TemporaryDirectory(prefix="x3-install-") as name:
+        folder = Path(name)
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
+        if failed := _failure([*command, str(folder / "dist"), str(REPOSITORY)]):
+            raise FigureError(failed)
+        results = [
+            installed(way, sys.executable, folder, "pip")
+            for way in ways(folder / "dist", CPU_TORCH.split())
+        ]
+    return write(results, "python scripts/figures.py install")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from figure_tools import install
 from figure_tools.files import REPOSITORY, Cell, FigureError, write_figures
 from figure_tools.quantities import CPU, RATIO, SIZE, TIME, Value
 
@@ -128,6 +129,7 @@ MAKERS: dict[str, Callable[[], Path]] = {
     "demo": demo,
     "tiny": tiny,
     "memory": memory,
+    "install": install.make,
     "benchmarks": benchmarks,
 }
 

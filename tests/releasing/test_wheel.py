@@ -124,7 +124,7 @@ def test_the_wheel_runs_without_the_repository(installed: Path, tmp_path: Path) 
 @pytest.mark.slow
 def test_the_demo_of_the_wheel(installed: Path, tmp_path: Path) -> None:
     """Rooms, tasks, x3-tiny's weights, the summary."""
-    x3(installed, tmp_path, "scenes", "root", "--train", 0, "--val", 1, "--width", 112,
+    x3(installed, tmp_path, "scenes", "root", "--train", 0, "--validation", 1, "--width", 112,
        "--height", 112, "--workers", 2)  # fmt: skip
     x3(installed, tmp_path, "zeroshot", "root", "-o", "results", "--tasks-dir", "tasks",
        "--model", "roborefer:x3-tiny", "--model", "oracle")  # fmt: skip
