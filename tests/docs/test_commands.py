@@ -153,7 +153,8 @@ def test_equal_blocks_are_treated_alike() -> None:
 
 
 def how(block: Block) -> tuple[str | None, str | None, tuple[str, ...]]:
-    return block.not_run and block.not_run.kind, block.run_by, block.needs
+    kind = None if block.not_run is None else block.not_run.kind
+    return kind, block.run_by, block.needs
 
 
 def test_no_block_is_left_out() -> None:
