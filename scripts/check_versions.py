@@ -132,8 +132,9 @@ def install(cell: Cell, base: str, python: Path) -> None:
     wanted = [*requirements(cell), "pytest", "hypothesis", "pyyaml", "jsonschema"]
     if "train" in cell.extras:
         # Wheels of one torch fit one kind of machine, so it is the pinned one in every cell.
-        # TRL decides on the version of datasets.
-        wanted += [pinned_torch(), exactly("trl", bounds()["trl"]) if oldest(cell) else "trl"]
+        # TRL decides on the version of datasets, and 1.0 imports requests without requiring it.
+        trl = [exactly("trl", bounds()["trl"]), "requests"] if oldest(cell) else ["trl"]
+        wanted += [pinned_torch(), *trl]
     call(str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *wanted)
     (folder / ".created").touch()
 

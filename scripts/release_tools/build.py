@@ -70,8 +70,8 @@ def _run_build(source: Path, kind: str, out: Path, epoch: int, python: str) -> N
 def normalise(sdist: Path, epoch: int) -> None:
     """Rewrite an sdist without what differs between machines and moments: order, times, owners, modes."""
     with tarfile.open(sdist) as tar:
-        members = sorted((m for m in tar.getmembers() if m.isfile()), key=lambda m: m.name)
-        entries = [(m.name, m.mode & 0o100, _content(tar, m)) for m in members]
+        # In the archive's order: going back in it unpacks everything before again.
+        entries = sorted((m.name, m.mode & 0o100, _content(tar, m)) for m in tar if m.isfile())
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, executable, content in entries:

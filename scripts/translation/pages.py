@@ -13,7 +13,8 @@ ZH = "docs/zh/"
 ONLY_CHINESE = frozenset({"docs/zh/glossary.md"})
 """Chinese pages that translate nothing."""
 _MARK = re.compile(r"\n<!-- translates: (\S+) ([0-9a-f]{12}) -->\n*\Z")
-_TABLE = re.compile(r"(<!-- figures: .*?-->).*?(<!-- end of figures -->)", re.DOTALL)
+_TABLE = re.compile(r"<!-- figures: .*?-->.*?<!-- end of figures -->", re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 MEASURED = re.compile(r"[\d.,]+(?: ?\[[\d., ]+\])?[^\d<>\n]{0,12}?(?=<!-- fig: )")
 """A measured number with its unit: scripts/figures.py writes it, in each language in its own unit."""
 
@@ -56,8 +57,8 @@ def pairs(root: Path = REPOSITORY) -> list[Pair]:
 
 
 def digest(english: str) -> str:
-    """Of what a translation depends on: neither wrapping nor measured figures, which a script writes."""
-    text = MEASURED.sub("#", _TABLE.sub(r"\1\2", english))
+    """Of what a translation depends on: the words, without wrapping, measured figures and marks of tests."""
+    text = _COMMENT.sub("", MEASURED.sub("#", _TABLE.sub("", english)))
     return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:12]
 
 

@@ -223,6 +223,7 @@ def test_a_changed_english_page_makes_its_translation_stale(
     [
         ("Takes 2.2 min<", "Takes 130.5 s<"),  # measured again
         ("12 rooms. See [metrics]", "12 rooms.\nSee [metrics]"),  # wrapped otherwise
+        ("```bash", "<!-- not run: takes long -->\n```bash"),  # compared, but no words
     ],
 )
 def test_new_figures_and_wrapping_ask_for_nothing(pair: Pair, old: str, new: str) -> None:

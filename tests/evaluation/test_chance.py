@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helpers.task_sets import box_mask, make_record
 from x3spatial.evaluation.scoring.masks import NO_MASKS, MaskFinder
@@ -18,7 +20,9 @@ from x3spatial.evaluation.statistics.chance import (
     joined_chance,
     mean_distance,
 )
+from x3spatial.evaluation.statistics.chance_boxes import centre_box_row
 from x3spatial.formats.task_file import TaskRecord
+from x3spatial.tasks.boxes import Box, intersection_over_union
 
 
 def test_expectations_over_uniform_points_match_draws() -> None:
@@ -119,6 +123,23 @@ def test_the_middle_box_has_the_median_size(tmp_path: Path) -> None:
     assert rows["centre-box"] is not None
     assert rows["centre-box"]["mean_iou"] == pytest.approx(sum(overlaps) / 3)
     assert rows["centre-box"]["centre_in_mask"] == 1.0
+
+
+_SPAN = st.tuples(st.integers(0, 30), st.integers(1, 9)).map(lambda at: (at[0] / 40, sum(at) / 40))
+
+
+@given(st.lists(st.tuples(_SPAN, _SPAN), min_size=1, max_size=8))
+def test_overlaps_with_the_middle_box_are_those_of_single_boxes(
+    spans: list[tuple[tuple[float, float], tuple[float, float]]],
+) -> None:
+    boxes = [Box(x[0], y[0], x[1], y[1]) for x, y in spans]
+    wide = float(np.median([box.x2 - box.x1 for box in boxes])) / 2
+    high = float(np.median([box.y2 - box.y1 for box in boxes])) / 2
+    middle = Box(0.5 - wide, 0.5 - high, 0.5 + wide, 0.5 + high)
+    single = [intersection_over_union(middle, box) for box in boxes]
+    row = centre_box_row({"mean_iou": 0.1, "centre_in_mask": 0.3}, np.array(boxes))
+    assert row is not None and row["mean_iou"] == pytest.approx(np.mean(single), abs=1e-12)
+    assert row["centre_in_mask"] == 0.3  # it has the centre of the whole image
 
 
 def test_no_reference_no_copied_box_and_nothing_visible_no_overlap(tmp_path: Path) -> None:
