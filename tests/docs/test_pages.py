@@ -53,6 +53,7 @@ FOREIGN = frozenset(
         "--reasoning_tags",  # harnesses
         "--kill-on-bad-exit",  # srun
         "--index-url",  # pip
+        "--strict",  # twine
         "--records", "--root",  # benchmarks
     }
 )  # fmt: skip
