@@ -154,10 +154,12 @@ def write(results: Sequence[Installed], made_by: str) -> Path:
         values[f"{one.name}.packages"] = Value(one.packages)
         large = one.bytes >= 1e9
         disk = f"{one.bytes / 1e9:.1f} GB" if large else f"{one.bytes / 1e6:.0f} MB"
-        rows.append([labels(one.name), f"{one.packages}", disk])
+        long = one.seconds >= 90
+        time_taken = f"{one.seconds / 60:.1f} min" if long else f"{one.seconds:.0f} s"
+        rows.append([labels(one.name), f"{one.packages}", disk, time_taken])
     columns = {
-        "en": ["installed", "packages", "disk"],
-        "zh": ["安装内容", "软件包数", "占用磁盘"],
+        "en": ["installed", "packages", "disk", "time on a busy machine"],
+        "zh": ["安装内容", "软件包数", "占用磁盘", "用时（繁忙的机器）"],
     }
     table = {"columns": columns, "rows": rows}
     return write_figures("install", made_by=made_by, values=values, tables={"sizes": table})

@@ -10,7 +10,8 @@ A measured figure is, outside of code, comments and link targets:
 Each has a marker right behind it (`figure_tools.pages`). In ``3 to 5 s`` one reason stands for both ends.
 
 No marker is needed for 0 % and 100 %, "95 % intervals", and for what a table row or list item says that
-begins with an option in code: its defaults and limits.
+begins with an option in code: its defaults and limits. Fractions in words (half, a fifth, twice), counts and
+lengths are not looked for.
 """
 
 from __future__ import annotations

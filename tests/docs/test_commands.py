@@ -8,11 +8,13 @@ run by test_notebook.py.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -26,7 +28,7 @@ from docs.test_walk import PAGES, REASON, walked
 LANGUAGES = ("bash", "python")
 BLOCKS = [block for document in with_blocks() for block in blocks(document)]
 CODE = [block for block in BLOCKS if block.language in LANGUAGES]
-SHELL = [block for block in CODE if block.language == "bash"]
+SHELL = {block.code: block for block in reversed(CODE) if block.language == "bash"}
 OTHERS = [block for block in BLOCKS if block.language not in LANGUAGES]
 RUN: dict[tuple[str, str], Block] = {}
 for _block in CODE:
@@ -73,7 +75,7 @@ def test_blocks_run(block: Block, workspace: Path) -> None:
     run(block, workspace)
 
 
-@pytest.mark.parametrize("block", SHELL, ids=str)
+@pytest.mark.parametrize("block", SHELL.values(), ids=str)
 def test_commands_and_options_exist(block: Block) -> None:
     """Also those of blocks that are not run. ``x3 sft`` and its like read their options themselves."""
     for words in block.commands():
@@ -89,9 +91,15 @@ def before_redirection(words: list[str]) -> list[str]:
     return words[: ends[0]] if ends else words
 
 
+@functools.cache
+def app() -> Any:
+    """One for all blocks: making it takes longer than checking a block."""
+    return root()
+
+
 def check_words(words: list[str], where: str) -> None:
     """Whether the command can be parsed, and help shows it and its options under the names used."""
-    command = root()
+    command = app()
     context = typer.Context(command, info_name="x3", **command.context_settings)
     while is_group(command) and words and not words[0].startswith("-"):
         found = below(command, words[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from figure_tools.files import (
     FIGURES,
     FigureError,
     read_figures,
+    table_of,
     table_text,
     write_figures,
 )
@@ -298,3 +300,55 @@ def test_cells_print_values_in_the_unit_of_their_column(tmp_path: Path) -> None:
         write("GiB", {"en": ["", "GiB"]})
     with pytest.raises(FigureError, match="a row of 2 cells, not 1"):
         write("GiB", {"en": ["GiB"], "zh": ["GiB"]})
+
+
+def _some_results(folder: Path) -> None:
+    content = {
+        "metrics": {"total": 4, "hit_at_mask": 0.5},
+        "ci95": {"hit_at_mask": [0.2, 0.8]},
+        "chance": {"uniform": {"hit_at_mask": 0.1}},
+    }
+    for model in ("x3-tiny", "sift", "oracle"):
+        path = folder / model / "t2b_val_multi.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content))
+
+
+def test_what_the_demo_leaves_behind_becomes_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The makers with stand-ins for the commands that take minutes."""
+    commands: list[list[str]] = []
+
+    def stand_in(command: list[str], folder: Path, more: dict[str, str] | None = None) -> float:
+        commands.append(command)
+        if command[0] == "git":
+            Path(command[-1], ".venv").mkdir(parents=True)
+            Path(command[-1], ".venv", "one").write_bytes(b"1" * 9000)
+        elif command[-1] == "demo":
+            _some_results(folder / "demo" / "results")
+        elif command[0] == "sh" and more is not None:
+            assert (
+                "x3"
+                in subprocess.run([more["X3"], "--version"], capture_output=True, text=True).stdout
+            )
+            _some_results(Path(more["OUT"]) / "results")
+        return 60.0
+
+    monkeypatch.setattr(makers, "_run", stand_in)
+    monkeypatch.setattr(
+        makers, "write_figures", lambda name, **more: write_figures(name, folder=tmp_path, **more)
+    )
+    makers.demo()
+    assert [command[-1] for command in commands[1:]] == [".venv/.render", "demo"]
+    values = read_figures("demo", tmp_path)["values"]
+    assert values["total_seconds"] == {"value": 120.0, "unit": "s"}
+    assert values["disk"]["value"] == values["installed"]["value"] + values["written"]["value"]
+    assert values["installed"]["value"] >= 9000
+    table = table_of("demo.baselines", "en", tmp_path)
+    assert "| oracle* | - | - | - | 0.500 [0.200, 0.800] |" in table
+
+    makers.tiny()
+    chinese = table_of("tiny.results", "zh", tmp_path)
+    assert "| x3-tiny | - | - | - | 0.500 [0.200, 0.800] |" in chinese
+    assert "| 随机水平：均匀随机点 | - | - | - | 0.100 |" in chinese

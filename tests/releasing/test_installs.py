@@ -55,9 +55,9 @@ def test_measurements_become_values_and_a_table(
     assert content["values"]["hf.cpu.disk"] == {"value": 1_317_700_000, "unit": "B"}
     assert content["values"]["base.seconds"] == {"value": 26.0, "unit": "s"}
     assert table_text("install", content, "sizes", "en").splitlines()[2:] == [
-        "| `x3spatial` | 17 | 288 MB |",
-        "| the CPU build of torch, then `x3spatial[hf]` | 45 | 1.3 GB |",
-        "| `.[train]` from a clone, pinned versions | 60 | 1.5 GB |",
+        "| `x3spatial` | 17 | 288 MB | 26 s |",
+        "| the CPU build of torch, then `x3spatial[hf]` | 45 | 1.3 GB | 3.7 min |",
+        "| `.[train]` from a clone, pinned versions | 60 | 1.5 GB | 5.0 min |",
     ]
     assert "CPU 版" in table_text("install", content, "sizes", "zh")
     with pytest.raises(FigureError, match=r"hf\.cpu: pip install: no such package"):
