@@ -209,3 +209,28 @@ def test_a_result_has_a_notebook_representation(
     monkeypatch.chdir(runs)
     html = x3.read_results("r.json")._repr_html_()
     assert html.startswith("<table>") and "Hit@Mask" in html
+
+
+def test_pictures_and_comparisons_show_themselves_in_a_notebook(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(runs)
+    for name in ("root.png", "tasks.jpg"):
+        shown = x3.preview(
+            "root" if name == "root.png" else "tasks/t1_val_multi.json", name, limit=1
+        )
+        assert shown.path == Path(name) == Path(shown) and repr(shown) == f"Picture('{name}')"
+        png, jpeg = shown._repr_png_(), shown._repr_jpeg_()
+        assert (png, jpeg).count(Path(name).read_bytes()) == 1
+        assert (png is None) == (name == "tasks.jpg") and shown._repr_svg_() is None
+        shown.path.unlink()
+        assert shown._repr_png_() is shown._repr_jpeg_() is None
+    with pytest.raises(x3.UserError, match=r"root: is a folder.* --results, --only and --id"):
+        x3.preview("root", "root.png", results="r.json")
+    drawn = x3.plot("r.json", "success.svg")
+    assert str(drawn._repr_svg_()).lstrip().startswith("<?xml") and drawn._repr_png_() is None
+    comparison = x3.compare("r.json", "o.json", by=("size",))
+    assert "by share of the image" in repr(comparison)
+    html = comparison._repr_html_()
+    assert html.count("<table>") == 2 and "<caption>A: centre (r.json)<br>B: oracle" in html
+    assert x3.table(["r.json", "o.json"])._repr_html_().startswith("<table>")

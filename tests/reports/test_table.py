@@ -74,6 +74,9 @@ def test_bold_needs_a_paired_difference_that_is_clear_against_every_model(runs: 
     assert not found["oracle"].bold  # as good, but it reads masks; nor does it hinder "good"
     two = [runs / "half", runs / "equal"]
     assert not any(cell.bold for cell in cells(table(two), "hit_at_mask").values() if cell)
+    shown = repr(table(runs, metrics=("hit_at_mask",)))
+    assert [line.split()[-4] == ">" for line in shown.splitlines() if " good " in line] == [True]
+    assert shown.count(">") == 2 and ">: better than every other model on the set" in shown
     alone = cells(table(runs / "good"), "hit_at_mask")
     assert not alone["good"].bold  # better than nobody
     # Less is better.
