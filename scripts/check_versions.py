@@ -25,6 +25,8 @@ ENVIRONMENTS = REPOSITORY / ".venv-versions"
 CORE_TESTS = (
     "tests/tasks", "tests/conventions", "tests/exporters/test_export_tables.py",
     "tests/exporters/test_export_hub.py", "tests/training/test_rewards.py",
+    "tests/io/test_png.py", "tests/io/test_images.py", "tests/io/test_orientation.py",
+    "tests/builder/test_build.py", "tests/cli/test_help.py", "tests/cli/test_misuse.py",
 )  # fmt: skip
 MODEL_TESTS = (
     "tests/training/test_rewards.py", "tests/exporters/test_export_tables.py",
@@ -132,9 +134,8 @@ def install(cell: Cell, base: str, python: Path) -> None:
     wanted = [*requirements(cell), "pytest", "hypothesis", "pyyaml", "jsonschema"]
     if "train" in cell.extras:
         # Wheels of one torch fit one kind of machine, so it is the pinned one in every cell.
-        # TRL decides on the version of datasets, and 1.0 imports requests without requiring it.
-        trl = [exactly("trl", bounds()["trl"]), "requests"] if oldest(cell) else ["trl"]
-        wanted += [pinned_torch(), *trl]
+        # TRL decides on the version of datasets.
+        wanted += [pinned_torch(), exactly("trl", bounds()["trl"]) if oldest(cell) else "trl"]
     call(str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *wanted)
     (folder / ".created").touch()
 

@@ -145,6 +145,7 @@ def test_lists_follow_a_registry_that_grew(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_choices_are_those_of_the_code_that_needs_torch() -> None:
+    pytest.importorskip("torch")
     from x3spatial.models import choices
     from x3spatial.models.local.runtime import DTYPES
     from x3spatial.models.roborefer.tiny import SIZES

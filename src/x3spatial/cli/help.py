@@ -68,7 +68,8 @@ def _write_options(command: Any, context: Any, formatter: Any, *, grouped: bool 
         if parameter.param_type_name == "argument":
             arguments.append((parameter.metavar or record[0], parameter.help or ""))
             continue
-        is_common = parameter.name in ("help", "version")
+        # By its spelling: click 8.3 names the option of help `_click_default_help`.
+        is_common = not {"--help", "--version"}.isdisjoint(parameter.opts)
         panel = getattr(parameter, "rich_help_panel", None) or (RUN if is_common else "Options")
         panels.setdefault(panel, []).append((_plain(record[0]), _RANGE.sub("", record[1])))
     if not grouped or list(panels) == [RUN]:
