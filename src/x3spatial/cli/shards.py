@@ -38,6 +38,11 @@ def of_shard(
 
     def show() -> None:
         outcome.show()
+        if out is not None and not any(
+            part.folder(out, is_file=one).exists() for one in (True, False)
+        ):
+            output.line(f"{output.shown(out)} is complete: nothing was left for shard {part}")
+            return
         output.line(
             f"shard {part.k} of {part.n} is done; when all are: x3 merge {shlex.quote(str(out))}"
         )
