@@ -79,6 +79,18 @@ def test_prose_lines_are_not_too_long(document: str) -> None:
     assert not long, "\n".join(long)
 
 
+@pytest.mark.parametrize("document", [*documents(), CARD])
+def test_no_words_are_lost_as_tags(document: str) -> None:
+    """``<image>`` outside of code is HTML to GitHub and to the site: it does not show."""
+    lost = [
+        f"{document}:{number}: {tag}"
+        for number, line in prose(document)
+        for tag in re.findall(r"</?[a-z][\w-]*>", re.sub(r"`[^`]*`", "", without_comments(line)))
+        if tag.strip("</>") not in ("details", "summary")
+    ]
+    assert not lost, "\n".join(lost)
+
+
 def test_readme_is_short() -> None:
     assert len(read("README.md").splitlines()) <= README_LINES
 

@@ -139,6 +139,12 @@ def test_lines_of_chinese_are_joined_without_blanks(site: Path) -> None:
         )
 
 
+def test_lines_of_chinese_may_end_before_options(site: Path) -> None:
+    text = (site / "zh" / "training.html").read_text("utf-8")
+    assert re.search("[，。；：、]<wbr><code[^>]*>--", text)
+    assert not re.search("[，。；：、]<code", text)
+
+
 def sentences(text: str) -> list[str]:
     return re.split(r"(?<=[.:|。;]) ", text)
 

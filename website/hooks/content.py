@@ -49,9 +49,8 @@ BETWEEN_CHINESE = re.compile(
 # As GitHub reads it: no blank inside of the dollars, no letter or digit beside them.
 _FORMULA = r"(?<![\\$\w])\$(?![\s$])([^$\n]+?)(?<![\s\\])\$(?![\w$])"
 BAR = '<mo stretchy="false" lspace="0" rspace="0">|</mo>'
-_CJK = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
-_CHINESE_BREAK = re.compile(f"(?<={_CJK})\n(?={_CJK})")
-"""The end of a line within Chinese text, which browsers would show as a blank."""
+_BEFORE_CODE = re.compile("(?<=[，。；：、])(?=<code)")
+"""Where a line may end; browsers break neither before the hyphen of an option nor before a quotation mark."""
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 
@@ -95,10 +94,6 @@ class Tree(Treeprocessor):
         for cell in root.iter("th"):
             if not cell.text and not len(cell):
                 cell.tag = "td"  # screen readers announce an empty heading
-        for element in root.iter():
-            if element.tag not in ("code", "pre"):
-                element.text = _CHINESE_BREAK.sub("", element.text or "") or None
-            element.tail = _CHINESE_BREAK.sub("", element.tail or "") or None
         for cell in root.iter("td"):
             if re.fullmatch(r"\d{4}-\d\d-\d\d", cell.text or ""):
                 cell.set("class", "short")
@@ -181,5 +176,5 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Leave comments out; those in code are escaped and stay."""
-    return _COMMENT.sub("", html)
+    """Leave comments out, those in code are escaped and stay; let Chinese lines end before code."""
+    return _BEFORE_CODE.sub("<wbr>", _COMMENT.sub("", html))
