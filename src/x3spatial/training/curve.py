@@ -11,7 +11,8 @@ from x3spatial.io.files import replacing
 from x3spatial.io.opening import open_part
 
 _HIT = "eval_hit_at_mask"
-_LOSS = "training loss, token mean (left axis)"
+_LOSS = "training loss, token mean"
+_LEFT = f"{_LOSS} (left axis)"
 _WIDE = 20.0
 """Ratio of the largest to the least loss above which the axis is logarithmic."""
 _EVALUATED = (_HIT, "eval_not_visible_accuracy")
@@ -35,12 +36,13 @@ def draw_curve(history: Sequence[Mapping[str, Any]], out: Path) -> bool:
         return False
     axes = figure.add_subplot()
     steps, values = zip(*losses, strict=True)
-    _plot(axes, steps, values, color="tab:blue", label=_LOSS)
+    rated = any(entry.get(name) is not None for entry in history for name in _EVALUATED)
+    _plot(axes, steps, values, color="tab:blue", label=_LEFT if rated else _LOSS)
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     _scale(axes, values)
     drawn = [axes]
-    if any(entry.get(name) is not None for entry in history for name in _EVALUATED):
+    if rated:
         rates = _rate_axis(axes, "rate")
         drawn.append(rates)
         for name, colour in zip(_EVALUATED, ("tab:green", "tab:orange"), strict=True):
@@ -74,7 +76,7 @@ def draw_stages(
     axes.set_ylabel("loss")
     done = 0
     values: list[float] = []
-    label: str | None = _LOSS
+    label: str | None = _LEFT
     for number, (name, monitored, log) in enumerate(stages):
         losses = [
             (done + entry["step"], entry["loss"]) for entry in log if entry.get("loss") is not None
