@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from urllib.parse import parse_qs
 import numpy as np
 import pytest
 
-from helpers.page_data import CODE, HOSTILE, OUTCOMES, write_page
+from helpers.page_data import CODE, HOSTILE, OUTCOMES, put, write_page
 from helpers.page_data import Page as Written
 from helpers.pages import Opener, samples, shown
 
@@ -144,6 +145,26 @@ def test_search_in_answers(written: Written, opened: Opener) -> None:
 def errors_of(written: Written) -> Any:
     columns = np.stack([answer["error"] for answer in written.sets[0]["answers"]])
     return np.where(np.isnan(columns), -1, columns).max(0)
+
+
+def test_a_run_that_was_not_asked_this_set_has_not_failed_to_answer(
+    opened: Opener, tmp_path: Path
+) -> None:
+    # As pixel-diff, which answers Task2B alone.
+    made = write_page(tmp_path / "report", samples=12)
+    file = made.folder / "data" / "set-0.js"
+    index = json.loads(
+        file.read_text(encoding="utf-8").removeprefix('x3data("set-0",').removesuffix(")\n")
+    )
+    del index["runs"]["2"]
+    put(made.folder, "set-0", index)
+    page = opened(made.folder, GALLERY)
+    shown(page)
+    verdicts = page.locator(".card").first.locator(".verdicts li").all_inner_texts()
+    assert len(verdicts) == 3 and verdicts[2].endswith("not asked")
+    page.locator(".card-open").first.click()
+    row = page.locator("dialog table.answers tbody tr").nth(2).locator("td").first
+    assert row.inner_text().endswith("not asked")
 
 
 def test_order_by_error(written: Written, opened: Opener) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import re
@@ -51,6 +52,21 @@ def test_the_figures_are_those_of_the_files(written: Written, opened: Opener) ->
                     scale, digits = (100, 1) if metric["percent"] else (1, 3)
                     low, high = (f"{scale * bound:.{digits}f}" for bound in interval)
                     assert entry.locator(".interval").inner_text() == f"[{low}, {high}]"
+
+
+def test_heads_end_where_their_figures_end(
+    written: Written, opened: Opener, tmp_path: Path
+) -> None:
+    # Few samples: figures without intervals, in columns as narrow as their heads.
+    folder = tmp_path / "report"
+    shutil.copytree(written.folder, folder)
+    report = copy.deepcopy(written.report)
+    for cell in report["cells"]:
+        cell["ci95"] = dict.fromkeys(cell["ci95"])
+    put(folder, "report", report)
+    page = opened(folder, size=(1280, 900))
+    for head in page.locator(".results thead button").all():
+        assert head.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, head.inner_text()
 
 
 def test_rounding_is_that_of_python(written: Written, opened: Opener, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from x3spatial.importers.camera import Camera
 from x3spatial.importers.choice import candidates, choose
 from x3spatial.importers.options import ChoiceOptions
 from x3spatial.importers.plan import make_plan
+from x3spatial.importers.results import ImportSummary, ObjectChoice, ViewChoice
 from x3spatial.importers.scene import Frame, IdMap, Instances, Scene, SceneError, SceneObject, Size
 from x3spatial.importers.survey import survey
 from x3spatial.io.images import ImageError
@@ -125,7 +127,7 @@ def test_absence_needs_a_known_cause() -> None:
         plan = make_plan(scene, OPTIONS, "hand")
         assert ("003" in plan.choices[0].frames) == used
         assert (plan.choices[0].absent == {"003"}) == used
-        told = "view: no frame is known not to show the object" in plan.left_out
+        told = "view without the object: no frame is known not to show it" in plan.left_out
         assert told != used
 
 
@@ -207,3 +209,16 @@ def test_the_choice_does_not_depend_on_the_order_of_the_objects() -> None:
         chosen = choose(scene, list(scene.objects), seen_frames, OPTIONS).choices
         found.append({choice.item.uid: choice.frames for choice in chosen})
     assert found[0] == found[1]
+
+
+def test_a_view_without_the_object_says_so_and_why() -> None:
+    # Photographs have no cause and no angle; scanned rooms have both.
+    views = (
+        ViewChoice(1, "IMG_1", 900, None, None, None),
+        ViewChoice(2, "IMG_2", 0, None, None, None),
+        ViewChoice(3, "IMG_3", 0, 0.0, "framing", 40.0),
+        ViewChoice(4, "IMG_4", 70, 0.5, None, 40.0),
+    )
+    choice = ObjectChoice("validation", "room", "mug", "mug", views)
+    table = str(ImportSummary(Path("root"), choices=[choice]).table())
+    assert "IMG_1 IMG_2(absent) IMG_3(absent, framing) IMG_4(40)" in table

@@ -152,7 +152,7 @@ def test_a_dry_run_prints_the_choice_and_writes_nothing(
     words = ["import", "posed", str(source), "-o", str(out), "--objects", "2", "--views", "3"]
     assert x3([*words, "--dry-run", "--workers", "1"]) == 0
     printed = capsys.readouterr()
-    assert "train/a" in printed.out and "-framing" in printed.out
+    assert "train/a" in printed.out and "(absent, framing)" in printed.out
     assert "notes" in printed.err and not out.exists()
     scene = json.loads((imported / "train" / "a" / "scene.json").read_text())
     for item in scene["objects"]:

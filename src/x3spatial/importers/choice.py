@@ -117,7 +117,7 @@ def choose(
     chosen = tuple(choice for choice in found if choice in best)
     without = sum(not choice.absent for choice in chosen)
     if without and options.absent:
-        left_out["view: no frame is known not to show the object"] += without
+        left_out["view without the object: no frame is known not to show it"] += without
     return Chosen(chosen, dict(sorted(left_out.items())))
 
 

@@ -111,7 +111,7 @@ class ImportSummary(Tabular):
             for c in self.choices
         ]
         notes = tuple(f"{count:,} left out: {why}" for why, count in self.left_out.items())
-        heads = ("scene", "uid", "label", "frames (degrees to view 01; why absent)")
+        heads = ("scene", "uid", "label", "frames (degrees to view 01, or absent)")
         return Table(str(self.out_dir), heads, tuple(rows), notes, keys=2, prose=True)
 
     @property
@@ -130,7 +130,7 @@ class ImportSummary(Tabular):
 
 def _shown(view: ViewChoice) -> str:
     if view.pixels == 0:
-        return f"{view.frame}(-{view.absent_by or 'absent'})"
+        return f"{view.frame}(absent{f', {view.absent_by}' if view.absent_by else ''})"
     if view.angle is None or view.rank == 1:
         return view.frame
     return f"{view.frame}({view.angle:.0f})"

@@ -108,7 +108,7 @@ export function Card(props: {
           {runs.map((run) => {
             const outcome = outcomeOf(index, run, sample);
             const error = index.runs.get(run)?.error[sample] ?? NaN;
-            const text = outcome === null ? w.noAnswer : outcomeName(outcome);
+            const text = outcome === null ? (index.runs.has(run) ? w.noAnswer : w.notAsked) : outcomeName(outcome);
             const right = verdict(outcome);
             const name = found.runs[run].name;
             const said = detail?.runs[String(run)];

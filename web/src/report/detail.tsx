@@ -143,7 +143,8 @@ export function DetailView(props: {
                       <RunName run={run} />
                     </th>
                     <td class={right}>
-                      <span aria-hidden="true">{SIGN[right]}</span> {outcome === null ? w.noAnswer : outcomeName(outcome)}
+                      <span aria-hidden="true">{SIGN[right]}</span>{" "}
+                      {outcome === null ? (index.runs.has(run) ? w.noAnswer : w.notAsked) : outcomeName(outcome)}
                     </td>
                     <td>
                       {said && (said.text ? <pre>{said.text}</pre> : <span class="muted">{w.emptyText}</span>)}
