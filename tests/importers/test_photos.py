@@ -132,11 +132,17 @@ def coco(folder: Path) -> None:
     write(folder / "annotations.json", json.dumps(value).encode())
 
 
+def labelme_beside_no_masks(folder: Path) -> None:
+    labelme(folder)
+    (folder / "masks" / "mug").mkdir(parents=True)  # made beforehand, then drawn in LabelMe
+
+
 FORMS = {
     "by object": by_object,
     "by photo": by_photo,
     "flat": flat,
     "LabelMe": labelme,
+    "LabelMe beside empty folders": labelme_beside_no_masks,
     "COCO": coco,
 }
 

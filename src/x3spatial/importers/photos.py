@@ -84,13 +84,14 @@ def _annotation_of(folder: Path) -> Path | list[Path] | None:
     for name in ANNOTATIONS:
         if (path := folder / name).is_file():
             return path
-    if (folder / MASKS).is_dir():
-        return folder / MASKS
+    masks = folder / MASKS
+    if any(path.is_file() for path in masks.rglob("*")):
+        return masks
     for name in (*_FOLDERS, *_LABEL_FOLDERS):
         found = _with_ending(folder / name, (".json",))
         if any(is_labelme(_json_or_none(path)) for path in found):
             return found
-    return None
+    return masks if masks.is_dir() else None
 
 
 def _annotations(folder: Path, photos: Sequence[Path]) -> Annotations:
