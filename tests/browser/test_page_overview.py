@@ -39,6 +39,7 @@ def names(page: Page) -> list[str]:
 
 def test_the_figures_are_those_of_the_files(written: Written, opened: Opener) -> None:
     page = opened(written.folder)
+    assert "has no intervals" not in page.locator(".notes").first.inner_text()
     for number, body in enumerate(page.locator(".results tbody").all()):
         for cell, row in zip(cells(written, number), body.locator("tr.run").all(), strict=True):
             entries = row.locator("td").all()
@@ -62,9 +63,10 @@ def test_heads_end_where_their_figures_end(
     shutil.copytree(written.folder, folder)
     report = copy.deepcopy(written.report)
     for cell in report["cells"]:
-        cell["ci95"] = dict.fromkeys(cell["ci95"])
+        cell["ci95"], cell["ci_unit"] = dict.fromkeys(cell["ci95"]), None
     put(folder, "report", report)
     page = opened(folder, size=(1280, 900))
+    assert "too few objects has no intervals" in page.locator(".notes").first.inner_text()
     for head in page.locator(".results thead button").all():
         assert head.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, head.inner_text()
 

@@ -26,6 +26,7 @@ export function Overview() {
   const isAnyBold = groups.some((group) => group.rows.some((row) => row.entries.some((entry) => entry.bold)));
   const notes = [
     ...(units ? [w.ciNote(units)] : []),
+    ...(found.cells.some((cell) => cell.ci_unit === null) ? [w.noCiNote] : []),
     ...(isAnyBold ? [baseline === null ? w.boldBest : w.boldBaseline(baseline)] : []),
   ];
   const marks = new Set(runs.map((run) => markOf(found, run)).join(""));
