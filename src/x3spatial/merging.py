@@ -83,7 +83,8 @@ def merge(out: str | Path, *, workers: int | None = None) -> Merged:
     workers = default_workers() if workers is None else workers
     with gathered(out) as shards:
         if shards is None:
-            _check_exists(out)
+            if not out.exists():
+                raise UserError(f"{out}: no such output, and no shards of one")
             return Merged(out, None, 0)
         if shards.is_merged:
             shards.remove()
@@ -94,21 +95,16 @@ def merge(out: str | Path, *, workers: int | None = None) -> Merged:
 
 
 def list_shards(out: str | Path) -> Shards:
-    """The shards of an output and what is missing; none if they are merged.
+    """The shards of an output and what is missing.
 
     Raises:
-        UserError: there is no such output.
+        UserError: it has none.
     """
     out = Path(out)
     states = shard_states(out)
     if not states:
-        _check_exists(out)
+        raise UserError(f"{out}: has no shards; if it had any, they are merged")
     return Shards(out, tuple(states))
-
-
-def _check_exists(out: Path) -> None:
-    if not out.exists():
-        raise UserError(f"{out}: no such output, and no shards of one")
 
 
 def _merge_of(shards: ShardSet) -> Callable[[ShardSet, int], Any]:

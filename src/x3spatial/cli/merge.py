@@ -49,7 +49,10 @@ def merge(
         return _listed(list_shards(out))
     merged = run(out, workers=workers)
     if merged.kind is None:
-        return Outcome(lambda: _value(merged), lambda: _show_none(merged.out))
+        return Outcome(
+            lambda: _value(merged),
+            lambda: output.line(f"{output.shown(merged.out)}: no shards left to merge"),
+        )
     inner = _OUTCOMES[merged.kind](merged.result)
 
     def show() -> None:
@@ -57,10 +60,6 @@ def merge(
         output.line(f"{merged.shards} shards of x3 {merged.kind} merged")
 
     return replace(inner, value=lambda: {**_value(merged), "result": inner.value()}, show=show)
-
-
-def _show_none(out: Path) -> None:
-    output.line(f"{output.shown(out)}: no shards left to merge")
 
 
 def _value(merged: Merged) -> dict[str, Any]:
@@ -71,7 +70,7 @@ def _listed(found: Shards) -> Outcome:
     value = [{**asdict(one), "shard": str(one.shard)} for one in found.states]
     return Outcome(
         lambda: {"out": str(found.out), "ready": found.ready, "shards": value},
-        lambda: output.table(found.table()) if found.states else _show_none(found.out),
+        lambda: output.table(found.table()),
         code=0 if found.ready else 1,
     )
 
